@@ -1,0 +1,63 @@
+# One environment for everything. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+INSTALLER ?= uv
+SPACE ?= degradations
+LOGDIR ?= runs
+
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env search test lint format tensorboard lock clean
+
+help:  ## list the targets and the variables
+	@grep -E '^[a-z]+:.*  ## ' Makefile | sed -E 's/^([a-z]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
+	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS=\"-m 'not slow'\""
+
+env: $(STAMP)  ## make the environment, from nothing or where pyproject.toml or constraints.txt changed
+
+# uv hard-links from its cache, so that a second environment takes seconds and no disk. Where uv cannot be had, or does not
+# know the registry that pip is set up for, pip does the same in minutes.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: $(PYTHON) is not Python 3.11 or newer; name one that is: make env PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
+	  echo "make: $(PYTHON) cannot make an environment: install its venv module (on Debian: python3-venv)" >&2; exit 1; }
+	@echo "Installing into $(VENV)"
+	@if [ "$(INSTALLER)" = uv ] && $(PIP) -c constraints.txt uv && $(UV) -c constraints.txt -e '.[test]'; then :; else \
+	  echo "Installing with plain pip, which takes minutes"; $(PIP) -c constraints.txt -e '.[test]'; fi
+	@touch $@
+
+search: env  ## search SPACE with the defaults of this machine; the result is in runs/
+	$(BIN)/python search/run.py --space $(SPACE) $(ARGS)
+
+test: lint  ## lint, then every test, the slow ones included
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: env  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: env  ## let ruff rewrite what lint would refuse
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+tensorboard: env  ## show the runs in LOGDIR
+	$(BIN)/tensorboard --logdir $(LOGDIR)
+
+lock: env  ## compile constraints.txt again from pyproject.toml; delete lines of it first to renew them
+	$(BIN)/python -m pip install --quiet -c constraints.txt uv
+	$(BIN)/uv pip compile --quiet --no-annotate --all-extras --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
+
+clean:  ## remove the environment, builds and caches; runs/ stays
+	@if [ -f $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How a finished run is read: results, ranking and comparison."""

@@ -1,0 +1,1 @@
+"""Search spaces, one a file, and the baselines from the literature."""

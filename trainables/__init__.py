@@ -1,0 +1,1 @@
+"""What one trial is made of: data, schedules, degradations, networks, samplers and the metric."""
