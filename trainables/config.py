@@ -1,0 +1,200 @@
+"""A variant: one diffusion configuration, an object inside, a flat dict of primitives with "/" names outside.
+
+The flat names - "schedule/kind", "schedule/cosine/s", "training/lr" - are the same in Optuna's parameters, parquet
+columns, TensorBoard's HParams and, with dots, in `--set`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+from trainables.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
+from trainables.diffusion import LOSSES, PRECISIONS, TARGETS, ends_in_noise
+from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, construct, domains
+from trainables.networks import CNN, NETWORKS, Network
+from trainables.samplers import NOISE_SAMPLERS, SAMPLERS
+from trainables.schedules import SCHEDULES, Cosine, Schedule
+from trainables.source import PIXELS
+
+Flat = dict[str, Primitive]
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "schedule": SCHEDULES,
+    "degradation": DEGRADATIONS,
+    "network": NETWORKS,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network is trained; `batch` in images, `warmup` in steps, `ema` the decay of the averaged weights.
+
+    The defaults are what reached the lowest FMD per CPU-second among those measured; see the README.
+    """
+
+    target: Annotated[str, Choice(*TARGETS)] = "x0"
+    loss: Annotated[str, Choice(*LOSSES)] = "l2"
+    optimizer: Annotated[str, Choice("adam", "adamw")] = "adam"
+    lr: Annotated[float, Log(1e-5, 0.1)] = 2e-3
+    lr_decay: Annotated[str, Choice("none", "cosine", "plateau")] = "none"
+    warmup: Annotated[int, Int(0, 10_000)] = 100
+    weight_decay: Annotated[float, Uniform(0, 0.1)] = 0.0
+    batch: Annotated[int, Int(1, 4096)] = 64
+    ema: Annotated[float, Uniform(0, 0.99999)] = 0.999
+    precision: Annotated[str, Choice(*PRECISIONS)] = "auto"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How images are generated: a sampler, its number of network calls (NFE, at most T) and where x_T comes from."""
+
+    kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
+    steps: Annotated[int, Int(1, 5000)] = 20
+    prior: Annotated[str, Choice("own", "fitted")] = "own"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One diffusion configuration: three nouns, and how it is trained and sampled."""
+
+    schedule: Schedule = field(default_factory=Cosine)
+    degradation: Degradation = field(default_factory=Gaussian)
+    network: Network = field(default_factory=CNN)
+    training: Training = field(default_factory=Training)
+    sampler: Sampling = field(default_factory=Sampling)
+    pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
+
+    def __post_init__(self) -> None:
+        """Refuse what the parts cannot do together, with a ConfigError."""
+        kind = self.flat()["degradation/kind"]
+        if not ends_in_noise(self.degradation):
+            if self.training.target != "x0":
+                raise ConfigError(
+                    f"training/target={self.training.target}: degradation {kind} does not end in gaussian noise; "
+                    "use training/target=x0"
+                )
+            if self.sampler.kind in NOISE_SAMPLERS:
+                raise ConfigError(
+                    f"sampler/kind={self.sampler.kind}: degradation {kind} does not end in gaussian noise; "
+                    "use sampler/kind=cold1, cold2 or cold2_estimated"
+                )
+
+    @classmethod
+    def from_flat(cls, flat: Flat) -> Variant:
+        """Return the variant that `flat` describes, defaults for what it leaves out.
+
+        Raises:
+            ConfigError: an unknown name, a value outside its domain, a field of a kind that is not selected.
+        """
+        flat = {**_default_kinds(cls()), **flat}
+        _refuse_unknown(flat)
+        parts: dict[str, Any] = {name: _member(name, flat) for name in ("schedule", "network")}
+        parts["degradation"] = _composition(flat)
+        for name, section in (("training", Training), ("sampler", Sampling)):
+            parts[name] = construct(section, name, _below(name, flat))
+        pixels = domains(cls)["pixels"].check("pixels", flat.get("pixels", cls.pixels))
+        return cls(**parts, pixels=str(pixels))
+
+    def flat(self) -> Flat:
+        """Return the whole configuration, defaults included, as a flat dict."""
+        flat: Flat = {"pixels": self.pixels}
+        for family, members in FAMILIES.items():
+            noun = getattr(self, family)
+            parts = noun.parts if isinstance(noun, Chain) else (noun,)
+            kinds = [next(kind for kind, member in members.items() if member is type(part)) for part in parts]
+            flat[f"{family}/kind"] = "+".join(kinds)
+            for kind, part in zip(kinds, parts, strict=True):
+                flat |= {f"{family}/{kind}/{name}": getattr(part, name) for name in domains(type(part))}
+        for section in ("training", "sampler"):
+            values = getattr(self, section)
+            flat |= {f"{section}/{entry.name}": getattr(values, entry.name) for entry in fields(values)}
+        return flat
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Names of degradations joined by "+", in order of application; none twice."""
+
+    def check(self, name: str, value: object) -> str:
+        """Return `value`; raise ConfigError when it names an unknown degradation or one twice."""
+        kinds = value.split("+") if isinstance(value, str) else []
+        if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(DEGRADATIONS):
+            raise ConfigError(
+                f"{name}={value!r}: expected one of {', '.join(DEGRADATIONS)}, or different ones joined by + "
+                "in order of application, as in mask+contrast+gaussian"
+            )
+        return str(value)
+
+    def parse(self, name: str, text: str) -> str:
+        """Return `text` without surrounding spaces; raise ConfigError as `check` does."""
+        return self.check(name, text.strip())
+
+
+@functools.cache
+def all_domains() -> dict[str, Domain]:
+    """Return the domain of every flat name there is, of all kinds."""
+    table: dict[str, Domain] = {"pixels": domains(Variant)["pixels"]}
+    for family, members in FAMILIES.items():
+        table[f"{family}/kind"] = Composition() if members is DEGRADATIONS else Choice(*members)
+        for kind, member in members.items():
+            table |= {f"{family}/{kind}/{name}": domain for name, domain in domains(member).items()}
+    for section, cls in (("training", Training), ("sampler", Sampling)):
+        table |= {f"{section}/{name}": domain for name, domain in domains(cls).items()}
+    return table
+
+
+def domain_of(name: str) -> Domain:
+    """Return the domain of a flat name.
+
+    Raises:
+        ConfigError: there is no such name; the message has the nearest ones.
+    """
+    table = all_domains()
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=3, cutoff=0.4)
+        known = f"did you mean {' or '.join(near)}?" if near else f"names start with {', '.join(_beginnings(table))}"
+        raise ConfigError(f"unknown field {name}: {known}")
+    return table[name]
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name.partition("/")[0] for name in names))
+
+
+def _default_kinds(default: Variant) -> Flat:
+    return {name: value for name, value in default.flat().items() if name.endswith("/kind")}
+
+
+def _refuse_unknown(flat: Flat) -> None:
+    for family in FAMILIES:
+        domain_of(f"{family}/kind").check(f"{family}/kind", flat[f"{family}/kind"])
+    for name in flat:
+        domain_of(name)
+        family, _, rest = name.partition("/")
+        kind, _, own = rest.partition("/")
+        if own and family in FAMILIES and kind not in str(flat[f"{family}/kind"]).split("+"):
+            raise ConfigError(
+                f"{name} has no meaning while {family}/kind is {flat[f'{family}/kind']}; "
+                f"leave it out or use {family}/kind={kind}"
+            )
+
+
+def _below(prefix: str, flat: Flat) -> Flat:
+    return {name.removeprefix(prefix + "/"): value for name, value in flat.items() if name.startswith(prefix + "/")}
+
+
+def _member(family: str, flat: Flat) -> Any:
+    kind = str(flat[f"{family}/kind"])
+    prefix = f"{family}/{kind}"
+    return construct(FAMILIES[family][kind], prefix, _below(prefix, flat))
+
+
+def _composition(flat: Flat) -> Degradation:
+    kinds = str(flat["degradation/kind"]).split("+")
+    prefixes = [f"degradation/{kind}" for kind in kinds]
+    parts = tuple(construct(DEGRADATIONS[k], p, _below(p, flat)) for k, p in zip(kinds, prefixes, strict=True))
+    return parts[0] if len(parts) == 1 else Chain(parts)

@@ -1,0 +1,143 @@
+"""Noise schedules: t -> alpha_bar[t], the share of the image's variance that is left at step t.
+
+A schedule has T + 1 entries, alpha_bar[0] == 1, never increasing; t is drawn from 1..T inclusive, so the step that
+sampling starts from is trained and the step it ends at is the clean image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainables.domain import Int, Log, Uniform
+
+# The smallest share of signal that is left: keeps sqrt(alpha_bar) invertible in float32 (Chen 2023 clips there too).
+ALPHA_BAR_MIN = 1e-9
+# The largest after step 0: two float32 numbers below 1, so that a step that samplers divide by the level of has one.
+ALPHA_BAR_MAX = 1 - 1e-7
+
+
+class Step(NamedTuple):
+    """How far each image of a batch is degraded."""
+
+    level: Tensor
+    """(N,) sqrt(1 - alpha_bar[t]), from 0 (clean) to 1."""
+    signal: Tensor
+    """(N,) sqrt(alpha_bar[t]), from 1 (clean) to nearly 0; not to be had from a level that float32 rounds to 1."""
+    time: Tensor
+    """(N,) t / T, from 0 (clean) to 1."""
+
+    def over(self, x: Tensor) -> Step:
+        """Return the step with its parts shaped to broadcast over the images `x` (N, C, H, W)."""
+        return Step(*(part.view((-1,) + (1,) * (x.ndim - 1)) for part in self))
+
+
+def step_at(alpha_bar: Tensor, t: Tensor) -> Step:
+    """Return steps t (N,), whole numbers from 0 to T, of a schedule alpha_bar (T + 1,)."""
+    share = alpha_bar[t]
+    return Step((1 - share).sqrt(), share.sqrt(), t / (len(alpha_bar) - 1))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A noise schedule of T steps."""
+
+    T: Annotated[int, Int(2, 5000)] = 1000
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,), from exactly 1 downwards."""
+        raise NotImplementedError
+
+    def _times(self) -> Tensor:
+        return torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
+
+
+def from_shares(share: Tensor) -> Tensor:
+    """Return alpha_bar (T + 1,) = [1, share], the shares (T,) of steps 1 to T kept away from 0 and 1."""
+    return torch.cat([share.new_ones(1), share.clamp(ALPHA_BAR_MIN, ALPHA_BAR_MAX)])
+
+
+def from_betas(beta: Tensor) -> Tensor:
+    """Return alpha_bar (T + 1,) = [1, cumprod(1 - beta)] of the step variances beta (T,)."""
+    return from_shares(torch.cumprod(1 - beta, 0))
+
+
+def from_curve(curve: Tensor, beta_max: float) -> Tensor:
+    """Return alpha_bar (T + 1,) that follows curve / curve[0] with every step's beta at most `beta_max`."""
+    beta = (1 - curve[1:] / curve[:-1]).clamp(0, beta_max)
+    return from_betas(beta)
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """beta rises linearly from `beta_start` to `beta_end` (Ho et al. 2020, section 4)."""
+
+    beta_start: Annotated[float, Log(1e-6, 0.05)] = 1e-4
+    beta_end: Annotated[float, Log(1e-4, 0.5)] = 0.02
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,)."""
+        return from_betas(torch.linspace(self.beta_start, self.beta_end, self.T, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same beta at every step."""
+
+    beta: Annotated[float, Log(1e-5, 0.5)] = 0.01
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,)."""
+        return from_betas(torch.full((self.T,), self.beta, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """alpha_bar follows cos^2 with offset `s`; every beta is at most `beta_max` (Nichol & Dhariwal 2021, eq. 17)."""
+
+    s: Annotated[float, Log(1e-3, 0.1)] = 0.008
+    beta_max: Annotated[float, Uniform(0.5, 0.9999)] = 0.999
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,)."""
+        return from_curve(torch.cos((self._times() + self.s) / (1 + self.s) * math.pi / 2) ** 2, self.beta_max)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Schedule):
+    """alpha_bar follows a sigmoid from `start` to `end` with temperature `tau`, scaled to [0, 1] (Chen 2023)."""
+
+    start: Annotated[float, Uniform(-6, 0)] = -3.0
+    end: Annotated[float, Uniform(1, 6)] = 3.0
+    tau: Annotated[float, Log(0.1, 2)] = 1.0
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,)."""
+        curve = torch.sigmoid(-(self._times() * (self.end - self.start) + self.start) / self.tau)
+        return from_shares((curve[1:] - curve[-1]) / (curve[0] - curve[-1]))
+
+
+@dataclass(frozen=True)
+class Logistic(Schedule):
+    """The level itself is sigmoid(linspace(low, high, T)), Grivot's intensity of overlays."""
+
+    low: Annotated[float, Uniform(-8, -1)] = -4.0
+    high: Annotated[float, Uniform(1, 8)] = 6.0
+
+    def alpha_bar(self) -> Tensor:
+        """Return alpha_bar as float64 (T + 1,)."""
+        level = torch.sigmoid(torch.linspace(self.low, self.high, self.T, dtype=torch.float64))
+        return from_shares(1 - level**2)
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "linear": Linear,
+    "constant": Constant,
+    "cosine": Cosine,
+    "sigmoid": Sigmoid,
+    "logistic": Logistic,
+}

@@ -1,0 +1,77 @@
+"""Where a degradation draws from: random numbers, overlay images, training images, and the pixels' range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PixelRange:
+    """The values that black and white have inside the model."""
+
+    low: float
+    high: float
+
+    def to_model(self, images: Tensor) -> Tensor:
+        """Return uint8 images (N, C, H, W) as float32 from `low` to `high`."""
+        return images.float().mul_((self.high - self.low) / 255).add_(self.low)
+
+    def to_uint8(self, x: Tensor) -> Tensor:
+        """Return images (N, C, H, W) as uint8, rounded and clipped: what real images are, and what a metric sees."""
+        return ((x.float() - self.low) * (255 / (self.high - self.low))).round().clamp(0, 255).to(torch.uint8)
+
+
+# The ranges of the literature: ours and the Fruits report's, the starter's, Siddiquei's.
+PIXELS: dict[str, PixelRange] = {
+    "-1..1": PixelRange(-1.0, 1.0),
+    "-0.5..0.5": PixelRange(-0.5, 0.5),
+    "0..1": PixelRange(0.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a degradation may draw on; every draw advances `generator`, which lives on the images' device."""
+
+    generator: torch.Generator
+    pixels: PixelRange
+    training_images: Tensor
+    """(M, C, H, W) uint8"""
+    overlay_images: Tensor
+    """(K, C, H, W) uint8, of another data set"""
+
+    @property
+    def low(self) -> float:
+        """The value of black."""
+        return self.pixels.low
+
+    @property
+    def high(self) -> float:
+        """The value of white."""
+        return self.pixels.high
+
+    def normal(self, shape: torch.Size) -> Tensor:
+        """Return float32 standard normal numbers of `shape`."""
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
+    def uniform(self, shape: torch.Size) -> Tensor:
+        """Return float32 numbers of `shape`, uniform in [0, 1)."""
+        return torch.rand(shape, generator=self.generator, device=self.generator.device)
+
+    def images(self, n: int) -> Tensor:
+        """Return n random training images (n, C, H, W) in the pixels' range."""
+        return self._pick(self.training_images, n)
+
+    def overlays(self, shape: torch.Size) -> Tensor:
+        """Return random overlay images of `shape` (N, C, H, W) in the pixels' range, resized if need be."""
+        picked = self._pick(self.overlay_images, shape[0])
+        if picked.shape[-2:] != shape[-2:]:
+            picked = torch.nn.functional.interpolate(picked, size=shape[-2:], mode="bilinear")
+        return picked.expand(shape)
+
+    def _pick(self, images: Tensor, n: int) -> Tensor:
+        index = torch.randint(len(images), (n,), generator=self.generator, device=self.generator.device)
+        return self.pixels.to_model(images[index])
