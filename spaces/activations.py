@@ -1,0 +1,18 @@
+"""Which activation: all nine, in the starter CNN behind 2 x 2 patches and in the small U-Net."""
+
+from spaces.suggest import Asked, suggest
+from trainables.config import Flat
+from trainables.domain import Choice, Log
+from trainables.networks import ACTIVATIONS
+
+BASELINES = ("A0", "A2", "A3")
+
+STARTS = tuple({"network/kind": "cnn", "network/cnn/activation": activation} for activation in ACTIVATIONS)
+
+
+def space(trial: Asked) -> Flat:
+    """Suggest a network, its activation and the learning rate."""
+    kind = suggest(trial, "network/kind", Choice("cnn", "unet"))
+    suggest(trial, f"network/{kind}/activation")
+    suggest(trial, "training/lr", Log(5e-4, 8e-3))
+    return {f"network/{kind}/patch": 2}

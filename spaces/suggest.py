@@ -1,0 +1,48 @@
+"""From domains to suggestions: how a space asks an Optuna trial for the fields of a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from trainables.config import FAMILIES, domain_of
+from trainables.domain import Choice, Domain, Int, Log, Primitive, Uniform, domains
+
+
+class Asked(Protocol):
+    """The part of optuna.trial.Trial that a space may use."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a real number from `low` to `high`."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """Return a whole number from `low` to `high`."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of `choices`."""
+
+
+def suggest(trial: Asked, name: str, domain: Domain | None = None) -> Primitive:
+    """Return what `trial` suggests for the flat name, from `domain` or else from the field's own.
+
+    Raises:
+        ConfigError: no field has this name.
+        TypeError: the field's own domain has too many values to list; give one that can be searched.
+    """
+    domain = domain or domain_of(name)
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(name, domain.options)
+    if isinstance(domain, Int):
+        return trial.suggest_int(name, domain.low, domain.high)
+    if isinstance(domain, Uniform):
+        return trial.suggest_float(name, domain.low, domain.high, log=isinstance(domain, Log))
+    raise TypeError(f"{name}: give the Choice of values to search, its own domain is too large to list")
+
+
+def suggest_kind(trial: Asked, family: str, kinds: Sequence[str]) -> str:
+    """Return a suggested kind of "schedule", "degradation" or "network", and suggest every field of that kind."""
+    chosen = str(suggest(trial, f"{family}/kind", Choice(*kinds)))
+    for kind in chosen.split("+"):
+        for field in domains(FAMILIES[family][kind]):
+            suggest(trial, f"{family}/{kind}/{field}")
+    return chosen
