@@ -1,0 +1,91 @@
+"""TensorBoard: a run's trials side by side, with their configurations, their curves over images seen and their images.
+
+TensorBoard takes the columns of its HParams table from the first record of an experiment that it meets; where fields
+depend on each other, that record lacks what its trial does not have. Where there is none, it takes every field of every
+trial: so a trial here writes only how it starts and how it ends, and is there while it runs and after it failed.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.results import Run
+
+SCALARS = ("fmd", "fmd_normalised", "loss", "images_per_second", "images_seen")
+PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
+
+
+class TrialBoard:
+    """The event files of a run, a folder a trial; what a call writes is in the file when it returns.
+
+    A trial that is started again, here or by a resumed search, goes on in its folder.
+    """
+
+    def __init__(self, run: Run) -> None:
+        """Write nothing yet."""
+        self._run = run
+        self._writers: dict[str, Any] = {}
+
+    def start(self, trial: str, variant: dict[str, Any], baseline: str) -> None:
+        """Write a trial's configuration: its flat variant and the name of the baseline that it repeats, or ""."""
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+
+        info = SessionStartInfo(group_name=trial, start_time_secs=time.time())
+        for name, value in {"baseline": baseline or "none", **variant}.items():
+            setattr(info.hparams[name], _KIND_OF_VALUE[type(value)], value)
+        self._write(trial, 0, [_session("session_start_info", HParamsPluginData(session_start_info=info))])
+
+    def report(self, trial: str, report: dict[str, Any]) -> None:
+        """Write a report's numbers, and the trial's images as they now are unless it diverged, at its images_seen."""
+        numbers = {name: report[name] for name in SCALARS if math.isfinite(report[name])}
+        values: list[dict[str, Any]] = [{"tag": name, "simple_value": value} for name, value in numbers.items()]
+        pictures = {"samples": self._run.sample_grid(trial), "degradation": self._run.degradation_strip(trial)}
+        for name, path in pictures.items():
+            if path.is_file() and not report["diverged"]:
+                values.append({"tag": name, "image": _image(path)})
+        self._write(trial, report["images_seen"], values)
+
+    def end(self, trial: str, state: str) -> None:
+        """Write that a trial ended, as a failure if `state` is FAIL, and close its file."""
+        from tensorboard.plugins.hparams.api_pb2 import Status
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+        status = Status.Value("STATUS_FAILURE" if state == "FAIL" else "STATUS_SUCCESS")
+        info = SessionEndInfo(status=status, end_time_secs=time.time())
+        self._write(trial, 0, [_session("session_end_info", HParamsPluginData(session_end_info=info))])
+        self._writers.pop(trial).close()
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._writers:
+            self._writers.popitem()[1].close()
+
+    def _write(self, trial: str, step: int, values: list[dict[str, Any]]) -> None:
+        """Write summary values, each given as the fields of TensorBoard's Summary.Value, as one event."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if trial not in self._writers:
+            self._writers[trial] = EventFileWriter(str(self._run.tensorboard / trial))
+        summary = Summary(value=[Summary.Value(**value) for value in values])
+        self._writers[trial].add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._writers[trial].flush()
+
+
+_KIND_OF_VALUE = {bool: "bool_value", int: "number_value", float: "number_value", str: "string_value"}
+
+
+def _session(tag: str, data: Any) -> dict[str, Any]:
+    content = {"plugin_name": "hparams", "content": data.SerializeToString()}
+    return {"tag": f"_hparams_/{tag}", "metadata": {"plugin_data": content}}
+
+
+def _image(path: Path) -> dict[str, Any]:
+    png = path.read_bytes()
+    width, height = PNG_SIZE.unpack_from(png)
+    return {"width": width, "height": height, "encoded_image_string": png}
