@@ -17,16 +17,16 @@ from trainables.source import PIXELS, Source
 # Steps between looks at the loss: a look waits for the device.
 FINITE_CHECK = 50
 # torch's own defaults for ReduceLROnPlateau, which row A6 of the literature used.
-PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 10
+PLATEAU_FACTOR, PLATEAU_PATIENCE, PLATEAU_THRESHOLD = 0.1, 10, 1e-4
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer finite."""
+    """The loss or the samples are no longer finite."""
 
 
 @dataclass
 class Plateau:
-    """The factor on the learning rate: a tenth after more than 10 epochs without a lower loss."""
+    """The factor on the learning rate: a tenth after more than 10 epochs without a loss lower by 1e-4 of itself."""
 
     factor: float = 1.0
     best: float = math.inf
@@ -34,8 +34,10 @@ class Plateau:
 
     def epoch(self, loss: float) -> None:
         """Take the loss of an epoch, summed over its images, into account."""
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(self.best, loss)
+        if loss < self.best * (1 - PLATEAU_THRESHOLD):
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
         if self.waited > PLATEAU_PATIENCE:
             self.factor, self.waited = self.factor * PLATEAU_FACTOR, 0
 
@@ -66,6 +68,7 @@ class Trainer:
         self.optimizer = optimizer(network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.images_seen = self.steps = 0
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def run_to(self, images_seen: int) -> float:
         """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
@@ -117,9 +120,9 @@ class Trainer:
     def _batch(self, until: int) -> Tensor:
         """Return the next indices; each epoch is a permutation of all images, given by the seed and its number."""
         epoch, position = divmod(self.images_seen, len(self.images))
-        if position == 0 or not hasattr(self, "_order"):
+        if epoch != self._epoch:
             order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(self.seed * 1009 + epoch))
-            self._order = order.to(self.device)
+            self._epoch, self._order = epoch, order.to(self.device)
         size = min(self.settings.batch, until - self.images_seen)
         return self._order[position : position + size]
 
