@@ -1,0 +1,99 @@
+"""Where the time went: seconds by what they were spent on, over all sessions of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+# Trials that run when the time budget is spent may go on to the rungs that they can reach in a quarter more.
+OVERTIME = 1.25
+
+
+@dataclass
+class Seconds:
+    """Seconds of a run; `trials` is from start to end, summed over trials, and the next four are parts of it."""
+
+    wall: float = 0.0
+    trials: float = 0.0
+    train: float = 0.0
+    sample: float = 0.0
+    score: float = 0.0
+    setup: float = 0.0
+
+
+@dataclass
+class Ledger:
+    """Keeps a run's time; `slots` trials can run at a time, and no trial starts after `budget` seconds."""
+
+    slots: int
+    budget: float
+    spent: Seconds = field(default_factory=Seconds)
+    """Of all sessions, up to the last `settle`."""
+    _running: dict[str, float] = field(default_factory=dict)
+    _settled: float = field(default_factory=time.monotonic)
+
+    def elapsed(self) -> float:
+        """Return the seconds of wall time, of all sessions."""
+        return self.spent.wall + time.monotonic() - self._settled
+
+    def out_of_time(self) -> bool:
+        """Return whether the time budget is spent."""
+        return self.elapsed() >= self.budget
+
+    def has_time(self, seconds: float) -> bool:
+        """Return whether a running trial may take so many seconds more."""
+        return self.elapsed() + seconds <= OVERTIME * self.budget
+
+    def start(self, trial: str) -> None:
+        """Begin to count a trial's time."""
+        self._running[trial] = time.monotonic()
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Add the seconds that a trial reports."""
+        for part in ("train", "sample", "score", "setup"):
+            setattr(self.spent, part, getattr(self.spent, part) + report[f"{part}_seconds"])
+
+    def end(self, trial: str) -> None:
+        """Cease to count a trial's time."""
+        self.settle()
+        self._running.pop(trial, None)
+
+    def settle(self) -> None:
+        """Move the time until now into `spent`."""
+        now = time.monotonic()
+        self.spent.wall += now - self._settled
+        self._settled = now
+        for trial, since in self._running.items():
+            self.spent.trials += now - since
+            self._running[trial] = now
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `search.json` says about time.
+
+        `overhead` is the share of the trials' time that went neither into training nor sampling nor scoring; `idle` the
+        share of the slots' time in which no trial ran: Ray's start, a trial's way to its slot, the last trials' end.
+        """
+        self.settle()
+        seconds = {entry.name: round(getattr(self.spent, entry.name), 3) for entry in fields(self.spent)}
+        useful = self.spent.train + self.spent.sample + self.spent.score
+        slot_seconds = self.slots * self.spent.wall
+        return {
+            "wall_seconds": seconds["wall"],
+            "slots": self.slots,
+            "seconds": seconds,
+            "overhead": round(1 - useful / self.spent.trials, 4) if self.spent.trials else None,
+            "idle": round(1 - self.spent.trials / slot_seconds, 4) if slot_seconds else None,
+        }
+
+    @classmethod
+    def load(cls, slots: int, budget: float, saved: dict[str, Any]) -> Ledger:
+        """Return a ledger that goes on from what `summary` had said in an earlier session, if any."""
+        return cls(slots, budget, Seconds(**saved.get("seconds", {})))
+
+
+def as_clock(seconds: float) -> str:
+    """Return minutes and seconds, as 12:05, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

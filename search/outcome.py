@@ -1,0 +1,68 @@
+"""What a run says of itself: search.json at its start, and what is printed and returned at its end."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis import rank
+from analysis.results import Run
+from search.settings import Settings
+from search.space import Space
+from trainables.data import Images
+from trainables.features import load_card
+from trainables.metrics import Reference
+
+PACKAGES = ("diffusion-search", "torch", "torchvision", "torchmetrics", "ray", "optuna", "numpy", "pyarrow")
+
+
+def card(settings: Settings, space: Space, images: Images, reference: Reference) -> dict[str, Any]:
+    """Return what search.json holds from the start: what it takes to search again, and to know what was measured."""
+    return {
+        "status": "running",
+        "settings": settings.saved(),
+        "space": space.title,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "data": images.checksums,
+        "classifier": load_card(images.name)["sha256"],
+        "metric": {name: getattr(reference, name) for name in ("version", "layer", "n", "split", "floor", "blank")},
+    }
+
+
+def close(run: Run, settings: Settings, status: str) -> int:
+    """Write and print the ranking and what to do next; return the exit status, 3 where no trial ended with a result."""
+    rank.write_ranking(run)
+    console = Console()
+    rank.display(run, console if console.is_terminal else Console(width=120))
+    ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
+    measured = [row for row in ranking if row["rank"] is not None]
+    resume = resume_command(run) if status == "interrupted" else f"{resume_command(run)} --trials {2 * settings.trials}"
+    lines = [
+        *(f"samples of the best   {_short(run.sample_grid(best['trial']))}" for best in measured[:1]),
+        f"trials side by side   tensorboard --logdir {_short(run.path)}",
+        f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.path)}",
+        f"go on                 {resume}",
+    ]
+    print("", *lines, sep="\n")
+    if status == "interrupted":
+        return 130
+    return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
+
+
+def resume_command(run: Run) -> str:
+    """Return the line that goes on with a run, to be entered in the current folder."""
+    command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.path.name}"
+    return (
+        command if run.path.parent == Path("runs").resolve() else f"{command} --storage-path {_short(run.path.parent)}"
+    )
+
+
+def _short(path: Path) -> str:
+    """Return a path as seen from the current folder, if it lies in there, quoted for a shell if need be."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

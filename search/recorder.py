@@ -1,0 +1,125 @@
+"""Writes down what Ray Tune tells: at once to log, TensorBoard and display, now and then to the tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from analysis.results import Run
+from search.board import TrialBoard
+from search.display import Display
+from search.ledger import Ledger
+from search.resume import History
+from search.study import State, state_at
+from trainables.trial import Report
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+REPORTED = tuple(entry.name for entry in fields(Report))
+TABLES_EVERY = 30.0  # seconds
+KEPT_CHECKPOINTS = 3  # of the best trials at the full budget, to draw from or train on; the others only cost disk
+
+
+class Recorder(tune.Callback):
+    """Ray Tune's callback of one run; a trial is known by the name in its configuration."""
+
+    def __init__(
+        self, run: Run, history: History, ledger: Ledger, display: Display, runs_again: Callable[[int], bool]
+    ) -> None:
+        """Go on from `history`, the run's log so far; `runs_again` says whether a failed trial is tried once more."""
+        self.run, self.ledger, self.display = run, ledger, display
+        self.board = TrialBoard(run)
+        self._full, self._runs_again = history.full, runs_again
+        self._started = set(history.started)
+        self._last: dict[str, dict[str, Any]] = {name: reports[-1] for name, reports in history.reports.items()}
+        self._ended = dict(history.ended)
+        self._written = time.monotonic()
+        self._free_checkpoints()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its callbacks for a restore that never comes."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial starts, or starts again after an interruption or a failure."""
+        config = trial.config
+        self._log_start(config)
+        self.board.start(config["trial"], config["variant"], config["baseline"])
+        self.ledger.start(config["trial"])
+        self.display.started(config["trial"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial reports; what it reports again after a restart is in the log already and does not count."""
+        name = trial.config["trial"]
+        report = {field: result[field] for field in REPORTED}
+        if not self.run.append({"event": "report", "trial": name, **report}):
+            return
+        self._last[name] = report
+        self.ledger.report(report)
+        self.board.report(name, report)
+        self.display.reported(name, report, stops=bool(result.get("done")))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was stopped, or is through."""
+        name = trial.config["trial"]
+        self._end(name, state_at(self._last.get(name), self._full))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial failed, and is tried again from its checkpoint unless that was once too often."""
+        name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
+        last_line = error.strip().splitlines()[-1]
+        if self._runs_again(trial.config["number"]):
+            self.ledger.end(name)
+            self.display.note(f"{name} failed and is tried again: {last_line}")
+            return
+        self.display.note(f"{name} failed: {last_line}; the traceback is in the log of {self.run.path}")
+        self._log_start(trial.config)  # it may have failed on its way to a process
+        self._end(name, "FAIL", error=error)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ray Tune went once round its loop, which takes at most a tenth of a second when nothing happens."""
+        if self.ledger.out_of_time():
+            self.display.out_of_time()
+        self.display.refresh()
+        if time.monotonic() - self._written >= TABLES_EVERY:
+            self.write()
+
+    def write(self, **settings: Any) -> None:
+        """Write the tables, and into search.json the time spent and what else is given."""
+        self.run.write_tables()
+        self.run.write_settings({**self.run.settings(), **self.ledger.summary(), **settings})
+        self._written = time.monotonic()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.board.close()
+        self.run.close()
+
+    def _log_start(self, config: dict[str, Any]) -> None:
+        if config["trial"] not in self._started:
+            self._started.add(config["trial"])
+            self.run.append({"event": "start", **config})
+
+    def _end(self, name: str, state: State, **why: str) -> None:
+        self.run.append({"event": "end", "trial": name, "state": state, **why})
+        self.ledger.end(name)
+        self.board.end(name, state)
+        self.display.ended(name, state)
+        self._ended[name] = state
+        self._free_checkpoints()
+
+    def _free_checkpoints(self) -> None:
+        complete = (name for name, state in self._ended.items() if state == "COMPLETE")
+        kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[:KEPT_CHECKPOINTS]
+        for path in self.run.checkpoints.glob("*.pt"):
+            name = path.name.removesuffix(".pt")
+            if name in self._ended and name not in kept:
+                path.unlink()

@@ -1,0 +1,136 @@
+"""`python search/run.py --space NAME`: the command line of a search; see --help."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis.results import Run, RunError
+from search.arguments import parse
+from search.machine import Machine, MachineError, join_ray, start_ray, this_machine
+from search.settings import Settings, SettingsError
+from trainables.data import DataError
+from trainables.domain import ConfigError
+
+if TYPE_CHECKING:
+    from search.space import Space
+    from trainables.data import Images
+    from trainables.metrics import Reference
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
+    from search.space import SpaceError
+    from trainables.features import WeightsError
+
+    try:
+        given = parse(arguments)
+        return _resume(given) if "resume" in given else _begin(given)
+    except (SettingsError, SpaceError, ConfigError, DataError, WeightsError, RunError, MachineError) as error:
+        print(f"search/run.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _begin(given: dict[str, Any]) -> int:
+    from search.find_space import load
+    from search.plan import plan
+    from trainables import data
+
+    space = load(given["space"], given["fixed"])
+    machine = _machine(given)
+    settings = Settings.resolve(given, space.given, space.digest, machine)
+    images = data.load(settings.dataset, settings.data_dir)
+    if "dry_run" in given:
+        print(plan(settings, space))
+        return 0
+    return _search(None, settings, space, images, machine, quiet="quiet" in given)
+
+
+def _resume(given: dict[str, Any]) -> int:
+    from search.find_space import load
+    from trainables import data
+
+    run = _open(Path(given.get("storage_path", "runs")).expanduser().resolve(), given["resume"])
+    machine = _machine(given)
+    settings = Settings.resume(run.settings()["settings"], given, machine)
+    _require_work(run, settings)
+    space = load(settings.space, settings.fixed)
+    if space.digest != settings.space_digest:
+        raise SettingsError(f"--resume {settings.name}: {space.given} is another space now; restore it, or search anew")
+    images = data.load(settings.dataset, settings.data_dir)
+    return _search(run, settings, space, images, machine, quiet="quiet" in given)
+
+
+def _search(run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine, quiet: bool) -> int:
+    """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
+    from search.hold import held
+    from search.outcome import card, close, resume_command
+    from trainables.metrics import Reference
+
+    reference = Reference.build(images)
+    run = run or Run.create(settings.storage_path, settings.name)
+    try:
+        with held(run):
+            run.write_settings({**run.settings(), **card(settings, space, images, reference)})
+            status = _with_ray(run, settings, space, images, reference, machine, quiet)
+            return close(run, settings, status)
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on: {resume_command(run)}")
+        return 130
+
+
+def _with_ray(
+    run: Run, settings: Settings, space: Space, images: Images, reference: Reference, machine: Machine, quiet: bool
+) -> str:
+    if settings.address is None:
+        start_ray(machine, data_bytes=sum(array.nbytes for array in vars(images).values() if hasattr(array, "nbytes")))
+    import ray
+
+    from search.tuner import search
+
+    try:
+        return search(run, settings, space, images, reference, quiet)
+    finally:
+        ray.shutdown()
+
+
+def _machine(given: dict[str, Any]) -> Machine:
+    return join_ray(given["address"]) if "address" in given else this_machine()
+
+
+def _require_work(run: Run, settings: Settings) -> None:
+    states = run.trials()["state"].to_pylist()
+    spent = run.settings().get("wall_seconds", 0.0)
+    if "RUNNING" in states:
+        return
+    if len(states) >= settings.trials:
+        raise SettingsError(
+            f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials"
+        )
+    if spent >= settings.time_budget:
+        raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
+
+
+def _open(root: Path, name: str) -> Run:
+    if not (root / name).is_dir():
+        there = sorted(path.name for path in root.glob("*/"))
+        near = difflib.get_close_matches(name, there, n=3) or there[:3]
+        hint = f", there are {', '.join(near)}" if near else ""
+        raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
+    run = Run.open(root / name)
+    if "settings" not in run.settings():
+        raise SettingsError(f"--resume {name}: it ended before it began; remove {run.path} and search anew")
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What runs next: the literature's configurations, the space's starting points, then what Optuna suggests.
+
+Ray's OptunaSearch is the base; it tells Optuna that a trial which ASHA stopped is COMPLETE with its early value, which
+mixes budgets. Here such a trial is PRUNED with its value at each rung, and a trial is COMPLETE at the full budget only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from search.settings import Settings
+from search.space import Space
+from search.study import OUTSIDE, make_sampler, open_storage, state_at, tell_end, tell_report, trial_name, trial_seed
+from trainables.config import Flat
+from trainables.domain import ConfigError
+
+# A trial whose process died, as with the node it was on, is tried again this often, each time from its checkpoint. Ray
+# Tune's own max_failures does not cover a trial that was just being handed to a process that had died.
+MAX_FAILURES = 2
+
+
+class StudySearch(OptunaSearch):
+    """Suggests the trials of one run from its study, which is all the state there is: Tune's snapshots hold nothing."""
+
+    def __init__(self, settings: Settings, space: Space, journal: Path, out_of_time: Callable[[], bool]) -> None:
+        """Open or continue the study at `journal`; once `out_of_time` says so, no new trial is suggested."""
+        self.settings, self.space, self._out_of_time = settings, space, out_of_time
+        self._searched = space.names
+        self._again: deque[int] = deque()
+        self._failures = Counter[int]()
+        named: dict[str, Any] = {"study_name": settings.name, "storage": open_storage(journal)}
+        asked = _asked(optuna.create_study(**named, direction="minimize", load_if_exists=True))
+        sampler = make_sampler(settings.sampler, settings.seed, asked, settings.slots)
+        super().__init__(space=space.draw, metric="fmd", mode="min", sampler=sampler, **named)
+        self.study = cast("optuna.Study", self._ot_study)
+        self._enqueue()
+
+    def run_again(self, number: int) -> None:
+        """Suggest an interrupted trial before any new one, as it was."""
+        self._again.append(number)
+
+    def runs_again(self, number: int) -> bool:
+        """Return whether a trial that ended unfinished is going to be suggested once more."""
+        return number in self._again
+
+    def waiting(self) -> int:
+        """Return how many interrupted trials are still to be suggested again."""
+        return len(self._again)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the configuration of the next trial, None while one that runs may have to run again, or FINISHED."""
+        while self._again or self._may_ask():
+            trial = self.trial(self._again.popleft()) if self._again else self.study.ask()
+            try:
+                config = self._config(trial)
+            except ConfigError:  # too rare a combination for the check of the space to have met it
+                tell_end(trial, "FAIL")
+                continue
+            self._ot_trials[trial_id] = trial
+            return config
+        if self._ot_trials:
+            return None
+        return Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Take in a report of a trial that goes on."""
+        tell_report(self._ot_trials[trial_id], result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Take in the end of a trial, and its last report, which `on_trial_result` did not get if ASHA stopped it.
+
+        One that failed runs again, up to `MAX_FAILURES` times.
+        """
+        trial = self._ot_trials.pop(trial_id)
+        if error and self._failures[trial.number] < MAX_FAILURES:
+            self._failures[trial.number] += 1
+            self.run_again(trial.number)
+            return
+        report = result if result and "images_seen" in result else None
+        if report is not None:
+            tell_report(trial, report)
+        tell_end(trial, "FAIL" if error else state_at(report, self.settings.rungs[-1]))
+
+    def trial(self, number: int) -> optuna.Trial:
+        """Return the study's trial of this number."""
+        return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the study's journal has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: `resume` starts a new Tuner on the study's journal."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its searcher for a restore that never comes."""
+        return {}
+
+    def _may_ask(self) -> bool:
+        return not self._out_of_time() and _asked(self.study) < self.settings.trials
+
+    def _enqueue(self) -> None:
+        """Queue baselines and starting points, the study's first trials; what is queued already is left out."""
+        for baseline, values in self.space.queue()[len(self.study.get_trials(deepcopy=False)) :]:
+            answers = self.space.answers_for(values) or {} if baseline else values
+            self.study.enqueue_trial(answers, user_attrs={"baseline": baseline})
+
+    def _config(self, trial: optuna.Trial) -> dict[str, Any]:
+        baseline = trial.user_attrs.get("baseline", "")
+        variant = self._variant(trial, baseline)
+        config = {
+            "trial": trial_name(trial.number, baseline, variant, self._searched),
+            "number": trial.number,
+            "seed": trial_seed(self.settings.seed, trial.number),
+            "baseline": baseline,
+        }
+        if "variant" not in trial.user_attrs:
+            for name, value in {**config, "variant": json.dumps(variant)}.items():
+                trial.set_user_attr(name, value)
+        return {**config, "variant": variant}
+
+    def _variant(self, trial: optuna.Trial, baseline: str) -> Flat:
+        """Return a trial's variant: as it was before, as the literature has it, or as the space draws it.
+
+        A baseline that the space can express has its answers enqueued; drawing it makes them the trial's parameters.
+        One that it cannot express has no parameters, and is marked infeasible, so that it does not take the place of a
+        trial with parameters among the best, which TPE learns from.
+        """
+        if "variant" in trial.user_attrs:
+            return dict(json.loads(trial.user_attrs["variant"]))
+        if not baseline:
+            return self.space.draw(trial)
+        variant = next(entry.variant for entry in self.space.baselines if entry.name == baseline)
+        if self.space.answers_for(variant) is not None:
+            return self.space.draw(trial)
+        if OUTSIDE not in trial.constraints:
+            trial.set_constraint(OUTSIDE, 1.0)
+        return variant
+
+
+def _asked(study: optuna.Study) -> int:
+    return sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))

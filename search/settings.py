@@ -1,0 +1,162 @@
+"""The settings of a search: what the command line leaves open is filled in for the machine at hand; all is checked."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from search.machine import Machine
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be; one line, what was given and what would be right."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a search takes unless it is told otherwise."""
+
+    trials: int
+    time_budget: float
+    """Seconds after which no trial starts."""
+    max_images: int
+    """Images that a trial which is never stopped trains on."""
+    gpus_per_trial: float
+    images_per_second: float
+    """Of one trial, typical of the project's spaces; only for the estimate of --dry-run."""
+
+
+# "cpu": two cores and about ten minutes. With eta 3 the rungs are 12,000, 36,000 and 108,000 images: below 10,000 (150
+# steps of 64) FMD does not predict the end, and 108,000 take the CNN on patches about a minute of one core.
+# "gpu": one card and about an hour, four trials sharing it, because one small network does not fill it.
+SIZES = {
+    "cpu": Size(trials=32, time_budget=480, max_images=108_000, gpus_per_trial=0, images_per_second=1_200),
+    "gpu": Size(trials=128, time_budget=2_700, max_images=5_400_000, gpus_per_trial=0.25, images_per_second=10_000),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that makes a search what it is; `search.json` holds it, and a resumed search takes it from there."""
+
+    name: str
+    storage_path: str
+    space: str
+    space_digest: str
+    fixed: dict[str, str]
+    """Of `--set`: flat name -> value, as written."""
+    dataset: str
+    data_dir: str | None
+    trials: int
+    time_budget: float
+    rungs: tuple[int, ...]
+    """Images seen at which trials are compared; the last is the full budget."""
+    reduction_factor: int
+    scheduler: Literal["asha", "none"]
+    sampler: Literal["tpe", "random"]
+    seed: int
+    address: str | None
+    cpus_per_trial: float
+    gpus_per_trial: float
+    slots: int
+    """Trials that run at a time."""
+
+    @classmethod
+    def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine) -> Self:
+        """Return the settings of a new search: `given` by the command line, the rest sized for `machine`.
+
+        Raises:
+            SettingsError: a value is out of range, or the machine has not what a trial takes.
+        """
+        size = SIZES["gpu" if machine.gpus else "cpu"]
+        eta = given.get("reduction_factor", 3)
+        cpus, gpus = given.get("cpus_per_trial", 1), given.get("gpus_per_trial", size.gpus_per_trial)
+        settings = cls(
+            name=given.get("name", _name(space)),
+            storage_path=_absolute(given.get("storage_path", "runs")),
+            space=space,
+            space_digest=digest,
+            fixed=dict(given.get("fixed", {})),
+            dataset=given.get("dataset", "mnist"),
+            data_dir=_absolute(given["data_dir"]) if "data_dir" in given else None,
+            trials=given.get("trials", size.trials),
+            time_budget=given.get("time_budget", size.time_budget),
+            rungs=rungs(given.get("grace_images"), given.get("max_images", size.max_images), eta),
+            reduction_factor=eta,
+            scheduler=given.get("scheduler", "asha"),
+            sampler=given.get("sampler", "tpe"),
+            seed=given.get("seed", 0),
+            address=given.get("address"),
+            cpus_per_trial=cpus,
+            gpus_per_trial=gpus,
+            slots=_slots(machine, cpus, gpus),
+        )
+        return settings.checked()
+
+    @classmethod
+    def resume(cls, saved: dict[str, Any], given: dict[str, Any], machine: Machine) -> Self:
+        """Return the settings of a search that goes on: those saved, with more trials or time if that is given.
+
+        Raises:
+            SettingsError: as `resolve` does.
+        """
+        may_change = ("trials", "time_budget", "cpus_per_trial", "gpus_per_trial")
+        changed = {name: given[name] for name in may_change if name in given}
+        changed |= {"address": given.get("address"), "storage_path": _absolute(given.get("storage_path", "runs"))}
+        if "data_dir" in given:
+            changed["data_dir"] = _absolute(given["data_dir"])
+        settings = cls(**{**saved, "rungs": tuple(saved["rungs"]), **changed})
+        return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
+
+    def checked(self) -> Self:
+        """Return these settings if they make sense; raise SettingsError if not."""
+        _require(self.trials >= 1, f"--trials {self.trials}: give at least 1")
+        _require(self.time_budget > 0, f"--time-budget {self.time_budget:g}: give a number of seconds above 0")
+        _require(self.seed >= 0, f"--seed {self.seed}: give a number of at least 0")
+        return self
+
+    def saved(self) -> dict[str, Any]:
+        """Return these settings as JSON has them."""
+        return {**asdict(self), "rungs": list(self.rungs)}
+
+
+def rungs(grace: int | None, full: int, eta: int) -> tuple[int, ...]:
+    """Return grace * eta^k below `full`, and `full`; without `grace` three rungs that end there.
+
+    Raises:
+        SettingsError: they are no ascending budgets.
+    """
+    _require(eta >= 2, f"--reduction-factor {eta}: give a whole number of at least 2")
+    _require(full >= 1, f"--max-images {full}: give at least 1")
+    grace = max(1, full // eta**2) if grace is None else grace
+    _require(1 <= grace <= full, f"--grace-images {grace}: give a number from 1 to --max-images, {full}")
+    budgets = [grace]
+    while budgets[-1] * eta < full:
+        budgets.append(budgets[-1] * eta)
+    return tuple(dict.fromkeys([*budgets, full]))
+
+
+def _slots(machine: Machine, cpus: float, gpus: float) -> int:
+    _require(cpus > 0, f"--cpus-per-trial {cpus:g}: give a number above 0")
+    whole = gpus <= 1 or gpus == int(gpus)
+    _require(gpus >= 0 and whole, f"--gpus-per-trial {gpus:g}: give a fraction of one GPU or a whole number of them")
+    _require(cpus <= machine.cpus, f"--cpus-per-trial {cpus:g}: there are {machine.cpus} cores; give at most that many")
+    advice = f"give at most {machine.gpus}" if machine.gpus else "give 0 to train on the CPU"
+    _require(gpus <= machine.gpus, f"--gpus-per-trial {gpus:g}: there are {machine.gpus} GPUs; {advice}")
+    return machine.slots(cpus, gpus)
+
+
+def _name(space: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-") + time.strftime("-%Y%m%d-%H%M%S")
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise SettingsError(message)

@@ -1,0 +1,161 @@
+"""Assembles a search from its parts - study, rungs, trials, records - and runs it with Ray Tune until it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+import optuna
+from ray import tune
+from rich.console import Console
+
+from analysis.results import Run
+from search.display import Display
+from search.ledger import Ledger
+from search.recorder import Recorder
+from search.resume import History, reconcile
+from search.schedulers import ASHA, Halving
+from search.searcher import StudySearch
+from search.settings import Settings
+from search.space import Space
+from trainables import trial
+from trainables.data import Images
+from trainables.metrics import Reference
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+Status = Literal["done", "interrupted"]
+
+
+class Interruptible(tune.Stopper):
+    """Ends a search at its next step, with its trials as they are, once it is `interrupted`."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Let the search go on."""
+        self.interrupted = False
+        self._recorder = recorder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its stopper for a restore that never comes."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the search is to end; if so, the records are written first.
+
+        Tune now waits up to 15 seconds for trials in the middle of their training, and many a system that sends SIGTERM
+        kills before that.
+        """
+        if self.interrupted:
+            self._recorder.write(status="interrupted")
+        return self.interrupted
+
+
+def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, quiet: bool) -> Status:
+    """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
+
+    The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
+    halving = Halving(settings.rungs, settings.reduction_factor if settings.scheduler == "asha" else None)
+    history = History(run.events(), halving)
+    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time)
+    reconcile(run, history, searcher)
+    display = Display(settings, ledger, Console(), quiet)
+    recorder = Recorder(run, history, ledger, display, searcher.runs_again)
+    stopper, status = Interruptible(recorder), "failed"
+    tuner = _tuner(
+        run,
+        settings,
+        _trainable(run, settings, images, reference),
+        searcher,
+        ASHA(halving, ledger.has_time),
+        recorder,
+        stopper,
+    )
+    try:
+        with _interrupting(stopper, display):
+            display.open(again=searcher.waiting())
+            tuner.fit()
+        status = "interrupted" if stopper.interrupted else "done"
+    finally:
+        display.close()
+        recorder.write(status=status)
+        recorder.close()
+    return "interrupted" if stopper.interrupted else "done"
+
+
+def _trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+    plan = trial.Plan(
+        rungs=settings.rungs,
+        sampling_seed=settings.seed,
+        run_uri=str(run.path),
+        device="cuda" if settings.gpus_per_trial else "cpu",
+    )
+    with_data = tune.with_parameters(trial.run, plan=plan, images=images, reference=reference)
+    return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
+
+
+def _tuner(
+    run: Run,
+    settings: Settings,
+    trainable: Any,
+    searcher: StudySearch,
+    scheduler: ASHA,
+    recorder: Recorder,
+    stopper: Interruptible,
+) -> tune.Tuner:
+    shutil.rmtree(run.ray, ignore_errors=True)
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,  # the searcher says when it is enough
+            max_concurrent_trials=settings.slots,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name=run.ray.name,
+            storage_path=str(run.path),
+            verbose=0,
+            callbacks=[recorder],
+            stop=stopper,
+        ),
+    )
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["trial"])
+
+
+@contextmanager
+def _interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the search in order, and the second at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if stopper.interrupted:
+            display.close()
+            os._exit(130)
+        stopper.interrupted = True
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nInterrupted: what was reported is kept. Once more to quit at once.\n")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
