@@ -1,0 +1,131 @@
+"""Variants: a flat dict and an object that say exactly the same, and one line wherever they cannot."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from spaces.baselines import BASELINES
+from trainables.config import FAMILIES, Composition, Flat, Variant, all_domains, domain_of
+from trainables.degradations import DEGRADATIONS
+from trainables.diffusion import TARGETS
+from trainables.domain import Choice, ConfigError, Int, Log, Uniform, Widths
+from trainables.samplers import NOISE_SAMPLERS, SAMPLERS
+
+COLD = {"training/target": "x0", "sampler/kind": "cold2"}
+
+
+def draw(domain: Any, rng: random.Random) -> Any:
+    """A random member of a domain."""
+    if isinstance(domain, Choice):
+        return rng.choice(domain.options)
+    if isinstance(domain, Int):
+        return rng.randint(domain.low, domain.high)
+    if isinstance(domain, Log):
+        return min(max(domain.low * (domain.high / domain.low) ** rng.random(), domain.low), domain.high)
+    if isinstance(domain, Uniform):
+        return rng.uniform(domain.low, domain.high)
+    if isinstance(domain, Widths):
+        return "-".join(str(rng.randint(1, 1024)) for _ in range(rng.randint(domain.least, domain.most)))
+    assert isinstance(domain, Composition), domain
+    return "+".join(rng.sample(list(DEGRADATIONS), rng.randint(1, 3)))
+
+
+def random_flat(seed: int) -> Flat:
+    """A random point of everything that can be configured."""
+    rng = random.Random(seed)
+    kinds = {f"{family}/kind": draw(domain_of(f"{family}/kind"), rng) for family in FAMILIES}
+    selected = [f"{family}/{kind}/" for family in FAMILIES for kind in str(kinds[f"{family}/kind"]).split("+")]
+    fields = [name for name in all_domains() if name not in kinds]
+    fields = [name for name in fields if name.split("/")[0] not in FAMILIES or name.startswith(tuple(selected))]
+    flat = kinds | {name: draw(domain_of(name), rng) for name in fields}
+    return flat if str(kinds["degradation/kind"]).endswith("gaussian") else flat | COLD
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_is_a_complete_configuration(name: str) -> None:
+    flat = BASELINES[name].variant
+    assert Variant.from_flat(flat).flat() == flat
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_flat_and_object_say_the_same_of_random_points(seed: int) -> None:
+    flat = random_flat(seed)
+    variant = Variant.from_flat(flat)
+    assert variant.flat() == flat
+    assert Variant.from_flat(variant.flat()) == variant
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_flat_variant_survives_json(seed: int) -> None:
+    variant = Variant.from_flat(random_flat(seed))
+    assert Variant.from_flat(json.loads(json.dumps(variant.flat()))) == variant
+    assert all(type(value) in (str, int, float, bool) for value in variant.flat().values())
+
+
+def test_what_is_left_out_takes_the_defaults() -> None:
+    assert Variant.from_flat({}) == Variant()
+    changed = Variant.from_flat({"training/lr": 1e-4}).flat()
+    assert changed.pop("training/lr") == 1e-4
+    assert changed == {name: value for name, value in Variant().flat().items() if name != "training/lr"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_member_of_a_family_can_be_chosen_by_its_name(family: str) -> None:
+    for kind, member in FAMILIES[family].items():
+        variant = Variant.from_flat({**COLD, f"{family}/kind": kind})
+        assert type(getattr(variant, family)) is member
+        assert variant.flat()[f"{family}/kind"] == kind
+
+
+def test_every_flat_name_belongs_to_a_domain_and_every_default_lies_in_it() -> None:
+    for family, members in FAMILIES.items():
+        for kind in members:
+            for name, value in Variant.from_flat({**COLD, f"{family}/kind": kind}).flat().items():
+                assert domain_of(name).check(name, value) == value
+
+
+REFUSED: list[tuple[Flat, list[str]]] = [
+    ({"training/lrr": 1e-3}, ["training/lrr", "training/lr"]),
+    ({"trainingg/lr": 1e-3}, ["trainingg/lr", "training/lr"]),
+    ({"qqqqqq": 1}, ["qqqqqq", "schedule", "training"]),
+    ({"schedule/kind": "cosine", "schedule/cosine/beta": 0.1}, ["schedule/cosine/beta", "schedule/cosine/beta_max"]),
+    ({"schedule/kind": "cosine", "schedule/linear/T": 100}, ["schedule/linear/T", "cosine", "schedule/kind=linear"]),
+    ({"network/kind": "cnn", "network/unet/widths": "8"}, ["network/unet/widths", "cnn", "network/kind=unet"]),
+    ({"degradation/mask/count": 3}, ["degradation/mask/count", "gaussian", "degradation/kind=mask"]),
+    ({"schedule/kind": "quadratic"}, ["schedule/kind", "quadratic", "linear", "cosine"]),
+    ({"schedule/kind": 3}, ["schedule/kind", "3", "linear"]),
+    ({"schedule/kind": "quadratic", "schedule/cosine/T": 100}, ["schedule/kind", "quadratic", "linear", "cosine"]),
+    ({"degradation/kind": "mask+blur"}, ["degradation/kind", "mask+blur", "contrast"]),
+    ({"degradation/kind": "mask+mask"}, ["degradation/kind", "mask+mask"]),
+    ({"degradation/kind": ""}, ["degradation/kind", "gaussian"]),
+    ({"schedule/kind": "cosine", "schedule/cosine/T": 1}, ["schedule/cosine/T=1", "2 to 5000"]),
+    ({"training/lr": float("nan")}, ["training/lr=nan", "1e-05 to 0.1"]),
+    ({"training/lr": "fast"}, ["training/lr='fast'", "1e-05 to 0.1"]),
+    ({"training/batch": 1.5}, ["training/batch=1.5", "whole"]),
+    ({"network/kind": "unet", "network/unet/widths": "8-16-32-64-128"}, ["network/unet/widths", "1 to 4"]),
+    ({"pixels": "0..255"}, ["pixels='0..255'", "-1..1"]),
+    ({"pixels": 0}, ["pixels=0", "-1..1"]),
+]
+
+
+@pytest.mark.parametrize(("flat", "fragments"), REFUSED, ids=[str(flat) for flat, _ in REFUSED])
+def test_what_cannot_be_is_refused_in_one_line_that_says_what_would_be_right(flat: Flat, fragments: list[str]) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        Variant.from_flat(flat)
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert all(fragment in message for fragment in fragments), message
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("kind", [*DEGRADATIONS, *(f"{kind}+gaussian" for kind in DEGRADATIONS if kind != "gaussian")])
+def test_noise_targets_and_noise_samplers_need_noise_at_the_end(kind: str, sampler: str, target: str) -> None:
+    flat: Flat = {"degradation/kind": kind, "sampler/kind": sampler, "training/target": target}
+    if kind.endswith("gaussian") or (target == "x0" and sampler not in NOISE_SAMPLERS):
+        assert Variant.from_flat(flat).flat().items() >= flat.items()
+        return
+    with pytest.raises(ConfigError, match=rf"^[^\n]*{kind}[^\n]*use (training/target=x0|sampler/kind=cold1)[^\n]*$"):
+        Variant.from_flat(flat)

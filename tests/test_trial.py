@@ -1,0 +1,220 @@
+"""A trial without Ray: a report at each rung and nowhere else, the same after any restart, finite come what may."""
+
+import json
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trainables.checkpoints import Folder
+from trainables.config import Flat, Variant
+from trainables.data import Images
+from trainables.metrics import Reference
+from trainables.training import Trainer
+from trainables.trial import Plan, Report, Trial
+
+RUNGS = (48, 150, 400)
+TINY: Flat = {
+    "network/kind": "unet",
+    "network/unet/widths": "4",
+    "schedule/kind": "cosine",
+    "schedule/cosine/T": 20,
+    "sampler/steps": 3,
+    "training/batch": 16,
+}
+COLD: Flat = {"degradation/kind": "mask+morph", "training/target": "x0", "sampler/kind": "cold2"}
+Make = Callable[..., Trial]
+
+
+@pytest.fixture(scope="module")
+def images(mnist: Images) -> Images:
+    """MNIST with 200 training images, read-only as they come out of Ray's object store."""
+    few = {name: getattr(mnist, name)[:200] for name in ("train", "overlays_train", "overlays_sample")}
+    for array in few.values():
+        array.flags.writeable = False
+    return replace(mnist, **few)
+
+
+@pytest.fixture
+def make(tmp_path: Path, images: Images, small_reference: Reference) -> Make:
+    def make(name: str = "003-tiny", changes: Flat | None = None, seed: int = 5, folder: str = "run") -> Trial:
+        plan = Plan(RUNGS, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu")
+        return Trial(name, Variant.from_flat({**TINY, **(changes or {})}), seed, plan, images, small_reference)
+
+    return make
+
+
+def what_it_says(report: Report) -> dict[str, Any]:
+    """A report without its times."""
+    return {name: value for name, value in asdict(report).items() if "second" not in name}
+
+
+def poison(network: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(torch.nan)
+
+
+@pytest.mark.parametrize("changes", [{}, COLD, {"sampler/kind": "ancestral", "training/target": "v"}], ids=str)
+def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_reference: Reference) -> None:
+    trial = make(changes=changes)
+    reports = []
+    for report in trial.reports():
+        assert trial.trainer.images_seen == report.images_seen
+        reports.append(report)
+    assert [report.images_seen for report in reports] == list(RUNGS)
+    assert [report.rung for report in reports] == [0, 1, 2]
+    for report in reports:
+        assert np.isfinite([report.fmd, report.fmd_normalised, report.fmd_se, report.fmd_corrected, report.loss]).all()
+        assert not report.diverged
+        assert report.fmd > small_reference.floor
+        assert report.nfe == 3
+        assert report.parameters == sum(p.numel() for p in trial.trainer.diffusion.network.parameters())
+
+
+def test_a_report_is_of_plain_numbers_that_json_can_hold(make: Make) -> None:
+    for report in (next(make().reports()), next(diverging(make("diverging")))):
+        for field in fields(report):
+            assert type(getattr(report, field.name)) is {"int": int, "float": float, "bool": bool}[str(field.type)]
+        assert json.loads(json.dumps(asdict(report))) == asdict(report)
+
+
+def test_its_seconds_are_those_since_the_last_report(make: Make) -> None:
+    for report in make().reports():
+        parts = [getattr(report, f"{part}_seconds") for part in ("setup", "train", "sample", "score")]
+        assert all(part > 0 for part in parts)
+        assert report.images_per_second == pytest.approx(
+            (report.images_seen - ([0, *RUNGS][report.rung])) / report.train_seconds
+        )
+
+
+def test_reporting_disturbs_training_in_no_bit(make: Make, images: Images) -> None:
+    trial = make()
+    list(trial.reports())
+    train, overlays = torch.tensor(images.train), torch.tensor(images.overlays_train)
+    alone = Trainer(trial.variant, 5, train, overlays, RUNGS[-1])
+    for rung in RUNGS:
+        alone.run_to(rung)
+    for found, expected in zip(trial.trainer.ema.parameters(), alone.ema.parameters(), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_the_seed_decides_the_numbers_and_the_name_does_not(make: Make) -> None:
+    first, again, other = (
+        [what_it_says(report) for report in make(name, seed=seed).reports()]
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert first == again
+    assert all(one["fmd"] != another["fmd"] for one, another in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize(("passed", "changes"), [(1, {}), (1, COLD), (2, COLD), (3, {})], ids=str)
+def test_a_restarted_trial_repeats_its_last_report_and_goes_on_as_if_never_stopped(
+    passed: int, changes: Flat, make: Make
+) -> None:
+    whole = [what_it_says(report) for report in make("whole", changes).reports()]
+    killed = make("killed", changes)
+    said = list(islice(killed.reports(), passed))
+    killed.trainer.run_to(RUNGS[passed - 1] + 20)  # on its way to the next rung when it dies
+    reports = list(make("killed", changes).reports())
+    assert reports[0] == said[-1]
+    assert [what_it_says(report) for report in reports] == whole[passed - 1 :]
+
+
+def diverging(trial: Trial) -> Iterator[Report]:
+    """The reports of a trial whose weights are no numbers."""
+    poison(trial.trainer.diffusion.network)
+    return trial.reports()
+
+
+def check_diverged(report: Report, reference: Reference) -> None:
+    assert report.diverged
+    assert (report.fmd, report.fmd_normalised, report.fmd_se) == (reference.blank, 1.0, 0.0)
+    assert report.fmd_corrected == reference.blank
+
+
+def test_a_diverged_trial_reports_the_blank_value_once_and_ends(make: Make, small_reference: Reference) -> None:
+    trial = make()
+    reports = trial.reports()
+    first = next(reports)
+    poison(trial.trainer.diffusion.network)
+    (last,) = reports
+    check_diverged(last, small_reference)
+    assert not first.diverged
+    assert (last.images_seen, last.rung) == (RUNGS[1], 1)
+    (again,) = make().reports()
+    assert again == last
+
+
+def test_samples_that_are_no_numbers_are_divergence_too(make: Make, small_reference: Reference) -> None:
+    trial = make()
+    poison(trial.trainer.ema)
+    (report,) = trial.reports()
+    check_diverged(report, small_reference)
+    assert report.images_seen == RUNGS[0]
+
+
+def test_its_pictures_are_there_before_its_report(make: Make, tmp_path: Path) -> None:
+    trial = make("007-morph")
+    for report in trial.reports():
+        samples = Image.open(tmp_path / "run/samples/007-morph.png")
+        strip = Image.open(tmp_path / "run/samples/007-morph-strip.png")
+        assert samples.format == strip.format == "PNG"
+        assert samples.size == (2 * (8 * 29 + 1), 2 * (8 * 29 + 1))
+        assert strip.size == (2 * (9 * 29 + 1), 2 * (6 * 29 + 1))
+        assert len(np.unique(np.asarray(samples))) > 10, report
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file()) == [
+        "007-morph-strip.png",
+        "007-morph.png",
+        "007-morph.pt",
+    ]
+
+
+def test_it_takes_read_only_arrays_without_a_word(make: Make) -> None:
+    torch.set_warn_always(True)  # else torch says it once a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            make()
+    finally:
+        torch.set_warn_always(False)
+
+
+@pytest.mark.parametrize("folder", ["run", "a run", "läufe/50% #1+"])
+def test_a_run_folder_may_have_any_name(folder: str, make: Make, tmp_path: Path) -> None:
+    report = next(make(folder=folder).reports())
+    assert (tmp_path / folder / "checkpoints/003-tiny.pt").is_file()
+    assert next(make(folder=folder).reports()) == report
+
+
+def test_a_checkpoint_is_replaced_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    assert folder.load_checkpoint("a") is None
+    for value in (1, 2):
+        folder.save_checkpoint("a", {"value": value, "weights": torch.full((3,), value)})
+    loaded = folder.load_checkpoint("a")
+    assert loaded is not None
+    assert loaded["value"] == 2
+    assert loaded["weights"].tolist() == [2, 2, 2]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["a.pt"]
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    folder.save_checkpoint("a", {"value": Path("anything but plain data")})
+    with pytest.raises(pickle.UnpicklingError, match="Weights only"):
+        folder.load_checkpoint("a")
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_the_device_is_the_one_that_is_there(name: str) -> None:
+    device = Plan((1,), 0, "", name).resolve_device()
+    assert device.type == ("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
