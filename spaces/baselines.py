@@ -1,7 +1,8 @@
 """What people already tried: the configurations of five reports on small diffusion models, as complete variants.
 
-Every one was trained on MNIST with a starter network that the reports share. Their samples come from the ancestral
-sampler with T steps; here from its strided form with the posterior variance, within a few percent of that (see README).
+Every one was trained on MNIST with a starter network that the reports share. Two things are not theirs: samples come
+from 20 strided steps with the posterior variance, where they took T steps with sigma_t^2 = beta_t, and incomplete
+batches are not dropped.
 """
 
 from __future__ import annotations

@@ -82,6 +82,12 @@ class Variant:
                     f"sampler/kind={self.sampler.kind}: degradation {kind} does not end in gaussian noise; "
                     "use sampler/kind=cold1, cold2 or cold2_estimated"
                 )
+        elif "+" in str(kind) and self.training.target != "x0" and self.sampler.kind not in NOISE_SAMPLERS:
+            # eps and v restore the image before the noise; a cold sampler would put it through the other parts again.
+            raise ConfigError(
+                f"sampler/kind={self.sampler.kind}: with degradation {kind} and training/target={self.training.target} "
+                f"use sampler/kind={', '.join(NOISE_SAMPLERS)}, or training/target=x0"
+            )
 
     @classmethod
     def from_flat(cls, flat: Flat) -> Variant:

@@ -151,7 +151,7 @@ class Trial:
             loss=loss,
             diverged=diverged,
             **{f"{part}_seconds": value for part, value in seconds.items()},
-            images_per_second=(target - before) / max(seconds["train"], 1e-9),
+            images_per_second=(self.trainer.images_seen - before) / max(seconds["train"], 1e-9),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=min(self.variant.sampler.steps, self.variant.schedule.T),
         )
