@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from search.ledger import OVERTIME, Ledger, as_clock
 from search.settings import Settings
@@ -79,11 +80,11 @@ class Display:
     def refresh(self) -> None:
         """Draw the table anew, at most once a second."""
         if self._live.is_started and time.monotonic() - self._refreshed >= REFRESH_SECONDS:
-            self._live.update(self._table(), refresh=True)
+            self._live.update(self._shown(), refresh=True)
             self._refreshed = time.monotonic()
 
-    def _table(self) -> Table:
-        table = Table(title=self._title(), title_justify="left", title_style="", box=None, pad_edge=False)
+    def _shown(self) -> Group:
+        table = Table(box=None, pad_edge=False)
         for column, justify in (
             ("trial", "left"),
             ("images", "right"),
@@ -96,7 +97,7 @@ class Display:
         running = [name for name, state in self._states.items() if state == "running"]
         for name in dict.fromkeys([*ranked[:SHOWN_BEST], *running]):
             table.add_row(name, *_cells(self._reports.get(name)), self._states.get(name, ""))
-        return table
+        return Group(Text(self._title(), no_wrap=True, overflow="ellipsis"), table)
 
     def _title(self) -> str:
         states = list(self._states.values())

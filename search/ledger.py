@@ -31,7 +31,11 @@ class Ledger:
     spent: Seconds = field(default_factory=Seconds)
     """Of all sessions, up to the last `settle`."""
     _running: dict[str, float] = field(default_factory=dict)
-    _settled: float = field(default_factory=time.monotonic)
+    _settled: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self._settled = time.monotonic()
 
     def elapsed(self) -> float:
         """Return the seconds of wall time, of all sessions."""

@@ -47,6 +47,8 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
     """
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
+    os.environ |= {"RAY_prestart_worker_first_driver": "0"}
     _init(
         address="local",
         num_cpus=machine.cpus,

@@ -33,7 +33,7 @@ class Size:
 # steps of 64) FMD does not predict the end, and 108,000 take the CNN on patches about a minute of one core.
 # "gpu": one card and about an hour, four trials sharing it, because one small network does not fill it.
 SIZES = {
-    "cpu": Size(trials=32, time_budget=480, max_images=108_000, gpus_per_trial=0, images_per_second=1_200),
+    "cpu": Size(trials=32, time_budget=510, max_images=108_000, gpus_per_trial=0, images_per_second=1_100),
     "gpu": Size(trials=128, time_budget=2_700, max_images=5_400_000, gpus_per_trial=0.25, images_per_second=10_000),
 }
 

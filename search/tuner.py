@@ -30,7 +30,7 @@ from trainables.metrics import Reference
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
-Status = Literal["done", "interrupted"]
+Status = Literal["done", "interrupted", "failed"]
 
 
 class Interruptible(tune.Stopper):
@@ -71,28 +71,25 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     history = History(run.events(), halving)
     searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time)
     reconcile(run, history, searcher)
-    display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(run, history, ledger, display, searcher.runs_again)
-    stopper, status = Interruptible(recorder), "failed"
-    tuner = _tuner(
-        run,
-        settings,
-        _trainable(run, settings, images, reference),
-        searcher,
-        ASHA(halving, ledger.has_time),
-        recorder,
-        stopper,
-    )
+    recorder = Recorder(run, history, ledger, Display(settings, ledger, Console(), quiet), searcher.runs_again)
+    stopper = Interruptible(recorder)
+    trainable = _trainable(run, settings, images, reference)
+    tuner = _tuner(run, settings, trainable, searcher, ASHA(halving, ledger.has_time), recorder, stopper)
+    return _fit(tuner, recorder, stopper, again=searcher.waiting())
+
+
+def _fit(tuner: tune.Tuner, recorder: Recorder, stopper: Interruptible, again: int) -> Status:
+    status: Status = "failed"
     try:
-        with _interrupting(stopper, display):
-            display.open(again=searcher.waiting())
+        with interrupting(stopper, recorder.display):
+            recorder.display.open(again)
             tuner.fit()
         status = "interrupted" if stopper.interrupted else "done"
     finally:
-        display.close()
+        recorder.display.close()
         recorder.write(status=status)
         recorder.close()
-    return "interrupted" if stopper.interrupted else "done"
+    return status
 
 
 def _trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
@@ -142,7 +139,7 @@ def _name(trial: Trial) -> str:
 
 
 @contextmanager
-def _interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
+def interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
     """Let the first SIGINT or SIGTERM end the search in order, and the second at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,36 +2,24 @@
 
 import itertools
 import json
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from analysis.results import Run
 from search.find_space import load
 from search.machine import Machine
-from search.resume import History, reconcile
-from search.schedulers import ASHA, Halving
 from search.searcher import MAX_FAILURES, StudySearch
 from search.settings import Settings
 from search.space import CHECKED_DRAWS, Space
-from search.study import state_at
 from spaces.baselines import BASELINES
 from trainables.config import Variant
 
 RUNGS = (100, 300, 900)
-TRIALS = 8
-# Crashes are tried at every so many-th moment of some 150.
-STRIDE = 3
 SPACE = """
 BASELINES = ("A0", "D2")
 STARTS = ({"network/kind": "unet"}, {"network/kind": "cnn", "training/lr": 0.003})
@@ -195,124 +183,6 @@ def test_a_combination_that_cannot_be_is_passed_over(make_space: Callable[..., S
     searcher = make_searcher(space, tmp_path)
     assert [config["number"] for config in suggest_all(searcher)] == [0, 1, 2, 3, 5, 6, 7]
     assert searcher.study.trials[4].state == TrialState.FAIL
-
-
-class Driver:
-    """Does with the real log, study and rungs what Ray Tune and the recorder do, two trials at a time, in their order.
-
-    Every trial's FMD is a function of its configuration.
-    """
-
-    def __init__(self, folder: Path, space: Space) -> None:
-        self.settings = make_settings(space, folder, trials=TRIALS)
-        self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
-        halving = Halving(RUNGS, 3)
-        history = History(self.run.events(), halving)
-        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False)
-        reconcile(self.run, history, self.searcher)
-        self.started, self.asha, self.seen = set(history.started), ASHA(halving, lambda seconds: True), dict[str, int]()
-        self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}
-
-    def go(self, seed: int) -> None:
-        rng, running, ids = random.Random(seed), dict[str, dict[str, Any]](), iter(range(1000))
-        while True:
-            while len(running) < 2 and isinstance(config := self.searcher.suggest(name := str(next(ids))), dict):
-                running[name] = config
-                self.start(config)
-            if not running:
-                return
-            chosen = rng.choice(sorted(running))
-            if not self.report(chosen, running[chosen]):
-                del running[chosen]
-
-    def start(self, config: dict[str, Any]) -> None:
-        if config["trial"] not in self.started:
-            self.run.append({"event": "start", **config})
-        # The trial says again what its checkpoint was saved with.
-        self.seen[config["trial"]] = max(0, self.checkpoints.get(config["trial"], 0) - 1)
-
-    def report(self, trial_id: str, config: dict[str, Any]) -> bool:
-        name = config["trial"]
-        rung = RUNGS[self.seen[name]]
-        self.seen[name] += 1
-        result = {**make_report(rung, config["seed"] % 1000 + 1e5 / rung, diverged=config["number"] == 5), "done": True}
-        goes_on = self.asha.on_trial_result(None, SimpleNamespace(config=config), result) == "CONTINUE"  # type: ignore[arg-type]
-        if goes_on:
-            self.searcher.on_trial_result(trial_id, result)
-        self.run.append(
-            {"event": "report", "trial": name, **{k: result[k] for k in ("images_seen", "fmd", "diverged")}}
-        )
-        if not goes_on:
-            self.searcher.on_trial_complete(trial_id, result)
-            self.run.append({"event": "end", "trial": name, "state": state_at(result, RUNGS[-1])})
-        return goes_on
-
-
-def check_consistent(run: Run, before: list[dict[str, Any]]) -> None:
-    """The laws of a run that has ended, whatever happened on the way; `before` is its log at a crash."""
-    events = run.events()
-    starts = [event["trial"] for event in events if event["event"] == "start"]
-    ends = {event["trial"]: event["state"] for event in events if event["event"] == "end"}
-    reports = {(e["trial"], e["images_seen"]): e["fmd"] for e in events if e["event"] == "report"}
-    study = optuna.load_study(study_name="run", storage=JournalStorage(JournalFileBackend(str(run.study_file))))
-    asked = [trial for trial in study.trials if trial.state != TrialState.WAITING]
-    assert len(starts) == len(set(starts)) == len(asked) == TRIALS
-    assert [trial.user_attrs["trial"] for trial in asked] == sorted(starts)
-    assert {trial.user_attrs["trial"]: trial.state.name for trial in asked} == ends
-    assert [trial.user_attrs["baseline"] for trial in asked][:5] == ["", "A0", "D2", "", ""]
-    for trial in asked:
-        name = trial.user_attrs["trial"]
-        assert trial.intermediate_values == {rung: fmd for (of, rung), fmd in reports.items() if of == name}
-        assert sorted(trial.intermediate_values) == list(RUNGS[: len(trial.intermediate_values)])
-        assert trial.user_attrs["variant"] == json.dumps(next(e["variant"] for e in events if e["trial"] == name))
-    assert all(reports[e["trial"], e["images_seen"]] == e["fmd"] for e in before if e["event"] == "report")
-    assert (run.trials().num_rows, run.curves().num_rows) == (TRIALS, len(reports))
-
-
-@pytest.fixture
-def moments(make_space: Callable[..., Space], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """A whole search in `tmp_path`, and the lengths of its journal and its log before every single write to either."""
-    lengths: list[tuple[int, int]] = []
-    run = tmp_path / "run"
-
-    def watch(owner: type, method: str) -> None:
-        write = getattr(owner, method)
-
-        def watched(self: Any, *given: Any) -> Any:
-            lengths.append((_length(run / "study.journal"), _length(run / "log.jsonl")))
-            return write(self, *given)
-
-        monkeypatch.setattr(owner, method, watched)
-
-    watch(JournalFileBackend, "append_logs")
-    watch(Run, "append")
-    driver = Driver(tmp_path, make_space())
-    driver.go(seed=1)
-    check_consistent(driver.run, [])
-    monkeypatch.undo()
-    return lengths
-
-
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-@pytest.mark.parametrize("torn", [0, 40], ids=["between two writes", "in the middle of a write"])
-def test_a_search_killed_at_any_moment_goes_on_and_loses_nothing(
-    torn: int, moments: list[tuple[int, int]], make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    space = make_space()
-    for number, (journal, log) in enumerate(moments[torn % 2 :: STRIDE]):
-        folder = tmp_path / str(number)
-        (folder / "run").mkdir(parents=True)
-        for name, length in (("study.journal", journal), ("log.jsonl", log)):
-            whole = (tmp_path / "run" / name).read_bytes()
-            (folder / "run" / name).write_bytes(whole[: length + torn])
-        (folder / "run" / "study.journal.lock").symlink_to("study.journal")
-        before = Run.open(folder / "run").events()
-        driver = Driver(folder, space)
-        driver.go(seed=number)
-        check_consistent(driver.run, before)
 
 
 def test_a_trial_that_fails_runs_again_as_it_was_before_the_next_one_and_not_for_ever(
