@@ -91,7 +91,7 @@ def as_json(run: Run) -> str:
     ranking = rank(trials, card.get("floor"))
     rows = [{name: value for name, value in row.items() if value is not None} for row in ranking.to_pylist()]
     shared = {name: value for name, value in usual(trials).items() if name not in ranking.column_names}
-    return json.dumps({"run": run.path.name, "metric": card, "shared": shared, "ranking": rows}, indent=2) + "\n"
+    return json.dumps({"run": run.name, "metric": card, "shared": shared, "ranking": rows}, indent=2) + "\n"
 
 
 def metric(run: Run) -> Row:
@@ -108,7 +108,7 @@ def display(run: Run, console: Console) -> None:
     """Print the run's ranking as a table, with what it needs to be understood."""
     trials, card = run.trials(), metric(run)
     shared = usual(trials)
-    console.print(heading(run.path.name, card, trials), "", markup=False, highlight=False, sep="\n")
+    console.print(heading(run.name, card, trials), "", markup=False, highlight=False, sep="\n")
     console.print(table(rank(trials, card.get("floor")), trials, shared))
     console.print("", legend(trials, shared), markup=False, highlight=False, sep="\n")
 
@@ -118,7 +118,7 @@ def as_markdown(run: Run) -> str:
     trials, card = run.trials(), metric(run)
     shared = usual(trials)
     body = markdown(rank(trials, card.get("floor")), trials, shared)
-    return f"{heading(run.path.name, card, trials)}\n\n{body}\n{legend(trials, shared)}\n"
+    return f"{heading(run.name, card, trials)}\n\n{body}\n{legend(trials, shared)}\n"
 
 
 def _measured(row: Row) -> bool:

@@ -35,7 +35,7 @@ class Run:
     """One run's folder and, in memory, the state that its log tells; reading costs what the log grew by.
 
     Attributes:
-        path: the run's folder; its name is the name of the run and of its Optuna study.
+        path: the run's folder.
         study_file, ranking: its files.
         samples, checkpoints, tensorboard, ray: its folders.
     """
@@ -89,6 +89,11 @@ class Run:
             raise RunError(f"{path} is not a run, it has no {run._log.path.name}: give the folder of one run")
         run._read_on()
         return run
+
+    @property
+    def name(self) -> str:
+        """The name of the run and of its Optuna study, however the path to it was written."""
+        return self.path.resolve().name
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its path: Ray Tune pickles its callbacks, and an open log has no place there."""

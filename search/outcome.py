@@ -56,7 +56,7 @@ def close(run: Run, settings: Settings, status: str) -> int:
 
 def resume_command(run: Run) -> str:
     """Return the line that goes on with a run, to be entered in the current folder."""
-    command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.path.name}"
+    command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.name}"
     return (
         command if run.path.parent == Path("runs").resolve() else f"{command} --storage-path {_short(run.path.parent)}"
     )

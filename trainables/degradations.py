@@ -65,29 +65,38 @@ def fitted_prior(
 
 
 @dataclass(frozen=True)
-class Gaussian(Degradation):
-    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) z, z standard normal (Ho et al. 2020, eq. 4)."""
+class Overlay(Degradation):
+    """x_t = kept x0 + level z: z comes over x0, of which sqrt(alpha_bar) is kept unless a member says otherwise."""
 
     has_prior: ClassVar[bool] = True
 
-    def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return standard normal noise z (N, C, H, W)."""
-        return source.normal(x0.shape)
+    def kept(self, at: Step) -> Tensor:
+        """Return the share of x0 in x_t, of the shape of `at.level`."""
+        return at.signal
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W)."""
         at = step.over(x0)
-        return at.signal * x0 + at.level * z
+        return self.kept(at) * x0 + at.level * z
 
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return the noise that leads from x0 to x_t."""
+        """Return the z (N, C, H, W) that leads from x0 to x_t."""
         at = step.over(x0)
-        return (x_t - at.signal * x0) / at.level
+        return (x_t - self.kept(at) * x0) / at.level
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return pure noise."""
-        z = source.normal(shape)
+        """Return nothing but overlay: x_T is z, as `source` draws it."""
+        z = self.draw(torch.empty(shape, device=source.generator.device), source)
         return z, z
+
+
+@dataclass(frozen=True)
+class Gaussian(Overlay):
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) z, z standard normal (Ho et al. 2020, eq. 4)."""
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return standard normal noise z (N, C, H, W)."""
+        return source.normal(x0.shape)
 
 
 @dataclass(frozen=True)
@@ -106,36 +115,18 @@ class Noise(Degradation):
 
 
 @dataclass(frozen=True)
-class Morph(Degradation):
+class Morph(Overlay):
     """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) f, f a Fashion-MNIST image (Siddiquei; Bansal 2022)."""
-
-    has_prior: ClassVar[bool] = True
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
         """Return one overlay image per image, (N, C, H, W)."""
         return source.overlays(x0.shape)
 
-    def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return x_t (N, C, H, W)."""
-        at = step.over(x0)
-        return at.signal * x0 + at.level * z
-
-    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return the overlay that leads from x0 to x_t."""
-        at = step.over(x0)
-        return (x_t - at.signal * x0) / at.level
-
-    def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return pure overlays, of images no training step has seen."""
-        z = source.overlays(shape)
-        return z, z
-
 
 @dataclass(frozen=True)
-class PseudoQR(Degradation):
+class PseudoQR(Overlay):
     """x_t = (1 - level) x0 + level q, q a random black-and-white pattern of `block` x `block` pixels (Grivot)."""
 
-    has_prior: ClassVar[bool] = True
     block: Annotated[int, Choice(1, 2, 4, 7)] = 1
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
@@ -146,20 +137,9 @@ class PseudoQR(Degradation):
         bits = bits.repeat_interleave(self.block, 2).repeat_interleave(self.block, 3)[..., :height, :width]
         return (source.low + (source.high - source.low) * bits).expand(n, channels, height, width)
 
-    def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return x_t (N, C, H, W)."""
-        level = step.over(x0).level
-        return (1 - level) * x0 + level * z
-
-    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return the pattern that leads from x0 to x_t."""
-        level = step.over(x0).level
-        return (x_t - (1 - level) * x0) / level
-
-    def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return pure patterns."""
-        z = self.draw(source.normal(shape), source)
-        return z, z
+    def kept(self, at: Step) -> Tensor:
+        """Return 1 - level."""
+        return 1 - at.level
 
 
 @dataclass(frozen=True)

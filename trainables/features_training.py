@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from trainables.data import CHECKSUMS, DataError, Images, load
+from trainables.diffusion import runs_bf16
 from trainables.features import WEIGHTS, Classifier, to_unit
 
 REQUIRED_ACCURACY = {"mnist": 0.993, "fashion-mnist": 0.90}  # the literature reports 99.34 % on MNIST
@@ -23,6 +24,7 @@ BATCH = 128  # as in the literature
 LEARNING_RATE = 2e-3  # peak of one cosine cycle; the literature's constant 2e-4 needs 21 epochs
 SHIFT = 2  # pixels; digits are centred by mass, which moves them by about as much
 SEED = 0
+CPU = torch.device("cpu")
 
 
 def train(images: np.ndarray, labels: np.ndarray, epochs: int = EPOCHS, seed: int = SEED) -> Classifier:
@@ -38,8 +40,8 @@ def train(images: np.ndarray, labels: np.ndarray, epochs: int = EPOCHS, seed: in
     targets = torch.from_numpy(labels.astype(np.int64))
     resident = torch.from_numpy(images)
     for rows in _batches(len(images), epochs):
-        x = to_unit(shifted(resident[rows]), torch.device("cpu"))
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+        x = to_unit(shifted(resident[rows]), CPU)
+        with torch.autocast("cpu", torch.bfloat16, enabled=runs_bf16("auto", CPU)):
             loss = nn.functional.cross_entropy(classifier(x), targets[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -57,20 +59,11 @@ def shifted(images: Tensor) -> Tensor:
     return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]][:, None]
 
 
-def fast_bfloat16() -> bool:
-    """Whether this CPU has matrix units for bfloat16 (AMX); without them it is slower than float32."""
-    return torch.cpu._is_amx_tile_supported()
-
-
 @torch.no_grad()
 def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
     """Share 0..1 of uint8 images (N, 1, 28, 28) that the classifier gives their label (N,), in float32."""
     right = sum(
-        int(
-            (
-                classifier(to_unit(images[i : i + 256], torch.device("cpu"))).argmax(1).numpy() == labels[i : i + 256]
-            ).sum()
-        )
+        int((classifier(to_unit(images[i : i + 256], CPU)).argmax(1).numpy() == labels[i : i + 256]).sum())
         for i in range(0, len(images), 256)
     )
     return right / len(images)
@@ -132,7 +125,7 @@ def _recipe(images: Images, epochs: int) -> dict[str, Any]:
         "peak_learning_rate": LEARNING_RATE,
         "shift_pixels": SHIFT,
         "seed": SEED,
-        "precision": "bfloat16" if fast_bfloat16() else "float32",
+        "precision": "bfloat16" if runs_bf16("auto", CPU) else "float32",
         "torch": torch.__version__,
     }
 
