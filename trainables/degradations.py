@@ -8,6 +8,7 @@ one line in DEGRADATIONS.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -22,18 +23,18 @@ Latent = Any  # a tensor (N, ...), or a tuple of them for a composition
 
 
 @dataclass(frozen=True)
-class Degradation:
+class Degradation(ABC):
     """One corruption of images; the level of `step` drives it unless a member says otherwise."""
 
     has_prior: ClassVar[bool] = False
 
+    @abstractmethod
     def draw(self, x0: Tensor, source: Source) -> Latent:
         """Return z for images like x0 (N, C, H, W)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, x0: Tensor, step: Step, z: Latent) -> Tensor:
         """Return x_t (N, C, H, W)."""
-        raise NotImplementedError
 
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Latent) -> Latent:
         """Return the z for which D(x0, step, z) == x_t, where the degradation can be solved for it; else z itself."""

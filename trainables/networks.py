@@ -7,6 +7,7 @@ order throughout: layer normalisation then needs no copies, worth a factor of 1.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,12 +36,12 @@ TIME_WIDTH = 128
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(ABC):
     """A network for images of given channels and side."""
 
+    @abstractmethod
     def build(self, channels: int, size: int) -> nn.Module:
         """Return the module for images (N, channels, size, size)."""
-        raise NotImplementedError
 
 
 class TimeCode(nn.Module):

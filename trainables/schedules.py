@@ -7,6 +7,7 @@ sampling starts from is trained and the step it ends at is the clean image.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -43,14 +44,14 @@ def step_at(alpha_bar: Tensor, t: Tensor) -> Step:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(ABC):
     """A noise schedule of T steps."""
 
     T: Annotated[int, Int(2, 5000)] = 1000
 
+    @abstractmethod
     def alpha_bar(self) -> Tensor:
         """Return alpha_bar as float64 (T + 1,), from exactly 1 downwards."""
-        raise NotImplementedError
 
     def _times(self) -> Tensor:
         return torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
