@@ -1,7 +1,7 @@
 """Networks: (x_t, t / T) -> y, the model's guess of its target, of x_t's shape.
 
 A network is described by a frozen dataclass of its hyperparameters; `build` makes the module. Activations stay in NHWC
-order throughout: layer normalisation then needs no copies, worth a factor of 1.7-2.5 on CPUs with bf16.
+order throughout: layer normalisation then needs no copies.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class ChannelNorm(nn.LayerNorm):
 class CNN(Network):
     """The starter's convolutional network: blocks of Conv2d, LayerNorm over (C, H, W) and activation at one resolution.
 
-    With `patch` 2 it sees 2 x 2 patches as channels: a quarter of the pixels, and thrice the images per second; with 1
-    it is the starter itself.
+    With `patch` 2 it sees 2 x 2 patches as channels, a quarter of the pixels: five times the images per second
+    (tests/benchmarks/networks.py). With 1 it is the starter itself.
     """
 
     widths: Annotated[str, Widths(2)] = "16-32-32-16"
