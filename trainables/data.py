@@ -35,8 +35,7 @@ CHECKSUMS: dict[str, dict[str, str]] = {
 }
 
 # Rows of the training images, modulo 24; one odd and one even each, because MNIST's rows alternate between two groups
-# of writers: an FMD (64 features) of 0.11 apart, where random halves are 0.0006 apart. With both splits from odd rows,
-# training images read 0.059 against them at n = 512, where the real-against-real floor was 0.019.
+# of writers: an FMD of 14 apart, where random halves are 0.17 apart. Source: tests/benchmarks/splits.py.
 HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
 
 OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; the last 2,000 only ever start sampling, as in literature row B3
