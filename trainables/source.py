@@ -61,6 +61,10 @@ class Source:
         """Return float32 numbers of `shape`, uniform in [0, 1)."""
         return torch.rand(shape, generator=self.generator, device=self.generator.device)
 
+    def index(self, total: int, n: int) -> Tensor:
+        """Return n random whole numbers below `total`, int64 (n,)."""
+        return torch.randint(total, (n,), generator=self.generator, device=self.generator.device)
+
     def images(self, n: int) -> Tensor:
         """Return n random training images (n, C, H, W) in the pixels' range."""
         return self._pick(self.training_images, n)
@@ -73,5 +77,4 @@ class Source:
         return picked.expand(shape)
 
     def _pick(self, images: Tensor, n: int) -> Tensor:
-        index = torch.randint(len(images), (n,), generator=self.generator, device=self.generator.device)
-        return self.pixels.to_model(images[index])
+        return self.pixels.to_model(images[self.index(len(images), n)])
