@@ -1,0 +1,82 @@
+"""What networks are made of: normalisations, codes of time and attention, against torch's own or their definition."""
+
+import pytest
+import torch
+from diffusers.models.embeddings import get_timestep_embedding
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.networks import Attention, ChannelNorm, ImageNorm, Sinusoids, TimeCode, attend, attend_linearly
+
+
+def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
+    torch.manual_seed(0)
+    ours, theirs = ImageNorm(5, 6), nn.LayerNorm([5, 6, 6])
+    with torch.no_grad():
+        theirs.weight.normal_()
+        theirs.bias.normal_()
+        ours.weight.copy_(theirs.weight.permute(1, 2, 0))
+        ours.bias.copy_(theirs.bias.permute(1, 2, 0))
+    x = torch.randn(3, 5, 6, 6)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
+
+
+def test_channel_norm_standardises_every_pixel_over_its_channels() -> None:
+    x = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0))
+    expected = (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(ChannelNorm(5)(x), expected, rtol=0, atol=1e-5)
+
+
+def test_the_time_code_tells_every_one_of_thousands_of_steps_apart() -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        code = TimeCode(8, nn.GELU)(torch.arange(5001) / 5000)
+    assert len(code.round(decimals=6).unique(dim=0)) == 5001
+
+
+def test_the_sinusoids_are_those_of_diffusers() -> None:
+    expected = get_timestep_embedding(torch.arange(1001), 32, downscale_freq_shift=1)
+    torch.testing.assert_close(Sinusoids(32)(torch.arange(1001) / 1000), expected, rtol=0, atol=1e-3)
+
+
+def tokens(heads: int = 2, count: int = 9, width: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = torch.randn(3, 5, heads, count, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return q, k, v
+
+
+def test_attention_is_torchs_also_where_bf16_is_asked_for() -> None:
+    q, k, v = (x.float() for x in tokens())
+    expected = functional.scaled_dot_product_attention(q, k, v)
+    torch.testing.assert_close(attend(q, k, v), expected, rtol=0, atol=1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(attend(q, k, v), expected, rtol=0, atol=1e-6)
+
+
+def test_linear_attention_is_its_quadratic_definition() -> None:
+    q, k, v = tokens()
+    weights = torch.einsum("nhid,nhjd->nhij", q.softmax(3), k.softmax(2))  # of pixel j for pixel i
+    expected = torch.einsum("nhij,nhjd->nhid", weights, v) / 4**0.5
+    torch.testing.assert_close(attend_linearly(q, k, v), expected)
+
+
+@pytest.mark.parametrize(("channels", "heads"), [(8, 4), (6, 1)])
+def test_attention_of_images_is_torchs_of_their_normalised_pixels(channels: int, heads: int) -> None:
+    torch.manual_seed(0)
+    ours = Attention(channels, heads, channels // heads)
+    theirs = nn.MultiheadAttention(channels, heads, batch_first=True)
+    x = torch.randn(3, channels, 4, 5)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(ours.qkv.weight)
+        theirs.out_proj.weight.copy_(ours.out.weight)
+        theirs.out_proj.bias.copy_(ours.out.bias)
+        pixels = functional.layer_norm(x.flatten(2).transpose(1, 2), [channels])
+        expected = x + theirs(pixels, pixels, pixels)[0].transpose(1, 2).reshape(x.shape)
+        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_attention_of_images_knows_no_places(linear: bool) -> None:
+    torch.manual_seed(0)
+    module, x = Attention(6, 2, 3, linear=linear), torch.randn(2, 6, 3, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x.flip(2)), module(x).flip(2), rtol=0, atol=1e-6)

@@ -1,0 +1,41 @@
+"""Networks: (x_t, t / T) -> y, the model's guess of its target, of x_t's shape.
+
+A network is described by a frozen dataclass of its hyperparameters; `build` makes the module. Activations stay in NHWC
+order throughout: layer normalisation then needs no copies. A new network is one file and one line below.
+"""
+
+from trainables.networks.attention import Attention, attend, attend_linearly
+from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
+from trainables.networks.cnn import CNN
+from trainables.networks.codes import Sinusoids, TimeCode
+from trainables.networks.convnext_unet import ConvNeXtUNet
+from trainables.networks.fruits_unet import FruitsUNet
+from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm
+from trainables.networks.unet import UNet
+
+NETWORKS: dict[str, type[Network]] = {
+    "cnn": CNN,
+    "unet": UNet,
+    "fruits_unet": FruitsUNet,
+    "convnext_unet": ConvNeXtUNet,
+}
+
+__all__ = [
+    "ACTIVATIONS",
+    "CNN",
+    "NETWORKS",
+    "NORMS",
+    "Activation",
+    "Attention",
+    "ChannelNorm",
+    "ConvNeXtUNet",
+    "FruitsUNet",
+    "ImageNorm",
+    "Network",
+    "Patched",
+    "Sinusoids",
+    "TimeCode",
+    "UNet",
+    "attend",
+    "attend_linearly",
+]

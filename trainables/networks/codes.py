@@ -1,0 +1,56 @@
+"""Codes of time: t / T (N,) -> (N, out), which blocks add to every pixel."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from trainables.networks.base import Activation
+
+TIME_FREQUENCIES = 16
+TIME_WIDTH = 128
+
+
+class TimeCode(nn.Module):
+    """t / T (N,) -> (N, out): sin and cos - 1 of 16 frequencies, then an MLP 32-128-128-128-out (the starter's)."""
+
+    frequencies: Tensor
+
+    def __init__(self, out: int, activation: Activation) -> None:
+        """Make the MLP with `activation` between its layers."""
+        super().__init__()
+        powers = 2 * math.pi * 1.5 ** torch.arange(TIME_FREQUENCIES - 1)
+        self.register_buffer("frequencies", torch.cat([torch.zeros(1), powers]), persistent=False)
+        sizes = [2 * TIME_FREQUENCIES, TIME_WIDTH, TIME_WIDTH, TIME_WIDTH, out]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), activation()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Return the code (N, out) of times (N,)."""
+        angle = time[:, None] * self.frequencies
+        return self.layers(torch.cat([angle.sin(), angle.cos() - 1], 1))
+
+
+class Sinusoids(nn.Module):
+    """t / T (N,) -> (N, width): sin and cos of 1000 t / T times width / 2 frequencies from 1 down to 1e-4.
+
+    The position code of Vaswani et al. 2017, section 3.5, of the step number as with T = 1000.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        """Make an even `width` of numbers for each time."""
+        super().__init__()
+        powers = torch.logspace(0, -4, width // 2)
+        self.register_buffer("frequencies", 1000 * powers, persistent=False)
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Return the code (N, width) of times (N,)."""
+        angle = time[:, None] * self.frequencies
+        return torch.cat([angle.sin(), angle.cos()], 1)
