@@ -7,51 +7,85 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from trainables.domain import Uniform, domains
-from trainables.schedules import SCHEDULES, Constant, Cosine, Linear, Logistic, Schedule, Sigmoid, Step, step_at
+from trainables.schedules import (
+    ALPHA_BAR_MIN,
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Linear,
+    Logistic,
+    Schedule,
+    Sigmoid,
+    Step,
+    step_at,
+)
 
 LENGTHS = (2, 7, 28, 200, 1000, 5000)
 
 
 def corners(kind: str) -> list[dict[str, Any]]:
-    """The defaults, and every combination of the ends of a schedule's domains."""
+    """The defaults, and every combination of the ends of a schedule's domains, each with and without signal at T."""
     ends = {
         name: (domain.low, domain.high)
         for name, domain in domains(SCHEDULES[kind]).items()
         if isinstance(domain, Uniform)
     }
-    return [{}, *(dict(zip(ends, values, strict=True)) for values in itertools.product(*ends.values()))]
+    plain = [{}, *(dict(zip(ends, values, strict=True)) for values in itertools.product(*ends.values()))]
+    return [{**settings, "zero_snr": zero_snr} for settings in plain for zero_snr in (False, True)]
 
 
 CORNERS = [(kind, settings) for kind in SCHEDULES for settings in corners(kind)]
 
 
-@pytest.mark.parametrize("T", LENGTHS)
 @pytest.mark.parametrize(("kind", "settings"), CORNERS)
-def test_alpha_bar_falls_from_exactly_one_and_stays_positive(kind: str, settings: dict[str, Any], T: int) -> None:
-    alpha_bar = SCHEDULES[kind](T=T, **settings).alpha_bar()
-    assert alpha_bar.shape == (T + 1,)
-    assert alpha_bar.dtype == torch.float64
-    assert alpha_bar[0] == 1
-    assert (alpha_bar.diff() <= 0).all()
-    assert (alpha_bar > 0).all()
+def test_alpha_bar_falls_from_exactly_one_and_stays_positive(kind: str, settings: dict[str, Any]) -> None:
+    for T in LENGTHS:
+        alpha_bar = SCHEDULES[kind](T=T, **settings).alpha_bar()
+        assert alpha_bar.shape == (T + 1,)
+        assert alpha_bar.dtype == torch.float64
+        assert alpha_bar[0] == 1
+        assert (alpha_bar.diff() <= 0).all()
+        assert (alpha_bar > 0).all()
 
 
-@pytest.mark.parametrize("T", LENGTHS)
 @pytest.mark.parametrize(("kind", "settings"), CORNERS)
-def test_no_trained_step_is_without_noise_or_without_signal(kind: str, settings: dict[str, Any], T: int) -> None:
+def test_no_trained_step_is_without_noise_or_without_signal(kind: str, settings: dict[str, Any]) -> None:
     """In float32, where samplers divide by the level and by the signal."""
-    step = step_at(SCHEDULES[kind](T=T, **settings).alpha_bar().float(), torch.arange(1, T + 1))
-    assert (step.level > 0).all()
-    assert (step.signal > 0).all()
-    assert ((step.level.double() ** 2 + step.signal.double() ** 2 - 1).abs() < 1e-6).all()
+    for T in LENGTHS:
+        step = step_at(SCHEDULES[kind](T=T, **settings).alpha_bar().float(), torch.arange(1, T + 1))
+        assert (step.level > 0).all()
+        assert (step.signal > 0).all()
+        assert ((step.level.double() ** 2 + step.signal.double() ** 2 - 1).abs() < 1e-6).all()
 
 
+@pytest.mark.parametrize("zero_snr", [False, True])
 @pytest.mark.parametrize("kind", SCHEDULES)
-def test_the_default_falls_at_every_step(kind: str) -> None:
-    assert (SCHEDULES[kind]().alpha_bar().diff() < 0).all()
+def test_the_default_falls_at_every_step(kind: str, zero_snr: bool) -> None:
+    assert (SCHEDULES[kind](zero_snr=zero_snr).alpha_bar().diff() < 0).all()
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(kind, s) for kind, s in CORNERS if s["zero_snr"]])
+def test_at_zero_snr_no_signal_is_left_and_the_first_step_stays(kind: str, settings: dict[str, Any]) -> None:
+    for T in LENGTHS:
+        alpha_bar = SCHEDULES[kind](T=T, **settings).alpha_bar()
+        plain = SCHEDULES[kind](T=T, **{**settings, "zero_snr": False}).alpha_bar()
+        assert alpha_bar[-1].item() == ALPHA_BAR_MIN
+        assert alpha_bar[1].item() == pytest.approx(plain[1].item(), rel=1e-9)
+        assert (alpha_bar <= plain * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_rescaling_is_that_of_diffusers(kind: str, T: int) -> None:
+    plain = SCHEDULES[kind](T=T).shares()
+    betas = 1 - plain / torch.cat([torch.ones(1, dtype=torch.float64), plain[:-1]])
+    theirs = torch.cumprod(1 - rescale_zero_terminal_snr(betas), 0)
+    ours = SCHEDULES[kind](T=T, zero_snr=True).alpha_bar()[1:]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=2e-7)
 
 
 @pytest.mark.parametrize("T", LENGTHS)
@@ -60,7 +94,8 @@ def test_a_step_is_the_schedule_at_t(kind: str, T: int) -> None:
     alpha_bar = SCHEDULES[kind](T=T).alpha_bar()
     t = torch.tensor([0, 1, T // 2, T - 1, T])
     step = step_at(alpha_bar.float(), t)
-    np.testing.assert_allclose(step.level, (1 - alpha_bar[t]).sqrt(), rtol=1e-3, atol=1e-7)
+    # As near as float32 numbers below 1 are to each other.
+    np.testing.assert_allclose(step.level**2, 1 - alpha_bar[t], rtol=1e-6, atol=6e-8)
     np.testing.assert_allclose(step.signal, alpha_bar[t].sqrt(), rtol=1e-6)
     np.testing.assert_allclose(step.time, t / T, rtol=1e-6)
     assert step.level[0] == step.time[0] == 0
@@ -129,6 +164,14 @@ def test_the_level_of_logistic_is_grivots_intensity(low: float, high: float) -> 
     step = step_at(Logistic(T=1000, low=low, high=high).alpha_bar().float(), torch.arange(1, 1001))
     expected = 1 / (1 + np.exp(-np.linspace(low, high, 1000)))
     np.testing.assert_allclose(step.level, expected, rtol=1e-4, atol=5e-5)
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+def test_the_level_of_uniform_is_the_share_of_the_way(T: int) -> None:
+    alpha_bar = SCHEDULES["uniform"](T=T).alpha_bar()
+    # Below a level of 3e-4 float32 has no alpha_bar.
+    np.testing.assert_allclose((1 - alpha_bar).sqrt(), torch.arange(T + 1) / T, rtol=1e-6, atol=1.2e-4)
+    np.testing.assert_allclose(step_at(alpha_bar.float(), torch.tensor([T // 2])).level, (T // 2) / T, rtol=1e-6)
 
 
 def test_a_schedule_is_a_value() -> None:

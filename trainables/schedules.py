@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.domain import Int, Log, Uniform
+from trainables.domain import Choice, Int, Log, Uniform
 
 # The smallest share of signal that is left: keeps sqrt(alpha_bar) invertible in float32 (Chen 2023 clips there too).
 ALPHA_BAR_MIN = 1e-9
@@ -45,32 +45,41 @@ def step_at(alpha_bar: Tensor, t: Tensor) -> Step:
 
 @dataclass(frozen=True)
 class Schedule(ABC):
-    """A noise schedule of T steps."""
+    """A noise schedule of T steps; `zero_snr` rescales it so that no signal is left at step T."""
 
     T: Annotated[int, Int(2, 5000)] = 1000
+    zero_snr: Annotated[bool, Choice(False, True)] = False
 
     @abstractmethod
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,), never increasing, in [0, 1]."""
+
     def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,), from exactly 1 downwards."""
+        """Return alpha_bar as float64 (T + 1,), from exactly 1 down to at least ALPHA_BAR_MIN."""
+        share = rescaled_to_zero_snr(self.shares()) if self.zero_snr else self.shares()
+        return torch.cat([share.new_ones(1), share.clamp(ALPHA_BAR_MIN, ALPHA_BAR_MAX)])
 
     def _times(self) -> Tensor:
         return torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
 
 
-def from_shares(share: Tensor) -> Tensor:
-    """Return alpha_bar (T + 1,) = [1, share], the shares (T,) of steps 1 to T kept away from 0 and 1."""
-    return torch.cat([share.new_ones(1), share.clamp(ALPHA_BAR_MIN, ALPHA_BAR_MAX)])
+def rescaled_to_zero_snr(share: Tensor) -> Tensor:
+    """Return alpha_bar (T,) whose root is shifted to end at 0 and scaled to start as before (Lin et al. 2023, alg. 1).
+
+    Where no signal is left x0 cannot be had from eps; `Variant` refuses that target.
+    """
+    root = share.sqrt()
+    return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
 
 
 def from_betas(beta: Tensor) -> Tensor:
-    """Return alpha_bar (T + 1,) = [1, cumprod(1 - beta)] of the step variances beta (T,)."""
-    return from_shares(torch.cumprod(1 - beta, 0))
+    """Return alpha_bar (T,) = cumprod(1 - beta) of the step variances beta (T,)."""
+    return torch.cumprod(1 - beta, 0)
 
 
 def from_curve(curve: Tensor, beta_max: float) -> Tensor:
-    """Return alpha_bar (T + 1,) that follows curve / curve[0] with every step's beta at most `beta_max`."""
-    beta = (1 - curve[1:] / curve[:-1]).clamp(0, beta_max)
-    return from_betas(beta)
+    """Return alpha_bar (T,) that follows curve / curve[0] (T + 1,) with every step's beta at most `beta_max`."""
+    return from_betas((1 - curve[1:] / curve[:-1]).clamp(0, beta_max))
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,8 @@ class Linear(Schedule):
     beta_start: Annotated[float, Log(1e-6, 0.05)] = 1e-4
     beta_end: Annotated[float, Log(1e-4, 0.5)] = 0.02
 
-    def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,)."""
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
         return from_betas(torch.linspace(self.beta_start, self.beta_end, self.T, dtype=torch.float64))
 
 
@@ -91,8 +100,8 @@ class Constant(Schedule):
 
     beta: Annotated[float, Log(1e-5, 0.5)] = 0.01
 
-    def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,)."""
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
         return from_betas(torch.full((self.T,), self.beta, dtype=torch.float64))
 
 
@@ -103,8 +112,8 @@ class Cosine(Schedule):
     s: Annotated[float, Log(1e-3, 0.1)] = 0.008
     beta_max: Annotated[float, Uniform(0.5, 0.9999)] = 0.999
 
-    def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,)."""
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
         return from_curve(torch.cos((self._times() + self.s) / (1 + self.s) * math.pi / 2) ** 2, self.beta_max)
 
 
@@ -116,10 +125,10 @@ class Sigmoid(Schedule):
     end: Annotated[float, Uniform(1, 6)] = 3.0
     tau: Annotated[float, Log(0.1, 2)] = 1.0
 
-    def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,)."""
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
         curve = torch.sigmoid(-(self._times() * (self.end - self.start) + self.start) / self.tau)
-        return from_shares((curve[1:] - curve[-1]) / (curve[0] - curve[-1]))
+        return (curve[1:] - curve[-1]) / (curve[0] - curve[-1])
 
 
 @dataclass(frozen=True)
@@ -129,10 +138,19 @@ class Logistic(Schedule):
     low: Annotated[float, Uniform(-8, -1)] = -4.0
     high: Annotated[float, Uniform(1, 8)] = 6.0
 
-    def alpha_bar(self) -> Tensor:
-        """Return alpha_bar as float64 (T + 1,)."""
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
         level = torch.sigmoid(torch.linspace(self.low, self.high, self.T, dtype=torch.float64))
-        return from_shares(1 - level**2)
+        return 1 - level**2
+
+
+@dataclass(frozen=True)
+class UniformLevel(Schedule):
+    """The level rises uniformly, level = t / T: constant speed along a straight path, as flow matching has it."""
+
+    def shares(self) -> Tensor:
+        """Return alpha_bar of steps 1 to T as float64 (T,)."""
+        return 1 - self._times()[1:] ** 2
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
@@ -141,4 +159,5 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "sigmoid": Sigmoid,
     "logistic": Logistic,
+    "uniform": UniformLevel,
 }
