@@ -28,7 +28,7 @@ def test_each_split_has_its_size_and_type(mnist: data.Images, split: str, count:
     images, labels = getattr(mnist, split), getattr(mnist, f"{split}_labels")
     assert images.shape == (count, 1, 28, 28)
     assert labels.shape == (count,)
-    assert images.dtype == labels.dtype == np.uint8
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
     assert set(np.unique(labels)) == set(range(10))
 
 
@@ -43,6 +43,12 @@ def test_the_training_images_are_split_without_overlap_or_loss(mnist: data.Image
 
 def test_every_split_has_the_two_alternating_groups_of_writers_in_equal_parts() -> None:
     assert [np.mean(split_rows(split) % 2) for split in SPLITS] == [0.5, 0.5, 0.5]
+
+
+def test_every_digit_is_a_group_of_its_own_and_labels_are_the_digits(mnist: data.Images) -> None:
+    assert len(set(mnist.groups)) == len(mnist.groups) == len(mnist.train)
+    assert mnist.classes == tuple(str(digit) for digit in range(10))
+    assert mnist.shape == (1, 28, 28)
 
 
 def test_overlays_are_the_fashion_test_images_in_two_disjoint_parts(mnist: data.Images) -> None:
@@ -96,7 +102,7 @@ def test_a_folder_without_the_files_gives_one_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="unknown data set 'cifar'; known are mnist, fashion-mnist"):
+    with pytest.raises(DataError, match="unknown data set 'cifar'; known are mnist, fashion-mnist, fruits360"):
         load("cifar")
 
 

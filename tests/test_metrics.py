@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from trainables.classifiers import load_classifier, pack
 from trainables.data import Images
-from trainables.features import WIDTHS, Classifier, Layer, features, load_classifier
+from trainables.features import WIDTHS, Classifier, Layer, Weights, features
 from trainables.fmd_metric import FrechetMnistDistance
 from trainables.metrics import Reference, Statistics, frechet_distance
 
@@ -35,6 +36,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module", params=WIDTHS)
 def reference(request: pytest.FixtureRequest, mnist: Images) -> Reference:
     return Reference.build(mnist, n=N, layer=request.param)
+
+
+@pytest.fixture(scope="module")
+def fruit_weights() -> Weights:
+    torch.manual_seed(0)
+    return pack(Classifier(3, 100, classes=3), "float16")[0]  # untrained: the laws hold for any features
 
 
 def draw(images: np.ndarray, count: int) -> np.ndarray:
@@ -109,6 +116,41 @@ def test_a_classifier_that_is_not_finite_is_noticed(reference: Reference, mnist:
         reference.score(mnist.test[:N], broken)
 
 
+def test_a_reference_brings_its_classifier(
+    reference: Reference, mnist: Images, classifier: Classifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sent = pickle.dumps(reference)
+    monkeypatch.setattr("trainables.classifiers.SHIPPED", tmp_path)  # as on a node that has nothing
+    brought = pickle.loads(sent).classifier()
+    assert not brought.training
+    images = mnist.test[:N]
+    np.testing.assert_array_equal(features(brought, images), features(classifier, images))
+
+
+def test_a_reference_of_few_large_images_scores_as_many_as_are_held_out(fruits: Images, fruit_weights: Weights) -> None:
+    reference = Reference.build(fruits, weights=fruit_weights)
+    assert reference.n == min(len(fruits.search), len(fruits.confirm)) == 6
+    assert reference.version == f"flat-1024-n6-{fruit_weights.sha256[:8]}"
+    assert Reference.build(fruits, "test", weights=fruit_weights).version == reference.version
+    scores = [reference.score(images[:6], reference.classifier()) for images in (fruits.confirm, fruits.confirm * 0)]
+    assert scores[0].fmd == pytest.approx(reference.floor, rel=1e-3)
+    assert scores[1].fmd == pytest.approx(reference.blank, rel=1e-3)
+    with pytest.raises(ValueError, match=r"uint8 images \(N, 3, 100, 100\)"):
+        reference.score(np.zeros((6, 1, 28, 28), np.uint8), reference.classifier())
+
+
+def test_real_fruits_lie_nearer_to_other_views_than_other_fruits_and_noise_do(
+    real_fruits: Images, fruit_weights: Weights
+) -> None:
+    reference = Reference.build(real_fruits, n=64, weights=fruit_weights)
+    classifier = reference.classifier()
+    views, others = draw(real_fruits.train, reference.n), draw(real_fruits.test, reference.n)
+    noise = np.random.default_rng(0).integers(0, 256, others.shape, dtype=np.uint8)
+    scores = [reference.score(images, classifier).normalised for images in (views, others, noise)]
+    assert scores == sorted(scores)
+    assert scores[0] < 0.1
+
+
 def test_a_reference_survives_pickling_and_the_cache(
     reference: Reference, mnist: Images, classifier: Classifier, cache: Path
 ) -> None:
@@ -173,7 +215,7 @@ def test_the_version_names_layer_width_n_and_classifier(reference: Reference) ->
 def test_the_torchmetrics_metric_is_the_same_distance_in_any_batches(mnist: Images, classifier: Classifier) -> None:
     real, fake = torch.from_numpy(mnist.search[:300]), torch.from_numpy(noisy(mnist.test[:200], 0.1))
     expected = frechet_distance(*(Statistics.from_features(features(classifier, x)) for x in (fake, real)))
-    metric, other = FrechetMnistDistance(), FrechetMnistDistance()
+    metric, other = FrechetMnistDistance(), FrechetMnistDistance(classifier=classifier)
     for part in real.split(77):
         metric.update(part, real=True)
     metric.update(fake[:150], real=False)

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as uint8 arrays in memory, cut into the fixed splits of this project, checksums verified.
+"""Data sets as uint8 arrays in memory, cut into the fixed splits of this project, checksums verified or taken.
 
 The full MNIST and the Fashion-MNIST test images travel with the package: the main job needs no download anywhere.
 """
@@ -7,10 +7,15 @@ import gzip
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from trainables.fruits import FOLDER, NAME, read_fruits
+from trainables.images import DataError, Images, Overlays
+
+__all__ = ["CHECKSUMS", "DATASETS", "DataError", "Images", "cache_dir", "load", "read_idx", "split_rows"]
 
 BUNDLED = Path(__file__).parent / "datasets"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -34,6 +39,14 @@ CHECKSUMS: dict[str, dict[str, str]] = {
     },
 }
 
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+}
+
 # Rows of the training images, modulo 24; one odd and one even each, because MNIST's rows alternate between two groups
 # of writers: an FMD of 14 apart, where random halves are 0.17 apart. Source: tests/benchmarks/splits.py.
 HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
@@ -41,66 +54,57 @@ HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
 OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; the last 2,000 only ever start sampling, as in literature row B3
 
 
-class DataError(ValueError):
-    """A data set is missing or damaged; one line that names the file, what was found and what to do."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """One data set in memory: uint8 images (N, 1, 28, 28) in 0..255 and uint8 labels (N,) of four disjoint splits.
-
-    Classifier and diffusion models train on `train` (50,000) only; `search` (5,000) is what a search ranks against,
-    `confirm` (5,000) serves the confirmation and the real-against-real floor, `test` (10,000) the final table.
-    `overlays_train` (8,000) and `overlays_sample` (2,000) are images of the other data set, for morphing.
-    """
-
-    name: str
-    train: np.ndarray
-    search: np.ndarray
-    confirm: np.ndarray
-    test: np.ndarray
-    train_labels: np.ndarray
-    search_labels: np.ndarray
-    confirm_labels: np.ndarray
-    test_labels: np.ndarray
-    overlays_train: np.ndarray
-    overlays_sample: np.ndarray
-    checksums: dict[str, str]
-
-
 def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
-    """Read a data set as uint8 arrays, every file's SHA-256 verified.
-
-    The overlays of MNIST are the Fashion-MNIST test images; those of Fashion-MNIST are the MNIST test images, because
-    a prior made of the evaluation's own real images would score as a perfect model.
+    """Read a data set as uint8 arrays.
 
     Args:
-        name: a key of `CHECKSUMS`.
-        data_dir: folder with the four idx files, gzipped or not; None takes the bundled MNIST, or for Fashion-MNIST
-            Debian's folder, else torchvision's download.
+        name: a key of `DATASETS`.
+        data_dir: where the data set lies, as it was published; None takes the bundled MNIST, or for Fashion-MNIST
+            Debian's folder, else torchvision's download. Fruits-360 does not come along.
 
     Raises:
         DataError: the data set is unknown, or a file is missing or damaged.
     """
-    if name not in CHECKSUMS:
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(CHECKSUMS)}")
+    if name not in DATASETS:
+        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}")
+    return DATASETS[name](name, data_dir)
+
+
+def _load_idx(name: str, data_dir: str | Path | None) -> Images:
+    """MNIST or Fashion-MNIST from four idx files, gzipped or not; every image is a group of its own.
+
+    The overlays of MNIST are the Fashion-MNIST test images; those of Fashion-MNIST are the MNIST test images, because
+    a prior made of the evaluation's own real images would score as a perfect model.
+    """
     folder = _folder(name, data_dir)
     arrays = {file: read_idx(folder, file, checksum) for file, checksum in CHECKSUMS[name].items()}
-    overlay_set = "fashion-mnist" if name == "mnist" else "mnist"
-    overlay_checksum = CHECKSUMS[overlay_set][TEST_IMAGES]
-    overlays = read_idx(BUNDLED / overlay_set.replace("-", "_"), TEST_IMAGES, overlay_checksum)[:, None]
-    images, labels = arrays[TRAIN_IMAGES][:, None], arrays[TRAIN_LABELS]
+    overlays = _overlays("fashion-mnist" if name == "mnist" else "mnist")
+    images, labels = arrays[TRAIN_IMAGES][:, None], arrays[TRAIN_LABELS].astype(np.int64)
     rows = {split: split_rows(split, len(images)) for split in ("train", "search", "confirm")}
     return Images(
         name=name,
         **{split: images[index] for split, index in rows.items()},
         **{f"{split}_labels": labels[index] for split, index in rows.items()},
         test=arrays[TEST_IMAGES][:, None],
-        test_labels=arrays[TEST_LABELS],
-        overlays_train=overlays[:OVERLAYS_TRAIN],
-        overlays_sample=overlays[OVERLAYS_TRAIN:],
-        checksums={**CHECKSUMS[name], f"overlays/{TEST_IMAGES}": overlay_checksum},
+        test_labels=arrays[TEST_LABELS].astype(np.int64),
+        classes=CLASSES[name],
+        groups=np.arange(len(rows["train"])),
+        overlays_train=overlays.train,
+        overlays_sample=overlays.sample,
+        checksums={**CHECKSUMS[name], **overlays.checksums},
     )
+
+
+def _load_fruits(name: str, data_dir: str | Path | None) -> Images:
+    if data_dir is None:
+        raise DataError(f"{name} does not come along; give --data-dir {FOLDER}")
+    return read_fruits(Path(data_dir), _overlays("fashion-mnist"))
+
+
+def _overlays(name: str) -> Overlays:
+    checksum = CHECKSUMS[name][TEST_IMAGES]
+    images = read_idx(BUNDLED / name.replace("-", "_"), TEST_IMAGES, checksum)[:, None]
+    return Overlays(images[:OVERLAYS_TRAIN], images[OVERLAYS_TRAIN:], {f"overlays/{TEST_IMAGES}": checksum})
 
 
 def split_rows(split: str, count: int = 60_000) -> np.ndarray:
@@ -162,3 +166,10 @@ def _torchvision_fashion() -> Path:
             f"Fashion-MNIST is neither in {DEBIAN_FASHION} nor can torchvision download it ({reason}); "
             "give --data-dir a folder with its four idx files, or install Debian's dataset-fashion-mnist"
         ) from None
+
+
+DATASETS: dict[str, Callable[[str, str | Path | None], Images]] = {
+    "mnist": _load_idx,
+    "fashion-mnist": _load_idx,
+    NAME: _load_fruits,
+}

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainables.features import WIDTHS, Layer, features, load_classifier
+from trainables.classifiers import load_classifier
+from trainables.features import WIDTHS, Classifier, Layer, features
 from trainables.frechet import Statistics, frechet_distance
 from trainables.metrics import LAYER
 
@@ -13,17 +14,18 @@ from trainables.metrics import LAYER
 class FrechetMnistDistance(Metric):
     """Frechet distance between classifier features of real and generated images, a scalar float64 tensor.
 
-    The states are sums in float64, so that updates may come in any batches, in any order, from any process.
+    `classifier` is the one whose features are compared; None takes MNIST's. The states are sums in float64, so that
+    updates may come in any batches, in any order, from any process.
     """
 
     is_differentiable = False
     higher_is_better = False
     full_state_update = False
 
-    def __init__(self, layer: Layer = LAYER, dataset: str = "mnist") -> None:
+    def __init__(self, layer: Layer = LAYER, classifier: Classifier | None = None) -> None:
         super().__init__()
         self.layer = layer
-        self.classifier = load_classifier(dataset)
+        self.classifier = load_classifier() if classifier is None else classifier
         d = WIDTHS[layer]
         for side in ("real", "fake"):
             self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")
@@ -31,7 +33,7 @@ class FrechetMnistDistance(Metric):
             self.add_state(f"{side}_n", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Add uint8 images (N, 1, 28, 28) to the real or to the generated side.
+        """Add uint8 images (N, C, H, W) to the real or to the generated side.
 
         Raises:
             ValueError: the images are of another shape or type.

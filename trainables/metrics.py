@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from trainables.classifiers import load_weights
 from trainables.data import Images, cache_dir
-from trainables.features import WIDTHS, Classifier, Layer, features, load_card, load_classifier
+from trainables.features import WIDTHS, Classifier, Layer, Weights, features
 from trainables.frechet import Statistics, frechet_distance, standard_error
 
 __all__ = ["LAYER", "SAMPLES", "Reference", "Score", "Statistics", "frechet_distance", "metric_version"]
@@ -52,7 +53,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Reference:
-    """Real statistics of one split, the floor and the blank value at n images: all that scoring needs, picklable."""
+    """Real statistics of one split, floor, blank value and classifier: all that scoring n images needs, picklable."""
 
     split: str
     layer: Layer
@@ -60,29 +61,49 @@ class Reference:
     real: Statistics
     floor: float
     blank: float
-    version: str
+    weights: Weights
+
+    @property
+    def version(self) -> str:
+        """Name of this version of the metric: numbers of different versions do not compare."""
+        return metric_version(self.layer, self.n, self.weights.sha256)
 
     @classmethod
-    def build(cls, images: Images, split: str = "search", n: int = SAMPLES, layer: Layer = LAYER) -> "Reference":
+    def build(
+        cls,
+        images: Images,
+        split: str = "search",
+        n: int | None = None,
+        layer: Layer = LAYER,
+        weights: Weights | None = None,
+    ) -> "Reference":
         """Reference for scoring n images against `split`, from the user's cache or computed (5 CPU-seconds) and cached.
+
+        Args:
+            images: the data set.
+            split: search, confirm or test.
+            n: None takes 256, or all of the smaller held-out split where that is less.
+            layer: features that are compared.
+            weights: the classifier; None takes the one of this data set that is shipped or in the user's cache.
 
         Raises:
             ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
             WeightsError: the classifier is missing or damaged.
         """
+        n = min(SAMPLES, len(images.search), len(images.confirm)) if n is None else n
         _check(images, split, n, layer)
-        card = load_card(images.name)
-        path = cache_dir() / "references" / f"{_key(images, split, n, layer, card['sha256'])}.npz"
-        cached = _read(path, split, layer, n, metric_version(layer, n, card["sha256"]))
+        weights = weights or load_weights(images.name, images.checksums)
+        path = cache_dir() / "references" / f"{_key(images, split, n, layer, weights.sha256)}.npz"
+        cached = _read(path, split, layer, n, weights)
         if cached is not None:
             return cached
-        reference = cls._compute(images, split, n, layer, card["sha256"])
+        reference = cls._compute(images, split, n, layer, weights)
         _write(path, reference)
         return reference
 
     @classmethod
-    def _compute(cls, images: Images, split: str, n: int, layer: Layer, sha256: str) -> "Reference":
-        classifier = load_classifier(images.name)
+    def _compute(cls, images: Images, split: str, n: int, layer: Layer, weights: Weights) -> "Reference":
+        classifier = weights.classifier()
         real = Statistics.from_features(features(classifier, getattr(images, split), layer))
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
         subsets = min(FLOOR_SUBSETS, len(others) // n)
@@ -90,12 +111,16 @@ class Reference:
         drawn = np.random.default_rng(0).permutation(len(others))[: subsets * n]
         parts = np.split(features(classifier, others[drawn], layer), subsets)
         floors = [frechet_distance(Statistics.from_features(part), real) for part in parts]
-        black = np.repeat(features(classifier, np.zeros((1, 1, 28, 28), np.uint8), layer), 2, axis=0)
+        black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
         blank = frechet_distance(Statistics.from_features(black), real)
-        return cls(split, layer, n, real, float(np.mean(floors)), blank, metric_version(layer, n, sha256))
+        return cls(split, layer, n, real, float(np.mean(floors)), blank, weights)
+
+    def classifier(self) -> Classifier:
+        """The classifier to score with, on the CPU; no process needs the user's cache for it."""
+        return self.weights.classifier()
 
     def score(self, images: np.ndarray | Tensor, classifier: Classifier) -> Score:
-        """Score of exactly n uint8 images (n, 1, 28, 28).
+        """Score of exactly n uint8 images (n, C, H, W).
 
         Raises:
             ValueError: another number, shape or type of images, or features that are not finite.
@@ -136,12 +161,12 @@ def _key(images: Images, split: str, n: int, layer: Layer, sha256: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _read(path: Path, split: str, layer: Layer, n: int, version: str) -> Reference | None:
+def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Reference | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             real = Statistics(file["mean"], file["covariance"], int(file["count"]))
             real.__dict__["root"] = file["root"]  # where cached_property looks
-            return Reference(split, layer, n, real, float(file["floor"]), float(file["blank"]), version)
+            return Reference(split, layer, n, real, float(file["floor"]), float(file["blank"]), weights)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: computed again
 

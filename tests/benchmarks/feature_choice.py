@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainables.classifiers import load_classifier
 from trainables.config import Flat, Variant
 from trainables.data import Images, load
-from trainables.features import WIDTHS, Classifier, Layer, features, load_classifier
+from trainables.features import WIDTHS, Classifier, Layer, features
 from trainables.frechet import Statistics, frechet_distance, standard_error
 from trainables.generation import generate, sampling_source
 from trainables.metrics import Reference

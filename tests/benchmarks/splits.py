@@ -7,9 +7,9 @@ take one even and one odd row of every twenty-four.
 import numpy as np
 import torch
 
+from trainables.classifiers import load_classifier
 from trainables.data import BUNDLED, CHECKSUMS, TRAIN_IMAGES, read_idx
 from trainables.features import features as features_of
-from trainables.features import load_classifier
 from trainables.frechet import Statistics, frechet_distance
 
 LAYERS = ("spatial_mean", "flat")

@@ -1,0 +1,53 @@
+"""A data set in memory, whatever it was read from."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """A data set is missing or damaged; one line that names the file, what was found and what to do."""
+
+
+class Overlays(NamedTuple):
+    """Images uint8 (N, C, H, W) of another data set, for morphing, in two disjoint parts."""
+
+    train: np.ndarray
+    sample: np.ndarray
+    checksums: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Images:
+    """One data set: uint8 images (N, C, H, W) in 0..255 and labels int64 (N,) of four disjoint splits.
+
+    Classifier and diffusion models train on `train` only; `search` is what a search ranks against, `confirm` serves
+    the confirmation and the real-against-real floor, `test` the final table.
+    """
+
+    name: str
+    train: np.ndarray
+    search: np.ndarray
+    confirm: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray
+    search_labels: np.ndarray
+    confirm_labels: np.ndarray
+    test_labels: np.ndarray
+    classes: tuple[str, ...]
+    """The name of each label; those of `train` first, then those that only `test` has."""
+    groups: np.ndarray
+    """The object that each image of `train` shows, int64 (N,): images of one object share a number."""
+    overlays_train: np.ndarray
+    """Uint8 (M, C', H', W') images of another data set, for morphing; of any size."""
+    overlays_sample: np.ndarray
+    """Others of the same, which only ever start sampling."""
+    checksums: dict[str, str]
+    """SHA-256 by file."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of each image."""
+        channels, height, width = self.train.shape[1:]
+        return channels, height, width
