@@ -17,6 +17,8 @@
 | fmd_se | double | standard error of fmd |
 | fmd_corrected | double | bias-corrected by halves: 2 fmd(n) - mean fmd(n/2) |
 | loss | double | training loss; null where it is not finite |
+| validation_loss, ssim, psnr, rmse | double | of one-step restorations of held-out images, means over ten t |
+| loss_by_t, ssim_by_t | list of double | the same at each of t = T/10, 2 T/10, ..., T |
 | train_seconds, sample_seconds, score_seconds, setup_seconds | double | seconds spent up to its last report |
 | images_per_second | double | training speed |
 | parameters | int64 | number of weights of the network |
@@ -50,6 +52,8 @@ _REPORT = [
     ("fmd_se", pa.float64()),
     ("fmd_corrected", pa.float64()),
     ("loss", pa.float64()),
+    *((name, pa.float64()) for name in ("validation_loss", "ssim", "psnr", "rmse")),
+    *((name, pa.list_(pa.float64())) for name in ("loss_by_t", "ssim_by_t")),
     *((name, pa.float64()) for name in SECONDS),
     ("images_per_second", pa.float64()),
     ("parameters", pa.int64()),

@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.results import Run
 
-SCALARS = ("fmd", "fmd_normalised", "loss", "images_per_second", "images_seen")
+SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
 
 

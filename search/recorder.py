@@ -16,7 +16,7 @@ from search.display import Display
 from search.ledger import Ledger
 from search.resume import History
 from search.study import State, state_at
-from trainables.trial import Report
+from trainables.report import Report
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial

@@ -24,8 +24,9 @@ DEADLINE = 90  # seconds; a server answers within a few on an idle machine
 
 
 def report(rung: int, fmd: float, **more: object) -> dict[str, Any]:
-    numbers = {"fmd": fmd, "fmd_normalised": fmd / 700, "loss": 0.5, "images_per_second": 800.0, "diverged": False}
-    return {"images_seen": 1000 * 2**rung, "rung": rung, **numbers, **more}
+    numbers = {"fmd": fmd, "fmd_normalised": fmd / 700, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7}
+    rest = {"images_per_second": 800.0, "diverged": False}
+    return {"images_seen": 1000 * 2**rung, "rung": rung, **numbers, **rest, **more}
 
 
 def draw(run: Run, trial: str, shade: int) -> None:
@@ -128,7 +129,10 @@ def test_a_trials_metrics_are_those_of_its_last_report(server: Server) -> None:
     assert values["000-mask"]["fmd"] == 45.0
     assert values["000-mask"]["images_seen"] == 2000  # FMDs compare at equal budgets only
     assert values["001-blur"] == pytest.approx(
-        {"fmd": 80.0, "fmd_normalised": 80 / 700, "loss": 0.5, "images_per_second": 800.0, "images_seen": 1000}
+        {
+            **{"fmd": 80.0, "fmd_normalised": 80 / 700, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7},
+            **{"images_per_second": 800.0, "images_seen": 1000},
+        }
     )
     assert "loss" not in values["002-blur"]
     assert values["003-mask"] == {}

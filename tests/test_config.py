@@ -1,5 +1,6 @@
 """Variants: a flat dict and an object that say exactly the same, and one line wherever they cannot."""
 
+import itertools
 import json
 import random
 import re
@@ -8,13 +9,16 @@ from typing import Any
 import pytest
 
 from spaces.baselines import BASELINES
+from trainables.compatibility import fitting
 from trainables.config import FAMILIES, Composition, Flat, Variant, all_domains, domain_of
-from trainables.degradations import DEGRADATIONS
-from trainables.diffusion import TARGETS
+from trainables.degradations import DEGRADATIONS, Overlay, Straight
+from trainables.diffusion import TARGETS, WEIGHTS
 from trainables.domain import Choice, ConfigError, Int, Log, Uniform, Widths
-from trainables.samplers import NOISE_SAMPLERS, SAMPLERS
+from trainables.samplers import SAMPLERS
+from trainables.schedules import SCHEDULES
 
-COLD = {"training/target": "x0", "sampler/kind": "cold2"}
+# What every degradation allows.
+COLD: Flat = {"training/target": "x0", "training/weight": "uniform", "sampler/kind": "cold2"}
 
 
 def draw(domain: Any, rng: random.Random) -> Any:
@@ -41,9 +45,11 @@ def random_flat(seed: int) -> Flat:
     fields = [name for name in all_domains() if name not in kinds]
     fields = [name for name in fields if name.split("/")[0] not in FAMILIES or name.startswith(tuple(selected))]
     flat = kinds | {name: draw(domain_of(name), rng) for name in fields}
-    kind = str(kinds["degradation/kind"])
-    any_target = kind == "gaussian" or (kind.endswith("+gaussian") and flat["sampler/kind"] in NOISE_SAMPLERS)
-    return flat if any_target else flat | COLD
+    try:
+        Variant.from_flat(flat)
+    except ConfigError:
+        return flat | COLD | {"training/split": "none", "training/fold": 0, "training/patience": 0}
+    return flat
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -100,7 +106,7 @@ REFUSED: list[tuple[Flat, list[str]]] = [
     ({"schedule/kind": "no_such"}, ["schedule/kind", "no_such", "linear", "cosine"]),
     ({"schedule/kind": 3}, ["schedule/kind", "3", "linear"]),
     ({"schedule/kind": "no_such", "schedule/cosine/T": 100}, ["schedule/kind", "no_such", "linear", "cosine"]),
-    ({"degradation/kind": "mask+blur"}, ["degradation/kind", "mask+blur", "contrast"]),
+    ({"degradation/kind": "mask+blurr"}, ["degradation/kind", "mask+blurr", "contrast"]),
     ({"degradation/kind": "mask+mask"}, ["degradation/kind", "mask+mask"]),
     ({"degradation/kind": ""}, ["degradation/kind", "gaussian"]),
     ({"schedule/kind": "cosine", "schedule/cosine/T": 1}, ["schedule/cosine/T=1", "2 to 5000"]),
@@ -122,17 +128,86 @@ def test_what_cannot_be_is_refused_in_one_line_that_says_what_would_be_right(fla
     assert all(fragment in message for fragment in fragments), message
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("kind", [*DEGRADATIONS, *(f"{kind}+gaussian" for kind in DEGRADATIONS if kind != "gaussian")])
-def test_noise_targets_and_noise_samplers_need_noise_at_the_end(kind: str, sampler: str, target: str) -> None:
-    flat: Flat = {"degradation/kind": kind, "sampler/kind": sampler, "training/target": target}
-    plain = target == "x0" and sampler not in NOISE_SAMPLERS
-    # eps and v restore the image before the noise, to which a cold sampler would apply the other parts again.
-    noise = kind == "gaussian" or (kind.endswith("+gaussian") and (target == "x0" or sampler in NOISE_SAMPLERS))
-    if plain or noise:
-        assert Variant.from_flat(flat).flat().items() >= flat.items()
+# What each needs at the end of the degradation, by the formulas that define it.
+NOISE_ONLY = {"eps", "v", "inverse_beta", "ancestral", "ancestral_large", "ddim", "dpmpp"}
+STRAIGHT_ONLY = {"velocity"}
+OVERLAYS_ONLY = {"min_snr", "euler", "heun"}
+
+
+def fits(choice: str, kind: str) -> bool:
+    """Whether a target, weight or sampler is right for a degradation that ends in `kind`."""
+    last = DEGRADATIONS[kind.split("+")[-1]]
+    return (
+        (choice not in NOISE_ONLY or kind.split("+")[-1] == "gaussian")
+        and (choice not in STRAIGHT_ONLY or issubclass(last, Straight))
+        and (choice not in OVERLAYS_ONLY or issubclass(last, Overlay))
+    )
+
+
+KINDS = [
+    *DEGRADATIONS,
+    *("mask+gaussian", "mask+contrast+gaussian", "mask+flow", "contrast+morph", "gaussian+mask", "flow+noise"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_targets_and_samplers_fit_the_end_of_the_degradation(kind: str) -> None:
+    for target, sampler in itertools.product(TARGETS, SAMPLERS):
+        flat: Flat = {"degradation/kind": kind, "sampler/kind": sampler, "training/target": target}
+        # But for x0, targets restore the image before the last part, which a cold sampler puts through all parts again.
+        twice = "+" in kind and target != "x0" and sampler.startswith("cold")
+        if fits(target, kind) and fits(sampler, kind) and not twice:
+            assert Variant.from_flat(flat).flat().items() >= flat.items()
+            continue
+        with pytest.raises(ConfigError, match=rf"^[^\n]*{re.escape(kind)}[^\n]*use [^\n]*$") as refusal:
+            Variant.from_flat(flat)
+        assert Variant.from_flat({**flat, **first_advice(str(refusal.value), kind)})
+
+
+def first_advice(message: str, kind: str) -> Flat:
+    """The first of what a refusal says would be right; and where more than one choice is wrong, x0 and cold2."""
+    name, _, value = message.rpartition("use ")[2].split(",")[0].partition("=")
+    other: Flat = {"training/target": "x0"} if name == "sampler/kind" else {"sampler/kind": "cold2"}
+    assert fits(value, kind)
+    return {**other, name: value}
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_fit_the_end_of_the_degradation(kind: str, weight: str) -> None:
+    flat = {**COLD, "degradation/kind": kind, "training/weight": weight}
+    if fits(weight, kind):
+        assert Variant.from_flat(flat).training.weight == weight
         return
-    fix = r"use (training/target=x0|sampler/kind=)"
-    with pytest.raises(ConfigError, match=rf"^[^\n]*{re.escape(kind)}[^\n]*{fix}[^\n]*$"):
+    with pytest.raises(
+        ConfigError, match=rf"^training/weight={weight}: [^\n]*{re.escape(kind)}[^\n]*use [^\n]*uniform"
+    ):
         Variant.from_flat(flat)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_to_fit_does(kind: str) -> None:
+    degradation = Variant.from_flat({**COLD, "degradation/kind": kind}).degradation
+    for name, family in (("training/target", TARGETS), ("training/weight", WEIGHTS), ("sampler/kind", SAMPLERS)):
+        assert fitting(name, degradation) == [choice for choice in family if fits(choice, kind)]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_without_signal_at_the_end_noise_is_no_target(schedule: str) -> None:
+    """There x_T is eps, and says nothing of x0."""
+    flat: Flat = {"schedule/kind": schedule, f"schedule/{schedule}/zero_snr": True}
+    for target in ("x0", "v"):
+        assert Variant.from_flat({**flat, "training/target": target}).schedule.zero_snr
+    assert Variant.from_flat({"schedule/kind": schedule, "training/target": "eps"})
+    with pytest.raises(ConfigError, match=rf"^training/target=eps[^\n]*x0, v[^\n]*schedule/{schedule}/zero_snr=False$"):
+        Variant.from_flat({**flat, "training/target": "eps"})
+
+
+def test_flow_matching_is_a_configuration() -> None:
+    flat: Flat = {
+        "schedule/kind": "uniform",
+        "degradation/kind": "flow",
+        "training/target": "velocity",
+        "sampler/kind": "heun",
+    }
+    assert Variant.from_flat(flat).flat().items() >= flat.items()

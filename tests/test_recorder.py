@@ -53,8 +53,9 @@ def make_display(ledger: Ledger, quiet: bool = False, terminal: bool = False) ->
 def make_report(images_seen: int, fmd: float, diverged: bool = False) -> dict[str, Any]:
     seconds = {"train_seconds": 4.0, "sample_seconds": 2.0, "score_seconds": 1.0, "setup_seconds": 0.5}
     numbers = {"fmd": fmd, "fmd_normalised": fmd / 100, "fmd_se": 0.1, "fmd_corrected": fmd, "loss": 0.5}
+    checked = {"validation_loss": 0.6, "ssim": 0.7, "psnr": 20.0, "rmse": 0.1, "loss_by_t": [0.6], "ssim_by_t": [0.7]}
     speed = {"images_per_second": 25.0, "parameters": 10, "nfe": 4, "rung": RUNGS.index(images_seen)}
-    return {"images_seen": images_seen, "diverged": diverged, **seconds, **numbers, **speed}
+    return {"images_seen": images_seen, "diverged": diverged, **seconds, **numbers, **checked, **speed}
 
 
 def make_trial(number: int, **more: Any) -> Any:

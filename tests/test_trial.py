@@ -18,8 +18,9 @@ from trainables.checkpoints import Folder
 from trainables.config import Flat, Variant
 from trainables.data import Images
 from trainables.metrics import Reference
+from trainables.report import Report
 from trainables.training import Trainer
-from trainables.trial import Plan, Report, Trial
+from trainables.trial import Plan, Trial
 
 RUNGS = (48, 150, 400)
 TINY: Flat = {
@@ -37,7 +38,7 @@ Make = Callable[..., Trial]
 @pytest.fixture(scope="module")
 def images(mnist: Images) -> Images:
     """MNIST with 200 training images, read-only as they come out of Ray's object store."""
-    few = {name: getattr(mnist, name)[:200] for name in ("train", "overlays_train", "overlays_sample")}
+    few = {name: getattr(mnist, name)[:200] for name in ("train", "groups", "overlays_train", "overlays_sample")}
     for array in few.values():
         array.flags.writeable = False
     return replace(mnist, **few)
@@ -45,8 +46,15 @@ def images(mnist: Images) -> Images:
 
 @pytest.fixture
 def make(tmp_path: Path, images: Images, small_reference: Reference) -> Make:
-    def make(name: str = "003-tiny", changes: Flat | None = None, seed: int = 5, folder: str = "run") -> Trial:
-        plan = Plan(RUNGS, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu")
+    def make(
+        name: str = "003-tiny",
+        changes: Flat | None = None,
+        seed: int = 5,
+        folder: str = "run",
+        rungs: tuple[int, ...] = RUNGS,
+        trained: tuple[str, str] | None = None,
+    ) -> Trial:
+        plan = Plan(rungs, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu", trained=trained)
         return Trial(name, Variant.from_flat({**TINY, **(changes or {})}), seed, plan, images, small_reference)
 
     return make
@@ -76,6 +84,10 @@ def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_refere
         assert np.isfinite([report.fmd, report.fmd_normalised, report.fmd_se, report.fmd_corrected, report.loss]).all()
         assert not report.diverged
         assert report.fmd > small_reference.floor
+        assert np.isfinite([report.validation_loss, report.ssim, report.psnr, report.rmse]).all()
+        assert report.validation_loss == pytest.approx(np.mean(report.loss_by_t))
+        assert report.ssim == pytest.approx(np.mean(report.ssim_by_t))
+        assert len(report.loss_by_t) == len(report.ssim_by_t) == 10
         assert report.nfe == 3
         assert report.parameters == sum(p.numel() for p in trial.trainer.diffusion.network.parameters())
 
@@ -83,8 +95,10 @@ def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_refere
 def test_a_report_is_of_plain_numbers_that_json_can_hold(make: Make) -> None:
     for report in (next(make().reports()), next(diverging(make("diverging")))):
         for field in fields(report):
-            assert type(getattr(report, field.name)) is {"int": int, "float": float, "bool": bool}[str(field.type)]
-        assert json.loads(json.dumps(asdict(report))) == asdict(report)
+            kinds = {"int": int, "float": float, "bool": bool, "tuple[float, ...]": tuple}
+            assert type(getattr(report, field.name)) is kinds[str(field.type)]
+        told = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(report).items()}
+        assert json.loads(json.dumps(told)) == told
 
 
 def test_its_seconds_are_those_since_the_last_report(make: Make) -> None:
@@ -127,6 +141,32 @@ def test_a_restarted_trial_repeats_its_last_report_and_goes_on_as_if_never_stopp
     reports = list(make("killed", changes).reports())
     assert reports[0] == said[-1]
     assert [what_it_says(report) for report in reports] == whole[passed - 1 :]
+
+
+def test_it_is_validated_on_what_its_split_holds_out_and_else_on_what_the_search_ranks_against(
+    make: Make, images: Images
+) -> None:
+    held_out = make(changes={"training/split": "80:20"}).held_out.numpy()
+    assert {image.tobytes() for image in held_out} <= {image.tobytes() for image in images.train}
+    kept = make().held_out.numpy()
+    assert {image.tobytes() for image in kept} <= {image.tobytes() for image in images.search}
+    assert len(held_out) == 40
+    assert len(kept) == 64
+
+
+def test_a_trained_model_is_sampled_from_in_other_ways_and_learns_nothing(make: Make, tmp_path: Path) -> None:
+    model = make("model")
+    *_, last = model.reports()
+    trained = (str(tmp_path / "run"), "model")
+    again, faster = (
+        next(make(f"{steps} steps", {"sampler/steps": steps}, seed=9, rungs=RUNGS[-1:], trained=trained).reports())
+        for steps in (TINY["sampler/steps"], 1)
+    )
+    assert (again.fmd, again.loss, again.images_seen) == (last.fmd, last.loss, last.images_seen)
+    assert faster.fmd != last.fmd
+    assert (faster.nfe, faster.images_per_second) == (1, 0)
+    with pytest.raises(FileNotFoundError, match=r"run keeps no checkpoint of another any more$"):
+        make(rungs=RUNGS[-1:], trained=(trained[0], "another"))
 
 
 def diverging(trial: Trial) -> Iterator[Report]:

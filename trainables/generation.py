@@ -12,10 +12,9 @@ from torch import Tensor
 
 from trainables.config import Sampling
 from trainables.degradations import fitted_prior
-from trainables.diffusion import Diffusion
+from trainables.diffusion import Diffusion, Diverged
 from trainables.samplers import SAMPLERS, strided
 from trainables.source import Source
-from trainables.training import Diverged
 
 # Images sampled together: more fall out of a CPU's cache. Part of what fixes the noise, so the same on every device.
 CHUNK = 256

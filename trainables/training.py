@@ -4,52 +4,58 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainables.config import Training, Variant
-from trainables.diffusion import LOSSES, Diffusion, runs_bf16
+from trainables.diffusion import Diffusion, Diverged, runs_bf16
+from trainables.folds import fold_rows
+from trainables.plateau import Patience, Plateau
+from trainables.restoration import VALIDATION_IMAGES, validation
 from trainables.source import PIXELS, Source
 
 # Steps between looks at the loss: a look waits for the device.
 FINITE_CHECK = 50
-# torch's own defaults for ReduceLROnPlateau, which row A6 of the literature used.
-PLATEAU_FACTOR, PLATEAU_PATIENCE, PLATEAU_THRESHOLD = 0.1, 10, 1e-4
-
-
-class Diverged(ArithmeticError):
-    """The loss or the samples are no longer finite."""
-
-
-@dataclass
-class Plateau:
-    """The factor on the learning rate: a tenth after more than 10 epochs without a loss lower by 1e-4 of itself."""
-
-    factor: float = 1.0
-    best: float = math.inf
-    waited: int = 0
-
-    def epoch(self, loss: float) -> None:
-        """Take the loss of an epoch, summed over its images, into account."""
-        if loss < self.best * (1 - PLATEAU_THRESHOLD):
-            self.best, self.waited = loss, 0
-        else:
-            self.waited += 1
-        if self.waited > PLATEAU_PATIENCE:
-            self.factor, self.waited = self.factor * PLATEAU_FACTOR, 0
 
 
 class Trainer:
-    """Trains one variant on images that stay on the device as uint8; the same seed gives the same weights."""
+    """Trains one variant on images that stay on the device as uint8; the same seed gives the same weights.
 
-    def __init__(self, variant: Variant, seed: int, images: Tensor, overlays: Tensor, total: int) -> None:
-        """Start from fresh weights; `images` (N, C, H, W) uint8, `total` the full budget in images."""
+    Attributes:
+        images: (N, C, H, W) uint8, those for validation among them.
+        held_out: (K, C, H, W) uint8, some of the validation images; none where the variant splits nothing off.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        seed: int,
+        images: Tensor,
+        overlays: Tensor,
+        total: int,
+        groups: np.ndarray | None = None,
+    ) -> None:
+        """Start from fresh weights.
+
+        Args:
+            variant: what to train.
+            seed: of the weights, the batches and the noise.
+            images: (N, C, H, W) uint8.
+            overlays: (K, C, H, W) uint8, of another data set.
+            total: the full budget in images.
+            groups: (N,), the number of the object that each image shows; None where each shows its own.
+        """
         self.settings: Training = variant.training
         self.seed, self.images, self.total = seed, images, total
         self.device = images.device
+        groups = np.arange(len(images)) if groups is None else groups
+        rows, validated = fold_rows(groups, self.settings.split, self.settings.fold)
+        self._rows = torch.from_numpy(rows)
+        self.held_out = images[torch.from_numpy(evenly(validated)).to(self.device)]
         torch.manual_seed(seed)
         channels, size = images.shape[1], images.shape[-1]
         network = variant.network.build(channels, size).to(self.device).to(memory_format=torch.channels_last)
@@ -62,34 +68,54 @@ class Trainer:
             target=variant.training.target,
             pixels=self.source.pixels,
             bf16=runs_bf16(variant.training.precision, self.device),
+            measure=variant.training.loss,
+            weight=variant.training.weight,
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)
         optimizer = torch.optim.AdamW if self.settings.optimizer == "adamw" else torch.optim.Adam
         self.optimizer = optimizer(network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
+        self.patience = Patience(self.settings.patience)
         self.images_seen = self.steps = 0
+        self._loss = math.inf
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def run_to(self, images_seen: int) -> float:
         """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
 
+        Once patience is lost the network sees no more images, and the loss is the one before.
+
         Raises:
             Diverged: the loss became NaN or infinite.
         """
         start, total = self.images_seen, torch.zeros((), device=self.device)
-        while self.images_seen < images_seen:
+        while self.images_seen < images_seen and not self.patience.lost:
             batch = self._batch(images_seen)
             loss = self._step(self.source.pixels.to_model(self.images[batch]))
             total += loss * len(batch)
             self.epoch_loss += loss * len(batch)
             self.images_seen += len(batch)
-            if self.images_seen % len(self.images) == 0:
-                self.plateau.epoch(self.epoch_loss.item())
-                self.epoch_loss.zero_()
+            if self.images_seen % self._epoch_images == 0:
+                self._end_epoch()
             if self.steps % FINITE_CHECK == 0:
                 _require_finite(loss)
         _require_finite(total)
-        return total.item() / max(self.images_seen - start, 1)
+        if self.images_seen > start:
+            self._loss = total.item() / (self.images_seen - start)
+        return self._loss
+
+    @property
+    def _epoch_images(self) -> int:
+        """The images of an epoch."""
+        count, batch = len(self._rows), self.settings.batch
+        return count - count % batch if self.settings.drop_last and batch <= count else count
+
+    def _end_epoch(self) -> None:
+        self.plateau.epoch(self.epoch_loss.item())
+        self.epoch_loss.zero_()
+        if self.settings.patience:
+            source = replace(self.source, generator=torch.Generator(self.device))
+            self.patience.epoch(validation(self.averaged(), self.held_out, source, seed=0).loss)
 
     def averaged(self) -> Diffusion:
         """Return the diffusion with the averaged weights, which samples are drawn with."""
@@ -103,9 +129,11 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.source.generator.get_state(),
             "plateau": dict(vars(self.plateau)),
+            "patience": dict(vars(self.patience)),
             "epoch_loss": self.epoch_loss,
             "images_seen": self.images_seen,
             "steps": self.steps,
+            "loss": self._loss,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -115,21 +143,22 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.source.generator.set_state(state["generator"].cpu())
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
-        self.images_seen, self.steps = state["images_seen"], state["steps"]
+        self.patience = Patience(**state["patience"])
+        self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
 
     def _batch(self, until: int) -> Tensor:
-        """Return the next indices; each epoch is a permutation of all images, given by the seed and its number."""
-        epoch, position = divmod(self.images_seen, len(self.images))
+        """Return the next indices; each epoch is a permutation of all rows, given by the seed and its number."""
+        epoch, position = divmod(self.images_seen, self._epoch_images)
         if epoch != self._epoch:
-            order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(self.seed * 1009 + epoch))
-            self._epoch, self._order = epoch, order.to(self.device)
-        size = min(self.settings.batch, until - self.images_seen)
+            order = torch.randperm(len(self._rows), generator=torch.Generator().manual_seed(self.seed * 1009 + epoch))
+            self._epoch, self._order = epoch, self._rows[order].to(self.device)
+        size = min(self.settings.batch, until - self.images_seen, self._epoch_images - position)
         return self._order[position : position + size]
 
     def _step(self, x0: Tensor) -> Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.lr * self._lr_factor()
-        loss = self.diffusion.loss(x0, self.source, LOSSES[self.settings.loss])
+        loss = self.diffusion.loss(x0, self.source)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -145,6 +174,11 @@ class Trainer:
         if self.settings.lr_decay == "cosine":
             factor *= (1 + math.cos(math.pi * min(self.images_seen / self.total, 1.0))) / 2
         return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
+
+
+def evenly(rows: np.ndarray, count: int = VALIDATION_IMAGES) -> np.ndarray:
+    """Return at most `count` of the rows, evenly spaced: for validation, which needs no more."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
 
 
 def _require_finite(loss: Tensor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,10 +15,13 @@ import torch
 from trainables.checkpoints import Folder
 from trainables.config import Variant
 from trainables.data import Images
-from trainables.features import load_classifier
+from trainables.diffusion import Diverged
 from trainables.generation import generate, grid_png, sampling_source, strip
 from trainables.metrics import Reference
-from trainables.training import Diverged, Trainer
+from trainables.report import NOTHING, Report, Stopwatch, measured
+from trainables.restoration import validation
+from trainables.samplers import nfe
+from trainables.training import Trainer, evenly
 
 # An 8 x 8 grid of samples, and three images each way in the strip: what a person takes in at a glance.
 GRID_SIDE = 8
@@ -37,51 +39,12 @@ class Plan:
     run_uri: str
     """The run's folder, an absolute path or a URI that pyarrow.fs understands."""
     device: str = "auto"
+    trained: tuple[str, str] | None = None
+    """The folder of a run and the trial of it whose weights all trials take as they are."""
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
         return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a trial says at a rung; seconds are those since its previous report."""
-
-    images_seen: int
-    rung: int
-    fmd: float
-    fmd_normalised: float
-    fmd_se: float
-    fmd_corrected: float
-    loss: float
-    diverged: bool
-    setup_seconds: float
-    train_seconds: float
-    sample_seconds: float
-    score_seconds: float
-    images_per_second: float
-    parameters: int
-    nfe: int
-
-
-class Stopwatch:
-    """Seconds spent on each named part of a trial since the last report."""
-
-    def __init__(self) -> None:
-        """Start now."""
-        self.seconds = dict.fromkeys(("setup", "train", "sample", "score"), 0.0)
-        self._since = time.monotonic()
-
-    def charge(self, part: str) -> None:
-        """Count the time since the last charge towards `part`."""
-        now = time.monotonic()
-        self.seconds[part] += now - self._since
-        self._since = now
-
-    def read(self) -> dict[str, float]:
-        """Return the seconds by part and start again from zero."""
-        seconds, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
-        return seconds
 
 
 class Trial:
@@ -98,14 +61,18 @@ class Trial:
         train, seen, unseen = (
             _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample)
         )
-        self.classifier = load_classifier(images.name).to(device)
-        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1])
+        self.classifier = reference.classifier().to(device)
+        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups)
         self.source = sampling_source(self.trainer.source, unseen)
+        held_out = self.trainer.held_out
+        self.held_out = held_out if len(held_out) else _tensor(evenly(images.search), device)
         self.last: Report | None = None
         state = self.folder.load_checkpoint(name)
         if state is not None:
             self.trainer.load_state_dict(state["trainer"])
             self.last = Report(**state["report"])
+        elif plan.trained is not None:
+            self.trainer.load_state_dict(_trained(*plan.trained))
         self.watch.charge("setup")
 
     def reports(self) -> Iterator[Report]:
@@ -129,31 +96,29 @@ class Trial:
     def _advance(self, rung: int) -> Report:
         """Train to the rung, sample and score there."""
         target, before = self.plan.rungs[rung], self.trainer.images_seen
-        score, loss, diverged = self.reference.blank_score(), math.inf, False
+        score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
         try:
             loss = self.trainer.run_to(target)
             self.watch.charge("train")
             samples = self._sample()
             self.watch.charge("sample")
             score = self.reference.score(samples, self.classifier)
+            checked = validation(self.trainer.averaged(), self.held_out, self.source, self.plan.sampling_seed)
         except Diverged:
             diverged = True
             self.watch.charge("train")
         self.watch.charge("score")
-        seconds = self.watch.read()
+        spent = self.watch.read()
         return Report(
             images_seen=target,
             rung=rung,
-            fmd=score.fmd,
-            fmd_normalised=score.normalised,
-            fmd_se=score.se,
-            fmd_corrected=score.corrected,
             loss=loss,
             diverged=diverged,
-            **{f"{part}_seconds": value for part, value in seconds.items()},
-            images_per_second=(self.trainer.images_seen - before) / max(seconds["train"], 1e-9),
+            **measured(score, checked),
+            **spent,
+            images_per_second=(self.trainer.images_seen - before) / max(spent["train_seconds"], 1e-9),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
-            nfe=min(self.variant.sampler.steps, self.variant.schedule.T),
+            nfe=nfe(self.variant.sampler.kind, self.variant.schedule.T, self.variant.sampler.steps),
         )
 
     def _sample(self) -> torch.Tensor:
@@ -167,6 +132,13 @@ class Trial:
         self.folder.write(f"samples/{self.name}.png", grid_png(grid))
         self.folder.write(f"samples/{self.name}-strip.png", grid_png(path))
         return samples
+
+
+def _trained(folder: str, trial: str) -> dict[str, Any]:
+    state = Folder(folder).load_checkpoint(trial)
+    if state is None:
+        raise FileNotFoundError(f"{folder} keeps no checkpoint of {trial} any more")
+    return state["trainer"]
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
