@@ -6,6 +6,7 @@
       trials.parquet   derived from the log, see analysis/tables.py for the columns
       curves.parquet   likewise
       ranking.csv      the trials as analysis/rank.py orders them
+      evaluation.parquet   what search/evaluate.py measured, see analysis/evaluations.py
       study.journal    the Optuna study, of the run's name
       samples/         <trial>.png a grid of its samples, <trial>-strip.png its degradation
       checkpoints/     <trial>.pt
@@ -36,7 +37,7 @@ class Run:
 
     Attributes:
         path: the run's folder.
-        study_file, ranking: its files.
+        study_file, ranking, evaluation: its files.
         samples, checkpoints, tensorboard, ray: its folders.
     """
 
@@ -44,6 +45,7 @@ class Run:
         self.path = path
         self.study_file = path / "study.journal"
         self.ranking = path / "ranking.csv"
+        self.evaluation = path / "evaluation.parquet"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"

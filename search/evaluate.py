@@ -1,0 +1,173 @@
+"""`python search/evaluate.py RUN [TRIAL ...]`: what a search does not measure of its trials; see --help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where its modules hide others of their name.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis.results import Run, RunError
+from search.evaluation_arguments import parser
+from search.settings import SettingsError
+from trainables.data import DataError
+from trainables.domain import ConfigError
+
+if TYPE_CHECKING:
+    from trainables.config import Variant
+    from trainables.data import Images
+    from trainables.evaluation import Evaluation
+
+# Other noise than the search ranked by, whose luck is in the ranking: a search counts up from its own --seed.
+SEED = 1_000_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
+    from trainables.classifiers import WeightsError
+
+    try:
+        return _evaluate(parser().parse_intermixed_args(arguments))
+    except (SettingsError, ConfigError, DataError, WeightsError, RunError) as error:
+        print(f"search/evaluate.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    from analysis.evaluations import REAL, store, to_table
+
+    run = Run.open(given.run)
+    starts = _chosen(run, given.trials)
+    variants = {name: _variant(start["variant"], given) for name, start in starts.items()}
+    settings, images = _data(run, given.data_dir)
+    bench = _bench(images, given)
+    if bench.inception_missing:
+        _say(f"no Inception-FID: {bench.inception_missing}")
+    common = {"split": given.split, "samples": bench.n, "metric": bench.reference.version}
+    rows: list[dict[str, Any]] = []
+    for number, (name, variant) in enumerate(variants.items(), start=1):
+        since = time.monotonic()
+        measured = _measure(run, settings, images, bench, name, variant, starts[name]["seed"])
+        if measured is not None:
+            rows.append({"trial": name, "baseline": starts[name]["baseline"], **common, **measured})
+            store(run, rows[-1])
+        outcome = "diverged, there is nothing to evaluate" if measured is None else f"FMD {measured['fmd']:.1f}"
+        _say(f"[{number}/{len(variants)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
+    if not rows:
+        return 3
+    rows.insert(0, {"trial": REAL, **common, **asdict(bench.real())})
+    store(run, rows[0])
+    _print(run, to_table(rows), given.format)
+    return 0
+
+
+def _chosen(run: Run, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the start event of each trial to evaluate, by name.
+
+    Raises:
+        SettingsError: a trial's checkpoint is not kept, or none is.
+    """
+    started = {event["trial"]: event for event in run.events() if event["event"] == "start"}
+    kept = [name for name in sorted(started) if (run.checkpoints / f"{name}.pt").is_file()]
+    if not kept:
+        raise SettingsError(f"{run.path} keeps no checkpoints, so there is nothing to evaluate; give another run")
+    for name in names:
+        if name not in kept:
+            raise SettingsError(f"{run.path} keeps no checkpoint of a trial {name!r}; it keeps {', '.join(kept)}")
+    return {name: started[name] for name in dict.fromkeys(names or kept)}
+
+
+def _variant(flat: dict[str, Any], given: argparse.Namespace) -> Variant:
+    from trainables.config import Variant
+
+    changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
+    return Variant.from_flat(flat | {name: value for name, value in changes.items() if value is not None})
+
+
+def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
+    from trainables.data import load
+
+    if "settings" not in run.settings():
+        raise SettingsError(f"{run.path} ended before it began; give another run")
+    settings = run.settings()["settings"]
+    return settings, load(settings["dataset"], data_dir or settings["data_dir"])
+
+
+def _bench(images: Images, given: argparse.Namespace) -> Evaluation:
+    from trainables.evaluation import Evaluation
+
+    try:
+        return Evaluation(images, given.split, given.samples, _device())
+    except ValueError as error:
+        raise SettingsError(f"--samples: {error}") from None
+
+
+def _measure(
+    run: Run, settings: dict[str, Any], images: Images, bench: Evaluation, name: str, variant: Variant, seed: int
+) -> dict[str, Any] | None:
+    """Return the columns of one trial; None if it diverged."""
+    from trainables.diffusion import Diverged
+    from trainables.generation import generate
+    from trainables.samplers import nfe
+    from trainables.trial import Plan, Trial
+
+    plan = Plan(tuple(settings["rungs"]), settings["seed"], str(run.path.resolve()), device=_device())
+    trial = Trial(name, variant, seed, plan, images, bench.reference)
+    assert trial.last is not None
+    if trial.last.diverged:
+        return None
+    diffusion, sampling = trial.trainer.averaged(), variant.sampler
+    try:
+        generated = generate(diffusion, sampling, bench.n, images.shape, trial.source, SEED)
+    except Diverged:
+        return None  # other samplers, or more steps, may do so where its own did not
+    return {
+        "images_seen": trial.last.images_seen,
+        "sampler": sampling.kind,
+        "steps": sampling.steps,
+        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
+        **asdict(bench.samples(generated)),
+        **asdict(bench.restorations(diffusion, sampling, trial.source, SEED)),
+    }
+
+
+def _print(run: Run, table: Any, form: str) -> None:
+    from rich.console import Console
+
+    from analysis import evaluations
+
+    if form != "table":
+        sys.stdout.write({"csv": evaluations.as_csv, "json": evaluations.as_json}[form](table))
+        return
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    first = table.slice(0, 1).to_pylist()[0]
+    console.print(
+        f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
+        *evaluations.show(table),
+        sep="\n\n",
+        highlight=False,
+    )
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
