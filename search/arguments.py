@@ -19,6 +19,7 @@ examples:
   python search/run.py --space degradations --dry-run   what would run, and how long
   python search/run.py --space widths --set schedule.kind=cosine --trials 40 --time-budget 1800
   python search/run.py --space my_space.py --name mine  a space of your own; spaces/ shows how
+  python search/run.py --space samplers --from runs/mine/018-gaussian   other samplers for a trained model
   python search/run.py --resume mine                    go on after an interruption, nothing reported is lost
   python analysis/rank.py runs/mine                     the ranking, at any time
   tensorboard --logdir runs/mine                        trials side by side
@@ -39,8 +40,15 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "append",
             "help": "fix a field, which takes it out of the search; dots for slashes; may be repeated",
         },
-        "--dataset": {"metavar": "NAME", "help": "mnist or fashion-mnist (default: mnist)"},
-        "--data-dir": {"metavar": "DIR", "help": "folder with the four idx files (default: those that come along)"},
+        "--from": {
+            "metavar": "RUN/TRIAL",
+            "help": "train nothing: sample from this trained trial in other ways; for --space samplers",
+        },
+        "--dataset": {"metavar": "NAME", "help": "mnist, fashion-mnist, fruits360 (default: the space's, often mnist)"},
+        "--data-dir": {
+            "metavar": "DIR",
+            "help": "folder of the data set: four idx files, or for fruits360 the folders Training and Test",
+        },
     },
     "how much": {
         "--trials": {"metavar": "N", "type": int, "help": f"variants to try {_sized('trials')}"},

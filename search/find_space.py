@@ -43,6 +43,8 @@ def load(given: str, fixed: dict[str, str]) -> Space:
         baselines=tuple(BASELINES[name] for name in getattr(module, "BASELINES", ())),
         starts=tuple(_starts(getattr(module, "STARTS", ()), values)),
         fixed=values,
+        dataset=str(getattr(module, "DATASET", "mnist")),
+        samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
     ).checked()
 
 

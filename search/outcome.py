@@ -15,7 +15,6 @@ from analysis.results import Run
 from search.settings import Settings
 from search.space import Space
 from trainables.data import Images
-from trainables.features import load_card
 from trainables.metrics import Reference
 
 PACKAGES = ("diffusion-search", "torch", "torchvision", "torchmetrics", "ray", "optuna", "numpy", "pyarrow")
@@ -29,7 +28,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "space": space.title,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
-        "classifier": load_card(images.name)["sha256"],
+        "classifier": reference.weights.sha256,
         "metric": {name: getattr(reference, name) for name in ("version", "layer", "n", "split", "floor", "blank")},
     }
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
     from search.space import SpaceError
-    from trainables.features import WeightsError
+    from trainables.classifiers import WeightsError
 
     try:
         given = parse(arguments)
@@ -45,7 +45,12 @@ def _begin(given: dict[str, Any]) -> int:
     from search.plan import plan
     from trainables import data
 
+    if "from" in given:
+        given = _sampling(given)
     space = load(given["space"], given["fixed"])
+    if space.samples_only and "trained" not in given:
+        raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
+    given.setdefault("dataset", space.dataset)
     machine = _machine(given)
     settings = Settings.resolve(given, space.given, space.digest, machine)
     images = data.load(settings.dataset, settings.data_dir)
@@ -53,6 +58,17 @@ def _begin(given: dict[str, Any]) -> int:
         print(plan(settings, space))
         return 0
     return _search(None, settings, space, images, machine, quiet="quiet" in given)
+
+
+def _sampling(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given, and what a trained trial fixes of it."""
+    from search.trained import Trained
+
+    if extra := sorted({"dataset", "data_dir", "max_images", "grace_images"} & given.keys()):
+        option = "--" + extra[0].replace("_", "-")
+        raise SettingsError(f"{option} does not go with --from: {given['from']} is trained already; leave it out")
+    trained = Trained.open(given["from"])
+    return {**given, **trained.settings(), "fixed": {**trained.fixed, **given["fixed"]}}
 
 
 def _resume(given: dict[str, Any]) -> int:
@@ -74,9 +90,11 @@ def _search(run: Run | None, settings: Settings, space: Space, images: Images, m
     """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
     from search.hold import held
     from search.outcome import card, close, resume_command
+    from trainables.features_training import ensure_classifier
     from trainables.metrics import Reference
 
-    reference = Reference.build(images)
+    weights = ensure_classifier(images, (lambda line: None) if quiet else print)
+    reference = Reference.build(images, weights=weights)
     run = run or Run.create(settings.storage_path, settings.name)
     try:
         with held(run):

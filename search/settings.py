@@ -50,6 +50,8 @@ class Settings:
     """Of `--set`: flat name -> value, as written."""
     dataset: str
     data_dir: str | None
+    trained: tuple[str, str] | None
+    """Of `--from`: the folder of a run and the trial of it that is sampled from; None where trials are trained."""
     trials: int
     time_budget: float
     rungs: tuple[int, ...]
@@ -82,6 +84,7 @@ class Settings:
             fixed=dict(given.get("fixed", {})),
             dataset=given.get("dataset", "mnist"),
             data_dir=_absolute(given["data_dir"]) if "data_dir" in given else None,
+            trained=given.get("trained"),
             trials=given.get("trials", size.trials),
             time_budget=given.get("time_budget", size.time_budget),
             rungs=rungs(given.get("grace_images"), given.get("max_images", size.max_images), eta),
@@ -108,7 +111,8 @@ class Settings:
         changed |= {"address": given.get("address"), "storage_path": _absolute(given.get("storage_path", "runs"))}
         if "data_dir" in given:
             changed["data_dir"] = _absolute(given["data_dir"])
-        settings = cls(**{**saved, "rungs": tuple(saved["rungs"]), **changed})
+        trained = saved["trained"] and tuple(saved["trained"])
+        settings = cls(**{**saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
         return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
 
     def checked(self) -> Self:

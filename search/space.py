@@ -37,6 +37,10 @@ class Space:
     starts: tuple[Flat, ...]
     fixed: Flat
     """Fields that `--set` took out of the search."""
+    dataset: str = "mnist"
+    """The data set that it is about, unless another is given."""
+    samples_only: bool = False
+    """Whether it varies nothing but how a trained model is sampled."""
 
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.

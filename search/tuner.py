@@ -96,6 +96,7 @@ def _trainable(run: Run, settings: Settings, images: Images, reference: Referenc
     plan = trial.Plan(
         rungs=settings.rungs,
         sampling_seed=settings.seed,
+        trained=settings.trained,
         run_uri=str(run.path),
         device="cuda" if settings.gpus_per_trial else "cpu",
     )

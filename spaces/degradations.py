@@ -1,30 +1,30 @@
 """Which corruption to learn to undo: each degradation alone, under Gaussian noise, and overlays with some noise."""
 
-from spaces.suggest import Asked, suggest, suggest_kind
-from trainables.config import Flat, Variant
-from trainables.degradations import DEGRADATIONS
+from spaces.suggest import Asked, suggest, suggest_kind, usual
+from trainables.config import Flat
+from trainables.degradations import DEGRADATIONS, Overlay
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A4", "A5", "A6", "B3")
 
-_CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "noise")]
+_CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "flow", "noise")]
+_OVERLAYS = [kind for kind in _CORRUPTIONS if issubclass(DEGRADATIONS[kind], Overlay)]
 KINDS = (
-    "gaussian",
-    *_CORRUPTIONS,
+    *("gaussian", "flow", *_CORRUPTIONS),
     *(f"{kind}+gaussian" for kind in _CORRUPTIONS),
     "mask+contrast+gaussian",
-    *(f"{kind}+noise" for kind in _CORRUPTIONS if DEGRADATIONS[kind].has_prior),
+    *(f"{kind}+noise" for kind in _OVERLAYS),
 )
 
 
 def _start(kind: str) -> Flat:
     cold: Flat = {} if kind == "gaussian" else {"sampler/kind": "cold1"}
-    flat = Variant.from_flat({"degradation/kind": kind, **cold}).flat()
-    searched = ("schedule/kind", "training/lr", *cold)
-    return {name: value for name, value in flat.items() if name in searched or name.startswith("degradation/")}
+    return usual({"degradation/kind": kind, **cold}, "degradation/", "schedule/kind", "training/lr", *cold)
 
 
-STARTS = tuple(_start(kind) for kind in KINDS)
+# Every corruption once, with noise: without any, samples lack diversity.
+_WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
+STARTS = tuple(_start(kind) for kind in ("gaussian", "flow", *_WITH_NOISE))
 
 
 def space(trial: Asked) -> Flat:

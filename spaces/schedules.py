@@ -1,4 +1,4 @@
-"""How Gaussian noise grows with t: linear, constant, cosine and sigmoid schedules and their parameters."""
+"""How Gaussian noise grows with t: schedules, their parameters, and whether they end at zero SNR."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
@@ -13,6 +13,7 @@ SEARCHED: dict[str, dict[str, Domain | None]] = {
     "linear": {"beta_start": Log(1e-5, 1e-3), "beta_end": Log(0.01, 0.04)},
     "sigmoid": {"start": None, "end": None, "tau": Log(0.3, 1.5)},
     "constant": {"beta": Log(0.0035, 0.015)},
+    "uniform": {},
 }
 STARTS = tuple({"schedule/kind": kind} for kind in SEARCHED)
 
@@ -22,5 +23,6 @@ def space(trial: Asked) -> Flat:
     kind = str(suggest(trial, "schedule/kind", Choice(*SEARCHED)))
     for field, domain in SEARCHED[kind].items():
         suggest(trial, f"schedule/{kind}/{field}", domain)
-    suggest(trial, "training/target", Choice("x0", "v", "eps"))
+    if suggest(trial, "training/target", Choice("x0", "v", "eps")) != "eps":
+        suggest(trial, f"schedule/{kind}/zero_snr")
     return {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from trainables.config import FAMILIES, domain_of
-from trainables.domain import Choice, Domain, Int, Log, Primitive, Uniform, domains
+from trainables.config import FAMILIES, Flat, Variant, domain_of
+from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, domains
+from trainables.samplers import SAMPLERS
 
 
 class Asked(Protocol):
@@ -46,3 +47,23 @@ def suggest_kind(trial: Asked, family: str, kinds: Sequence[str]) -> str:
         for field in domains(FAMILIES[family][kind]):
             suggest(trial, f"{family}/{kind}/{field}")
     return chosen
+
+
+def usual(given: Flat, *names: str) -> Flat:
+    """Return what is usual beside what is given, of the fields `names`; one that ends in "/" is all that it begins."""
+    flat = Variant.from_flat(given).flat()
+    below = tuple(name for name in names if name.endswith("/"))
+    return {name: value for name, value in flat.items() if name in names or name.startswith(below)}
+
+
+def samplers_for(degradation: str, target: str) -> tuple[str, ...]:
+    """Return the kinds of samplers that a degradation's kind and what the network predicts leave a choice of."""
+    return tuple(sampler for sampler in SAMPLERS if _fits(degradation, target, sampler))
+
+
+def _fits(degradation: str, target: str, sampler: str) -> bool:
+    try:
+        Variant.from_flat({"degradation/kind": degradation, "training/target": target, "sampler/kind": sampler})
+    except ConfigError:
+        return False
+    return True

@@ -40,6 +40,16 @@ USAGE_ERRORS = {
     "cores": (["--space", "widths", "--cpus-per-trial", "5000"], "--cpus-per-trial 5000: there are "),
     "gpus": (["--space", "widths", "--gpus-per-trial", "5000"], "--gpus-per-trial 5000: there are "),
     "data set": (["--space", "widths", "--dataset", "mnits"], "unknown data set 'mnits'; known are mnist"),
+    "untrained": (["--space", "samplers"], "--space samplers samples from a trained model: give --from RUN/TRIAL"),
+    "from nowhere": (["--space", "samplers", "--from", "nowhere/a"], "no run at "),
+    "from no trial": (
+        ["--space", "samplers", "--from", "runs/taken/000-a"],
+        "has no checkpoint of a trial '000-a'; it keeps none",
+    ),
+    "from and data": (
+        ["--space", "samplers", "--from", "runs/taken/000-a", "--dataset", "mnist"],
+        "--dataset does not go with --from: runs/taken/000-a is trained already; leave it out",
+    ),
     "no data": (["--space", "widths", "--data-dir", "."], "is missing; this folder should hold"),
     "name": (["--space", "widths", "--name", "a/b"], "run name 'a/b': give one of letters"),
     "taken": (["--space", "widths", "--name", "taken"], "taken exists already: continue it with --resume taken"),

@@ -45,9 +45,9 @@ def space(trial):
 TROUBLED = """
 import sys
 from search import run, tuner
-from trainables import training
+from trainables import diffusion
 
-train, losses = tuner.trial.run, training.LOSSES
+train, losses = tuner.trial.run, diffusion.LOSSES
 
 
 def ruin(loss):
@@ -58,7 +58,7 @@ def troubled(config, plan, images, reference):
     lr = config["variant"]["training/lr"]
     if lr == 0.09:
         raise RuntimeError("out of luck")
-    training.LOSSES = {name: ruin(loss) if lr == 0.1 else loss for name, loss in losses.items()}
+    diffusion.LOSSES = {name: ruin(loss) if lr == 0.1 else loss for name, loss in losses.items()}
     train(config, plan, images, reference)
 
 
@@ -229,3 +229,21 @@ def test_a_trial_that_diverges_or_fails_ends_as_such_and_the_search_goes_on(sear
         TrialState.PRUNED,
         TrialState.FAIL,
     }
+
+
+def test_a_trained_model_is_sampled_from_by_a_search_of_its_own(searches: Searches) -> None:
+    assert searches.run(str(SCRIPT), "--space", "tiny.py", "--name", "d", *BUDGET, "--trials", "2").returncode == 0
+    trained = Run.open(searches.folder / "runs/d")
+    model = next(path.stem for path in trained.checkpoints.glob("*.pt"))
+    (row,) = (row for row in trained.trials().to_pylist() if row["trial"] == model)
+    arguments = ["--space", "samplers", "--from", f"runs/d/{model}", "--name", "e", "--trials", "5"]
+    ended = searches.run(str(SCRIPT), *arguments)
+    assert ended.returncode == 0, ended.stderr
+    run = Run.open(searches.folder / "runs/e")
+    check_run(run, 5)
+    rows = run.trials().to_pylist()
+    assert {row["sampler/steps"] for row in rows} >= {2, 5, 10}
+    for other in rows:
+        changed = {name for name, value in row.items() if "/" in name and other[name] != value}
+        assert changed <= {"sampler/kind", "sampler/steps"}
+        assert (other["images_seen"], other["images_per_second"], other["loss"]) == (row["images_seen"], 0, row["loss"])

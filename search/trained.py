@@ -1,0 +1,55 @@
+"""A model that another run trained, for a search that only samples from it: `--from RUN/TRIAL`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.results import Run
+from analysis.tables import fields
+from search.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained trial whose checkpoint is kept."""
+
+    run: Path
+    trial: str
+    images_seen: int
+    dataset: str
+    data_dir: str | None
+    fixed: dict[str, str]
+    """Its configuration but for how it is sampled: flat name -> value, as `--set` has it."""
+
+    @classmethod
+    def open(cls, given: str) -> Trained:
+        """Return the trial that `--from RUN/TRIAL` names.
+
+        Raises:
+            RunError: RUN is not a run.
+            SettingsError: RUN has no such trial, or no checkpoint of it.
+        """
+        path = Path(given).expanduser().resolve()
+        run = Run.open(path.parent)
+        rows = {row["trial"]: row for row in run.trials().to_pylist()}
+        kept = sorted(file.stem for file in run.checkpoints.glob("*.pt"))
+        if path.name not in kept or path.name not in rows:
+            there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
+            raise SettingsError(f"--from {given}: {run.path} has no checkpoint of a trial {path.name!r}; {there}")
+        row, settings = rows[path.name], run.settings()["settings"]
+        variant = {name: row[name] for name in fields(run.trials()) if row[name] is not None}
+        return cls(
+            run=run.path,
+            trial=path.name,
+            images_seen=row["images_seen"],
+            dataset=settings["dataset"],
+            data_dir=settings["data_dir"],
+            fixed={name: str(value) for name, value in variant.items() if not name.startswith("sampler/")},
+        )
+
+    def settings(self) -> dict[str, object]:
+        """Return what a search of it is given: its data, and one rung, at which it already is."""
+        data_dir = {} if self.data_dir is None else {"data_dir": self.data_dir}
+        rung = {"max_images": self.images_seen, "grace_images": self.images_seen}
+        return {"dataset": self.dataset, **data_dir, **rung, "trained": (str(self.run), self.trial)}

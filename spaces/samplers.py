@@ -1,0 +1,20 @@
+"""How to sample from a trained model: which sampler, in how many steps; needs --from RUN/TRIAL and trains nothing."""
+
+from spaces.suggest import Asked, samplers_for, suggest
+from trainables.config import Flat
+from trainables.domain import Choice
+
+SAMPLES_ONLY = True
+BASELINES: tuple[str, ...] = ()
+
+STEPS = (2, 5, 10, 20, 50, 100, 250)
+STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)
+
+
+def space(trial: Asked) -> Flat:
+    """Suggest a sampler that suits the model's degradation and target, and its steps."""
+    kind = str(suggest(trial, "degradation/kind", Choice("gaussian")))
+    target = str(suggest(trial, "training/target", Choice("x0")))
+    suggest(trial, "sampler/kind", Choice(*samplers_for(kind, target)))
+    suggest(trial, "sampler/steps", Choice(*STEPS))
+    return {}

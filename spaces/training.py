@@ -1,0 +1,24 @@
+"""How to train: what is predicted, the loss and its weight, optimizer, learning rate, batch and averaging."""
+
+from spaces.suggest import Asked, suggest
+from trainables.config import Flat
+from trainables.domain import Choice, Log
+
+BASELINES = ("A0", "A6", "D2")
+
+STARTS: tuple[Flat, ...] = ({"training/target": "x0"}, {"training/target": "v"}, {"training/target": "eps"})
+
+
+def space(trial: Asked) -> Flat:
+    """Suggest every field of training but precision and how images are split."""
+    suggest(trial, "training/target", Choice("x0", "v", "eps"))
+    suggest(trial, "training/loss")
+    suggest(trial, "training/weight", Choice("uniform", "min_snr"))
+    if suggest(trial, "training/optimizer") == "adamw":
+        suggest(trial, "training/weight_decay", Log(1e-6, 0.1))
+    suggest(trial, "training/lr", Log(2e-4, 1e-2))
+    suggest(trial, "training/lr_decay")
+    suggest(trial, "training/warmup", Choice(0, 100, 300))
+    suggest(trial, "training/batch", Choice(32, 64, 128, 256))
+    suggest(trial, "training/ema", Choice(0.0, 0.99, 0.999, 0.9995))
+    return {}
