@@ -5,7 +5,6 @@ trials of the full budget, then those that reached the rung before it, and so on
 diverged trial comes last in its rung and has no rank.
 """
 
-import argparse
 import io
 import json
 import math
@@ -13,13 +12,14 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 from rich.console import Console
 
+from analysis.arguments import Parser
 from analysis.results import Run, RunError, write_atomically
 from analysis.show import heading, legend, markdown, table
 from analysis.tables import fields
@@ -131,14 +131,9 @@ def _key(row: Row) -> tuple[float, ...]:
     return (-row["images_seen"], row["diverged"], row["fmd"], row["number"] or 0)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = _Parser(prog="rank.py", description="Ranks the trials of a run, each among those of equal images seen.")
+    parser = Parser(prog="rank.py", description="Ranks the trials of a run, each among those of equal images seen.")
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json"), default="table")
     given = parser.parse_args(arguments)

@@ -92,14 +92,14 @@ def cells(ranking: pa.Table, trials: pa.Table, shared: Row) -> list[tuple[str, l
     errors = [100 * (error or 0.0) for error in ranking["fmd_se"].to_pylist()]
     scale = min((value for value in [*ranking["fmd"].to_pylist(), *errors] if value), default=1.0)
     digits = max(0, 2 - math.floor(math.log10(scale)))  # three significant ones of the best, one of its error
-    words = _configurations(trials, shared)
+    words = configurations(trials, shared)
     return [
         ("no report yet" if images is None else f"{images:,} images", [_cells(row, digits, words) for row in rows])
         for images, rows in groupby(ranking.to_pylist(), key=lambda row: row["images_seen"])
     ]
 
 
-def _configurations(trials: pa.Table, shared: Row) -> dict[str, str]:
+def configurations(trials: pa.Table, shared: Row) -> dict[str, str]:
     """Return by trial what its configuration has of its own: of a baseline's only kinds, and what the search varies."""
     names = fields(trials)
     rows = trials.select(["trial", "baseline", *names]).to_pylist()
