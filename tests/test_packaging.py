@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
+FOLDERS = sorted({name.partition(".")[0] for name in PACKAGES})
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+]*")
 # Brackets keep the patterns from finding themselves.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:wor[k]|roo[t]|tm[p])/\w")
@@ -64,7 +65,7 @@ def committed() -> list[Path]:
     try:
         names = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split("\0")
     except (FileNotFoundError, subprocess.CalledProcessError):
-        names = [str(path.relative_to(ROOT)) for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*")]
+        names = [str(path.relative_to(ROOT)) for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*")]
     return [ROOT / name for name in names if name and (ROOT / name).is_file() and "__pycache__" not in name]
 
 
@@ -124,10 +125,10 @@ def test_a_wheel_holds_every_module_and_all_data(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", build], cwd=tree, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(tree)) for folder in PACKAGES for path in (tree / folder).rglob("*.py")}
+    modules = {str(path.relative_to(tree)) for folder in FOLDERS for path in (tree / folder).rglob("*.py")}
     weights = {str(path.relative_to(tree)) for path in (tree / "trainables" / "weights").glob("*")}
     assert modules | weights | DATA <= names
-    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"{wheel.name.split('-py3')[0]}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {*FOLDERS, f"{wheel.name.split('-py3')[0]}.dist-info"}
 
 
 def test_version_and_licence_are_stated() -> None:
