@@ -18,7 +18,7 @@ KINDS = (
 
 
 def _start(kind: str) -> Flat:
-    cold: Flat = {} if kind == "gaussian" else {"sampler/kind": "cold1"}
+    cold: Flat = {} if kind == "gaussian" else {"sampler/kind": "cold1", "sampler/prior": "own"}
     return usual({"degradation/kind": kind, **cold}, "degradation/", "schedule/kind", "training/lr", *cold)
 
 
@@ -28,10 +28,11 @@ STARTS = tuple(_start(kind) for kind in ("gaussian", "flow", *_WITH_NOISE))
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a degradation, its strength, a schedule for it, and how to sample where there is a choice."""
+    """Suggest a degradation, its strength, a schedule for it, and how to sample and from what prior."""
     kind = suggest_kind(trial, "degradation", KINDS)
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
     suggest(trial, "training/lr", Log(1e-3, 6e-3))
     if kind != "gaussian":
         suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
+        suggest(trial, "sampler/prior")
     return {}
