@@ -1,0 +1,127 @@
+"""`python search/replay.py RUN TRIAL`: trains a trial again and says whether the numbers agree; see --help."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where its modules hide others of their name.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    # As Ray starts a trial of one core: the order of additions, so the last bits, depends on the number of threads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from analysis.arguments import Parser
+from analysis.results import Run, RunError
+from search.settings import SettingsError
+from trainables.data import DataError
+from trainables.domain import ConfigError
+
+if TYPE_CHECKING:
+    from trainables.report import Report
+
+DESCRIPTION = """\
+Trains a trial of a run again, from its configuration and seed, and compares the FMD at every number of images
+seen that it reported. On the machine of the run, on a CPU, the numbers agree to the last bit; elsewhere
+sums come out in another order, and they are to agree within two standard errors of their difference."""
+
+EPILOG = """\
+examples:
+  python search/replay.py runs/mine 018-gaussian
+
+exit status: 0 the numbers agree; 1 they do not; 2 a usage error; 130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
+    from trainables.classifiers import WeightsError
+
+    parser = Parser(
+        prog="replay.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder, such as runs/degradations")
+    parser.add_argument("trial", metavar="TRIAL", help="the name of a trial of it that has reported")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data set lies now (default: where it lay)")
+    given = parser.parse_args(arguments)
+    try:
+        return _replay(Run.open(given.run), given.trial, given.data_dir)
+    except (SettingsError, ConfigError, DataError, WeightsError, RunError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _replay(run: Run, name: str, data_dir: str | None) -> int:
+    start, before = _recorded(run, name)
+    print(f"{name} of {run.name}, seed {start['seed']}: {before[-1]['images_seen']:,} images to train on", flush=True)
+    agree = True
+    for old, new in zip(before, _reports(run, start, data_dir), strict=False):
+        same, verdict = judge(old, new.fmd, new.fmd_se)
+        agree = agree and same
+        print(f"{new.images_seen:>11,} images  FMD {old['fmd']:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)
+    print("the numbers agree" if agree else "the numbers do not agree")
+    return 0 if agree else 1
+
+
+def judge(before: dict[str, Any], fmd: float, se: float) -> tuple[bool, str]:
+    """Return whether an FMD and its standard error agree with the report `before`, and in words how well."""
+    difference, error = fmd - before["fmd"], math.hypot(se, before["fmd_se"])
+    if difference == 0:
+        return True, "the same to the last bit"
+    text = f"a difference of {difference:+.3g}, {abs(difference) / error:.2g} standard errors" if error else "different"
+    return abs(difference) < 2 * error, text
+
+
+def _recorded(run: Run, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the trial's start event and its reports, by images seen.
+
+    Raises:
+        SettingsError: there is no such trial, or it has not reported.
+    """
+    events = [event for event in run.events() if event["trial"] == name]
+    start = next((event for event in events if event["event"] == "start"), None)
+    reports = sorted((e for e in events if e["event"] == "report"), key=lambda event: event["images_seen"])
+    if start is None or not reports:
+        known = sorted({event["trial"] for event in run.events() if event["event"] == "report"})
+        raise SettingsError(
+            f"{run.path} has no reports of a trial {name!r}; it has those of {', '.join(known) or 'none'}"
+        )
+    return start, reports
+
+
+def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[Report]:
+    """Yield the trial's reports as they come out now, in a folder of their own that is gone afterwards."""
+    import torch
+
+    from trainables.config import Variant
+    from trainables.data import load
+    from trainables.features_training import ensure_classifier
+    from trainables.metrics import Reference
+    from trainables.trial import Plan, Trial
+
+    settings, metric = run.settings()["settings"], run.settings()["metric"]
+    images = load(settings["dataset"], data_dir or settings["data_dir"])
+    reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
+    if reference.version != metric["version"]:
+        raise SettingsError(f"{run.path} was measured by {metric['version']}, here is {reference.version}")
+    torch.set_num_threads(max(1, int(settings["cpus_per_trial"])))
+    with tempfile.TemporaryDirectory() as folder:
+        trained = settings["trained"] and tuple(settings["trained"])
+        device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
+        plan = Plan(tuple(settings["rungs"]), settings["seed"], folder, device, trained)
+        trial = Trial(start["trial"], Variant.from_flat(start["variant"]), start["seed"], plan, images, reference)
+        yield from trial.reports()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
