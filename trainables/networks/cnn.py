@@ -18,7 +18,7 @@ from trainables.networks.norms import NORMS
 class CNN(Network):
     """The starter's convolutional network: blocks of Conv2d, layer normalisation and activation at one resolution.
 
-    With `patch` 2 it sees 2 x 2 patches as channels, a quarter of the pixels: five times the images per second
+    With `patch` 2 it sees 2 x 2 patches as channels, a quarter of the pixels: 2.7 times the images per second
     (tests/benchmarks/networks.py). With `patch` 1 and `norm` over the image, (C, H, W), it is the starter itself.
     """
 
