@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from search.settings import SIZES, SettingsError
+from search.settings import CONFIRM, COSTS, SAMPLERS, SCHEDULERS, SEEDS, SIZES, SettingsError
 
 DESCRIPTION = """\
 Search over diffusion models: trains many small ones, stops those that fall behind, and ranks all
@@ -71,15 +71,36 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "how": {
         "--scheduler": {
-            "choices": ("asha", "none"),
-            "help": "asha stops a trial that is not among the best 1/reduction-factor at its rung (default: asha)",
+            "choices": SCHEDULERS,
+            "help": "asha stops a trial that is not among the best 1/reduction-factor at its rung; promotion has all "
+            "wait there and the best go on; iepoch has all wait at the first rung and the best 3 go on to the end; "
+            "hyperband is asha that compares some trials later; none stops nothing (default: asha)",
         },
         "--reduction-factor": {
             "metavar": "N",
             "type": int,
             "help": "each rung is N times the images of the one before, and keeps 1/N of the trials (default: 3)",
         },
-        "--sampler": {"choices": ("tpe", "random"), "help": "what suggests variants (default: tpe)"},
+        "--sampler": {
+            "choices": SAMPLERS,
+            "help": "what suggests variants; gp and nsga2 learn from trials of the full budget alone, so they go with "
+            "--scheduler none (default: tpe)",
+        },
+        "--against": {
+            "choices": COSTS,
+            "help": "minimise this cost beside FMD, for the trade-off between them; takes --scheduler none",
+        },
+        "--confirm": {
+            "metavar": "K",
+            "type": int,
+            "help": "after the search, train the best K trials and the best of the literature again, with fresh seeds "
+            f"and judged by other real images; 0 leaves it out (default: {CONFIRM})",
+        },
+        "--seeds": {
+            "metavar": "S",
+            "type": int,
+            "help": f"fresh seeds of each, at most: what cannot be the best gets fewer (default: {SEEDS})",
+        },
         "--seed": {"metavar": "N", "type": int, "help": "of the sampler and of every trial (default: 0)"},
         "--cpus-per-trial": {"metavar": "X", "type": float, "help": "cores of a trial (default: 1)"},
         "--gpus-per-trial": {
@@ -103,7 +124,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 # What may be given beside --resume: where, on what and how long, but nothing that would change what a trial is.
 BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "trials", "time_budget", "quiet"}
-BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial"}
+BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "confirm", "seeds"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from search.ledger import OVERTIME, as_clock
+from search.schedulers import Hyperband, IEpoch
 from search.settings import SIZES, Settings
 from search.space import Space
 from trainables.config import Flat
+
+# What each scheduler does at the rungs.
+STOPS = {
+    "asha": "keeps 1/{eta} at each",
+    "promotion": "lets 1/{eta} go on from each, the others wait",
+    "iepoch": f"takes the best {IEpoch.FINISHED} of the first to the end",
+    "hyperband": "keeps 1/{eta} at each, but does not begin at the first with every trial",
+    "none": "stops nothing",
+}
 
 
 def plan(settings: Settings, space: Space) -> str:
@@ -13,17 +23,19 @@ def plan(settings: Settings, space: Space) -> str:
     images = settings.trials * expected_images(settings)
     rate = SIZES["gpu" if settings.gpus_per_trial else "cpu"].images_per_second
     seconds = images / (rate * settings.slots)
-    stops = f"keeps 1/{settings.reduction_factor} at each" if settings.scheduler == "asha" else "stops nothing"
     lines = [
         f"{settings.name}: {space.title}",
         f"  searches   {', '.join(space.names)}",
         *([f"  fixed      {_flat(space.fixed)}"] if space.fixed else []),
-        f"  rungs      {', '.join(f'{rung:,}' for rung in settings.rungs)} images; {settings.scheduler} {stops}",
+        f"  rungs      {', '.join(f'{rung:,}' for rung in settings.rungs)} images; {settings.scheduler} "
+        f"{STOPS[settings.scheduler].format(eta=settings.reduction_factor)}",
         f"  trials     {settings.trials}, {settings.slots} at a time, each with {_resources(settings)}:",
         *(f"    {number:03d}  {text}" for number, text in enumerate(_queue(space)[: settings.trials])),
     ]
     if (drawn := settings.trials - len(space.queue())) > 0:
         lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
+    if settings.confirm:
+        lines.append(f"  confirms   the best {settings.confirm} and the best baseline, {settings.seeds} seeds at most")
     lines += [
         f"  estimate   {images / 1e6:.3g} million images, {as_clock(seconds)} at {rate:,.0f} images a second and trial",
         f"  at most    no trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it would "
@@ -35,10 +47,23 @@ def plan(settings: Settings, space: Space) -> str:
 
 def expected_images(settings: Settings) -> float:
     """Return the images that a trial trains on, on average, if the scheduler keeps the share that it aims at."""
+    full, first = settings.rungs[-1], settings.rungs[0]
     if settings.scheduler == "none":
-        return settings.rungs[-1]
+        return full
+    if settings.scheduler == "iepoch":
+        return first + (full - first) * min(1, IEpoch.FINISHED / settings.trials)
+    if settings.scheduler == "hyperband":
+        hyperband = Hyperband(settings.rungs, settings.reduction_factor)
+        shares = [_halved(settings, hyperband.bracket(trial)) for trial in range(settings.trials)]
+        return sum(shares) / len(shares)
+    return _halved(settings, 0)
+
+
+def _halved(settings: Settings, begin: int) -> float:
+    """Return the images of a trial, on average, if from the rung of index `begin` on 1/eta go on at each."""
     steps = zip((0, *settings.rungs), settings.rungs, strict=False)
-    return sum((end - begin) / settings.reduction_factor**rung for rung, (begin, end) in enumerate(steps))
+    shares = (settings.reduction_factor ** -max(0, rung - begin) for rung in range(len(settings.rungs)))
+    return sum((end - start) * share for (start, end), share in zip(steps, shares, strict=True))
 
 
 def _queue(space: Space) -> list[str]:

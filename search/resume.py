@@ -13,7 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.results import Run
-from search.schedulers import Halving
+from search.schedulers import Fate, Scheduler
 from search.searcher import StudySearch
 from search.study import State, state_at, state_of, tell_end, tell_report
 
@@ -21,35 +21,46 @@ Event = dict[str, Any]
 
 
 class History:
-    """The events of a run, by trial, replayed through `halving`, which holds its rungs as they were thereafter."""
+    """The events of a run, by trial, replayed through `scheduler`, which holds its rungs as they were thereafter."""
 
-    def __init__(self, events: list[Event], halving: Halving) -> None:
+    def __init__(self, events: list[Event], scheduler: Scheduler) -> None:
         """Replay the events in the order of the log."""
         self.started: set[str] = set()
         self.ended: dict[str, State] = {}
         self.reports: dict[str, list[Event]] = defaultdict(list)
-        self.full, self._goes_on = halving.full, dict[str, bool]()
+        self.full, self._fates = scheduler.rungs[-1], dict[str, Fate]()
+        numbers: dict[str, int] = {}
         for event in events:
             name = event["trial"]
             if event["event"] == "start":
                 self.started.add(name)
+                numbers[name] = event["number"]
             elif event["event"] == "end":
                 self.ended[name] = event["state"]
+                scheduler.waiting.pop(numbers[name], None)
             else:
                 self.reports[name].append(event)
-                self._goes_on[name] = halving.goes_on(name, event)
+                self._fates[name] = scheduler.enter(numbers[name], event)
+
+    def waits(self, name: str) -> bool:
+        """Return whether a trial waited at its rung."""
+        return name not in self.ended and self._fates.get(name) is Fate.WAITS
 
     def outcome(self, name: str) -> State | None:
         """Return how a trial ended, None for one that was still going on."""
         if name in self.ended:
             return self.ended[name]
-        return None if self._goes_on.get(name, True) else state_at(self.reports[name][-1], self.full)
+        ended = self._fates.get(name) is Fate.STOPS
+        return state_at(self.reports[name][-1], self.full) if ended else None
 
 
 def reconcile(run: Run, history: History, searcher: StudySearch) -> None:
     """Close, in the log and in the study, the trials whose end is decided, and have the others run again first."""
     for frozen in searcher.study.get_trials():
         name = str(frozen.user_attrs.get("trial", ""))
+        if history.waits(name) and frozen.state == TrialState.RUNNING:
+            searcher.hold(frozen.number, history.reports[name])
+            continue
         if frozen.state == TrialState.RUNNING:
             outcome = history.outcome(name)
             if outcome is None:
@@ -65,4 +76,4 @@ def _close(searcher: StudySearch, frozen: FrozenTrial, reports: list[Event], out
     trial = searcher.trial(frozen.number)
     for report in reports:
         tell_report(trial, report)
-    tell_end(trial, outcome)
+    tell_end(trial, outcome, reports[-1] if reports else None, searcher.settings.objectives)

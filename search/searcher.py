@@ -2,24 +2,29 @@
 
 Ray's OptunaSearch is the base; it tells Optuna that a trial which ASHA stopped is COMPLETE with its early value, which
 mixes budgets. Here such a trial is PRUNED with its value at each rung, and a trial is COMPLETE at the full budget only.
+One that waits at a rung is RUNNING, because a study cannot take up again what has ended.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from search.samplers import make_sampler
+from search.schedulers import Scheduler
 from search.settings import Settings
 from search.space import Space
-from search.study import OUTSIDE, make_sampler, open_storage, state_at, tell_end, tell_report, trial_name, trial_seed
+from search.study import OUTSIDE, State, open_storage, state_at, tell_end, tell_report, trial_name, trial_seed
 from trainables.config import Flat
 from trainables.domain import ConfigError
 
@@ -31,17 +36,27 @@ MAX_FAILURES = 2
 class StudySearch(OptunaSearch):
     """Suggests the trials of one run from its study, which is all the state there is: Tune's snapshots hold nothing."""
 
-    def __init__(self, settings: Settings, space: Space, journal: Path, out_of_time: Callable[[], bool]) -> None:
-        """Open or continue the study at `journal`; once `out_of_time` says so, no new trial is suggested."""
-        self.settings, self.space, self._out_of_time = settings, space, out_of_time
+    def __init__(
+        self, settings: Settings, space: Space, journal: Path, out_of_time: Callable[[], bool], scheduler: Scheduler
+    ) -> None:
+        """Open or continue the study at `journal`; once `out_of_time` says so, no new trial is suggested.
+
+        `scheduler` says which of the trials that wait at their rungs go on.
+        """
+        self.settings, self.space, self._out_of_time, self._scheduler = settings, space, out_of_time, scheduler
         self._searched = space.names
         self._again: deque[int] = deque()
         self._failures = Counter[int]()
         named: dict[str, Any] = {"study_name": settings.name, "storage": open_storage(journal)}
-        asked = _asked(optuna.create_study(**named, direction="minimize", load_if_exists=True))
-        sampler = make_sampler(settings.sampler, settings.seed, asked, settings.slots)
-        super().__init__(space=space.draw, metric="fmd", mode="min", sampler=sampler, **named)
+        modes = ["min" for _ in settings.objectives]
+        directions = [StudyDirection.MINIMIZE for _ in settings.objectives]
+        asked = _asked(optuna.create_study(**named, directions=directions, load_if_exists=True))
+        sampler = make_sampler(settings.sampler, settings.seed, asked, settings.slots, scheduler.waiting)
+        super().__init__(space=space.draw, metric=list(settings.objectives), mode=modes, sampler=sampler, **named)
         self.study = cast("optuna.Study", self._ot_study)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.set_metric_names(list(settings.objectives))
         self._enqueue()
 
     def run_again(self, number: int) -> None:
@@ -49,21 +64,34 @@ class StudySearch(OptunaSearch):
         self._again.append(number)
 
     def runs_again(self, number: int) -> bool:
-        """Return whether a trial that ended unfinished is going to be suggested once more."""
+        """Return whether a trial that failed is going to be suggested once more."""
         return number in self._again
 
-    def waiting(self) -> int:
+    def hold(self, number: int, reports: list[dict[str, Any]]) -> None:
+        """Take in the reports of a trial that waited at its rung when the search was interrupted, and waits on."""
+        for report in reports:
+            tell_report(self.trial(number), report)
+
+    def waiting(self) -> dict[int, str]:
+        """Return the trials that wait at a rung, by number, with their names."""
+        return {number: self.trial(number).user_attrs["trial"] for number in sorted(self._scheduler.waiting)}
+
+    def release(self, number: int) -> None:
+        """Close a trial that waited to the end."""
+        del self._scheduler.waiting[number]
+        self._tell_end(self.trial(number), "PRUNED", None)
+
+    def interrupted(self) -> int:
         """Return how many interrupted trials are still to be suggested again."""
         return len(self._again)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial, None while one that runs may have to run again, or FINISHED."""
-        while self._again or self._may_ask():
-            trial = self.trial(self._again.popleft()) if self._again else self.study.ask()
+        while (trial := self._next()) is not None:
             try:
                 config = self._config(trial)
             except ConfigError:  # too rare a combination for the check of the space to have met it
-                tell_end(trial, "FAIL")
+                self._tell_end(trial, "FAIL", None)
                 continue
             self._ot_trials[trial_id] = trial
             return config
@@ -78,7 +106,7 @@ class StudySearch(OptunaSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Take in the end of a trial, and its last report, which `on_trial_result` did not get if ASHA stopped it.
 
-        One that failed runs again, up to `MAX_FAILURES` times.
+        One that failed runs again, up to `MAX_FAILURES` times; one that waits at its rung has not ended.
         """
         trial = self._ot_trials.pop(trial_id)
         if error and self._failures[trial.number] < MAX_FAILURES:
@@ -88,7 +116,8 @@ class StudySearch(OptunaSearch):
         report = result if result and "images_seen" in result else None
         if report is not None:
             tell_report(trial, report)
-        tell_end(trial, "FAIL" if error else state_at(report, self.settings.rungs[-1]))
+        if trial.number not in self._scheduler.waiting:
+            self._tell_end(trial, "FAIL" if error else state_at(report, self.settings.rungs[-1]), report)
 
     def trial(self, number: int) -> optuna.Trial:
         """Return the study's trial of this number."""
@@ -103,6 +132,19 @@ class StudySearch(OptunaSearch):
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its searcher for a restore that never comes."""
         return {}
+
+    def _next(self) -> optuna.Trial | None:
+        if self._again:
+            return self.trial(self._again.popleft())
+        asks = self._may_ask()
+        more = asks or any(not self._scheduler.heard_of(trial.number) for trial in self._ot_trials.values())
+        waited = self._scheduler.resume(more, idle=not self._ot_trials)
+        if waited is not None:
+            return self.trial(waited)
+        return self.study.ask() if asks else None
+
+    def _tell_end(self, trial: optuna.Trial, state: State, last: dict[str, Any] | None) -> None:
+        tell_end(trial, state, last, self.settings.objectives)
 
     def _may_ask(self) -> bool:
         return not self._out_of_time() and _asked(self.study) < self.settings.trials

@@ -6,9 +6,13 @@ import re
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from search.machine import Machine
+
+SCHEDULERS = ("asha", "promotion", "iepoch", "hyperband", "none")  # of search/schedulers.py
+SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/samplers.py
+COSTS = ("nfe", "parameters", "seconds")  # of search/study.py: what FMD can be traded against
 
 
 class SettingsError(ValueError):
@@ -38,6 +42,11 @@ SIZES = {
 }
 
 
+# Of a run that is told nothing else: the trials that are trained again after the search, and their fresh seeds at most.
+CONFIRM = 3
+SEEDS = 4
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that makes a search what it is; `search.json` holds it, and a resumed search takes it from there."""
@@ -57,14 +66,25 @@ class Settings:
     rungs: tuple[int, ...]
     """Images seen at which trials are compared; the last is the full budget."""
     reduction_factor: int
-    scheduler: Literal["asha", "none"]
-    sampler: Literal["tpe", "random"]
+    scheduler: str
+    sampler: str
     seed: int
     address: str | None
     cpus_per_trial: float
     gpus_per_trial: float
     slots: int
     """Trials that run at a time."""
+    against: str | None = None
+    """A cost that is minimised beside FMD, one of `COSTS`."""
+    confirm: int = CONFIRM
+    """Trials that are trained again with fresh seeds after the search."""
+    seeds: int = SEEDS
+    """Fresh seeds of each, at most."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What the study minimises."""
+        return ("fmd",) if self.against is None else ("fmd", self.against)
 
     @classmethod
     def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine) -> Self:
@@ -89,13 +109,16 @@ class Settings:
             time_budget=given.get("time_budget", size.time_budget),
             rungs=rungs(given.get("grace_images"), given.get("max_images", size.max_images), eta),
             reduction_factor=eta,
-            scheduler=given.get("scheduler", "asha"),
+            scheduler=given.get("scheduler", "asha" if "against" not in given else "none"),
             sampler=given.get("sampler", "tpe"),
             seed=given.get("seed", 0),
             address=given.get("address"),
             cpus_per_trial=cpus,
             gpus_per_trial=gpus,
             slots=_slots(machine, cpus, gpus),
+            against=given.get("against"),
+            confirm=given.get("confirm", CONFIRM),
+            seeds=given.get("seeds", SEEDS),
         )
         return settings.checked()
 
@@ -106,7 +129,7 @@ class Settings:
         Raises:
             SettingsError: as `resolve` does.
         """
-        may_change = ("trials", "time_budget", "cpus_per_trial", "gpus_per_trial")
+        may_change = ("trials", "time_budget", "cpus_per_trial", "gpus_per_trial", "confirm", "seeds")
         changed = {name: given[name] for name in may_change if name in given}
         changed |= {"address": given.get("address"), "storage_path": _absolute(given.get("storage_path", "runs"))}
         if "data_dir" in given:
@@ -119,6 +142,11 @@ class Settings:
         """Return these settings if they make sense; raise SettingsError if not."""
         _require(self.trials >= 1, f"--trials {self.trials}: give at least 1")
         _require(self.time_budget > 0, f"--time-budget {self.time_budget:g}: give a number of seconds above 0")
+        _require(self.confirm >= 0, f"--confirm {self.confirm}: give a number of trials, 0 for none")
+        _require(self.seeds >= 2, f"--seeds {self.seeds}: give at least 2, one seed tells nothing of the spread")
+        stops = self.against is not None and self.scheduler != "none"
+        instead = f"a trial that is stopped early has no {self.against} to compare; give --scheduler none"
+        _require(not stops, f"--against {self.against} with --scheduler {self.scheduler}: {instead}")
         _require(self.seed >= 0, f"--seed {self.seed}: give a number of at least 0")
         return self
 

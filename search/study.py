@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -21,6 +20,14 @@ State = Literal["COMPLETE", "PRUNED", "FAIL"]
 # Names of Optuna constraints: a trial that breaks one is infeasible; TPE ranks it last, best_trial leaves it out.
 DIVERGED = "diverged"
 OUTSIDE = "outside the space"
+
+# What a search can minimise, as a report has it. Seconds are those of the training, at the pace of its last stretch.
+OBJECTIVES: dict[str, Callable[[dict[str, Any]], float]] = {
+    "fmd": lambda report: report["fmd"],
+    "nfe": lambda report: report["nfe"],
+    "parameters": lambda report: report["parameters"],
+    "seconds": lambda report: report["images_seen"] / report["images_per_second"],
+}
 
 
 def open_storage(journal: Path) -> JournalStorage:
@@ -36,18 +43,6 @@ def open_storage(journal: Path) -> JournalStorage:
                 file.truncate(data.rfind(b"\n") + 1)
         Path(f"{journal}.lock").unlink(missing_ok=True)
     return JournalStorage(JournalFileBackend(str(journal)))
-
-
-def make_sampler(kind: str, seed: int, asked: int, slots: int) -> BaseSampler:
-    """Return a sampler; `asked` trials were drawn before, by one whose random state is gone with its process."""
-    # Without `asked` in it, a resumed search would draw the first trials of the search once more.
-    derived = trial_seed(seed, asked)
-    if kind == "random":
-        return RandomSampler(seed=derived)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # group: the parameters of each kind are modelled together, where by default only those common to all would be.
-        return TPESampler(seed=derived, group=True, multivariate=True, n_startup_trials=max(10, 2 * slots))
 
 
 def trial_seed(seed: int, number: int) -> int:
@@ -74,16 +69,18 @@ def state_of(finished: FrozenTrial) -> State:
 
 
 def tell_report(trial: optuna.Trial, report: dict[str, Any]) -> None:
-    """Enter a report as the value at its images seen; one that is there already is left as it is."""
-    if report["images_seen"] in trial.storage.get_trial(trial._trial_id).intermediate_values:
-        return
-    if report["diverged"]:
+    """Enter a report as the value at its images seen; one that is there already is left as it is.
+
+    A study of two objectives takes no values but those at a trial's end.
+    """
+    if report["diverged"] and DIVERGED not in trial.constraints:
         trial.set_constraint(DIVERGED, 1.0)
-    trial.report(report["fmd"], report["images_seen"])
+    known = trial.storage.get_trial(trial._trial_id).intermediate_values
+    if len(trial.study.directions) == 1 and report["images_seen"] not in known:
+        trial.report(report["fmd"], report["images_seen"])
 
 
-def tell_end(trial: optuna.Trial, state: State) -> None:
-    """Close a trial: COMPLETE with the value of its last report, PRUNED and FAIL without one of their own."""
-    reported = trial.storage.get_trial(trial._trial_id).intermediate_values
-    value = reported[max(reported)] if state == "COMPLETE" else None
-    trial.study.tell(trial, value, state=TrialState[state])
+def tell_end(trial: optuna.Trial, state: State, last: dict[str, Any] | None, objectives: tuple[str, ...]) -> None:
+    """Close a trial: COMPLETE with the objectives of its last report, PRUNED and FAIL without values of their own."""
+    values = [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
+    trial.study.tell(trial, values, state=TrialState[state])

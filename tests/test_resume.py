@@ -16,16 +16,17 @@ from analysis.results import Run
 from search.find_space import load
 from search.machine import Machine
 from search.resume import History, reconcile
-from search.schedulers import ASHA, Halving
+from search.schedulers import SCHEDULERS
 from search.searcher import StudySearch
 from search.settings import Settings
 from search.space import Space
+from search.stopping import Stopping
 from search.study import state_at
 
 RUNGS = (100, 300, 900)
 TRIALS = 8
 # Crashes are tried at every so many-th moment of some 150.
-STRIDE = 3
+STRIDE = 5
 SPACE = """
 BASELINES = ("A0", "D2")
 STARTS = ({"network/kind": "unet"}, {"network/kind": "cnn", "training/lr": 0.003})
@@ -52,15 +53,17 @@ class Driver:
     Every trial's FMD is a function of its configuration.
     """
 
-    def __init__(self, folder: Path, space: Space) -> None:
-        given = {"name": "run", "storage_path": str(folder), "trials": TRIALS, "max_images": 900, "grace_images": 100}
+    def __init__(self, folder: Path, space: Space, kind: str) -> None:
+        given: dict[str, Any] = {"name": "run", "storage_path": str(folder), "trials": TRIALS, "scheduler": kind}
+        given |= {"max_images": 900, "grace_images": 100}
         self.settings = Settings.resolve(given, space.given, space.digest, Machine(cpus=2, gpus=0))
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
-        halving = Halving(RUNGS, 3)
-        history = History(self.run.events(), halving)
-        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False)
+        self.scheduler = SCHEDULERS[kind](RUNGS, 3)
+        history = History(self.run.events(), self.scheduler)
+        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
         reconcile(self.run, history, self.searcher)
-        self.started, self.asha, self.seen = set(history.started), ASHA(halving, lambda seconds: True), dict[str, int]()
+        self.stopping = Stopping(self.scheduler, lambda seconds: True)
+        self.started, self.seen = set(history.started), dict[str, int]()
         self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}
 
     def go(self, seed: int) -> None:
@@ -70,13 +73,17 @@ class Driver:
                 running[name] = config
                 self.start(config)
             if not running:
-                return
+                break
             chosen = rng.choice(sorted(running))
             if not self.report(chosen, running[chosen]):
                 del running[chosen]
+        for number, name in self.searcher.waiting().items():
+            self.run.append({"event": "end", "trial": name, "state": "PRUNED"})
+            self.searcher.release(number)
 
     def start(self, config: dict[str, Any]) -> None:
         if config["trial"] not in self.started:
+            self.started.add(config["trial"])
             self.run.append({"event": "start", **config})
         # The trial says again what its checkpoint was saved with.
         self.seen[config["trial"]] = max(0, self.checkpoints.get(config["trial"], 0) - 1)
@@ -85,9 +92,10 @@ class Driver:
         name = config["trial"]
         rung = RUNGS[self.seen[name]]
         self.seen[name] += 1
+        self.checkpoints[name] = max(self.checkpoints.get(name, 0), self.seen[name])
         fmd, diverged = config["seed"] % 1000 + 1e5 / rung, config["number"] == 5
         result = {"images_seen": rung, "fmd": fmd, "diverged": diverged, "images_per_second": 1.0}
-        goes_on = self.asha.on_trial_result(None, SimpleNamespace(config=config), result) == "CONTINUE"  # type: ignore[arg-type]
+        goes_on = self.stopping.on_trial_result(None, SimpleNamespace(config=config), result) == "CONTINUE"  # type: ignore[arg-type]
         if goes_on:
             self.searcher.on_trial_result(trial_id, result)
         self.run.append(
@@ -95,7 +103,8 @@ class Driver:
         )
         if not goes_on:
             self.searcher.on_trial_complete(trial_id, result)
-            self.run.append({"event": "end", "trial": name, "state": state_at(result, RUNGS[-1])})
+            if config["number"] not in self.scheduler.waiting:
+                self.run.append({"event": "end", "trial": name, "state": state_at(result, RUNGS[-1])})
         return goes_on
 
 
@@ -120,8 +129,14 @@ def check_consistent(run: Run, before: list[dict[str, Any]]) -> None:
     assert (run.trials().num_rows, run.curves().num_rows) == (TRIALS, len(reports))
 
 
+@pytest.fixture(params=["asha", "promotion", "iepoch"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The schedulers that differ in what is open at a crash; hyperband is an asha, none stops nothing."""
+    return str(request.param)
+
+
 @pytest.fixture
-def moments(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+def moments(kind: str, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """A whole search in `tmp_path`, and the lengths of its journal and its log before every single write to either."""
     lengths: list[tuple[int, int]] = []
     run = tmp_path / "run"
@@ -137,7 +152,7 @@ def moments(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> li
 
     watch(JournalFileBackend, "append_logs")
     watch(Run, "append")
-    driver = Driver(tmp_path, space)
+    driver = Driver(tmp_path, space, kind)
     driver.go(seed=1)
     check_consistent(driver.run, [])
     monkeypatch.undo()
@@ -150,7 +165,7 @@ def _length(path: Path) -> int:
 
 @pytest.mark.parametrize("torn", [0, 40], ids=["between two writes", "in the middle of a write"])
 def test_a_search_killed_at_any_moment_goes_on_and_loses_nothing(
-    torn: int, moments: list[tuple[int, int]], space: Space, tmp_path: Path
+    torn: int, kind: str, moments: list[tuple[int, int]], space: Space, tmp_path: Path
 ) -> None:
     for number, (journal, log) in enumerate(moments[torn % 2 :: STRIDE]):
         folder = tmp_path / str(number)
@@ -160,6 +175,6 @@ def test_a_search_killed_at_any_moment_goes_on_and_loses_nothing(
             (folder / "run" / name).write_bytes(whole[: length + torn])
         (folder / "run" / "study.journal.lock").symlink_to("study.journal")
         before = Run.open(folder / "run").events()
-        driver = Driver(folder, space)
+        driver = Driver(folder, space, kind)
         driver.go(seed=number)
         check_consistent(driver.run, before)

@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 
 from search.find_space import load
 from search.machine import Machine
+from search.schedulers import SCHEDULERS, Fate
 from search.searcher import MAX_FAILURES, StudySearch
 from search.settings import Settings
 from search.space import CHECKED_DRAWS, Space
@@ -66,7 +67,9 @@ def make_report(images_seen: int, fmd: float, diverged: bool = False) -> dict[st
 def make_searcher(
     space: Space, folder: Path, out_of_time: Callable[[], bool] = lambda: False, **given: Any
 ) -> StudySearch:
-    return StudySearch(make_settings(space, folder, **given), space, folder / "study.journal", out_of_time)
+    settings = make_settings(space, folder, **given)
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor)
+    return StudySearch(settings, space, folder / "study.journal", out_of_time, scheduler)
 
 
 def suggest_all(searcher: StudySearch) -> list[dict[str, Any]]:
@@ -204,3 +207,36 @@ def test_a_trial_that_fails_runs_again_as_it_was_before_the_next_one_and_not_for
     assert searcher.suggest("d") == Searcher.FINISHED
     assert [trial.state for trial in searcher.study.trials[:2]] == [TrialState.FAIL, TrialState.PRUNED]
     assert searcher.study.trials[0].intermediate_values == {100: 5.0}
+
+
+def test_two_objectives_are_told_at_the_full_budget_only(make_space: Callable[..., Space], tmp_path: Path) -> None:
+    searcher = make_searcher(make_space(), tmp_path, against="nfe", trials=3)
+    for number, images in enumerate((900, 300)):
+        assert isinstance(searcher.suggest(str(number)), dict)
+        report = {**make_report(images, 50.0 - number), "nfe": 20 + number, "parameters": 7}
+        searcher.on_trial_complete(str(number), report)
+    complete, stopped = searcher.study.trials[:2]
+    assert (complete.state, complete.values) == (TrialState.COMPLETE, [50.0, 20.0])
+    assert (stopped.state, stopped.values) == (TrialState.PRUNED, None)
+    assert [trial.number for trial in searcher.study.best_trials] == [0]
+
+
+def test_a_trial_that_waits_is_suggested_again_when_the_scheduler_resumes_it(
+    make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    searcher = make_searcher(make_space(), tmp_path, scheduler="iepoch", trials=4)
+    first = {}
+    for number in range(4):
+        config = searcher.suggest(str(number))
+        assert isinstance(config, dict)
+        first[number] = config
+        report = make_report(100, 50.0 - number)
+        assert searcher._scheduler.enter(number, report) is Fate.WAITS
+        searcher.on_trial_complete(str(number), report)
+    assert {trial.state for trial in searcher.study.trials} == {TrialState.RUNNING}
+    resumed = [searcher.suggest(f"again{i}") for i in range(3)]
+    assert resumed == [first[3], first[2], first[1]]
+    assert searcher.suggest("none") is None  # those that run may still fail, and run again
+    assert list(searcher.waiting()) == [0]
+    searcher.release(0)
+    assert searcher.study.trials[0].state == TrialState.PRUNED

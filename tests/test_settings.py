@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from search import settings as settings_module
 from search.machine import Machine
+from search.plan import STOPS
+from search.schedulers import SCHEDULERS
 from search.settings import SIZES, Settings, SettingsError, rungs
+from search.study import OBJECTIVES
 
 LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
 
@@ -86,3 +90,22 @@ def test_what_cannot_be_is_refused_with_what_would_be_right(given: dict[str, Any
 def test_too_many_gpus_are_refused_with_how_many_there_are() -> None:
     with pytest.raises(SettingsError, match="--gpus-per-trial 3: there are 2 GPUs; give at most 2"):
         resolve(SERVER, gpus_per_trial=3.0)
+
+
+def test_two_objectives_stop_nothing_early() -> None:
+    assert resolve(against="nfe").scheduler == "none"
+    assert resolve(against="nfe").objectives == ("fmd", "nfe")
+    with pytest.raises(SettingsError, match=r"--against nfe with --scheduler asha: .* give --scheduler none"):
+        resolve(against="nfe", scheduler="asha")
+
+
+def test_a_confirmation_takes_two_seeds_at_least() -> None:
+    with pytest.raises(SettingsError, match="--seeds 1: give at least 2"):
+        resolve(seeds=1)
+    with pytest.raises(SettingsError, match="--confirm -1"):
+        resolve(confirm=-1)
+
+
+def test_the_command_line_offers_the_schedulers_and_costs_there_are() -> None:
+    assert set(settings_module.SCHEDULERS) == SCHEDULERS.keys() == STOPS.keys()
+    assert {"fmd", *settings_module.COSTS} == OBJECTIVES.keys()
