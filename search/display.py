@@ -1,65 +1,81 @@
-"""What a search shows while it runs: one table that stays where it is, or plain lines where there is no terminal."""
+"""What a search shows while it runs: one view that stays where it is, or plain lines where there is no terminal."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from search.ledger import OVERTIME, Ledger, as_clock
+from search.progress import Progress
 from search.settings import Settings
+from search.view import measured, summary, view
 
-SHOWN_BEST = 8
+if TYPE_CHECKING:
+    from analysis.results import Run
+    from search.resume import History
+
 REFRESH_SECONDS = 1.0
-WORDS = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed"}
+SUMMARY_SECONDS = 60.0  # between two lines that sum up, where there is no terminal
 
 
 class Display:
-    """Keeps what it is told about trials, and shows it; nothing at all if `quiet`."""
+    """Shows what it is told about trials; nothing at all if `quiet`."""
 
     def __init__(self, settings: Settings, ledger: Ledger, console: Console, quiet: bool) -> None:
         """Show nothing yet."""
         self.settings, self.ledger, self.console, self.quiet = settings, ledger, console, quiet
-        self._states: dict[str, str] = {}
-        self._reports: dict[str, dict[str, Any]] = {}
+        self.progress = Progress(settings, ledger)
+        self._run: Run | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._refreshed = 0.0
+        self._refreshed = self._summed_up = 0.0
         self._said_out_of_time = False
 
+    def recall(self, run: Run, history: History) -> None:
+        """Take in the run that is shown, and what earlier sessions did in it."""
+        self._run = run
+        self.progress.recall(history)
+
     def open(self, again: int) -> None:
-        """Say what begins, `again` trials of it once more, and show the table where there is a terminal."""
+        """Say what begins, `again` trials of it once more, and show the view where there is a terminal."""
         settings = self.settings
         rungs = ", ".join(f"{rung:,}" for rung in settings.rungs)
         goes_on = f"; goes on with {again} interrupted trials" if self.ledger.spent.wall else ""
         self.note(f"{settings.trials} trials, {settings.slots} at a time, compared at {rungs} images{goes_on}")
+        self._summed_up = time.monotonic()
         if self.console.is_terminal and not self.quiet:
             self._live.start()
 
     def close(self) -> None:
-        """Take the table away and give the terminal back."""
+        """Take the view away and give the terminal back."""
         self._live.stop()
 
     def started(self, name: str) -> None:
-        """Show a trial that starts, or starts again."""
-        self._states[name] = "running"
+        """Show a trial that starts, starts again, or goes on from where it paused."""
+        self.progress.started(name)
         self.refresh()
 
-    def reported(self, name: str, report: dict[str, Any], stops: bool) -> None:
-        """Show a report; `stops` says that the trial does not go on from there."""
-        self._reports[name] = report
+    def reported(self, name: str, report: dict[str, Any], stops: bool, pauses: bool = False) -> None:
+        """Show a report; `stops` says that the trial does not go on from there, `pauses` that it may do so later."""
+        self.progress.reported(name, report, goes_on=not (stops or pauses))
         if not self._live.is_started:
             full = report["images_seen"] >= self.settings.rungs[-1]
-            fate = "diverged" if report["diverged"] else "complete" if full else "stopped" if stops else "goes on"
-            self.note(f"{name:<28} {report['images_seen']:>11,} images  {_measured(report):<26}  {fate}")
+            ends = "diverged" if report["diverged"] else "complete" if full else "stopped" if stops else "goes on"
+            fate = "paused" if pauses else ends
+            self.note(f"{name:<28} {report['images_seen']:>11,} images  {measured(report):<26}  {fate}")
+        self.refresh()
+
+    def paused(self, name: str) -> None:
+        """Show that a trial left its slot, to go on later or never."""
+        self.progress.paused(name)
         self.refresh()
 
     def ended(self, name: str, state: str) -> None:
         """Show how a trial ended."""
-        self._states[name] = "diverged" if self._reports.get(name, {}).get("diverged") else WORDS[state]
+        self.progress.ended(name, state)
         self.refresh()
 
     def out_of_time(self) -> None:
@@ -72,49 +88,27 @@ class Display:
             )
 
     def note(self, text: str) -> None:
-        """Print a line, above the table where there is one."""
+        """Print a line, above the view where there is one."""
         if not self.quiet:
             line = f"{as_clock(self.ledger.elapsed()):>7}  {text}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def refresh(self) -> None:
-        """Draw the table anew, at most once a second."""
-        if self._live.is_started and time.monotonic() - self._refreshed >= REFRESH_SECONDS:
-            self._live.update(self._shown(), refresh=True)
-            self._refreshed = time.monotonic()
+        """Draw the view anew, at most once a second; without a terminal sum up, once a minute."""
+        now = time.monotonic()
+        if self._live.is_started:
+            if now - self._refreshed >= REFRESH_SECONDS:
+                size = self.console.size
+                self._live.update(view(self.progress, self._picture(), size.width, size.height), refresh=True)
+                self._refreshed = now
+        elif now - self._summed_up >= SUMMARY_SECONDS:
+            self._summed_up = now
+            self.note(summary(self.progress))
 
-    def _shown(self) -> Group:
-        table = Table(box=None, pad_edge=False)
-        for column, justify in (
-            ("trial", "left"),
-            ("images", "right"),
-            ("FMD", "right"),
-            ("norm.", "right"),
-            ("", "left"),
-        ):
-            table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        ranked = sorted(self._reports, key=lambda name: _rank(self._reports[name]))
-        running = [name for name, state in self._states.items() if state == "running"]
-        for name in dict.fromkeys([*ranked[:SHOWN_BEST], *running]):
-            table.add_row(name, *_cells(self._reports.get(name)), self._states.get(name, ""))
-        return Group(Text(self._title(), no_wrap=True, overflow="ellipsis"), table)
-
-    def _title(self) -> str:
-        states = list(self._states.values())
-        counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
-        begun = f"{len(states)} of {self.settings.trials} trials: {', '.join(counts)}"
-        return f"{self.settings.name}  {as_clock(self.ledger.elapsed())} of {as_clock(self.ledger.budget)}  {begun}\n"
-
-
-def _rank(report: dict[str, Any]) -> tuple[float, bool, float]:
-    return -report["images_seen"], report["diverged"], report["fmd"]
-
-
-def _measured(report: dict[str, Any]) -> str:
-    return f"FMD {report['fmd']:.4g} ({report['fmd_normalised']:.3f})"
-
-
-def _cells(report: dict[str, Any] | None) -> tuple[str, str, str]:
-    if report is None:
-        return "", "", ""
-    return f"{report['images_seen']:,}", f"{report['fmd']:.4g}", f"{report['fmd_normalised']:.3f}"
+    def _picture(self) -> str:
+        """Return where the picture of the best trial is, as seen from the current folder if it lies in there."""
+        best = self.progress.ranked()[:1]
+        if not best or self._run is None:
+            return ""
+        path, here = self._run.sample_grid(best[0]), Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)

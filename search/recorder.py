@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from analysis.results import Run
+from search.artifacts import Gallery
 from search.board import TrialBoard
 from search.display import Display
 from search.ledger import Ledger
@@ -30,12 +31,31 @@ class Recorder(tune.Callback):
     """Ray Tune's callback of one run; a trial is known by the name in its configuration."""
 
     def __init__(
-        self, run: Run, history: History, ledger: Ledger, display: Display, runs_again: Callable[[int], bool]
+        self,
+        run: Run,
+        history: History,
+        ledger: Ledger,
+        display: Display,
+        runs_again: Callable[[int], bool],
+        waiting: Container[int] = (),
+        kept_checkpoints: int = KEPT_CHECKPOINTS,
     ) -> None:
-        """Go on from `history`, the run's log so far; `runs_again` says whether a failed trial is tried once more."""
+        """Go on from `history`, the run's log so far.
+
+        Args:
+            run: what is written to.
+            history: the run's log so far.
+            ledger: where time is counted.
+            display: what is shown.
+            runs_again: says whether a failed trial, by number, is tried once more.
+            waiting: numbers of the trials that wait at a rung, at every moment.
+            kept_checkpoints: of how many of the best complete trials the checkpoint stays.
+        """
         self.run, self.ledger, self.display = run, ledger, display
-        self.board = TrialBoard(run)
-        self._full, self._runs_again = history.full, runs_again
+        self.board, self.gallery = TrialBoard(run), Gallery(run)
+        self.display.recall(run, history)
+        self._full, self._runs_again, self._waiting = history.full, runs_again, waiting
+        self._kept_checkpoints = kept_checkpoints
         self._started = set(history.started)
         self._last: dict[str, dict[str, Any]] = {name: reports[-1] for name, reports in history.reports.items()}
         self._ended = dict(history.ended)
@@ -60,16 +80,25 @@ class Recorder(tune.Callback):
         """A trial reports; what it reports again after a restart is in the log already and does not count."""
         name = trial.config["trial"]
         report = {field: result[field] for field in REPORTED}
+        # Before the log has it: a search that dies in between makes the report, and this, once more.
+        self.gallery.report(trial.config["number"], name, report, ends=bool(result.get("done")))
         if not self.run.append({"event": "report", "trial": name, **report}):
             return
         self._last[name] = report
         self.ledger.report(report)
         self.board.report(name, report)
-        self.display.reported(name, report, stops=bool(result.get("done")))
+        self.display.reported(
+            name, report, stops=bool(result.get("done")), pauses=trial.config["number"] in self._waiting
+        )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial was stopped, or is through."""
+        """A trial was stopped, or is through, or left its process to wait at its rung."""
         name = trial.config["trial"]
+        if trial.config["number"] in self._waiting:
+            self.ledger.end(name)
+            self.board.paused(name)
+            self.display.paused(name)
+            return
         self._end(name, state_at(self._last.get(name), self._full))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -91,6 +120,10 @@ class Recorder(tune.Callback):
         self.display.refresh()
         if time.monotonic() - self._written >= TABLES_EVERY:
             self.write()
+
+    def release(self, name: str) -> None:
+        """A trial that waited at its rung will not go on."""
+        self._end(name, "PRUNED")
 
     def write(self, **settings: Any) -> None:
         """Write the tables, and into search.json the time spent and what else is given."""
@@ -118,7 +151,7 @@ class Recorder(tune.Callback):
 
     def _free_checkpoints(self) -> None:
         complete = (name for name, state in self._ended.items() if state == "COMPLETE")
-        kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[:KEPT_CHECKPOINTS]
+        kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]
         for path in self.run.checkpoints.glob("*.pt"):
             name = path.name.removesuffix(".pt")
             if name in self._ended and name not in kept:

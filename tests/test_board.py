@@ -1,10 +1,13 @@
 """What a TensorBoard server answers about a run, and what is left of it when its writer is killed."""
 
+import html
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -144,7 +147,7 @@ def test_curves_are_over_images_seen_across_a_resume(server: Server, tag: str, v
     assert [(step, value) for _, step, value in points] == [(1000, values[0]), (2000, values[1])]
 
 
-@pytest.mark.parametrize(("tag", "size"), [("samples", (56, 28)), ("degradation", (84, 14))])
+@pytest.mark.parametrize(("tag", "size"), [("samples", (56, 28)), ("strip", (84, 14))])
 def test_images_are_those_at_each_report(server: Server, tag: str, size: tuple[int, int]) -> None:
     answers = server.get("plugin/images/images", run="tensorboard/000-mask", tag=tag, sample="0")
     assert [answer["step"] for answer in answers] == [1000, 2000]
@@ -154,6 +157,34 @@ def test_images_are_those_at_each_report(server: Server, tag: str, size: tuple[i
         assert (image.size, image.getpixel((0, 0))) == (size, shade)
 
 
+@pytest.mark.parametrize(
+    ("trial", "said"),
+    [
+        ("000-mask", ["RUNNING, baseline A4", "COMPLETE at 2,000 images, FMD 45"]),  # its second start is its start
+        ("001-blur", ["RUNNING", "PRUNED at 1,000 images, FMD 80"]),
+        ("002-blur", ["RUNNING", "FAIL at 1,000 images, FMD 700"]),
+        ("003-mask", ["RUNNING"]),
+    ],
+)
+def test_a_trials_state_and_its_baseline_are_said_in_words(server: Server, trial: str, said: list[str]) -> None:
+    texts = server.get("plugin/text/text", run=f"tensorboard/{trial}", tag="state")
+    assert [html.unescape(re.sub(r"<[^>]*>|\s+", " ", text["text"])).strip() for text in texts] == said
+
+
+def test_a_trial_that_waits_leaves_no_open_file_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "waits")
+    board, threads = TrialBoard(run), threading.active_count()
+    board.start("000", MASK, "")
+    board.report("000", report(0, 90.0))
+    board.paused("000")
+    assert threading.active_count() == threads
+    board.start("000", MASK, "")
+    board.report("000", report(1, 80.0))
+    board.close()
+    assert len(list((run.tensorboard / "000").iterdir())) == 2
+    assert tags(run, "000").count("fmd") == 2
+
+
 def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "diverged")
     draw(run, "000", 60)
@@ -161,7 +192,7 @@ def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
     board.start("000", MASK, "")
     board.report("000", report(0, 700.0, diverged=True))
     board.close()
-    assert tags(run, "000") == ["_hparams_/session_start_info", *SCALARS]
+    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS]
 
 
 def tags(run: Run, trial: str) -> list[str]:
@@ -185,7 +216,7 @@ board.report("000", {report(0, 90.0)!r})
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
-    assert tags(run, "000") == ["_hparams_/session_start_info", *SCALARS]
+    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS]
 
 
 def test_tensorboard_is_imported_only_when_something_is_written() -> None:

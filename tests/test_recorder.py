@@ -19,7 +19,7 @@ from search.ledger import OVERTIME, Ledger, as_clock
 from search.machine import Machine
 from search.recorder import KEPT_CHECKPOINTS, Recorder
 from search.resume import History
-from search.schedulers import Halving
+from search.schedulers import ASHA
 from search.settings import Settings
 from search.tuner import Interruptible, interrupting
 
@@ -42,12 +42,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def make_display(ledger: Ledger, quiet: bool = False, terminal: bool = False) -> Display:
+def make_display(ledger: Ledger) -> Display:
     settings = Settings.resolve(
         {"name": "run", "trials": 7, "max_images": 900, "grace_images": 100}, "widths", "", Machine(2, 0)
     )
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None, legacy_windows=False)
-    return Display(settings, ledger, console, quiet)
+    return Display(settings, ledger, Console(file=io.StringIO()), quiet=True)
 
 
 def make_report(images_seen: int, fmd: float, diverged: bool = False) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def make_trial(number: int, **more: Any) -> Any:
 
 def make_recorder(run: Run, runs_again: Callable[[int], bool] = lambda number: False) -> Recorder:
     ledger = Ledger(slots=2, budget=100.0)
-    return Recorder(run, History(run.events(), Halving(RUNGS, 3)), ledger, make_display(ledger, quiet=True), runs_again)
+    return Recorder(run, History(run.events(), ASHA(RUNGS, 3)), ledger, make_display(ledger), runs_again)
 
 
 def complete(recorder: Recorder, number: int, fmd: float) -> None:
@@ -149,42 +148,6 @@ def test_when_the_budget_is_spent_only_what_ends_soon_goes_on(clock: Clock) -> N
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (725, "12:05"), (3_600, "1:00:00")])
 def test_clock(seconds: float, text: str) -> None:
     assert as_clock(seconds) == text
-
-
-def show(display: Display) -> str:
-    """Show a small search, and return all that was printed."""
-    display.open(again=0)
-    for number, (fmd, diverged) in enumerate(((30.0, False), (20.0, False), (8.0, True))):
-        display.started(f"{number:03d}-x")
-        display.reported(f"{number:03d}-x", make_report(100, fmd, diverged), stops=number != 1)
-        if number != 1:
-            display.ended(f"{number:03d}-x", "PRUNED")
-    display.out_of_time()
-    display.out_of_time()
-    display._refreshed = -1e9
-    display.refresh()
-    display.close()
-    return display.console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
-
-
-def test_without_a_terminal_every_report_is_a_plain_line(clock: Clock) -> None:
-    lines = show(make_display(Ledger(2, 100.0))).splitlines()
-    assert [line.split("  ")[-1].strip() for line in lines[1:4]] == ["stopped", "goes on", "diverged"]
-    assert sum("the time is up" in line for line in lines) == 1
-    assert not any("\x1b" in line for line in lines)
-
-
-def test_on_a_terminal_one_table_ranks_what_there_is(clock: Clock) -> None:
-    text = show(make_display(Ledger(2, 100.0), terminal=True))
-    table = text[text.rindex("trial ") :]
-    assert table.index("001-x") < table.index("000-x") < table.index("002-x")
-    assert "3 of 7 trials: 1 diverged, 1 running, 1 stopped" in text
-    assert "\x1b[?25h" in text  # the cursor is given back
-
-
-def test_quiet_shows_nothing(clock: Clock) -> None:
-    assert show(make_display(Ledger(2, 100.0), quiet=True)) == ""
-    assert show(make_display(Ledger(2, 100.0), quiet=True, terminal=True)) == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
