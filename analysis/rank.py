@@ -1,28 +1,27 @@
-"""Ranks the trials of a run: `python analysis/rank.py RUN [--format table|csv|markdown|json]`.
+"""Ranks the trials of a run: `python analysis/rank.py RUN [--format table|csv|markdown|json|latex|parquet]`.
 
 A trial is ranked among those whose last report is at the same number of images seen, never across: first come the
 trials of the full budget, then those that reached the rung before it, and so on; each rung has its own rank 1. A
 diverged trial comes last in its rung and has no rank.
 """
 
-import io
 import json
 import math
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.csv
 from rich.console import Console
 
+from analysis import formats
 from analysis.arguments import Parser
 from analysis.results import Run, RunError, write_atomically
-from analysis.show import heading, legend, markdown, table
+from analysis.show import configurations, heading, legend, sheet, standing_sheet
 from analysis.tables import fields
+from analysis.verdict import Standing, verdict
 
 Row = dict[str, Any]
 MEASURED = ("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "train_seconds", "parameters", "nfe")
@@ -80,9 +79,12 @@ def usual(trials: pa.Table) -> Row:
 
 def as_csv(run: Run) -> str:
     """Return the run's ranking as CSV with a header line; a null is empty and unquoted, a text is quoted."""
-    data = io.BytesIO()
-    pyarrow.csv.write_csv(rank(run.trials(), metric(run).get("floor")), data)
-    return data.getvalue().decode()
+    return formats.csv(rank(run.trials(), metric(run).get("floor")))
+
+
+def as_parquet(run: Run) -> bytes:
+    """Return the run's ranking as Parquet."""
+    return formats.parquet(rank(run.trials(), metric(run).get("floor")))
 
 
 def as_json(run: Run) -> str:
@@ -105,20 +107,53 @@ def write_ranking(run: Run) -> None:
 
 
 def display(run: Run, console: Console) -> None:
-    """Print the run's ranking as a table, with what it needs to be understood."""
+    """Print what a confirmation says, if there is one, and the run's ranking, with what they need to be understood."""
     trials, card = run.trials(), metric(run)
     shared = usual(trials)
+    confirmed = verdict(run)
+    if confirmed is not None:
+        words = configurations(trials, shared)
+        again = "Again with fresh seeds, judged by images that the search did not see"
+        _display(again, confirmed.standings, confirmed.metric, words, console)
+        if confirmed.final:
+            _display("The same models on the test images", confirmed.final, confirmed.final_metric, words, console)
+        console.print(*confirmed.sentences, "", sep="\n", markup=False, highlight=False)
     console.print(heading(run.name, card, trials), "", markup=False, highlight=False, sep="\n")
-    console.print(table(rank(trials, card.get("floor")), trials, shared))
+    console.print(formats.terminal(sheet(rank(trials, card.get("floor")), trials, shared)))
     console.print("", legend(trials, shared), markup=False, highlight=False, sep="\n")
+
+
+def _display(title: str, standings: Sequence[Standing], card: Row, words: dict[str, str], console: Console) -> None:
+    judged = (
+        f"by the {card['split']} images, FMD {card['version']}, floor {card['floor']:.4g}, blank {card['blank']:.4g}"
+    )
+    console.print(f"{title}, {judged}", markup=False, highlight=False)
+    console.print(formats.terminal(standing_sheet(standings, words)), "")
 
 
 def as_markdown(run: Run) -> str:
     """Return the run's ranking as Markdown, with what it needs to be understood."""
     trials, card = run.trials(), metric(run)
     shared = usual(trials)
-    body = markdown(rank(trials, card.get("floor")), trials, shared)
+    body = formats.markdown(sheet(rank(trials, card.get("floor")), trials, shared))
     return f"{heading(run.name, card, trials)}\n\n{body}\n{legend(trials, shared)}\n"
+
+
+def as_latex(run: Run) -> str:
+    """Return the run's ranking as a tabular of LaTeX, with what it needs to be understood as comments."""
+    trials, card = run.trials(), metric(run)
+    shared = usual(trials)
+    body = formats.latex(sheet(rank(trials, card.get("floor")), trials, shared))
+    return f"{formats.comment(heading(run.name, card, trials))}{body}{formats.comment(legend(trials, shared))}"
+
+
+WRITERS: dict[str, Callable[[Run], str | bytes]] = {
+    "csv": as_csv,
+    "markdown": as_markdown,
+    "json": as_json,
+    "latex": as_latex,
+    "parquet": as_parquet,
+}
 
 
 def _measured(row: Row) -> bool:
@@ -135,15 +170,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="rank.py", description="Ranks the trials of a run, each among those of equal images seen.")
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
-    parser.add_argument("--format", choices=("table", "csv", "markdown", "json"), default="table")
+    parser.add_argument("--format", choices=("table", *WRITERS), default="table")
     given = parser.parse_args(arguments)
     try:
         run = Run.open(given.run)
         if given.format == "table":
-            piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-            display(run, Console(width=120 if piped else None))
+            display(run, formats.console())
         else:
-            sys.stdout.write({"csv": as_csv, "markdown": as_markdown, "json": as_json}[given.format](run))
+            formats.write(WRITERS[given.format](run))
     except RunError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

@@ -1,17 +1,20 @@
-"""How a ranking looks: for a terminal and in Markdown, with each configuration in a few words."""
+"""How a ranking reads: as texts, with each configuration in a few words."""
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
-from rich.table import Table
 
+from analysis.formats import Sheet
 from analysis.tables import fields
+from analysis.verdict import Standing
 
 Row = dict[str, Any]
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
+STANDING = ("trial", "FMD", "norm.", "95 % interval", "seeds", "P(best)", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
 PLAIN = ("kind", "target", "activation")  # values that say themselves what they are
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "RUNNING": "running", "FAIL": "failed"}
@@ -59,26 +62,9 @@ def legend(trials: pa.Table, shared: Row) -> str:
     return "\n".join(lines)
 
 
-def table(ranking: pa.Table, trials: pa.Table, shared: Row) -> Table:
-    """Return a ranking for a terminal, a part for each budget; for the arguments see `cells`."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in COLUMNS:
-        wraps = name == "configuration"
-        shown.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=not wraps, overflow="fold")
-    for title, rows in cells(ranking, trials, shared):
-        shown.add_row()
-        shown.add_row("", title, style="bold")
-        for row in rows:
-            shown.add_row(*row)
-    return shown
-
-
-def markdown(ranking: pa.Table, trials: pa.Table, shared: Row) -> str:
-    """Return a ranking as a Markdown table; for the arguments see `cells`."""
-    lines = [list(COLUMNS), ["---" if name in TEXTS else "---:" for name in COLUMNS]]
-    for title, rows in cells(ranking, trials, shared):
-        lines += [["", f"**{title}**", *[""] * (len(COLUMNS) - 2)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def sheet(ranking: pa.Table, trials: pa.Table, shared: Row) -> Sheet:
+    """Return a ranking as texts, a part for each budget; for the arguments see `cells`."""
+    return Sheet(COLUMNS, TEXTS, cells(ranking, trials, shared))
 
 
 def cells(ranking: pa.Table, trials: pa.Table, shared: Row) -> list[tuple[str, list[list[str]]]]:
@@ -134,3 +120,23 @@ def _number(value: float | None, digits: int) -> str:
 
 def _short(value: str | float) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def standing_sheet(standings: Sequence[Standing], words: dict[str, str]) -> Sheet:
+    """Return the standings of a confirmation as a table; `words` are those of `configurations`."""
+    return Sheet(STANDING, TEXTS, [("", [_standing(standing, words) for standing in standings])])
+
+
+def _standing(standing: Standing, words: dict[str, str]) -> list[str]:
+    low, high = f"{standing.normalised_low:.3f}", f"{standing.normalised_high:.3f}"
+    remarks = ["may be the best"] * standing.tied + ["left the race"] * standing.dropped
+    return [
+        standing.trial,
+        f"{standing.fmd:.4g}",
+        f"{standing.normalised:.3f}",
+        f"{low} to {high}",
+        str(len(standing.fmds)),
+        f"{100 * standing.p_best:.0f} %",
+        words.get(standing.trial, ""),
+        " ".join([standing.baseline, ", ".join(remarks)]).strip(),
+    ]
