@@ -2,7 +2,7 @@
 
 | event | fields |
 | --- | --- |
-| start | trial, number, seed, baseline, variant (a flat dict) |
+| start | trial, number, seed, baseline, variant (a flat dict), in a confirmation repeats and sampling_seed |
 | report | trial, images_seen and what else it measured |
 | end | trial, state: COMPLETE, PRUNED or FAIL, and then error, the traceback |
 

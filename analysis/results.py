@@ -6,11 +6,14 @@
       trials.parquet   derived from the log, see analysis/tables.py for the columns
       curves.parquet   likewise
       ranking.csv      the trials as analysis/rank.py orders them
+      report.html      the page that analysis/report.py makes
       evaluation.parquet   what search/evaluate.py measured, see analysis/evaluations.py
       study.journal    the Optuna study, of the run's name
       samples/         <trial>.png a grid of its samples, <trial>-strip.png its degradation
       checkpoints/     <trial>.pt
+      artifacts/       the same pictures as the Optuna study names them
       tensorboard/     <trial>/events*
+      confirm/         a run of its own: the best trials again, with fresh seeds
       ray/             Ray Tune's own state; nothing reads it again
 
 A run is read through a copy of its folder as well as through the original, also while it goes on.
@@ -37,18 +40,21 @@ class Run:
 
     Attributes:
         path: the run's folder.
-        study_file, ranking, evaluation: its files.
-        samples, checkpoints, tensorboard, ray: its folders.
+        study_file, ranking, report, evaluation: its files.
+        samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.study_file = path / "study.journal"
         self.ranking = path / "ranking.csv"
+        self.report = path / "report.html"
         self.evaluation = path / "evaluation.parquet"
         self.samples = path / "samples"
+        self.artifacts = path / "artifacts"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
+        self.confirmation = path / "confirm"
         self.ray = path / "ray"
         self._settings = path / "search.json"
         self._log = Log(path / "log.jsonl")
@@ -70,7 +76,7 @@ class Run:
             raise RunError(f"{run.path} exists already and is not a run: give another --name")
         try:
             run.path.mkdir(parents=True)
-            for folder in (run.samples, run.checkpoints, run.tensorboard, run.ray):
+            for folder in (run.samples, run.artifacts, run.checkpoints, run.tensorboard, run.ray):
                 folder.mkdir()
             run._log.path.touch()
         except OSError as error:
@@ -108,6 +114,10 @@ class Run:
     def degradation_strip(self, trial: str) -> Path:
         """Return the path of the PNG that shows a trial's degradation, there from its first report on."""
         return self.samples / f"{trial}-strip.png"
+
+    def confirmed(self) -> Self | None:
+        """Return the run of the trials that were trained again with fresh seeds, None where there is none yet."""
+        return self.open(self.confirmation) if (self.confirmation / self._log.path.name).is_file() else None
 
     def settings(self) -> dict[str, Any]:
         """Return what search.json says; empty before the first `write_settings`.

@@ -7,6 +7,7 @@
 | trial | string | name, unique in the run and the name of the trial's files: `007-morph` |
 | number | int64 | the trial's number in the search and in the Optuna study, from 0 |
 | baseline | string | name of the configuration of the literature that it repeats, or empty |
+| repeats | string | in a confirmation the search's trial whose configuration it trains again, else null |
 | seed | int64 | seed of its weights, batches and noise |
 | state | string | RUNNING, COMPLETE (full budget), PRUNED (stopped early) or FAIL (crashed) |
 | diverged | bool | its numbers left the finite range; fmd is then the value of a blank set |
@@ -59,7 +60,7 @@ _REPORT = [
     ("parameters", pa.int64()),
     ("nfe", pa.int64()),
 ]
-_STATE = [("baseline", pa.string()), ("seed", pa.int64()), ("state", pa.string())]
+_STATE = [("baseline", pa.string()), ("repeats", pa.string()), ("seed", pa.int64()), ("state", pa.string())]
 TRIALS = pa.schema([*_IDENTITY, *_STATE, *_REPORT, ("started", _WHEN), ("ended", _WHEN)])
 CURVES = pa.schema([*_IDENTITY, *_REPORT, ("time", _WHEN)])
 
@@ -100,6 +101,7 @@ class Fold:
     def _start(self, row: dict[str, Any], event: Event) -> None:
         if "started" not in row:
             row |= {name: event[name] for name in ("number", "baseline", "seed")}
+            row["repeats"] = event.get("repeats")
             row["started"] = _milliseconds(event["time"])
             self._variants[event["trial"]] = event["variant"]
 

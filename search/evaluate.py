@@ -115,29 +115,11 @@ def _measure(
     run: Run, settings: dict[str, Any], images: Images, bench: Evaluation, name: str, variant: Variant, seed: int
 ) -> dict[str, Any] | None:
     """Return the columns of one trial; None if it diverged."""
-    from trainables.diffusion import Diverged
-    from trainables.generation import generate
-    from trainables.samplers import nfe
+    from trainables.measuring import measure
     from trainables.trial import Plan, Trial
 
     plan = Plan(tuple(settings["rungs"]), settings["seed"], str(run.path.resolve()), device=_device())
-    trial = Trial(name, variant, seed, plan, images, bench.reference)
-    assert trial.last is not None
-    if trial.last.diverged:
-        return None
-    diffusion, sampling = trial.trainer.averaged(), variant.sampler
-    try:
-        generated = generate(diffusion, sampling, bench.n, images.shape, trial.source, SEED)
-    except Diverged:
-        return None  # other samplers, or more steps, may do so where its own did not
-    return {
-        "images_seen": trial.last.images_seen,
-        "sampler": sampling.kind,
-        "steps": sampling.steps,
-        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
-        **asdict(bench.samples(generated)),
-        **asdict(bench.restorations(diffusion, sampling, trial.source, SEED)),
-    }
+    return measure(bench, Trial(name, variant, seed, plan, images, bench.reference), SEED, restored=True)
 
 
 def _print(run: Run, table: Any, form: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis import rank
+from analysis import rank, report
 from analysis.results import Run
 from search.settings import Settings
 from search.space import Space
@@ -29,7 +29,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
         "classifier": reference.weights.sha256,
-        "metric": {name: getattr(reference, name) for name in ("version", "layer", "n", "split", "floor", "blank")},
+        "metric": reference.card(),
     }
 
 
@@ -43,7 +43,8 @@ def close(run: Run, settings: Settings, status: str) -> int:
     resume = resume_command(run) if status == "interrupted" else f"{resume_command(run)} --trials {2 * settings.trials}"
     lines = [
         *(f"samples of the best   {_short(run.sample_grid(best['trial']))}" for best in measured[:1]),
-        f"trials side by side   tensorboard --logdir {_short(run.path)}",
+        f"the whole report     {_short(report.write_report(run))}",
+        f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
         f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.path)}",
         f"go on                 {resume}",
     ]
@@ -51,6 +52,16 @@ def close(run: Run, settings: Settings, status: str) -> int:
     if status == "interrupted":
         return 130
     return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
+
+
+def pending(run: Run, settings: Settings) -> bool:
+    """Return whether a search that has ended is to be confirmed, or confirmed further, as `settings` ask for."""
+    nested = run.confirmed()
+    if not settings.confirm or nested is None:
+        return settings.confirm > 0
+    said = nested.settings()
+    asked = (said["settings"]["confirm"], said["settings"]["seeds"])
+    return not said["tested"] or asked != (settings.confirm, settings.seeds)
 
 
 def resume_command(run: Run) -> str:

@@ -113,10 +113,14 @@ def _with_ray(
         start_ray(machine, data_bytes=sum(array.nbytes for array in vars(images).values() if hasattr(array, "nbytes")))
     import ray
 
+    from search.confirm import confirm
     from search.tuner import search
 
     try:
-        return search(run, settings, space, images, reference, quiet)
+        status = search(run, settings, space, images, reference, quiet)
+        if status == "done" and settings.confirm:
+            status = confirm(run, settings, images, reference, quiet)
+        return status
     finally:
         ray.shutdown()
 
@@ -126,13 +130,15 @@ def _machine(given: dict[str, Any]) -> Machine:
 
 
 def _require_work(run: Run, settings: Settings) -> None:
+    from search.outcome import pending
+
     states = run.trials()["state"].to_pylist()
     spent = run.settings().get("wall_seconds", 0.0)
-    if "RUNNING" in states:
+    if "RUNNING" in states or pending(run, settings):
         return
     if len(states) >= settings.trials:
         raise SettingsError(
-            f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials"
+            f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials, or --confirm"
         )
     if spent >= settings.time_budget:
         raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 from ray import tune
+from ray.tune.search import Searcher
 from rich.console import Console
 
 from analysis.results import Run
@@ -19,10 +20,11 @@ from search.display import Display
 from search.ledger import Ledger
 from search.recorder import Recorder
 from search.resume import History, reconcile
-from search.schedulers import ASHA, Halving
+from search.schedulers import SCHEDULERS
 from search.searcher import StudySearch
 from search.settings import Settings
 from search.space import Space
+from search.stopping import Stopping
 from trainables import trial
 from trainables.data import Images
 from trainables.metrics import Reference
@@ -67,23 +69,48 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
-    halving = Halving(settings.rungs, settings.reduction_factor if settings.scheduler == "asha" else None)
-    history = History(run.events(), halving)
-    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time)
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor)
+    history = History(run.events(), scheduler)
+    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
     reconcile(run, history, searcher)
-    recorder = Recorder(run, history, ledger, Display(settings, ledger, Console(), quiet), searcher.runs_again)
+    display = Display(settings, ledger, Console(), quiet)
+    recorder = Recorder(run, history, ledger, display, searcher.runs_again, scheduler.waiting)
     stopper = Interruptible(recorder)
-    trainable = _trainable(run, settings, images, reference)
-    tuner = _tuner(run, settings, trainable, searcher, ASHA(halving, ledger.has_time), recorder, stopper)
-    return _fit(tuner, recorder, stopper, again=searcher.waiting())
+    trainable = make_trainable(run, settings, images, reference)
+    tuner = make_tuner(run, settings, trainable, searcher, Stopping(scheduler, ledger.has_time), recorder, stopper)
+
+    def release() -> None:
+        """End the trials that waited at their rungs to the last."""
+        for number, name in searcher.waiting().items():
+            recorder.release(name)
+            searcher.release(number)
+
+    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), release)
 
 
-def _fit(tuner: tune.Tuner, recorder: Recorder, stopper: Interruptible, again: int) -> Status:
+def run_tuner(
+    tuner: tune.Tuner,
+    recorder: Recorder,
+    stopper: Interruptible,
+    again: int,
+    at_the_end: Callable[[], None] = lambda: None,
+) -> Status:
+    """Run until nothing is left to do, or until a signal interrupts; whatever happens, the records are written.
+
+    Args:
+        tuner: as `make_tuner` returns it.
+        recorder: its records.
+        stopper: what a signal interrupts it by.
+        again: how many interrupted trials it goes on with.
+        at_the_end: called when nothing is left to do.
+    """
     status: Status = "failed"
     try:
         with interrupting(stopper, recorder.display):
             recorder.display.open(again)
             tuner.fit()
+        if not stopper.interrupted:
+            at_the_end()
         status = "interrupted" if stopper.interrupted else "done"
     finally:
         recorder.display.close()
@@ -92,7 +119,8 @@ def _fit(tuner: tune.Tuner, recorder: Recorder, stopper: Interruptible, again: i
     return status
 
 
-def _trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+    """Return what Ray Tune runs for each trial of a run, with its data and what it takes of the machine."""
     plan = trial.Plan(
         rungs=settings.rungs,
         sampling_seed=settings.seed,
@@ -104,15 +132,16 @@ def _trainable(run: Run, settings: Settings, images: Images, reference: Referenc
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def _tuner(
+def make_tuner(
     run: Run,
     settings: Settings,
     trainable: Any,
-    searcher: StudySearch,
-    scheduler: ASHA,
+    searcher: Searcher,
+    scheduler: Stopping,
     recorder: Recorder,
     stopper: Interruptible,
 ) -> tune.Tuner:
+    """Return a new Tuner of a run, which goes on as its parts do: Ray Tune itself remembers nothing."""
     shutil.rmtree(run.ray, ignore_errors=True)
     return tune.Tuner(
         trainable,

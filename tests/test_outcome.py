@@ -55,6 +55,6 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     close(run, SETTINGS, "done")
     printed = capsys.readouterr().out
     assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
-    assert "tensorboard --logdir 'my runs/run'" in printed
+    assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
     assert "--resume run --storage-path 'my runs' --trials 6" in printed
     assert run.ranking.is_file()

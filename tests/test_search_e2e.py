@@ -19,7 +19,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from analysis.rank import rank
 from analysis.results import Run, RunError
+from analysis.verdict import verdict
 from search import run as command
 from search.hold import held
 from search.recorder import KEPT_CHECKPOINTS
@@ -28,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCRIPT = Path(command.__file__)
 TRIALS = 7
-BUDGET = ["--max-images", "2304", "--grace-images", "256", "--trials", str(TRIALS)]
+BUDGET = ["--max-images", "2304", "--grace-images", "256", "--trials", str(TRIALS), "--confirm", "0"]
 SPACE = '''
 """Very small networks, to see a search run and not to find anything."""
 
@@ -231,12 +233,42 @@ def test_a_trial_that_diverges_or_fails_ends_as_such_and_the_search_goes_on(sear
     }
 
 
+def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searches) -> None:
+    arguments = [*BUDGET, "--scheduler", "promotion", "--confirm", "2", "--seeds", "2"]
+    process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "f", *arguments)
+    race = searches.folder / "runs" / "f" / "confirm"
+    wait_for(process, race, lambda events: any(event["event"] == "report" for event in events))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    searches.kill()
+    before = reports(Run.open(race))
+    resumed = searches.run(str(SCRIPT), "--resume", "f")
+    assert resumed.returncode == 0, resumed.stderr
+    run, nested = Run.open(race.parent), Run.open(race)
+    check_run(run, TRIALS)
+    assert before.items() <= reports(nested).items()
+    rows = nested.trials().to_pylist()
+    best = [row["trial"] for row in rank(run.trials(), None).to_pylist()][:2]
+    assert {row["repeats"] for row in rows} == set(best)
+    assert {row["images_seen"] for row in rows} == {2304}
+    for repeat in (0, 1):  # the same fresh seed for all, and none of the search's
+        seeds = {row["seed"] for row in rows if row["trial"].endswith(f".{repeat}")}
+        assert len(seeds) == 1
+        assert seeds.isdisjoint(run.trials()["seed"].to_pylist())
+    found = verdict(run)
+    assert found is not None
+    assert (found.metric["split"], found.final_metric["split"]) == ("confirm", "test")
+    assert {s.trial for s in found.final} == {s.trial for s in found.standings if s.tied}
+    assert all(sentence in " ".join(resumed.stdout.split()) for sentence in found.sentences)
+    assert nested.settings()["metric"]["n"] > run.settings()["metric"]["n"]
+
+
 def test_a_trained_model_is_sampled_from_by_a_search_of_its_own(searches: Searches) -> None:
     assert searches.run(str(SCRIPT), "--space", "tiny.py", "--name", "d", *BUDGET, "--trials", "2").returncode == 0
     trained = Run.open(searches.folder / "runs/d")
     model = next(path.stem for path in trained.checkpoints.glob("*.pt"))
     (row,) = (row for row in trained.trials().to_pylist() if row["trial"] == model)
-    arguments = ["--space", "samplers", "--from", f"runs/d/{model}", "--name", "e", "--trials", "5"]
+    arguments = ["--space", "samplers", "--from", f"runs/d/{model}", "--name", "e", "--trials", "5", "--confirm", "0"]
     ended = searches.run(str(SCRIPT), *arguments)
     assert ended.returncode == 0, ended.stderr
     run = Run.open(searches.folder / "runs/e")

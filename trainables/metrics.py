@@ -68,6 +68,10 @@ class Reference:
         """Name of this version of the metric: numbers of different versions do not compare."""
         return metric_version(self.layer, self.n, self.weights.sha256)
 
+    def card(self) -> dict[str, str | int | float]:
+        """What a run says of the metric that it measures by."""
+        return {name: getattr(self, name) for name in ("version", "layer", "n", "split", "floor", "blank")}
+
     @classmethod
     def build(
         cls,

@@ -6,7 +6,7 @@ import gc
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,7 +150,7 @@ def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference) -> None:
-    """Run one trial inside Ray Tune: `config` has its name ("trial"), "seed" and flat "variant"."""
+    """Run one trial inside Ray Tune: `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed"."""
     from ray import tune
 
     # Processes are reused for many trials: give back what the last one left on the device.
@@ -158,5 +158,6 @@ def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     variant = Variant.from_flat(config["variant"])
+    plan = replace(plan, sampling_seed=config.get("sampling_seed", plan.sampling_seed))
     for report in Trial(config["trial"], variant, config["seed"], plan, images, reference).reports():
         tune.report(asdict(report))
