@@ -1,0 +1,102 @@
+"use strict";
+
+// Plots. Colours are CSS variables, which Plotly does not know: they are looked up, and again when the scheme changes.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const mouse = matchMedia("(pointer: fine)").matches;
+
+function coloured(value) {
+  const style = getComputedStyle(document.documentElement);
+  const look = (text) => text.replace(/^var\((--[\w-]+)\)$/, (_, name) => style.getPropertyValue(name).trim());
+  return JSON.parse(JSON.stringify(value), (key, inner) => (typeof inner === "string" ? look(inner) : inner));
+}
+
+function draw(place, figure) {
+  const { data, layout } = coloured(figure);
+  layout.dragmode = mouse ? "zoom" : false; // with a finger one scrolls the page
+  const image = { filename: place.id, format: "svg" };
+  const config = { responsive: true, displaylogo: false, displayModeBar: mouse ? "hover" : false, toImageButtonOptions: image };
+  config.modeBarButtons = [["toImage", "resetScale2d"]];
+  return Plotly.react(place, data, layout, config);
+}
+
+function singleOut(place) {
+  place.on("plotly_hover", (event) => {
+    const trace = event.points[0].fullData;
+    if (!trace._input || !place.layout.meta || !place.layout.meta.lines) return;
+    place.classList.add("lit");
+    for (const line of place.querySelectorAll(".trace")) line.classList.toggle("chosen", line.classList.contains("trace" + trace.uid));
+  });
+  place.on("plotly_unhover", () => place.classList.remove("lit"));
+}
+
+function choice(place, figures, show) {
+  const select = document.createElement("select");
+  figures.forEach((figure, index) => select.add(new Option(figure.label, index)));
+  select.addEventListener("change", () => show(Number(select.value)));
+  const label = document.createElement("label");
+  label.className = "view";
+  label.append("at", select);
+  place.parentElement.before(label);
+}
+
+for (const place of document.querySelectorAll(".plot")) {
+  const figures = JSON.parse(document.getElementById(place.id + "-figures").textContent);
+  let shown = 0;
+  const show = (index) => draw(place, figures[(shown = index)]);
+  if (figures.length > 1) choice(place, figures, show);
+  show(0).then(() => singleOut(place));
+  dark.addEventListener("change", () => show(shown));
+}
+
+// Tables. Each group of rows is sorted in itself; what has no value comes last, whichever way.
+function compare(column, number, sign) {
+  const key = (row) => row.cells[column].dataset.key ?? row.cells[column].textContent;
+  return (a, b) => {
+    const [x, y] = [key(a), key(b)];
+    if (x === "" || y === "") return (x === "") - (y === "");
+    return sign * (number ? Number(x) - Number(y) : x.localeCompare(y, "en", { numeric: true }));
+  };
+}
+
+function sort(head) {
+  const descending = head.ariaSort === "ascending";
+  for (const other of head.parentElement.cells) other.ariaSort = "none";
+  head.ariaSort = descending ? "descending" : "ascending";
+  const order = compare(head.cellIndex, head.classList.contains("number"), descending ? -1 : 1);
+  for (const body of head.closest("table").tBodies) {
+    body.append(...[...body.rows].filter((row) => row.cells[0].tagName === "TD").sort(order));
+  }
+}
+
+for (const button of document.querySelectorAll("thead button")) {
+  button.addEventListener("click", () => sort(button.parentElement));
+}
+
+function texts(table) {
+  const grouped = [...table.tBodies].some((body) => body.dataset.group);
+  const lines = [[...(grouped ? ["budget"] : []), ...[...table.tHead.rows[0].cells].map((cell) => cell.textContent)]];
+  for (const body of table.tBodies) {
+    for (const row of body.rows) {
+      if (row.cells[0].tagName !== "TD") continue;
+      lines.push([...(grouped ? [body.dataset.group] : []), ...[...row.cells].map((cell) => cell.textContent)]);
+    }
+  }
+  return lines;
+}
+
+function quoted(text) {
+  return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+}
+
+function download(table) {
+  const lines = texts(table).map((line) => line.map(quoted).join(",") + "\r\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(lines, { type: "text/csv" }));
+  link.download = table.id + ".csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+for (const button of document.querySelectorAll("button.download")) {
+  button.addEventListener("click", () => download(document.getElementById(button.dataset.table)));
+}

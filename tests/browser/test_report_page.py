@@ -1,0 +1,185 @@
+"""The report page in a browser: drawn without a complaint, sorted, saved, dark, and on a phone."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from analysis import report
+from analysis.page.material import Material
+from analysis.results import Run
+from tests import stories
+
+SCHEME = "prefers-color-scheme"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = stories.search(tmp_path_factory.mktemp("runs"))
+    run.write_tables()
+    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    report.write_report(run)
+    return run
+
+
+@pytest.fixture
+def page(browser: Chrome, run: Run) -> Iterator[Chrome]:
+    """The run's page, all plots drawn; what the browser had to say of earlier pages is forgotten."""
+    browser.get_log("browser")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": SCHEME, "value": "light"}]})
+    opened(browser, run)
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def opened(browser: Chrome, run: Run) -> None:
+    browser.get(run.report.as_uri())
+    drawn = "return [...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+    WebDriverWait(browser, 60).until(lambda browser: browser.execute_script(drawn))
+
+
+def rows(browser: Chrome, table: str) -> list[list[list[str]]]:
+    """The texts of a table, by body, row and cell, headings of groups left out."""
+    script = """return [...document.getElementById(arguments[0]).tBodies].map(body => [...body.rows].filter(
+        row => row.cells[0].tagName == 'TD').map(row => [...row.cells].map(cell => cell.textContent)))"""
+    return browser.execute_script(script, table)
+
+
+def press(browser: Chrome, table: str, column: str) -> str:
+    """Press a column's heading and return its aria-sort."""
+    headings = browser.find_elements(By.CSS_SELECTOR, f"#{table} thead th")
+    heading = next(heading for heading in headings if heading.text.startswith(column))
+    heading.find_element(By.TAG_NAME, "button").click()
+    sorts = [other.get_attribute("aria-sort") for other in headings]
+    assert len([sort for sort in sorts if sort != "none"]) == 1
+    return str(heading.get_attribute("aria-sort"))
+
+
+def test_everything_is_drawn_without_a_complaint_or_a_request(page: Chrome, run: Run) -> None:
+    plots = page.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+    places = page.find_elements(By.CSS_SELECTOR, ".plot")
+    assert len(plots) == len(places) >= 7
+    for plot in plots:
+        assert plot.find_elements(By.CSS_SELECTOR, ".scatterlayer .trace")
+    pictures = "return [...document.images].map(image => image.naturalWidth)"
+    assert min(page.execute_script(pictures)) > 0
+    loaded = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [name for name in loaded if not name.startswith(("data:", "blob:"))] == []
+    assert page.get_log("browser") == []
+
+
+def test_a_press_sorts_each_budget_by_the_values_of_the_table_of_trials(page: Chrome, run: Run) -> None:
+    trials = pq.read_table(run.path / "trials.parquet").to_pylist()
+    fmd = {row["trial"]: row["fmd"] for row in trials}
+    seen = {row["trial"]: row["images_seen"] for row in trials}
+    for direction in ("ascending", "descending"):
+        assert press(page, "ranking-table", "FMD") == direction
+        bodies = [[row[1] for row in body] for body in rows(page, "ranking-table")]
+        assert sorted(name for body in bodies for name in body) == sorted(fmd)
+        for body in bodies:
+            assert len({seen[name] for name in body}) == 1
+            assert [fmd[name] for name in body] == sorted((fmd[n] for n in body), reverse=direction == "descending")
+
+
+def test_texts_sort_as_texts_and_what_is_missing_comes_last(page: Chrome) -> None:
+    for direction in ("ascending", "descending"):
+        assert press(page, "ranking-table", "trial") == direction
+        for body in rows(page, "ranking-table"):
+            names = [row[1] for row in body]
+            assert names == sorted(names, reverse=direction == "descending")
+    for _ in range(2):
+        press(page, "ranking-table", "rank")
+        for body in rows(page, "ranking-table"):
+            missing = [row[0] == "-" for row in body]
+            assert missing == sorted(missing)
+
+
+@pytest.mark.parametrize("table", ["ranking-table", "confirmed-table", "stopped-table", "effects-table"])
+def test_the_csv_is_the_table_as_it_is_shown(page: Chrome, downloads: Path, table: str) -> None:
+    file = downloads / f"{table}.csv"
+    file.unlink(missing_ok=True)
+    press(page, table, "trial" if table != "effects-table" else "trials")
+    page.execute_script("arguments[0].click()", page.find_element(By.CSS_SELECTOR, f"button[data-table={table}]"))
+    WebDriverWait(page, 30).until(lambda _: file.is_file() and file.stat().st_size > 0)
+    head, *lines = csv.reader(io.StringIO(file.read_bytes().decode()))
+    grouped = head[0] == "budget"
+    shown = [row for body in rows(page, table) for row in body]
+    assert [line[grouped:] for line in lines] == shown
+    headings = page.find_elements(By.CSS_SELECTOR, f"#{table} thead th button")
+    assert head[grouped:] == [heading.get_attribute("textContent") for heading in headings]
+    if grouped:
+        assert len({line[0] for line in lines}) == len(rows(page, table))
+
+
+def test_dark_is_dark_also_in_the_plots_and_at_once(page: Chrome) -> None:
+    ink = "return getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    light = page.execute_script(paper), page.execute_script(ink)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": SCHEME, "value": "dark"}]})
+    WebDriverWait(page, 30).until(lambda page: page.execute_script(ink) != light[1])
+    dark = page.execute_script(paper), page.execute_script(ink)
+    bright = [[sum(map(int, colour.strip("rgb()").split(","))) for colour in pair] for pair in (light, dark)]
+    assert bright[0][0] > 600 > 300 > bright[0][1]
+    assert bright[1][0] < 150 < 450 < bright[1][1]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1200])
+def test_nothing_is_wider_than_the_screen(page: Chrome, run: Run, width: int) -> None:
+    screen = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 1000}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    opened(page, run)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    outside = """return [...document.querySelectorAll('main *')].filter(
+        e => !e.closest('.scroll, .plotbox, pre') && e.getBoundingClientRect().right > arguments[0] + 1
+    ).map(e => e.outerHTML.slice(0, 80))"""
+    assert page.execute_script(outside, width) == []
+
+
+def test_another_budget_can_be_chosen_and_a_trial_singled_out(page: Chrome, run: Run) -> None:
+    trials = run.trials()["trial"].to_pylist()
+    select = page.find_element(By.CSS_SELECTOR, ".view select")
+    lines = "return document.querySelectorAll('#choices-plot .scatterlayer .trace').length"
+    counts = []
+    for option in select.find_elements(By.TAG_NAME, "option"):
+        option.click()
+        count = int(option.text.split(" images, ")[1].split(" ")[0])
+        WebDriverWait(page, 30).until(lambda page, count=count: page.execute_script(lines) == count)
+        counts.append(count)
+    assert len(set(counts)) > 1
+    point = page.find_elements(By.CSS_SELECTOR, "#choices-plot .trace .point")[-1]
+    ActionChains(page).move_to_element(point).perform()
+    chosen = "#choices-plot.lit .trace.chosen"
+    WebDriverWait(page, 30).until(lambda page: len(page.find_elements(By.CSS_SELECTOR, chosen)) == 1)
+    assert len(point.find_elements(By.XPATH, "ancestor::*[contains(@class, 'chosen')]")) == 1
+    told = page.execute_script("return document.querySelector('#choices-plot .hoverlayer').textContent")
+    assert any(name in told for name in trials)
+
+
+def test_what_a_run_is_called_does_nothing_in_a_browser(page: Chrome, tmp_path: Path) -> None:
+    name = "<img src=x onerror=\"document.title='broken'\"></script><script>document.title='broken'</script>"
+    run = Run.create(tmp_path, "hostile")
+    run.write_settings(stories.settings("hostile") | {"space": name})
+    for number in range(6):
+        stories.start(run, f"{number}{name}", {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
+        stories.report(run, f"{number}{name}", 0, 50.0 + number)
+        stories.report(run, f"{number}{name}", 1, 40.0 + number)
+    report.write_report(run)
+    opened(page, run)
+    page.execute_script("Plotly.Fx.hover('curves-plot', [{curveNumber: 0, pointNumber: 0}])")
+    time.sleep(0.2)  # for what a broken image would do
+    assert page.title == "hostile"
+    assert page.find_elements(By.CSS_SELECTOR, "img") == []
+    hover = page.execute_script("return document.querySelector('#curves-plot .hoverlayer').textContent")
+    assert name[:30] in hover
+    figures = page.execute_script("return document.getElementById('curves-plot-figures').textContent")
+    assert json.loads(figures)
+    assert page.get_log("browser") == []
