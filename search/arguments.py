@@ -66,15 +66,15 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--grace-images": {
             "metavar": "N",
             "type": int,
-            "help": "images before a trial can be stopped (default: max-images / reduction-factor^2)",
+            "help": "images before a trial can be stopped (default: max-images / reduction-factor^3)",
         },
     },
     "how": {
         "--scheduler": {
             "choices": SCHEDULERS,
-            "help": "asha stops a trial that is not among the best 1/reduction-factor at its rung; promotion has all "
-            "wait there and the best go on; iepoch has all wait at the first rung and the best 3 go on to the end; "
-            "hyperband is asha that compares some trials later; none stops nothing (default: asha)",
+            "help": "promotion has all trials wait at a rung and the best 1/reduction-factor go on; asha stops those that "
+            "are not among the best; hyperband is asha that compares some trials later; iepoch has all wait at the "
+            "first rung and the best 3 go on to the end; none stops nothing (default: promotion)",
         },
         "--reduction-factor": {
             "metavar": "N",

@@ -10,10 +10,10 @@ from trainables.config import Flat
 
 # What each scheduler does at the rungs.
 STOPS = {
+    "promotion": "lets the best 1/{eta} go on from each, the others wait",
     "asha": "keeps 1/{eta} at each",
-    "promotion": "lets 1/{eta} go on from each, the others wait",
-    "iepoch": f"takes the best {IEpoch.FINISHED} of the first to the end",
     "hyperband": "keeps 1/{eta} at each, but does not begin at the first with every trial",
+    "iepoch": f"takes the best {IEpoch.FINISHED} of the first to the end",
     "none": "stops nothing",
 }
 

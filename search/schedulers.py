@@ -2,10 +2,10 @@
 
 | scheduler | at a rung | paper |
 | --- | --- | --- |
-| asha | the best 1/eta of those that came so far go on, the others stop | Li et al. 2020, as Ray Tune's ASHA |
 | promotion | all wait; the best 1/eta of those that came go on, at once or later | Li et al. 2020, algorithm 2 |
-| iepoch | at the first rung all wait; when all have come the best few go on to the end | Egele et al. 2023 |
+| asha | the best 1/eta of those that came so far go on, the others stop | Li et al. 2020, as Ray Tune's ASHA |
 | hyperband | as asha, but some trials are first compared at a later rung, some never | Li et al. 2018 |
+| iepoch | at the first rung all wait; when all have come the best few go on to the end | Egele et al. 2023 |
 | none | all go on | |
 
 A scheduler has no state but the reports it was given and what it had go on again, so a search that is resumed rebuilds
@@ -168,9 +168,9 @@ class IEpoch(Scheduler):
 
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
-    "asha": ASHA,
     "promotion": Promotion,
-    "iepoch": IEpoch,
+    "asha": ASHA,
     "hyperband": Hyperband,
+    "iepoch": IEpoch,
     "none": Scheduler,
 }
