@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test lint format tensorboard lock clean
+.PHONY: help env search test lint format tensorboard cluster-check lock clean
 
 help:  ## list the targets and the variables
-	@grep -E '^[a-z]+:.*  ## ' Makefile | sed -E 's/^([a-z]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
 	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
 	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS=\"-m 'not slow'\""
@@ -51,6 +51,11 @@ format: env  ## let ruff rewrite what lint would refuse
 
 tensorboard: env  ## show the runs in LOGDIR
 	$(BIN)/tensorboard --logdir $(LOGDIR)
+
+# Status 3 is a file that is valid, with values still to be set: they are listed, and it is no failure.
+cluster-check: env  ## check cluster.yaml and cluster-onprem.yaml, offline; ARGS=FILE checks your own
+	@$(BIN)/python -c 'import botocore' 2>/dev/null || $(PIP) -c constraints.txt -e '.[cluster]'
+	@$(BIN)/python -m search.cluster_check $(ARGS) || [ $$? -eq 3 ]
 
 lock: env  ## compile constraints.txt again from pyproject.toml; delete lines of it first to renew them
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv
