@@ -2,7 +2,9 @@
 
 The model: the log of FMD scatters normally over training seeds, each configuration about a mean of its own and by a
 spread of its own, of which a few seeds tell little; so a spread is estimated from the configuration's own seeds and, as
-if they were `BORROWED` seeds more, from those of the others (the moderated t statistic of Smyth 2004, limma).
+if they were `BORROWED` seeds more, from those of the others (the moderated t statistic of Smyth 2004, limma). All take
+the same seeds, which is not made use of. The interval of one that is ahead covers less often than that of any one: a
+lead is part luck. How much less, tests/benchmarks/confirmation.py tells.
 """
 
 from __future__ import annotations

@@ -57,14 +57,19 @@ def verdict(run: Run) -> Verdict | None:
     if nested is None or not rows:
         return None
     settings = nested.settings()
-    baselines = {row["repeats"]: row["baseline"] for row in rows}
-    raced = _by_configuration({row["trial"]: row["fmd"] for row in rows}, rows)
-    ordered = standings(raced, baselines, settings["metric"])
-    measured = evaluations.stored(nested).to_pylist()
-    tested = _by_configuration({row["trial"]: row["fmd"] for row in measured if row["split"] == "test"}, rows)
+    # One seed that gives nothing makes a configuration no answer, and its FMD would be taken for everybody's spread.
+    out = {row["repeats"] for row in nested.trials().to_pylist() if row["diverged"] or row["state"] == "FAIL"}
+    baselines = {row["repeats"]: row["baseline"] for row in rows if row["repeats"] not in out}
+    raced = _by_configuration({row["trial"]: row["fmd"] for row in rows if row["repeats"] not in out}, rows)
+    ordered = standings(raced, baselines, settings["metric"]) if raced else ()
     final_metric = settings.get("final_metric", {})
-    final = standings(tested, baselines, final_metric) if tested else ()
-    return Verdict(settings["metric"], ordered, final_metric, final, _sentences(run, ordered, rows, settings["tested"]))
+    measured = evaluations.stored(nested).to_pylist()
+    measured = [row for row in measured if (row["split"], row["metric"]) == ("test", final_metric.get("version"))]
+    tested = _by_configuration({row["trial"]: row["fmd"] for row in measured}, rows)
+    final = standings({n: f for n, f in tested.items() if n in raced}, baselines, final_metric) if tested else ()
+    sentences = [*_sentences(run, ordered, rows, settings["tested"])] if ordered else []
+    sentences += [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in sorted(out)]
+    return Verdict(settings["metric"], ordered, final_metric, final, tuple(sentences))
 
 
 def standings(fmds: Mapping[str, Sequence[float]], baselines: Mapping[str, str], card: Card) -> tuple[Standing, ...]:
@@ -136,8 +141,8 @@ def _which(ordered: Sequence[Standing]) -> str:
     names = " and ".join(filter(None, [", ".join(s.trial for s in tied[:-1]), tied[-1].trial]))
     furthest = max(standing.fmd for standing in tied) / best.fmd - 1
     return (
-        f"{best.trial} is ahead, but cannot be told from {names}: with {seeds}, means that are up to "
-        f"{100 * furthest:.1f} % apart are a tie. Choose among them by cost, or give more --seeds."
+        f"{best.trial} is ahead, but cannot be told from {names}: with {seeds}, their means differ by up to "
+        f"{100 * furthest:.1f} %, which chance may do. Choose among them by cost, or give more --seeds."
     )
 
 
@@ -145,7 +150,7 @@ def _beside(best: Standing, baseline: Standing) -> str:
     if baseline.tied:
         return f"The literature's {baseline.baseline} is not beaten: it cannot be told from {best.trial}."
     return (
-        f"The literature's best here, {baseline.baseline}, trained on as many images, comes to a normalised FMD of "
-        f"{baseline.normalised:.3f}, {baseline.normalised / best.normalised:.1f} times that of {best.trial}, "
-        f"{best.normalised:.3f}."
+        f"{baseline.baseline}, which the search ranked best of the literature's, comes after as many images to an FMD "
+        f"of {baseline.fmd:.4g} (normalised {baseline.normalised:.3f}), {baseline.fmd / best.fmd:.1f} times that of "
+        f"{best.trial}, {best.fmd:.4g} ({best.normalised:.3f})."
     )

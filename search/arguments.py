@@ -55,8 +55,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--time-budget": {
             "metavar": "SECONDS",
             "type": float,
-            "help": "after which no trial starts; those running go on to what rungs they reach in a quarter more "
-            + _sized("time_budget"),
+            "help": "after which no new trial starts; those begun go on to what rungs they reach in a quarter more; a "
+            "confirmation comes on top " + _sized("time_budget"),
         },
         "--max-images": {
             "metavar": "N",
@@ -72,9 +72,9 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "how": {
         "--scheduler": {
             "choices": SCHEDULERS,
-            "help": "promotion has all trials wait at a rung and the best 1/reduction-factor go on; asha stops those that "
-            "are not among the best; hyperband is asha that compares some trials later; iepoch has all wait at the "
-            "first rung and the best 3 go on to the end; none stops nothing (default: promotion)",
+            "help": "promotion has all trials wait at a rung and the best 1/reduction-factor go on; asha stops those "
+            "that are not among the best; hyperband is asha that compares some trials later; iepoch has all wait at "
+            "the first rung and the best 3 go on to the end; none stops nothing (default: promotion)",
         },
         "--reduction-factor": {
             "metavar": "N",
@@ -83,7 +83,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "--sampler": {
             "choices": SAMPLERS,
-            "help": "what suggests variants; gp and nsga2 learn from trials of the full budget alone, so they go with "
+            "help": "what suggests variants; gp and nsga2 learn from trials of the full budget alone, so they take "
             "--scheduler none (default: tpe)",
         },
         "--against": {
@@ -115,7 +115,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--storage-path": {"metavar": "DIR", "help": "folder of the runs (default: ./runs)"},
         "--resume": {
             "metavar": "NAME",
-            "help": "go on with an interrupted run, or with a finished one and a larger --trials",
+            "help": "go on with an interrupted run, or with a finished one and a larger --trials, --confirm or --seeds",
         },
         "--dry-run": {"action": "store_true", "help": "print the plan and an estimate; run and write nothing"},
         "--quiet": {"action": "store_true", "help": "print only the ranking"},

@@ -8,9 +8,13 @@ images that are kept for this, and the winner and what cannot be told from it th
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import takewhile
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,7 @@ from ray.tune.search import Searcher
 from rich.console import Console
 
 from analysis import rank
-from analysis.confidence import next_round
+from analysis.confidence import estimates, may_be_best, next_round
 from analysis.results import Run
 from analysis.verdict import verdict
 from search.display import Display
@@ -30,6 +34,7 @@ from search.schedulers import Scheduler
 from search.searcher import MAX_FAILURES
 from search.settings import Settings
 from search.stopping import Stopping
+from search.study import state_at
 from search.tuner import Interruptible, Status, make_trainable, make_tuner, run_tuner
 from trainables.data import Images
 from trainables.metrics import Reference
@@ -60,17 +65,46 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     chosen = contenders(run, settings.confirm)
     if not chosen:
         return "done"
-    nested = run.confirmed() or Run.create(run.path, run.confirmation.name)
+    before = run.confirmed()
+    judge = _judge(settings, images, reference, {} if before is None else before.settings())
+    nested = before or Run.create(run.path, run.confirmation.name)
     full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=settings.seeds * len(chosen))
-    samples = min(SAMPLES["gpu" if settings.gpus_per_trial else "cpu"], len(images.search), len(images.confirm))
-    judge = Reference.build(images, "confirm", samples, reference.layer, reference.weights)
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)
+    return _finally(run, nested, full, images, quiet) if status == "done" else status
+
+
+def _finally(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
     judged = verdict(run)
-    if status == "done" and judged is not None:
+    if judged is not None:
         say: Callable[[str], None] = (lambda line: None) if quiet else print
-        measure_finally(nested, full, judged, images, min(samples, len(images.test)), say)
-    return status
+        try:
+            with terminating():
+                measure_finally(nested, settings, judged, images, say)
+        except KeyboardInterrupt:
+            return "interrupted"
+    return "done"
+
+
+def _judge(settings: Settings, images: Images, reference: Reference, before: Config) -> Reference:
+    """Return what the race is judged by: as many samples as it began with, whatever it goes on on."""
+    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
+    n = before.get("metric", {}).get("n", min(most, len(images.search), len(images.confirm)))
+    return Reference.build(images, "confirm", n, reference.layer, reference.weights)
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Let SIGTERM interrupt as SIGINT does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _card(run: Run, settings: Settings, chosen: list[Config], judge: Reference) -> dict[str, Any]:
@@ -84,11 +118,14 @@ def _race(
 ) -> Status:
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
+    for name in sorted(history.reports.keys() - history.ended.keys()):  # killed between a report and its end
+        history.ended[name] = state_at(history.reports[name][-1], history.full)
+        nested.append({"event": "end", "trial": name, "state": history.ended[name]})
     # The race ends by itself: the search's time budget is not its.
     ledger = Ledger.load(settings.slots, float("inf"), nested.settings())
     race = Race(settings, chosen, nested.events())
     display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(nested, history, ledger, display, race.runs_again, kept_checkpoints=settings.trials)
+    recorder = Recorder(nested, history, ledger, display, race.runs_again, kept_checkpoints=None)
     stopper = Interruptible(recorder)
     trainable = make_trainable(nested, settings, images, judge)
     stopping = Stopping(scheduler, ledger.has_time)
@@ -105,7 +142,7 @@ class Race(Searcher):
         self._settings, self._chosen = settings, {start["trial"]: start for start in chosen}
         self._started = {event["trial"]: event for event in events if event["event"] == "start"}
         self._fmds = {event["trial"]: event["fmd"] for event in events if event["event"] == "report"}
-        self._lost = {event["trial"] for event in events if event.get("state") == "FAIL"}
+        self._lost = {e["trial"] for e in events if e.get("state") == "FAIL" or e.get("diverged")}
         self._running: dict[str, Config] = {}
         self._failures = Counter[int]()
 
@@ -120,10 +157,12 @@ class Race(Searcher):
     def suggest(self, trial_id: str) -> Config | None:
         """Return the next training, None while those that run decide, or FINISHED."""
         running = {config["trial"] for config in self._running.values()}
-        missing = self._missing(list(self._chosen))
+        missing, known = self._round(list(self._chosen))
         # While a round waits for its last, a slot without work does what the next one would ask of the others.
-        ready = [name for name in self._chosen if name not in {contender for contender, _ in missing}]
-        for contender, repeat in [*missing, *(self._missing(ready) if ready and missing else [])]:
+        done = {name: fmds for name, fmds in known.items() if fmds}
+        waited_for = {contender for contender, _ in missing}
+        ready = [name for name in (may_be_best(estimates(done)) if done else []) if name not in waited_for]
+        for contender, repeat in [*missing, *self._round(ready)[0]]:
             if repeated(contender, repeat) not in running:
                 self._running[trial_id] = self._config(contender, repeat)
                 return self._running[trial_id]
@@ -137,6 +176,8 @@ class Race(Searcher):
         config = self._running.pop(trial_id)
         if not error and result is not None and "fmd" in result:
             self._fmds[config["trial"]] = result["fmd"]
+            if result["diverged"]:
+                self._lost.add(config["trial"])
             return
         self._failures[config["number"]] += 1
         if not self.runs_again(config["number"]):
@@ -152,10 +193,11 @@ class Race(Searcher):
         """Ray Tune pickles its searcher for a restore that never comes."""
         return {}
 
-    def _missing(self, contenders: list[str]) -> list[tuple[str, int]]:
-        """Return what is still to be trained of the first round that is not complete, as (contender, repeat).
+    def _round(self, contenders: list[str]) -> tuple[list[tuple[str, int]], dict[str, list[float]]]:
+        """Return what is to be trained of the first round that is not complete, as (contender, repeat).
 
-        A contender of which a training failed for good has left the race.
+        With it the FMDs by which that round was called, or those of the end. A contender of which a training diverged,
+        or failed for good, has left the race.
         """
         lost = {
             name
@@ -168,10 +210,15 @@ class Race(Searcher):
             all_of_it = [(name, repeat) for name, count in wanted.items() for repeat in range(count)]
             missing = [(name, repeat) for name, repeat in all_of_it if repeated(name, repeat) not in self._fmds]
             if missing:
-                return missing
+                return missing, {name: self._so_far(name) for name in known}
             for name, count in wanted.items():
                 known[name] = [self._fmds[repeated(name, repeat)] for repeat in range(count)]
-        return []
+        return [], known
+
+    def _so_far(self, contender: str) -> list[float]:
+        """Return the FMDs of a contender's trainings, up to the first that is not there."""
+        names = (repeated(contender, repeat) for repeat in range(self._settings.seeds))
+        return [self._fmds[name] for name in takewhile(self._fmds.__contains__, names)]
 
     def _config(self, contender: str, repeat: int) -> Config:
         name, start = repeated(contender, repeat), self._chosen[contender]

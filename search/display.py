@@ -84,7 +84,7 @@ class Display:
             self._said_out_of_time = True
             end = as_clock(OVERTIME * self.ledger.budget)
             self.note(
-                f"the time is up: no trial starts any more; those running go on to what rungs they reach by {end}"
+                f"the time is up: no new trial starts any more; those begun go on to what rungs they reach by {end}"
             )
 
     def note(self, text: str) -> None:

@@ -60,6 +60,8 @@ def pending(run: Run, settings: Settings) -> bool:
     if not settings.confirm or nested is None:
         return settings.confirm > 0
     said = nested.settings()
+    if not said:
+        return True
     asked = (said["settings"]["confirm"], said["settings"]["seeds"])
     return not said["tested"] or asked != (settings.confirm, settings.seeds)
 

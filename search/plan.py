@@ -35,11 +35,16 @@ def plan(settings: Settings, space: Space) -> str:
     if (drawn := settings.trials - len(space.queue())) > 0:
         lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
     if settings.confirm:
-        lines.append(f"  confirms   the best {settings.confirm} and the best baseline, {settings.seeds} seeds at most")
+        trainings = settings.confirm * settings.seeds + 1
+        longest = as_clock(trainings * settings.rungs[-1] / (rate * settings.slots))
+        lines.append(
+            f"  confirms   the best {settings.confirm} with {settings.seeds} seeds at most, and the best baseline: "
+            f"up to {longest} more, at the same pace"
+        )
     lines += [
         f"  estimate   {images / 1e6:.3g} million images, {as_clock(seconds)} at {rate:,.0f} images a second and trial",
-        f"  at most    no trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it would "
-        f"reach after {as_clock(OVERTIME * settings.time_budget)}",
+        f"  at most    no new trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it "
+        f"would reach after {as_clock(OVERTIME * settings.time_budget)}",
         f"  result in  {settings.storage_path}/{settings.name}; nothing was run, nothing was written",
     ]
     return "\n".join(lines)

@@ -38,7 +38,7 @@ class Recorder(tune.Callback):
         display: Display,
         runs_again: Callable[[int], bool],
         waiting: Container[int] = (),
-        kept_checkpoints: int = KEPT_CHECKPOINTS,
+        kept_checkpoints: int | None = KEPT_CHECKPOINTS,
     ) -> None:
         """Go on from `history`, the run's log so far.
 
@@ -49,7 +49,7 @@ class Recorder(tune.Callback):
             display: what is shown.
             runs_again: says whether a failed trial, by number, is tried once more.
             waiting: numbers of the trials that wait at a rung, at every moment.
-            kept_checkpoints: of how many of the best complete trials the checkpoint stays.
+            kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
         """
         self.run, self.ledger, self.display = run, ledger, display
         self.board, self.gallery = TrialBoard(run), Gallery(run)
@@ -150,6 +150,8 @@ class Recorder(tune.Callback):
         self._free_checkpoints()
 
     def _free_checkpoints(self) -> None:
+        if self._kept_checkpoints is None:
+            return
         complete = (name for name, state in self._ended.items() if state == "COMPLETE")
         kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]
         for path in self.run.checkpoints.glob("*.pt"):

@@ -37,7 +37,7 @@ class History:
                 numbers[name] = event["number"]
             elif event["event"] == "end":
                 self.ended[name] = event["state"]
-                scheduler.waiting.pop(numbers[name], None)
+                scheduler.withdraw(numbers[name])
             else:
                 self.reports[name].append(event)
                 self._fates[name] = scheduler.enter(numbers[name], event)
@@ -61,6 +61,7 @@ def reconcile(run: Run, history: History, searcher: StudySearch) -> None:
         if history.waits(name) and frozen.state == TrialState.RUNNING:
             searcher.hold(frozen.number, history.reports[name])
             continue
+        searcher.forget(frozen.number)  # it may have ended in the study alone
         if frozen.state == TrialState.RUNNING:
             outcome = history.outcome(name)
             if outcome is None:

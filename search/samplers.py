@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -63,39 +64,55 @@ class WaitingTPESampler(TPESampler):
         return _WithWaiting(study, self._waiting)
 
 
-def _tpe(seed: int, slots: int, waiting: Container[int]) -> BaseSampler:
-    startup = max(STARTUP_TRIALS, 2 * slots)
+@dataclass(frozen=True)
+class Asked:
+    """What a sampler is made for."""
+
+    seed: int
+    """Of the search"""
+    fresh: int
+    """Another for each session of the search: the random state is gone with its process"""
+    slots: int
+    """Trials that run at a time"""
+    waiting: Container[int]
+    """Numbers of the trials that wait at a rung, at every moment"""
+
+    @property
+    def startup(self) -> int:
+        """Trials drawn at random before a model is of use."""
+        return max(STARTUP_TRIALS, 2 * self.slots)
+
+
+def _tpe(asked: Asked) -> BaseSampler:
     # group: the parameters of each kind are modelled together, where by default only those common to all would be.
-    return WaitingTPESampler(waiting, seed=seed, group=True, multivariate=True, n_startup_trials=startup)
+    options = {"group": True, "multivariate": True, "n_startup_trials": asked.startup}
+    return WaitingTPESampler(asked.waiting, seed=asked.fresh, **options)
 
 
-def _nsga2(seed: int, slots: int, waiting: Container[int]) -> BaseSampler:
+def _qmc(asked: Asked) -> BaseSampler:
+    # It finds its place in the sequence, which the seed fixes, in the study; the other draws what it cannot.
+    independent = RandomSampler(seed=asked.fresh)
+    return QMCSampler(seed=asked.seed, scramble=True, independent_sampler=independent, warn_independent_sampling=False)
+
+
+def _nsga2(asked: Asked) -> BaseSampler:
     # Optuna's 50 are for thousands of trials; a search has tens, and a generation should be over while it runs.
-    return NSGAIISampler(seed=seed, population_size=max(STARTUP_TRIALS, slots))
+    return NSGAIISampler(seed=asked.fresh, population_size=asked.startup)
 
 
-SAMPLERS: dict[str, Callable[[int, int, Container[int]], BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[Asked], BaseSampler]] = {
     "tpe": _tpe,
-    "gp": lambda seed, slots, waiting: GPSampler(seed=seed, n_startup_trials=max(STARTUP_TRIALS, 2 * slots)),
-    "random": lambda seed, slots, waiting: RandomSampler(seed=seed),
-    "qmc": lambda seed, slots, waiting: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
+    "gp": lambda asked: GPSampler(seed=asked.fresh, n_startup_trials=asked.startup),
+    "random": lambda asked: RandomSampler(seed=asked.fresh),
+    "qmc": _qmc,
     "nsga2": _nsga2,
 }
 
 
 def make_sampler(kind: str, seed: int, asked: int, slots: int, waiting: Container[int]) -> BaseSampler:
-    """Return a sampler of a search.
-
-    Args:
-        kind: a name of `SAMPLERS`.
-        seed: of the search.
-        asked: trials drawn before, by a sampler whose random state is gone with its process.
-        slots: trials that run at a time.
-        waiting: holds the numbers of the trials that wait at a rung, at every moment.
-    """
-    # Without `asked` in it, a resumed search would draw the first trials of the search once more; a QMC sampler finds
-    # its place in the sequence, which the seed fixes, in the study.
-    derived = seed if kind == "qmc" else trial_seed(seed, asked)
+    """Return a sampler of a search; `kind` is a name of `SAMPLERS`, `asked` trials were drawn before."""
+    # Without `asked` in it, a resumed search would draw the first trials of the search once more.
+    needs = Asked(seed, trial_seed(seed, asked), slots, waiting)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return SAMPLERS[kind](derived, slots, waiting)
+        return SAMPLERS[kind](needs)

@@ -9,7 +9,7 @@
 | none | all go on | |
 
 A scheduler has no state but the reports it was given and what it had go on again, so a search that is resumed rebuilds
-it by giving it the log. It knows neither Ray nor Optuna; the simulator of tests/benchmarks runs it on recorded curves.
+it by giving it the log. It knows neither Ray nor Optuna; search/simulator.py runs it on recorded curves.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Scheduler:
         self.waiting: dict[int, int] = {}
         """Trials that wait, by number, and the index of the rung at which they do"""
         self._values: tuple[dict[int, float], ...] = tuple({} for _ in rungs)
+        self._ended = set[int]()
 
     def next_rung(self, images_seen: int) -> int:
         """Return the first rung after `images_seen`."""
@@ -47,6 +48,11 @@ class Scheduler:
     def heard_of(self, trial: int) -> bool:
         """Return whether a trial has reported."""
         return trial in self._values[0]
+
+    def withdraw(self, trial: int) -> None:
+        """Take in that a trial has ended, for whatever reason: it holds no place any more of those that may go on."""
+        self.waiting.pop(trial, None)
+        self._ended.add(trial)
 
     def enter(self, trial: int, report: Report) -> Fate:
         """Take in a trial's report at its rung, and return whether it goes on.
@@ -84,8 +90,9 @@ class Scheduler:
         return None
 
     def _best(self, rung: int, count: int) -> list[int]:
-        """Return the best `count` trials at a rung; of equal ones the first that came."""
-        return sorted(self._values[rung], key=self._values[rung].__getitem__)[:count]
+        """Return the best `count` trials at a rung that went on or still may; of equal ones the first that came."""
+        values, above = self._values[rung], self._values[rung + 1]
+        return sorted((n for n in values if n in above or n not in self._ended), key=values.__getitem__)[:count]
 
 
 class ASHA(Scheduler):
@@ -103,8 +110,8 @@ class Hyperband(ASHA):
     """ASHA in brackets: trials of bracket s are first compared at rung s, and only with those of their bracket.
 
     The brackets share out the trials as Hyperband does, ceil((S + 1) / (s + 1) eta^s) for S + 1 rungs, in a fixed
-    order, so that a trial's number tells its bracket. A safeguard where early rungs mislead, at the price of a third to
-    a half of the budget.
+    order, so that a trial's number tells its bracket. A safeguard where early rungs mislead, at a price that
+    tests/benchmarks/schedulers.py measures.
     """
 
     def __init__(self, rungs: tuple[int, ...], eta: int) -> None:

@@ -1,8 +1,8 @@
 """What runs next: the literature's configurations, the space's starting points, then what Optuna suggests.
 
-Ray's OptunaSearch is the base; it tells Optuna that a trial which ASHA stopped is COMPLETE with its early value, which
-mixes budgets. Here such a trial is PRUNED with its value at each rung, and a trial is COMPLETE at the full budget only.
-One that waits at a rung is RUNNING, because a study cannot take up again what has ended.
+Ray's OptunaSearch is the base; it tells Optuna that a trial which was stopped early is COMPLETE with its early value,
+which mixes budgets. Here it is PRUNED with its value at each rung, and a trial is COMPLETE at the full budget only. One
+that waits at a rung is RUNNING, because a study cannot take up again what has ended.
 """
 
 from __future__ import annotations
@@ -72,13 +72,17 @@ class StudySearch(OptunaSearch):
         for report in reports:
             tell_report(self.trial(number), report)
 
+    def forget(self, number: int) -> None:
+        """Let no trial wait of which the search knows that it has ended."""
+        if self.study.get_trials(deepcopy=False)[number].state.is_finished():
+            self._scheduler.withdraw(number)
+
     def waiting(self) -> dict[int, str]:
         """Return the trials that wait at a rung, by number, with their names."""
         return {number: self.trial(number).user_attrs["trial"] for number in sorted(self._scheduler.waiting)}
 
     def release(self, number: int) -> None:
         """Close a trial that waited to the end."""
-        del self._scheduler.waiting[number]
         self._tell_end(self.trial(number), "PRUNED", None)
 
     def interrupted(self) -> int:
@@ -104,7 +108,7 @@ class StudySearch(OptunaSearch):
         tell_report(self._ot_trials[trial_id], result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Take in the end of a trial, and its last report, which `on_trial_result` did not get if ASHA stopped it.
+        """Take in the end of a trial, and its last report, which `on_trial_result` did not get if it was stopped.
 
         One that failed runs again, up to `MAX_FAILURES` times; one that waits at its rung has not ended.
         """
@@ -144,6 +148,7 @@ class StudySearch(OptunaSearch):
         return self.study.ask() if asks else None
 
     def _tell_end(self, trial: optuna.Trial, state: State, last: dict[str, Any] | None) -> None:
+        self._scheduler.withdraw(trial.number)
         tell_end(trial, state, last, self.settings.objectives)
 
     def _may_ask(self) -> bool:

@@ -13,6 +13,7 @@ from search.machine import Machine
 
 SCHEDULERS = ("promotion", "asha", "hyperband", "iepoch", "none")  # of search/schedulers.py
 SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/samplers.py
+LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
 COSTS = ("nfe", "parameters", "seconds")  # of search/study.py: what FMD can be traded against
 
 
@@ -35,9 +36,9 @@ class Size:
 
 
 # "cpu": two cores; six minutes for the search and as long again for the confirmation. With eta 3 the rungs are 4,000,
-# 12,000, 36,000 and 108,000 images: the first says little (rank correlation with the end 0.2, the second 0.8), but costs
-# less still, and nothing is lost where a trial that waits can go on later; 64 trials find one of the best 5 % in nine of
-# ten searches (tests/benchmarks/schedulers.py). 108,000 images take the CNN on patches about a minute of one core.
+# 12,000, 36,000 and 108,000 images: the first says little (rank correlation with the end 0.2, the second 0.8), but
+# costs less still, and nothing is lost where a trial that waits can go on later (tests/benchmarks/schedulers.py).
+# 108,000 images take the CNN on patches about a minute of one core.
 # "gpu": one card and about an hour, four trials sharing it, because one small network does not fill it.
 SIZES = {
     "cpu": Size(trials=64, time_budget=510, max_images=108_000, gpus_per_trial=0, images_per_second=1_100),
@@ -98,6 +99,7 @@ class Settings:
         """
         size = SIZES["gpu" if machine.gpus else "cpu"]
         eta = given.get("reduction_factor", 3)
+        in_full = "against" in given or given.get("sampler") in LEARN_IN_FULL
         cpus, gpus = given.get("cpus_per_trial", 1), given.get("gpus_per_trial", size.gpus_per_trial)
         settings = cls(
             name=given.get("name", _name(space)),
@@ -112,7 +114,7 @@ class Settings:
             time_budget=given.get("time_budget", size.time_budget),
             rungs=rungs(given.get("grace_images"), given.get("max_images", size.max_images), eta),
             reduction_factor=eta,
-            scheduler=given.get("scheduler", "promotion" if "against" not in given else "none"),
+            scheduler=given.get("scheduler", "none" if in_full else "promotion"),
             sampler=given.get("sampler", "tpe"),
             seed=given.get("seed", 0),
             address=given.get("address"),
@@ -138,7 +140,7 @@ class Settings:
         if "data_dir" in given:
             changed["data_dir"] = _absolute(given["data_dir"])
         trained = saved["trained"] and tuple(saved["trained"])
-        settings = cls(**{**saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
+        settings = cls(**{"confirm": 0, **saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
         return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
 
     def checked(self) -> Self:
@@ -150,6 +152,11 @@ class Settings:
         stops = self.against is not None and self.scheduler != "none"
         instead = f"a trial that is stopped early has no {self.against} to compare; give --scheduler none"
         _require(not stops, f"--against {self.against} with --scheduler {self.scheduler}: {instead}")
+        stops = self.sampler in LEARN_IN_FULL and self.scheduler != "none"
+        instead = "it learns nothing from a trial that is stopped early; give --scheduler none, or --sampler tpe"
+        _require(not stops, f"--sampler {self.sampler} with --scheduler {self.scheduler}: {instead}")
+        timeless = self.trained is not None and self.against == "seconds"
+        _require(not timeless, "--against seconds with --from: nothing is trained; give --against nfe")
         _require(self.seed >= 0, f"--seed {self.seed}: give a number of at least 0")
         return self
 
@@ -189,6 +196,7 @@ def _name(space: str) -> str:
 
 
 def _absolute(path: str) -> str:
+    _require("://" not in path, f"{path}: give a folder that all machines of the search see, such as one on NFS")
     return str(Path(path).expanduser().resolve())
 
 

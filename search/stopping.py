@@ -40,4 +40,6 @@ class Stopping(FIFOScheduler):
         if goes_on:
             images = self._scheduler.next_rung(result["images_seen"]) - result["images_seen"]
             goes_on = self._has_time(images / result["images_per_second"])
+            if not goes_on:
+                self._scheduler.withdraw(trial.config["number"])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -28,6 +28,13 @@ def fmd(config: dict[str, Any]) -> float:
     return MEANS[config["repeats"]] * (1 + 0.02 * random.Random(config["seed"] + len(config["repeats"])).uniform(-1, 1))
 
 
+class Oldest(random.Random):
+    """Chooses what began first, of names that count up."""
+
+    def choice(self, seq: Any) -> Any:
+        return seq[0]
+
+
 def run_race(race: Race, rng: random.Random, events: list[dict[str, Any]], stop_after: int = 1000) -> None:
     """Let two trainings run at a time, which end in any order, and write their events."""
     running: dict[str, dict[str, Any]] = {}
@@ -42,7 +49,7 @@ def run_race(race: Race, rng: random.Random, events: list[dict[str, Any]], stop_
         chosen = rng.choice(sorted(running))
         config = running.pop(chosen)
         events.append({"event": "report", "trial": config["trial"], "images_seen": 900, "fmd": fmd(config)})
-        race.on_trial_complete(chosen, {"fmd": fmd(config)})
+        race.on_trial_complete(chosen, {"fmd": fmd(config), "diverged": False})
 
 
 def trained(events: list[dict[str, Any]]) -> dict[str, int]:
@@ -66,6 +73,34 @@ def test_what_cannot_win_leaves_and_no_training_is_made_twice(seed: int) -> None
             name, _, repeat = event["trial"].rpartition(".")
             fmds[name][int(repeat)] = event["fmd"]
     assert next_round(fmds, SEEDS) == {}
+
+
+def test_a_slot_without_work_trains_nothing_that_has_left_the_race() -> None:
+    events: list[dict[str, Any]] = []
+    race = Race(SETTINGS, [CHOSEN[0], *CHOSEN[2:]], [])
+    run_race(race, Oldest(), events)
+    assert trained(events) == {"003-a": 2, "001-b": 0, "004-c": 1, "000-A0": 1}
+
+
+def test_what_diverges_with_a_fresh_seed_leaves_the_race() -> None:
+    race = Race(SETTINGS, CHOSEN[:2], [])
+    first, second = race.suggest("0"), race.suggest("1")
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    race.on_trial_complete("0", {"fmd": 30.0, "diverged": False})
+    race.on_trial_complete("1", {"fmd": 29.0, "diverged": True})
+    events: list[dict[str, Any]] = []
+    run_race(race, random.Random(0), events)
+    assert {event["repeats"] for event in events if event["event"] == "start"} == {first["repeats"]}
+    started = [{"event": "start", **config} for config in (first, second)]
+    reported = [
+        {"event": "report", "trial": config["trial"], "images_seen": 900, "fmd": 30.0, "diverged": config is second}
+        for config in (first, second)
+    ]
+    resumed = Race(SETTINGS, CHOSEN[:2], [*started, *reported])
+    config = resumed.suggest("2")
+    assert isinstance(config, dict)
+    assert config["trial"] == repeated(first["repeats"], 1)
 
 
 @pytest.mark.parametrize("cut", range(1, 10))

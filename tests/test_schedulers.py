@@ -137,6 +137,16 @@ def test_what_asha_stopped_too_early_promotion_takes_up_again() -> None:
     assert (2, 1) in {(m.trial, m.rung) for m in play("promotion", curves, slots=1)}
 
 
+@pytest.mark.parametrize("kind", ["promotion", "iepoch"])
+def test_a_trial_that_ended_for_want_of_time_holds_no_place_of_those_that_may_go_on(kind: str) -> None:
+    scheduler = SCHEDULERS[kind](RUNGS, 3)
+    for trial in range(9):
+        assert scheduler.enter(trial, report(100, float(trial))) is Fate.WAITS
+    for trial in range(3):
+        scheduler.withdraw(trial)
+    assert scheduler.resume(more=False, idle=True) == 3
+
+
 @pytest.mark.parametrize("slots", [1, 2, 8])
 def test_iepoch_sees_all_at_the_first_rung_and_then_takes_the_best_few_to_the_end(slots: int) -> None:
     curves = random_curves(7)

@@ -99,6 +99,11 @@ def test_two_objectives_stop_nothing_early() -> None:
         resolve(against="nfe", scheduler="asha")
 
 
+def test_a_place_that_is_no_folder_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(SettingsError, match="s3://bucket/runs: give a folder that all machines of the search see"):
+        resolve(storage_path="s3://bucket/runs")
+
+
 def test_a_confirmation_takes_two_seeds_at_least() -> None:
     with pytest.raises(SettingsError, match="--seeds 1: give at least 2"):
         resolve(seeds=1)

@@ -62,7 +62,7 @@ def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: P
     assert [s.tied for s in found.standings] == [True, False, False]
     assert found.sentences[0].startswith("003-a is the best of those that were taken again: with 4 fresh seeds")
     assert "A0" in found.sentences[1]
-    assert "9.4 times" in found.sentences[1]  # (200 - 10) / (30.1 - 10)
+    assert "6.6 times" in found.sentences[1]  # 200 / 30.12
     assert "for the 3 of 3 configurations" in found.sentences[2]
 
 
@@ -81,10 +81,38 @@ def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
     nested = run.confirmed()
     assert nested is not None
     for index, fmd in enumerate((25.0, 26.0, 25.5, 25.2)):
-        store(nested, {"trial": f"003-a.{index}", "split": "test", "metric": "m", "samples": 64, "fmd": fmd})
-    store(nested, {"trial": "003-a.0", "split": "search", "metric": "m", "samples": 64, "fmd": 1.0})
+        store(
+            nested, {"trial": f"003-a.{index}", "split": "test", "metric": CARD["version"], "samples": 64, "fmd": fmd}
+        )
+    store(nested, {"trial": "003-a.0", "split": "search", "metric": CARD["version"], "samples": 64, "fmd": 1.0})
+    store(nested, {"trial": "003-a.0", "split": "test", "metric": "another", "samples": 9, "fmd": 2.0})
     found = verdict(run)
     assert found is not None
     assert [s.trial for s in found.final] == ["003-a"]
     assert found.final[0].fmds == (25.0, 26.0, 25.5, 25.2)
     assert found.final[0].normalised == pytest.approx(found.final[0].fmd / 510)
+
+
+def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_the_others(tmp_path: Path) -> None:
+    run = make_run(tmp_path, CLEAR)
+    nested = run.confirmed()
+    assert nested is not None
+    nested.append(
+        {
+            "event": "start",
+            "trial": "001-b.2",
+            "number": 9,
+            "seed": 9,
+            "baseline": "",
+            "variant": {},
+            "repeats": "001-b",
+        }
+    )
+    nested.append(
+        {"event": "report", "trial": "001-b.2", "images_seen": 900, "rung": 0, "fmd": 510.0, "diverged": True}
+    )
+    found = verdict(run)
+    assert found is not None
+    assert [s.trial for s in found.standings] == ["003-a", "000-A0"]
+    assert found.sentences[-1] == "001-b diverged or failed with one of its fresh seeds, and is out."
+    assert found.standings[0].high < 32
