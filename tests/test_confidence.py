@@ -1,9 +1,6 @@
 """Laws of the race and its intervals: closed forms where there are any, a known truth where there are none."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -18,19 +15,13 @@ from analysis.confidence import (
     may_be_best,
     next_round,
 )
+from tests.tools import load_benchmark
 
 
 @pytest.fixture(scope="module")
 def confirmation() -> ModuleType:
     """The simulation of tests/benchmarks/."""
-    path = Path(__file__).parent / "benchmarks" / "confirmation.py"
-    spec = importlib.util.spec_from_file_location("confirmation", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("confirmation")
 
 
 def test_one_configuration_alone_has_the_interval_of_students_t() -> None:

@@ -26,19 +26,11 @@ from search.resume import History
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
 from search.view import view
+from tests.tools import Clock
 
 RUNGS = (100, 300, 900)
 SECONDS = {"train_seconds": 4.0, "sample_seconds": 2.0, "score_seconds": 1.0, "setup_seconds": 0.5}
 BUDGET = 1000.0
-
-
-class Clock:
-    """A clock that goes when it is told to."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -298,6 +290,7 @@ from search.display import Display
 from search.ledger import Ledger
 from search.machine import Machine
 from search.settings import Settings
+from tests.tools import Clock
 
 given = {"name": "run", "trials": 99, "max_images": 900, "grace_images": 100}
 settings = Settings.resolve(given, "widths", "", Machine(64, 0))

@@ -13,25 +13,8 @@ from scipy import stats
 from analysis.cohort import cohort
 from analysis.correlation import interval, rung_correlation
 from analysis.effects import Effect, effects
-from analysis.results import Event, Run
-
-IMAGES = (1_000, 3_000, 9_000)
-
-
-def add(
-    run: Run, variant: Event, fmds: list[float], state: str = "COMPLETE", baseline: str = "", **more: object
-) -> None:
-    """Append a trial with a report for each fmd; keywords change the reports."""
-    number = run.trials().num_rows
-    trial = f"{number:03d}"
-    run.append(
-        {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
-    )
-    for rung, fmd in enumerate(fmds):
-        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0, "diverged": False}
-        run.append({"event": "report", "trial": trial, **measured, **more})
-    if state != "RUNNING":
-        run.append({"event": "end", "trial": trial, "state": state})
+from analysis.results import Run
+from tests.tools import IMAGES, add_trial
 
 
 def by_option(run: Run, name: str) -> dict[str, Effect]:
@@ -44,8 +27,8 @@ def test_an_effect_is_a_geometric_mean_with_the_interval_of_students_t(tmp_path:
     fmds = {kind: [draw.lognormvariate(4, 0.5) for _ in range(count)] for kind, count in (("cosine", 9), ("linear", 5))}
     for kind, values in fmds.items():
         for fmd in values:
-            add(run, {"schedule/kind": kind}, [fmd])
-    add(run, {"schedule/kind": "logistic"}, [1.0], baseline="A6")
+            add_trial(run, {"schedule/kind": kind}, [fmd])
+    add_trial(run, {"schedule/kind": "logistic"}, [1.0], baseline="A6")
     found = by_option(run, "schedule/kind")
     assert {option: effect.trials for option, effect in found.items()} == {"cosine": 9, "linear": 5}
     for kind, values in fmds.items():
@@ -62,7 +45,7 @@ def test_the_interval_of_a_choice_without_influence_covers_the_truth_in_95_of_10
         draw = random.Random(seed)
         run = Run.create(tmp_path, f"none-{seed}")
         for number in range(12):
-            add(run, {"training/batch": (32, 64, 128)[number % 3]}, [draw.lognormvariate(4, 0.6)])
+            add_trial(run, {"training/batch": (32, 64, 128)[number % 3]}, [draw.lognormvariate(4, 0.6)])
         covered += [effect.low <= math.exp(4) <= effect.high for effect in effects(run)]
     assert len(covered) == 90
     assert 78 <= sum(covered) < 90  # binomial of 90 and 0.95: 78 or more in 99.9 %, all 90 in 1 %
@@ -72,7 +55,7 @@ def test_words_come_best_first_and_numbers_in_order(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "order")
     for number in range(12):
         kind, steps = ("b", "a", "c")[number % 3], (100, 20, 5)[number % 3]
-        add(run, {"sampler/kind": kind, "sampler/steps": steps}, [50.0 + 10 * (number % 3) + number / 10])
+        add_trial(run, {"sampler/kind": kind, "sampler/steps": steps}, [50.0 + 10 * (number % 3) + number / 10])
     assert list(by_option(run, "sampler/kind")) == ["b", "a", "c"]
     assert list(by_option(run, "sampler/steps")) == ["5", "20", "100"]
 
@@ -83,7 +66,7 @@ def test_thirds_of_a_range_hold_every_trial_once_in_order(tmp_path: Path, seed: 
     run = Run.create(tmp_path, "thirds")
     default = draw.uniform(0, 1)
     for _ in range(draw.randint(20, 40)):
-        add(run, {"training/lr": default if draw.random() < seed / 10 else draw.uniform(0, 1)}, [50.0])
+        add_trial(run, {"training/lr": default if draw.random() < seed / 10 else draw.uniform(0, 1)}, [50.0])
     compared = cohort(run)
     assert compared is not None
     groups = [[row["variant"]["training/lr"] for row in rows] for rows in compared.groups("training/lr").values()]
@@ -96,7 +79,7 @@ def test_thirds_of_a_range_hold_every_trial_once_in_order(tmp_path: Path, seed: 
 def test_a_default_that_many_share_is_a_choice_of_its_own(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "default")
     for number in range(27):
-        add(run, {"training/lr": 0.002 if number % 2 else 0.00105 + 0.0001 * number}, [50.0 + number])
+        add_trial(run, {"training/lr": 0.002 if number % 2 else 0.00105 + 0.0001 * number}, [50.0 + number])
     assert by_option(run, "training/lr")["0.002"].trials == 13
     assert list(by_option(run, "training/lr")) == ["0.00105..0.00185", "0.002", "0.00205..0.00365"]
 
@@ -104,7 +87,7 @@ def test_a_default_that_many_share_is_a_choice_of_its_own(tmp_path: Path) -> Non
 def test_what_diverged_counts_as_a_blank_set_and_what_was_tried_once_says_nothing(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "blank")
     for number in range(6):
-        add(
+        add_trial(
             run,
             {"a": "x" if number % 2 else "y", "b": str(number)},
             [700.0 if number == 1 else 50.0],
@@ -117,7 +100,7 @@ def test_what_diverged_counts_as_a_blank_set_and_what_was_tried_once_says_nothin
 def test_a_run_without_trials_of_its_own_has_no_effects(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "literature")
     assert (effects(run), rung_correlation(run), cohort(run)) == ([], [], None)
-    add(run, {"schedule/kind": "linear"}, [90.0], baseline="A0")
+    add_trial(run, {"schedule/kind": "linear"}, [90.0], baseline="A0")
     assert (effects(run), cohort(run)) == ([], None)
 
 
@@ -127,7 +110,7 @@ def test_rank_correlations_are_those_of_scipy(tmp_path: Path, seed: int) -> None
     run = Run.create(tmp_path, "rungs")
     curves = [[draw.choice([50.0, draw.uniform(40, 60)]) for _ in range(3)] for _ in range(15)]
     for number, curve in enumerate(curves):
-        add(run, {}, curve, baseline="A0" if number == 3 else "")
+        add_trial(run, {}, curve, baseline="A0" if number == 3 else "")
     found = rung_correlation(run)
     assert [(row.images_seen, row.final, row.trials) for row in found] == [
         (IMAGES[0], IMAGES[2], 15),
@@ -146,11 +129,11 @@ def test_rank_correlations_are_those_of_scipy(tmp_path: Path, seed: int) -> None
 def test_trials_that_were_stopped_make_a_correlation_one_of_survivors(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "stopped")
     for number in range(6):
-        add(run, {}, [10.0 + number, 9.0 + number, 8.0 - number])
-    add(run, {}, [99.0, 98.0], "RUNNING")
+        add_trial(run, {}, [10.0 + number, 9.0 + number, 8.0 - number])
+    add_trial(run, {}, [99.0, 98.0], "RUNNING")
     assert [row.selected for row in rung_correlation(run)] == [False, False]
-    add(run, {}, [99.0, 98.0], "PRUNED")
-    add(run, {}, [99.0], "PRUNED")
+    add_trial(run, {}, [99.0, 98.0], "PRUNED")
+    add_trial(run, {}, [99.0], "PRUNED")
     found = rung_correlation(run)
     assert [(row.stopped, row.trials, row.spearman) for row in found] == [
         (2, 6, pytest.approx(-1)),
@@ -161,15 +144,15 @@ def test_trials_that_were_stopped_make_a_correlation_one_of_survivors(tmp_path: 
 def test_the_final_budget_is_one_that_enough_trials_reached(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "few")
     for number in range(8):
-        add(run, {}, [50.0 + number, 40.0 + number, 30.0][: 3 if number < 4 else 2])
+        add_trial(run, {}, [50.0 + number, 40.0 + number, 30.0][: 3 if number < 4 else 2])
     assert [(row.images_seen, row.final, row.trials) for row in rung_correlation(run)] == [(IMAGES[0], IMAGES[1], 8)]
 
 
 def test_what_diverged_later_has_the_last_place(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "diverged")
     for number in range(6):
-        add(run, {}, [10.0 + number, 20.0 + number])
-    add(run, {}, [99.0])
+        add_trial(run, {}, [10.0 + number, 20.0 + number])
+    add_trial(run, {}, [99.0])
     run.append({"event": "report", "trial": "006", "images_seen": IMAGES[1], "fmd": 1.0, "diverged": True})
     assert [row.spearman for row in rung_correlation(run)] == [pytest.approx(1)]
 

@@ -13,23 +13,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from analysis.cohort import ENOUGH, cohort
 from analysis.importances import importances
 from analysis.results import Event, Run
-
-IMAGES = (1_000, 3_000, 9_000)
-
-
-def add(
-    run: Run, variant: Event, fmds: list[float], state: str = "COMPLETE", baseline: str = "", **more: object
-) -> None:
-    """Append a trial with a report for each fmd; keywords change the reports."""
-    number = run.trials().num_rows
-    trial = f"{number:03d}"
-    run.append(
-        {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
-    )
-    for rung, fmd in enumerate(fmds):
-        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0, "diverged": False}
-        run.append({"event": "report", "trial": trial, **measured, **more})
-    run.append({"event": "end", "trial": trial, "state": state})
+from tests.tools import IMAGES, add_trial
 
 
 def drawn(draw: random.Random) -> Event:
@@ -50,7 +34,9 @@ def write(root: Path, count: int = 60, seed: int = 0) -> Run:
     for _ in range(count):
         variant = drawn(draw)
         fmd = {"cosine": 30.0, "linear": 80.0, "sigmoid": 200.0}[variant["schedule/kind"]]
-        add(run, variant, [fmd * math.exp(0.2 * abs(math.log(variant["training/lr"] / 1e-3)) + draw.gauss(0, 0.1))])
+        add_trial(
+            run, variant, [fmd * math.exp(0.2 * abs(math.log(variant["training/lr"] / 1e-3)) + draw.gauss(0, 0.1))]
+        )
     return run
 
 
@@ -87,7 +73,7 @@ def test_shares_are_those_of_optuna_for_a_study_of_the_same_trials(tmp_path: Pat
         if number % 2:
             variant["c"] = draw.choice(["p", "q"])
         fmd = draw.uniform(50, 60) + 20 * (variant["a"] == "x") + 5 * (variant.get("c") == "p")
-        add(run, variant, [fmd])
+        add_trial(run, variant, [fmd])
         distributions = {name: domains.get(name, CategoricalDistribution(["p", "q"])) for name in variant}
         study.add_trial(optuna.trial.create_trial(params=variant, distributions=distributions, value=fmd))
     expected = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.25))
@@ -113,19 +99,19 @@ def test_what_diverged_is_last_whatever_its_value(tmp_path: Path) -> None:
         draw = random.Random(5)
         for number in range(40):
             variant, diverges = drawn(draw), number % 4 == 0
-            add(run, variant, [blank if diverges else draw.uniform(50, 60)], diverged=diverges)
+            add_trial(run, variant, [blank if diverges else draw.uniform(50, 60)], diverged=diverges)
     assert importances(low) == importances(high)
 
 
 def test_baselines_and_fields_that_few_trials_have_are_left_out(run: Run, tmp_path: Path) -> None:
     more = Run.open(shutil.copytree(run.path, tmp_path / "more"))
     for _ in range(30):
-        add(more, {"schedule/kind": "logistic", "training/lr": 1e-4}, [1.0], baseline="A0")
+        add_trial(more, {"schedule/kind": "logistic", "training/lr": 1e-4}, [1.0], baseline="A0")
     assert importances(more) == importances(run)
     for number in range(9):
-        add(more, {"schedule/kind": "cosine", "schedule/s": number % 2}, [30.0 + number])
+        add_trial(more, {"schedule/kind": "cosine", "schedule/s": number % 2}, [30.0 + number])
     assert "schedule/s" not in {field.name for field in importances(more)}
-    add(more, {"schedule/kind": "cosine", "schedule/s": 1}, [30.0])
+    add_trial(more, {"schedule/kind": "cosine", "schedule/s": 1}, [30.0])
     assert {field.name: field.trials for field in importances(more)}["schedule/s"] == 10
 
 
@@ -138,7 +124,7 @@ def test_too_few_trials_have_no_importances(tmp_path: Path) -> None:
 def test_trials_that_do_not_differ_have_no_importances(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "same")
     for number in range(ENOUGH):
-        add(run, {"schedule/kind": "cosine"}, [30.0 + number])
+        add_trial(run, {"schedule/kind": "cosine"}, [30.0 + number])
     assert importances(run) == []
 
 
@@ -148,7 +134,7 @@ def test_fields_without_influence_are_seldom_above_chance(tmp_path: Path) -> Non
         draw = random.Random(seed)
         run = Run.create(tmp_path, f"noise-{seed}")
         for _ in range(24):
-            add(run, drawn(draw), [draw.uniform(50, 60)])
+            add_trial(run, drawn(draw), [draw.uniform(50, 60)])
         above += [field.value > field.chance for field in importances(run)]
     assert len(above) == 48
     assert sum(above) <= 7  # 5 % of 48 is 2.4; more than 7 has a probability below 0.4 %
@@ -158,11 +144,13 @@ def test_trials_are_compared_at_the_largest_budget_that_enough_of_them_reached(t
     run = Run.create(tmp_path, "rungs")
     for number in range(30):
         rungs = 3 if number < 5 else 2 if number < ENOUGH - 1 else 1
-        add(run, {"training/batch": number % 2}, [90.0, 60.0, 30.0][:rungs], "COMPLETE" if rungs == 3 else "PRUNED")
+        add_trial(
+            run, {"training/batch": number % 2}, [90.0, 60.0, 30.0][:rungs], "COMPLETE" if rungs == 3 else "PRUNED"
+        )
     compared = cohort(run)
     assert compared is not None
     assert (compared.images_seen, len(compared.rows), compared.selected) == (IMAGES[0], 30, False)
-    add(run, {"training/batch": 0}, [90.0, 60.0], "PRUNED")
+    add_trial(run, {"training/batch": 0}, [90.0, 60.0], "PRUNED")
     compared = cohort(run)
     assert compared is not None
     assert (compared.images_seen, len(compared.rows), compared.reported) == (IMAGES[1], ENOUGH, 31)

@@ -22,17 +22,9 @@ from search.resume import History
 from search.schedulers import ASHA
 from search.settings import Settings
 from search.tuner import Interruptible, interrupting
+from tests.tools import Clock
 
 RUNGS = (100, 300, 900)
-
-
-class Clock:
-    """A clock that goes when it is told to."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The simulator on the recorded curves: what the default scheduler is chosen by."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,21 +8,15 @@ import pytest
 
 from search.schedulers import SCHEDULERS
 from search.simulator import simulate
+from tests.tools import load_benchmark
 
 SLOTS, REPLAYS = 2, 60
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    """tests/benchmarks/schedulers.py."""
-    path = Path(__file__).parent / "benchmarks" / "schedulers.py"
-    spec = importlib.util.spec_from_file_location("schedulers_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
-    spec.loader.exec_module(module)
-    return module
+    """The script that the README's table comes from."""
+    return load_benchmark("schedulers")
 
 
 @pytest.fixture(scope="module")
