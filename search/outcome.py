@@ -12,6 +12,7 @@ from rich.console import Console
 
 from analysis import rank, report
 from analysis.results import Run
+from analysis.verdict import verdict
 from search.settings import Settings
 from search.space import Space
 from trainables.data import Images
@@ -40,9 +41,13 @@ def close(run: Run, settings: Settings, status: str) -> int:
     rank.display(run, console if console.is_terminal else Console(width=120))
     ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
     measured = [row for row in ranking if row["rank"] is not None]
+    confirmed = verdict(run)
+    best = (
+        confirmed.standings[0].trial if confirmed and confirmed.standings else measured[0]["trial"] if measured else ""
+    )
     resume = resume_command(run) if status == "interrupted" else f"{resume_command(run)} --trials {2 * settings.trials}"
     lines = [
-        *(f"samples of the best   {_short(run.sample_grid(best['trial']))}" for best in measured[:1]),
+        *([f"samples of the best   {_short(run.sample_grid(best))}"] if best else []),
         f"the whole report     {_short(report.write_report(run))}",
         f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
         f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.path)}",

@@ -9,8 +9,9 @@ from ray.tune.search import Searcher
 
 from analysis.confidence import next_round
 from analysis.results import Run
-from search.confirm import Race, contenders, repeated
+from search.confirm import contenders
 from search.machine import Machine
+from search.race import Race, repeated
 from search.searcher import MAX_FAILURES
 from search.settings import Settings
 
