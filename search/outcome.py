@@ -42,12 +42,11 @@ def close(run: Run, settings: Settings, status: str) -> int:
     ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
     measured = [row for row in ranking if row["rank"] is not None]
     confirmed = verdict(run)
-    best = (
-        confirmed.standings[0].trial if confirmed and confirmed.standings else measured[0]["trial"] if measured else ""
-    )
+    best = [standing.trial for standing in confirmed.standings] if confirmed else []
+    best = (best or [row["trial"] for row in measured])[:1]
     resume = resume_command(run) if status == "interrupted" else f"{resume_command(run)} --trials {2 * settings.trials}"
     lines = [
-        *([f"samples of the best   {_short(run.sample_grid(best))}"] if best else []),
+        *(f"samples of the best   {_short(run.sample_grid(name))}" for name in best),
         f"the whole report     {_short(report.write_report(run))}",
         f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
         f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.path)}",
