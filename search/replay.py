@@ -118,7 +118,8 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
     with tempfile.TemporaryDirectory() as folder:
         trained = settings["trained"] and tuple(settings["trained"])
         device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
-        plan = Plan(tuple(settings["rungs"]), settings["seed"], folder, device, trained)
+        noise = start.get("sampling_seed", settings["seed"])  # a confirmation has fresh noise for each fresh seed
+        plan = Plan(tuple(settings["rungs"]), noise, folder, device, trained)
         trial = Trial(start["trial"], Variant.from_flat(start["variant"]), start["seed"], plan, images, reference)
         yield from trial.reports()
 

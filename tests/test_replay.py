@@ -27,16 +27,17 @@ RUNGS = [64, 200, 600]
 
 @pytest.fixture(scope="module")
 def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Two trials, the second stopped at its second rung, and one that never reported."""
+    """Two trials, the second stopped at its second rung and sampled as in a confirmation, and one without a report."""
     run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
     settings = {"rungs": RUNGS, "seed": 4, "dataset": "mnist", "data_dir": None, "trained": None}
     card = {name: getattr(small_reference, name) for name in ("version", "layer", "n", "split")}
     run.write_settings({"settings": {**settings, "cpus_per_trial": 1, "gpus_per_trial": 0}, "metric": card})
-    plan = Plan(tuple(RUNGS), 4, str(run.path), device="cpu")
     for number, (name, reported) in enumerate({"000-a": 3, "001-b": 2, "002-c": 0}.items()):
         variant = Variant.from_flat(TINY)
         start = {"trial": name, "number": number, "seed": 10 + number, "baseline": "", "variant": variant.flat()}
-        run.append({"event": "start", **start})
+        noise = {"sampling_seed": 99} if name == "001-b" else {}
+        run.append({"event": "start", **start, **noise})
+        plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), str(run.path), device="cpu")
         reports = Trial(name, variant, 10 + number, plan, mnist, small_reference).reports()
         for _, report in zip(range(reported), reports, strict=False):
             run.append({"event": "report", "trial": name, **asdict(report)})
