@@ -35,8 +35,8 @@ class Size:
     """Of one trial, typical of the project's spaces; only for the estimate of --dry-run."""
 
 
-# "cpu": two cores; six minutes for the search and as long again for the confirmation. With eta 3 the rungs are 4,000,
-# 12,000, 36,000 and 108,000 images: the first says little (rank correlation with the end 0.2, the second 0.8), but
+# "cpu": two cores; nine minutes for the search and as long again for the confirmation. With eta 3 the rungs are 4,000,
+# 12,000, 36,000 and 108,000 images: the first says little (rank correlation with the end 0.1, the second 0.8), but
 # costs less still, and nothing is lost where a trial that waits can go on later (tests/benchmarks/schedulers.py).
 # 108,000 images take the CNN on patches about a minute of one core.
 # "gpu": one card and about an hour, four trials sharing it, because one small network does not fill it.

@@ -10,7 +10,7 @@ from search.schedulers import SCHEDULERS
 from search.simulator import simulate
 from tests.tools import load_benchmark
 
-SLOTS, REPLAYS = 2, 60
+SLOTS, REPLAYS = 2, 200
 
 
 @pytest.fixture(scope="module")
