@@ -1,7 +1,11 @@
 """What the command lines of this folder share."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from typing import NoReturn
+
+from analysis.log import RunError
 
 
 class Parser(argparse.ArgumentParser):
@@ -10,3 +14,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and exit."""
         self.exit(2, f"{self.prog}: {message}\n")
+
+    def carry_out(self, work: Callable[[], None]) -> int:
+        """Do the work and return the exit status: 0, or 2 and one line for a run that cannot be read or written."""
+        try:
+            work()
+        except RunError as error:
+            print(f"{self.prog}: {error}", file=sys.stderr)
+            return 2
+        return 0

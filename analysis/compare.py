@@ -22,7 +22,7 @@ from analysis.arguments import Parser
 from analysis.comparison import Comparison, Row, compare, run_of
 from analysis.formats import Part, Sheet
 from analysis.rank import usual
-from analysis.results import Run, RunError
+from analysis.results import Run
 from analysis.show import COLUMNS, TEXTS, cells, heading, legend
 from analysis.verdict import Standing
 
@@ -130,16 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
     parser.add_argument("--format", choices=("table", *WRITERS), default="table")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         comparison = compare([Run.open(run) for run in given.runs])
         if given.format == "table":
             display(comparison)
         else:
             formats.write(WRITERS[given.format](comparison))
-    except RunError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return parser.carry_out(work)
 
 
 if __name__ == "__main__":

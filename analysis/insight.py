@@ -22,7 +22,7 @@ from analysis.effects import Effect, effects
 from analysis.formats import Sheet
 from analysis.importances import importances
 from analysis.pareto import COSTS, front_budget, points
-from analysis.results import Run, RunError
+from analysis.results import Run
 
 Shown = tuple[str, Sheet | None]  # a line that says what it is, or why there is nothing, and the table
 
@@ -127,21 +127,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
     parser.add_argument("--format", choices=("table", "markdown", "latex", "json"), default="table")
     given = parser.parse_args(arguments)
-    try:
-        run = Run.open(given.run)
-        if given.format == "table":
-            display(run)
-        elif given.format == "json":
-            formats.write(json.dumps(insight(run), indent=2) + "\n")
-        else:
-            form = {"markdown": formats.markdown, "latex": formats.latex}[given.format]
-            comment = formats.comment if given.format == "latex" else "{}\n".format
-            for title, sheet in sheets(run):
-                formats.write(f"{comment(title)}\n{form(sheet) if sheet else ''}\n")
-    except RunError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser.carry_out(lambda: _write(Run.open(given.run), given.format))
+
+
+def _write(run: Run, name: str) -> None:
+    if name == "table":
+        display(run)
+    elif name == "json":
+        formats.write(json.dumps(insight(run), indent=2) + "\n")
+    else:
+        form = {"markdown": formats.markdown, "latex": formats.latex}[name]
+        comment = formats.comment if name == "latex" else "{}\n".format
+        for title, sheet in sheets(run):
+            formats.write(f"{comment(title)}\n{form(sheet) if sheet else ''}\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from analysis import formats
 from analysis.arguments import Parser
-from analysis.results import Run, RunError, write_atomically
+from analysis.results import Run, write_atomically
 from analysis.show import configurations, heading, legend, sheet, standing_sheet
 from analysis.tables import fields
 from analysis.verdict import Standing, verdict
@@ -172,16 +172,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
     parser.add_argument("--format", choices=("table", *WRITERS), default="table")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         run = Run.open(given.run)
         if given.format == "table":
             display(run, formats.console())
         else:
             formats.write(WRITERS[given.format](run))
-    except RunError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return parser.carry_out(work)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from analysis.page.method import method
 from analysis.page.pictures import pictures
 from analysis.page.ranking import confirmed, ranking
 from analysis.page.stopped import stopped
-from analysis.results import Run, RunError, write_atomically
+from analysis.results import Run, write_atomically
 
 # Nothing may be loaded, wherever the page is opened; Plotly draws with inline styles and makes its downloads as blobs.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -72,12 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run", metavar="RUN", help="the run's folder, such as runs/degradations; it may still be going on"
     )
     given = parser.parse_args(arguments)
-    try:
-        print(write_report(Run.open(given.run)))
-    except RunError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser.carry_out(lambda: print(write_report(Run.open(given.run))))
 
 
 if __name__ == "__main__":

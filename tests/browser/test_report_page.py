@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,9 +174,8 @@ def test_what_a_run_is_called_does_nothing_in_a_browser(page: Chrome, tmp_path: 
     report.write_report(run)
     opened(page, run)
     page.execute_script("Plotly.Fx.hover('curves-plot', [{curveNumber: 0, pointNumber: 0}])")
-    time.sleep(0.2)  # for what a broken image would do
-    assert page.title == "hostile"
     assert page.find_elements(By.CSS_SELECTOR, "img") == []
+    assert page.title == "hostile"
     hover = page.execute_script("return document.querySelector('#curves-plot .hoverlayer').textContent")
     assert name[:30] in hover
     figures = page.execute_script("return document.getElementById('curves-plot-figures').textContent")
