@@ -78,7 +78,7 @@ def as_json(comparison: Comparison) -> str:
         return [{k: value for k, value in row.items() if value is not None} for row in values(ranking).to_pylist()]
 
     told = {
-        "runs": {name: str(run.path) for name, run in comparison.runs.items()},
+        "runs": {name: run.uri for name, run in comparison.runs.items()},
         "metric": comparison.card,
         "confirmed": [asdict(standing) for standing in comparison.confirmed],
         "best": rows(comparison.best),

@@ -73,11 +73,11 @@ def run_of(trial: str) -> str:
 
 
 def _named(runs: Sequence[Run]) -> dict[str, Run]:
-    paths = {run.path.resolve() for run in runs}
+    paths = {run.uri for run in runs}
     if len(paths) < 2 or len(paths) < len(runs):
         raise RunError(f"given {len(runs)}, of which {len(paths)} different: give two runs or more, each once")
     names = [run.name for run in runs]
-    return {name if names.count(name) == 1 else str(run.path): run for name, run in zip(names, runs, strict=True)}
+    return {name if names.count(name) == 1 else run.uri: run for name, run in zip(names, runs, strict=True)}
 
 
 def _refuse_different(named: Mapping[str, Run]) -> None:

@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from analysis.log import finite
-from analysis.results import Run, write_atomically
+from analysis.results import Run
 
 Row = dict[str, Any]
 REAL = "real images"
@@ -104,7 +104,7 @@ def store(run: Run, row: Row) -> None:
     rows = {key(other): other for other in stored(run).to_pylist()} | {key(row): row}
     data = io.BytesIO()
     pq.write_table(to_table(rows.values()), data)
-    write_atomically(run.evaluation, data.getvalue())
+    run.write(run.evaluation, data.getvalue())
 
 
 def as_json(table: pa.Table) -> str:

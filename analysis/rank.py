@@ -18,7 +18,7 @@ from rich.console import Console
 
 from analysis import formats
 from analysis.arguments import Parser
-from analysis.results import Run, write_atomically
+from analysis.results import Run
 from analysis.show import configurations, heading, legend, sheet, standing_sheet
 from analysis.tables import fields
 from analysis.verdict import Standing, verdict
@@ -103,7 +103,7 @@ def metric(run: Run) -> Row:
 
 def write_ranking(run: Run) -> None:
     """Write the run's ranking.csv, see `rank` for its columns."""
-    write_atomically(run.ranking, as_csv(run).encode())
+    run.write(run.ranking, as_csv(run).encode())
 
 
 def display(run: Run, console: Console) -> None:

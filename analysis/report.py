@@ -22,7 +22,7 @@ from analysis.page.method import method
 from analysis.page.pictures import pictures
 from analysis.page.ranking import confirmed, ranking
 from analysis.page.stopped import stopped
-from analysis.results import Run, write_atomically
+from analysis.results import Run
 
 # Nothing may be loaded, wherever the page is opened; Plotly draws with inline styles and makes its downloads as blobs.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -57,7 +57,7 @@ def page(run: Run) -> str:
 
 def write_report(run: Run) -> Path:
     """Write the run's report.html and return its path."""
-    write_atomically(run.report, page(run).encode())
+    run.write(run.report, page(run).encode())
     return run.report
 
 

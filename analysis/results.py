@@ -16,13 +16,16 @@
       confirm/         a run of its own: the best trials again, with fresh seeds
       ray/             Ray Tune's own state; nothing reads it again
 
-A run is read through a copy of its folder as well as through the original, also while it goes on.
+A run is read through a copy of its folder as well as through the original, also while it goes on. One on object storage
+is worked on in a copy, see analysis/remote.py.
 """
 
+import fcntl
 import io
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,22 +33,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.log import Event, Log, RunError, finite
+from analysis.remote import Remote, copy_of, is_remote, join
 from analysis.tables import Fold
 
-__all__ = ["Event", "Run", "RunError", "write_atomically"]
+__all__ = ["Event", "Run", "RunError", "is_remote"]
 
 
 class Run:
     """One run's folder and, in memory, the state that its log tells; reading costs what the log grew by.
 
     Attributes:
-        path: the run's folder.
+        path: the run's folder, or the copy of it on this machine.
         study_file, ranking, report, evaluation: its files.
         samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, remote: Remote | None = None) -> None:
+        self.path, self._remote = path, remote
         self.study_file = path / "study.journal"
         self.ranking = path / "ranking.csv"
         self.report = path / "report.html"
@@ -62,35 +66,52 @@ class Run:
 
     @classmethod
     def create(cls, root: str | Path, name: str) -> Self:
-        """Make the folder of a new run.
+        """Make the folder of a new run in `root`, a folder or a URI such as s3://bucket/runs.
 
         Raises:
             RunError: the name is not a file name or is taken, or root cannot be written to.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise RunError(f"run name {name!r}: give one of letters, digits, '.', '_' and '-', such as degradations-2")
-        run = cls(Path(root) / name)
-        if run._log.path.is_file():
-            raise RunError(f"{run.path} exists already: continue it with --resume {name}, or give another --name")
-        if run.path.exists():
-            raise RunError(f"{run.path} exists already and is not a run: give another --name")
+        if not is_remote(root):
+            return cls(Path(root) / name)._create()
+        uri = join(str(root), name)
+        run = cls(copy_of(uri), Remote(uri, copy_of(uri)))
+        if run._remote is not None and run._remote.has(run._settings.name):
+            raise RunError(f"{uri} exists already: continue it with --resume {name}, or give another --name")
+        shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
+        return run._create()
+
+    def _create(self) -> Self:
+        if self._log.path.is_file():
+            raise RunError(f"{self.path} exists already: continue it with --resume {self.name}, or give another --name")
+        if self.path.exists():
+            raise RunError(f"{self.path} exists already and is not a run: give another --name")
         try:
-            run.path.mkdir(parents=True)
-            for folder in (run.samples, run.artifacts, run.checkpoints, run.tensorboard, run.ray):
+            self.path.mkdir(parents=True)
+            for folder in (self.samples, self.artifacts, self.checkpoints, self.tensorboard, self.ray):
                 folder.mkdir()
-            run._log.path.touch()
+            self._log.path.touch()
         except OSError as error:
-            raise RunError(f"cannot write to {root}, {error.strerror}: give a writable --storage-path") from None
-        return run
+            raise RunError(
+                f"cannot write to {self.path.parent}, {error.strerror}: give a writable --storage-path"
+            ) from None
+        if self._remote is not None:
+            self.write_settings({})
+        return self
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a run or a copy of one.
+        """Open a run, at a folder or a URI, or a copy of one.
 
         Raises:
             RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
         """
-        run = cls(Path(path))
+        remote = Remote(str(path).rstrip("/"), copy_of(str(path))) if is_remote(path) else None
+        run = cls(Path(path) if remote is None else copy_of(remote.uri), remote)
+        if remote is not None:
+            _pull(remote, run.path)
+            run._complete()
         if not run.path.is_dir():
             raise RunError(f"no run at {path}: give the folder of a run, such as runs/degradations")
         if not run._log.path.is_file():
@@ -103,9 +124,14 @@ class Run:
         """The name of the run and of its Optuna study, however the path to it was written."""
         return self.path.resolve().name
 
+    @property
+    def uri(self) -> str:
+        """Where the run is, for every machine: an absolute path or a URI."""
+        return str(self.path.resolve()) if self._remote is None else self._remote.uri
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as its path: Ray Tune pickles its callbacks, and an open log has no place there."""
-        return type(self), (self.path,)
+        """Pickle as where it is: Ray Tune pickles its callbacks, and an open log has no place there."""
+        return type(self), (self.path, self._remote)
 
     def sample_grid(self, trial: str) -> Path:
         """Return the path of the PNG of images that a trial generated, there from its first report on."""
@@ -117,7 +143,47 @@ class Run:
 
     def confirmed(self) -> Self | None:
         """Return the run of the trials that were trained again with fresh seeds, None where there is none yet."""
-        return self.open(self.confirmation) if (self.confirmation / self._log.path.name).is_file() else None
+        nested = self._nested()
+        if not nested._log.path.is_file():
+            return None
+        nested._read_on()
+        return nested
+
+    def begin_confirmation(self) -> Self:
+        """Make the folder of that run; raises RunError as `create` does."""
+        return self._nested()._create()
+
+    def bring(self, trial: str) -> None:
+        """Fetch the pictures of a trial, which its process wrote where the run is."""
+        if self._remote is not None:
+            for path in (self.sample_grid(trial), self.degradation_strip(trial)):
+                self._remote.bring(path)
+
+    def kept_checkpoints(self) -> list[str]:
+        """Return the trials of which there is a checkpoint, in the order of their names."""
+        folder = self.checkpoints
+        names = [path.name for path in folder.glob("*")] if self._remote is None else self._remote.names(folder.name)
+        return sorted(name.removesuffix(".pt") for name in names if name.endswith(".pt"))
+
+    def drop_checkpoint(self, trial: str) -> None:
+        """Delete the checkpoint of a trial, which is there."""
+        path = self.checkpoints / f"{trial}.pt"
+        if self._remote is None:
+            path.unlink()
+        else:
+            self._remote.delete(f"{path.parent.name}/{path.name}")
+
+    def clear_ray(self) -> None:
+        """Delete what Ray Tune left of an earlier session."""
+        shutil.rmtree(self.ray, ignore_errors=True)
+        if self._remote is not None:
+            self._remote.clear(self.ray.name)
+
+    def publish(self) -> None:
+        """Send what other writers left in the folders of the copy, and the study; nothing to do for a run on disk."""
+        if self._remote is not None:
+            self._push_study()
+            self._remote.put_changed(self.tensorboard, self.artifacts)
 
     def settings(self) -> dict[str, Any]:
         """Return what search.json says; empty before the first `write_settings`.
@@ -134,7 +200,17 @@ class Run:
 
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Replace search.json."""
-        write_atomically(self._settings, (json.dumps(finite(settings), indent=2) + "\n").encode())
+        self.write(self._settings, (json.dumps(finite(settings), indent=2) + "\n").encode())
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
+
+        Raises:
+            RunError: the disk is full or the folder is read-only, or the object storage does not take it.
+        """
+        _write_atomically(path, data)
+        if self._remote is not None:
+            self._remote.put(path)
 
     def append(self, event: Event) -> bool:
         """Add an event to the log, on disk when this returns.
@@ -147,7 +223,12 @@ class Run:
             RunError: the log cannot be written, because the disk is full or the folder is read-only.
         """
         self._read_on()
-        return self._fold.add(self._log.append(event))
+        written = self._log.append(event)
+        if self._remote is not None:
+            # The study first: nothing is in the log of which a study that is read back would not know.
+            self._push_study()
+            self._remote.push(self._log.path)
+        return self._fold.add(written)
 
     def events(self) -> list[Event]:
         """Return the events that count, in the log's order: all but the reports that repeat an earlier one."""
@@ -169,7 +250,7 @@ class Run:
         for name, table in (("trials", self.trials()), ("curves", self.curves())):
             data = io.BytesIO()
             pq.write_table(table, data)
-            write_atomically(self.path / f"{name}.parquet", data.getvalue())
+            self.write(self.path / f"{name}.parquet", data.getvalue())
 
     def close(self) -> None:
         """Close the log's file; the next `append` opens it again."""
@@ -179,12 +260,42 @@ class Run:
         for event in self._log.read_on():
             self._fold.add(event)
 
+    def _nested(self) -> Self:
+        remote = None if self._remote is None else self._remote.child(self.confirmation.name)
+        nested = type(self)(self.confirmation, remote)
+        nested._complete()
+        return nested
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file such that a reader, or a crash, finds the old one or the new one, never a part of one."""
+    def _complete(self) -> None:
+        """Add to a copy the log that is empty, of which object storage has no segment."""
+        if self._remote is not None and self._settings.is_file():
+            self._log.path.touch()
+
+    def _push_study(self) -> None:
+        if self._remote is not None and self.study_file.is_file():
+            self._remote.push(self.study_file)
+
+
+def _pull(remote: Remote, copy: Path) -> None:
+    """Bring a copy to the state that is there, unless a search on this machine is at work in it: that is ahead."""
+    copy.mkdir(parents=True, exist_ok=True)
+    folder = os.open(copy, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        remote.pull()
+    except BlockingIOError:
+        return
+    finally:
+        os.close(folder)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None

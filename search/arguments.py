@@ -108,11 +108,18 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "type": float,
             "help": f"GPUs of a trial, or its share of one {_sized('gpus_per_trial')}",
         },
-        "--address": {"metavar": "auto|HOST:PORT", "help": "a running Ray cluster (default: this machine alone)"},
+        "--trials-per-gpu": {"metavar": "N", "type": int, "help": "the same as --gpus-per-trial 1/N"},
+        "--address": {
+            "metavar": "auto|HOST:PORT",
+            "help": "a running Ray cluster, all of which sees --storage-path (default: this machine alone)",
+        },
     },
     "where": {
         "--name": {"metavar": "NAME", "help": "of the run (default: the space and the time)"},
-        "--storage-path": {"metavar": "DIR", "help": "folder of the runs (default: ./runs)"},
+        "--storage-path": {
+            "metavar": "DIR|s3://...|gs://...",
+            "help": "folder of the runs, or a place on object storage (default: ./runs)",
+        },
         "--resume": {
             "metavar": "NAME",
             "help": "go on with an interrupted run, or with a finished one and a larger --trials, --confirm or --seeds",
@@ -124,7 +131,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 # What may be given beside --resume: where, on what and how long, but nothing that would change what a trial is.
 BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "trials", "time_budget", "quiet"}
-BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "confirm", "seeds"}
+BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "trials_per_gpu", "confirm", "seeds"}
 
 
 class _Parser(argparse.ArgumentParser):

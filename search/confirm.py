@@ -60,7 +60,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
         return "done"
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
-    nested = before or Run.create(run.path, run.confirmation.name)
+    nested = before or run.begin_confirmation()
     full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=settings.seeds * len(chosen))
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)

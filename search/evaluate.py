@@ -77,12 +77,12 @@ def _chosen(run: Run, names: list[str]) -> dict[str, dict[str, Any]]:
         SettingsError: a trial's checkpoint is not kept, or none is.
     """
     started = {event["trial"]: event for event in run.events() if event["event"] == "start"}
-    kept = [name for name in sorted(started) if (run.checkpoints / f"{name}.pt").is_file()]
+    kept = [name for name in run.kept_checkpoints() if name in started]
     if not kept:
-        raise SettingsError(f"{run.path} keeps no checkpoints, so there is nothing to evaluate; give another run")
+        raise SettingsError(f"{run.uri} keeps no checkpoints, so there is nothing to evaluate; give another run")
     for name in names:
         if name not in kept:
-            raise SettingsError(f"{run.path} keeps no checkpoint of a trial {name!r}; it keeps {', '.join(kept)}")
+            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r}; it keeps {', '.join(kept)}")
     return {name: started[name] for name in dict.fromkeys(names or kept)}
 
 
@@ -97,7 +97,7 @@ def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
     from trainables.data import load
 
     if "settings" not in run.settings():
-        raise SettingsError(f"{run.path} ended before it began; give another run")
+        raise SettingsError(f"{run.uri} ended before it began; give another run")
     settings = run.settings()["settings"]
     return settings, load(settings["dataset"], data_dir or settings["data_dir"])
 
@@ -118,7 +118,7 @@ def _measure(
     from trainables.measuring import measure
     from trainables.trial import Plan, Trial
 
-    plan = Plan(tuple(settings["rungs"]), settings["seed"], str(run.path.resolve()), device=_device())
+    plan = Plan(tuple(settings["rungs"]), settings["seed"], run.uri, device=_device())
     return measure(bench, Trial(name, variant, seed, plan, images, bench.reference), SEED, restored=True)
 
 

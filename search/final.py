@@ -27,7 +27,7 @@ def measure_finally(
     literature = [standing for standing in judged.standings if standing.baseline][:1]
     wanted = {standing.trial for standing in judged.standings if standing.tied or standing in literature}
     starts = [event for event in nested.events() if event["event"] == "start" and event["repeats"] in wanted]
-    plan = Plan(settings.rungs, settings.seed, str(nested.path.resolve()))
+    plan = Plan(settings.rungs, settings.seed, nested.uri)
     n = min(judged.metric["n"], len(images.test))
     bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
     nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})

@@ -22,6 +22,6 @@ def held(run: Run) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise RunError(f"{run.path} is being searched by another process: wait until that has ended") from None
+        raise RunError(f"{run.uri} is being searched by another process: wait until that has ended") from None
     finally:
         os.close(folder)

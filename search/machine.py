@@ -1,4 +1,4 @@
-"""What a search runs on: the cores and GPUs of this machine, or of a Ray cluster, and the connection to Ray."""
+"""What a search runs on: the cores and GPUs of this machine, and the connection to Ray."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class Machine:
         by_cpu = math.floor(self.cpus / cpus_per_trial)
         if gpus_per_trial == 0:
             return by_cpu
-        by_gpu = self.gpus * math.floor(1 / gpus_per_trial) if gpus_per_trial < 1 else self.gpus // gpus_per_trial
+        by_gpu = (
+            self.gpus * math.floor(1 / gpus_per_trial + 1e-9) if gpus_per_trial < 1 else self.gpus // gpus_per_trial
+        )
         return min(by_cpu, int(by_gpu))
 
 
@@ -49,7 +51,7 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
     os.environ |= {"RAY_prestart_worker_first_driver": "0"}
-    _init(
+    connect(
         address="local",
         num_cpus=machine.cpus,
         num_gpus=machine.gpus,
@@ -59,24 +61,8 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
     )
 
 
-def join_ray(address: str) -> Machine:
-    """Connect to a Ray cluster and return what it has.
-
-    Raises:
-        MachineError: there is no cluster at `address`, or it refuses this process.
-    """
-    try:
-        _init(address=address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise MachineError(f"--address {address}: no Ray cluster can be reached there ({reason})") from None
-    import ray
-
-    resources = ray.cluster_resources()
-    return Machine(cpus=int(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)))
-
-
-def _init(**options: Any) -> None:
+def connect(**options: Any) -> None:
+    """Connect to Ray with these options of `ray.init`, silent."""
     _quiet()
     import ray
 

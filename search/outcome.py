@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from analysis import rank, report
+from analysis.remote import is_remote, parent
 from analysis.results import Run
 from analysis.verdict import verdict
 from search.settings import Settings
@@ -49,7 +50,7 @@ def close(run: Run, settings: Settings, status: str) -> int:
         *(f"samples of the best   {_short(run.sample_grid(name))}" for name in best),
         f"the whole report     {_short(report.write_report(run))}",
         f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
-        f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.path)}",
+        f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}",
         f"go on                 {resume}",
     ]
     print("", *lines, sep="\n")
@@ -73,12 +74,13 @@ def pending(run: Run, settings: Settings) -> bool:
 def resume_command(run: Run) -> str:
     """Return the line that goes on with a run, to be entered in the current folder."""
     command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.name}"
-    return (
-        command if run.path.parent == Path("runs").resolve() else f"{command} --storage-path {_short(run.path.parent)}"
-    )
+    root = parent(run.uri)
+    return command if root == str(Path("runs").resolve()) else f"{command} --storage-path {_short(root)}"
 
 
-def _short(path: Path) -> str:
+def _short(path: str | Path) -> str:
     """Return a path as seen from the current folder, if it lies in there, quoted for a shell if need be."""
-    here = Path.cwd()
+    if is_remote(path):
+        return shlex.quote(str(path))
+    path, here = Path(path), Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -80,6 +80,7 @@ class Recorder(tune.Callback):
         """A trial reports; what it reports again after a restart is in the log already and does not count."""
         name = trial.config["trial"]
         report = {field: result[field] for field in REPORTED}
+        self.run.bring(name)
         # Before the log has it: a search that dies in between makes the report, and this, once more.
         self.gallery.report(trial.config["number"], name, report, ends=bool(result.get("done")))
         if not self.run.append({"event": "report", "trial": name, **report}):
@@ -109,7 +110,7 @@ class Recorder(tune.Callback):
             self.ledger.end(name)
             self.display.note(f"{name} failed and is tried again: {last_line}")
             return
-        self.display.note(f"{name} failed: {last_line}; the traceback is in the log of {self.run.path}")
+        self.display.note(f"{name} failed: {last_line}; the traceback is in the log of {self.run.uri}")
         self._log_start(trial.config)  # it may have failed on its way to a process
         self._end(name, "FAIL", error=error)
 
@@ -129,11 +130,13 @@ class Recorder(tune.Callback):
         """Write the tables, and into search.json the time spent and what else is given."""
         self.run.write_tables()
         self.run.write_settings({**self.run.settings(), **self.ledger.summary(), **settings})
+        self.run.publish()
         self._written = time.monotonic()
 
     def close(self) -> None:
         """Close the files."""
         self.board.close()
+        self.run.publish()
         self.run.close()
 
     def _log_start(self, config: dict[str, Any]) -> None:
@@ -154,7 +157,6 @@ class Recorder(tune.Callback):
             return
         complete = (name for name, state in self._ended.items() if state == "COMPLETE")
         kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]
-        for path in self.run.checkpoints.glob("*.pt"):
-            name = path.name.removesuffix(".pt")
+        for name in self.run.kept_checkpoints():
             if name in self._ended and name not in kept:
-                path.unlink()
+                self.run.drop_checkpoint(name)

@@ -94,7 +94,7 @@ def _recorded(run: Run, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]
     if start is None or not reports:
         known = sorted({event["trial"] for event in run.events() if event["event"] == "report"})
         raise SettingsError(
-            f"{run.path} has no reports of a trial {name!r}; it has those of {', '.join(known) or 'none'}"
+            f"{run.uri} has no reports of a trial {name!r}; it has those of {', '.join(known) or 'none'}"
         )
     return start, reports
 
@@ -113,7 +113,7 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
     images = load(settings["dataset"], data_dir or settings["data_dir"])
     reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
     if reference.version != metric["version"]:
-        raise SettingsError(f"{run.path} was measured by {metric['version']}, here is {reference.version}")
+        raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
     torch.set_num_threads(max(1, int(settings["cpus_per_trial"])))
     with tempfile.TemporaryDirectory() as folder:
         trained = settings["trained"] and tuple(settings["trained"])

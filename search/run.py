@@ -12,10 +12,12 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.remote import join, names
 from analysis.results import Run, RunError
 from search.arguments import parse
-from search.machine import Machine, MachineError, join_ray, start_ray, this_machine
-from search.settings import Settings, SettingsError
+from search.cluster import Cluster, join_ray, require_shared
+from search.machine import Machine, MachineError, start_ray, this_machine
+from search.settings import Settings, SettingsError, located
 from trainables.data import DataError
 from trainables.domain import ConfigError
 
@@ -75,7 +77,7 @@ def _resume(given: dict[str, Any]) -> int:
     from search.find_space import load
     from trainables import data
 
-    run = _open(Path(given.get("storage_path", "runs")).expanduser().resolve(), given["resume"])
+    run = _open(located(given.get("storage_path", "runs")), given["resume"])
     machine = _machine(given)
     settings = Settings.resume(run.settings()["settings"], given, machine)
     _require_work(run, settings)
@@ -86,7 +88,9 @@ def _resume(given: dict[str, Any]) -> int:
     return _search(run, settings, space, images, machine, quiet="quiet" in given)
 
 
-def _search(run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine, quiet: bool) -> int:
+def _search(
+    run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine | Cluster, quiet: bool
+) -> int:
     """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
     from search.hold import held
     from search.outcome import card, close, resume_command
@@ -95,6 +99,8 @@ def _search(run: Run | None, settings: Settings, space: Space, images: Images, m
 
     weights = ensure_classifier(images, (lambda line: None) if quiet else print)
     reference = Reference.build(images, weights=weights)
+    if isinstance(machine, Cluster):
+        require_shared(settings.storage_path)
     run = run or Run.create(settings.storage_path, settings.name)
     try:
         with held(run):
@@ -107,9 +113,15 @@ def _search(run: Run | None, settings: Settings, space: Space, images: Images, m
 
 
 def _with_ray(
-    run: Run, settings: Settings, space: Space, images: Images, reference: Reference, machine: Machine, quiet: bool
+    run: Run,
+    settings: Settings,
+    space: Space,
+    images: Images,
+    reference: Reference,
+    machine: Machine | Cluster,
+    quiet: bool,
 ) -> str:
-    if settings.address is None:
+    if isinstance(machine, Machine):
         start_ray(machine, data_bytes=sum(array.nbytes for array in vars(images).values() if hasattr(array, "nbytes")))
     import ray
 
@@ -125,7 +137,7 @@ def _with_ray(
         ray.shutdown()
 
 
-def _machine(given: dict[str, Any]) -> Machine:
+def _machine(given: dict[str, Any]) -> Machine | Cluster:
     return join_ray(given["address"]) if "address" in given else this_machine()
 
 
@@ -144,15 +156,15 @@ def _require_work(run: Run, settings: Settings) -> None:
         raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
 
 
-def _open(root: Path, name: str) -> Run:
-    if not (root / name).is_dir():
-        there = sorted(path.name for path in root.glob("*/"))
+def _open(root: str, name: str) -> Run:
+    there = names(root)
+    if name not in there:
         near = difflib.get_close_matches(name, there, n=3) or there[:3]
         hint = f", there are {', '.join(near)}" if near else ""
         raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
-    run = Run.open(root / name)
+    run = Run.open(join(root, name))
     if "settings" not in run.settings():
-        raise SettingsError(f"--resume {name}: it ended before it began; remove {run.path} and search anew")
+        raise SettingsError(f"--resume {name}: it ended before it began; remove {run.uri} and search anew")
     return run
 
 

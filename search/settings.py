@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from analysis.remote import is_remote
+from search.cluster import Cluster
 from search.machine import Machine
 
 SCHEDULERS = ("promotion", "asha", "hyperband", "iepoch", "none")  # of search/schedulers.py
@@ -91,7 +93,7 @@ class Settings:
         return ("fmd",) if self.against is None else ("fmd", self.against)
 
     @classmethod
-    def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine) -> Self:
+    def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine | Cluster) -> Self:
         """Return the settings of a new search: `given` by the command line, the rest sized for `machine`.
 
         Raises:
@@ -100,15 +102,15 @@ class Settings:
         size = SIZES["gpu" if machine.gpus else "cpu"]
         eta = given.get("reduction_factor", 3)
         in_full = "against" in given or given.get("sampler") in LEARN_IN_FULL
-        cpus, gpus = given.get("cpus_per_trial", 1), given.get("gpus_per_trial", size.gpus_per_trial)
+        cpus, gpus = given.get("cpus_per_trial", 1), _gpus(given, size.gpus_per_trial)
         settings = cls(
             name=given.get("name", _name(space)),
-            storage_path=_absolute(given.get("storage_path", "runs")),
+            storage_path=located(given.get("storage_path", "runs")),
             space=space,
             space_digest=digest,
             fixed=dict(given.get("fixed", {})),
             dataset=given.get("dataset", "mnist"),
-            data_dir=_absolute(given["data_dir"]) if "data_dir" in given else None,
+            data_dir=_folder(given["data_dir"]) if "data_dir" in given else None,
             trained=given.get("trained"),
             trials=given.get("trials", size.trials),
             time_budget=given.get("time_budget", size.time_budget),
@@ -128,17 +130,18 @@ class Settings:
         return settings.checked()
 
     @classmethod
-    def resume(cls, saved: dict[str, Any], given: dict[str, Any], machine: Machine) -> Self:
+    def resume(cls, saved: dict[str, Any], given: dict[str, Any], machine: Machine | Cluster) -> Self:
         """Return the settings of a search that goes on: those saved, with more trials or time if that is given.
 
         Raises:
             SettingsError: as `resolve` does.
         """
-        may_change = ("trials", "time_budget", "cpus_per_trial", "gpus_per_trial", "confirm", "seeds")
+        may_change = ("trials", "time_budget", "cpus_per_trial", "confirm", "seeds")
         changed = {name: given[name] for name in may_change if name in given}
-        changed |= {"address": given.get("address"), "storage_path": _absolute(given.get("storage_path", "runs"))}
+        changed["gpus_per_trial"] = _gpus(given, saved["gpus_per_trial"])
+        changed |= {"address": given.get("address"), "storage_path": located(given.get("storage_path", "runs"))}
         if "data_dir" in given:
-            changed["data_dir"] = _absolute(given["data_dir"])
+            changed["data_dir"] = _folder(given["data_dir"])
         trained = saved["trained"] and tuple(saved["trained"])
         settings = cls(**{"confirm": 0, **saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
         return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
@@ -181,7 +184,16 @@ def rungs(grace: int | None, full: int, eta: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*budgets, full]))
 
 
-def _slots(machine: Machine, cpus: float, gpus: float) -> int:
+def _gpus(given: dict[str, Any], otherwise: float) -> float:
+    if "trials_per_gpu" not in given:
+        return given.get("gpus_per_trial", otherwise)
+    trials = given["trials_per_gpu"]
+    _require("gpus_per_trial" not in given, "--trials-per-gpu and --gpus-per-trial say the same: give one of them")
+    _require(trials >= 1, f"--trials-per-gpu {trials}: give at least 1")
+    return 1 / trials
+
+
+def _slots(machine: Machine | Cluster, cpus: float, gpus: float) -> int:
     _require(cpus > 0, f"--cpus-per-trial {cpus:g}: give a number above 0")
     whole = gpus <= 1 or gpus == int(gpus)
     _require(gpus >= 0 and whole, f"--gpus-per-trial {gpus:g}: give a fraction of one GPU or a whole number of them")
@@ -195,9 +207,15 @@ def _name(space: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-") + time.strftime("-%Y%m%d-%H%M%S")
 
 
-def _absolute(path: str) -> str:
-    _require("://" not in path, f"{path}: give a folder that all machines of the search see, such as one on NFS")
-    return str(Path(path).expanduser().resolve())
+def located(path: str) -> str:
+    """Return a folder as an absolute path, and a URI of object storage as it is, but for a slash at its end."""
+    path = path.removeprefix("file://")
+    return path.rstrip("/") if is_remote(path) else str(Path(path).expanduser().resolve())
+
+
+def _folder(data_dir: str) -> str:
+    _require(not is_remote(data_dir), f"--data-dir {data_dir}: give a folder; its data are sent to where trials run")
+    return located(data_dir)
 
 
 def _require(holds: bool, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.results import Run
+from analysis.results import Run, is_remote
 from analysis.tables import fields
 from search.settings import SettingsError
 
@@ -14,7 +14,8 @@ from search.settings import SettingsError
 class Trained:
     """A trained trial whose checkpoint is kept."""
 
-    run: Path
+    run: str
+    """Where it is, for every machine: an absolute path or a URI."""
     trial: str
     images_seen: int
     dataset: str
@@ -30,18 +31,18 @@ class Trained:
             RunError: RUN is not a run.
             SettingsError: RUN has no such trial, or no checkpoint of it.
         """
-        path = Path(given).expanduser().resolve()
-        run = Run.open(path.parent)
+        folder, _, trial = given.rpartition("/")
+        run = Run.open(folder if is_remote(folder) else Path(folder).expanduser())
         rows = {row["trial"]: row for row in run.trials().to_pylist()}
-        kept = sorted(file.stem for file in run.checkpoints.glob("*.pt"))
-        if path.name not in kept or path.name not in rows:
+        kept = run.kept_checkpoints()
+        if trial not in kept or trial not in rows:
             there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
-            raise SettingsError(f"--from {given}: {run.path} has no checkpoint of a trial {path.name!r}; {there}")
-        row, settings = rows[path.name], run.settings()["settings"]
+            raise SettingsError(f"--from {given}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
+        row, settings = rows[trial], run.settings()["settings"]
         variant = {name: row[name] for name in fields(run.trials()) if row[name] is not None}
         return cls(
-            run=run.path,
-            trial=path.name,
+            run=run.uri,
+            trial=trial,
             images_seen=row["images_seen"],
             dataset=settings["dataset"],
             data_dir=settings["data_dir"],
@@ -52,4 +53,4 @@ class Trained:
         """Return what a search of it is given: its data, and one rung, at which it already is."""
         data_dir = {} if self.data_dir is None else {"data_dir": self.data_dir}
         rung = {"max_images": self.images_seen, "grace_images": self.images_seen}
-        return {"dataset": self.dataset, **data_dir, **rung, "trained": (str(self.run), self.trial)}
+        return {"dataset": self.dataset, **data_dir, **rung, "trained": (self.run, self.trial)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,17 +74,11 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     reconcile(run, history, searcher)
     display = Display(settings, ledger, Console(), quiet)
     recorder = Recorder(run, history, ledger, display, searcher.runs_again, scheduler.waiting)
+    searcher.on_release = recorder.release
     stopper = Interruptible(recorder)
     trainable = make_trainable(run, settings, images, reference)
     tuner = make_tuner(run, settings, trainable, searcher, Stopping(scheduler, ledger.has_time), recorder, stopper)
-
-    def release() -> None:
-        """End the trials that waited at their rungs to the last."""
-        for number, name in searcher.waiting().items():
-            recorder.release(name)
-            searcher.release(number)
-
-    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), release)
+    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), searcher.release)
 
 
 def run_tuner(
@@ -125,7 +118,7 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         rungs=settings.rungs,
         sampling_seed=settings.seed,
         trained=settings.trained,
-        run_uri=str(run.path),
+        run_uri=run.uri,
         device="cuda" if settings.gpus_per_trial else "cpu",
     )
     with_data = tune.with_parameters(trial.run, plan=plan, images=images, reference=reference)
@@ -142,7 +135,7 @@ def make_tuner(
     stopper: Interruptible,
 ) -> tune.Tuner:
     """Return a new Tuner of a run, which goes on as its parts do: Ray Tune itself remembers nothing."""
-    shutil.rmtree(run.ray, ignore_errors=True)
+    run.clear_ray()
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -156,7 +149,7 @@ def make_tuner(
         ),
         run_config=tune.RunConfig(
             name=run.ray.name,
-            storage_path=str(run.path),
+            storage_path=run.uri,
             verbose=0,
             callbacks=[recorder],
             stop=stopper,

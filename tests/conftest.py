@@ -1,6 +1,7 @@
 """What the tests share: real MNIST in small pieces, sources of randomness made of it, and folders of fruits."""
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +90,31 @@ def fruits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fruits(fruits_folder: Path) -> data.Images:
     return data.load("fruits360", fruits_folder)
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[str]:
+    """The address of a server that speaks S3."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(object_storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of an empty bucket; the copies of runs lie in a folder of the test's own."""
+    import boto3
+
+    settings = {"ENDPOINT_URL": object_storage, "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**settings, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name = f"bucket-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return f"s3://{name}"
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from analysis import rank as rank_command
 from analysis.rank import rank
+from analysis.remote import copy_of
 from analysis.results import Run, RunError
 from analysis.verdict import verdict
 from search import run as command
@@ -152,10 +154,8 @@ def check_run(run: Run, trials: int, baselines: tuple[str, ...] = ()) -> optuna.
         name = trial.user_attrs["trial"]
         assert table[name]["state"] == trial.state.name
         assert trial.intermediate_values == {images: fmd for (of, images), fmd in curves.items() if of == name}
-    assert len(list(run.checkpoints.glob("*"))) <= KEPT_CHECKPOINTS
-    assert {path.stem for path in run.checkpoints.glob("*")} <= {
-        n for n, row in table.items() if row["state"] == "COMPLETE"
-    }
+    assert len(run.kept_checkpoints()) <= KEPT_CHECKPOINTS
+    assert set(run.kept_checkpoints()) <= {n for n, row in table.items() if row["state"] == "COMPLETE"}
     assert all((run.tensorboard / name).is_dir() for name in table)
     assert all(run.sample_grid(name).is_file() for name, row in table.items() if row["fmd"] and not row["diverged"])
     assert all((run.path / file).is_file() for file in ("trials.parquet", "curves.parquet", "ranking.csv"))
@@ -184,6 +184,29 @@ def test_killed_in_mid_run_and_resumed_it_loses_nothing(searches: Searches, caps
     assert before.items() <= reports(run).items()
     assert command.main(["--resume", "a", "--storage-path", str(run.path.parent)]) == 2
     assert f"--resume a: it has had all its {TRIALS} trials; give a larger --trials" in capsys.readouterr().err
+
+
+def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
+    searches: Searches, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ["--storage-path", f"{bucket}/runs"]
+    process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "a", *where, *BUDGET)
+    uri = f"{bucket}/runs/a"
+    wait_for(process, copy_of(uri), lambda events: sum(e["event"] == "report" for e in events) > 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    searches.kill()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    before = reports(Run.open(uri))
+    assert len(before) > 2
+    resumed = searches.run(str(SCRIPT), "--resume", "a", *where)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"rank.py {uri}" in resumed.stdout
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a_third"))
+    run = Run.open(uri)
+    check_run(run, TRIALS)
+    assert before.items() <= reports(run).items()
+    assert rank_command.main([uri]) == 0
 
 
 def test_interrupted_it_says_how_to_go_on_and_a_trial_that_dies_is_continued(searches: Searches) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from search import settings as settings_module
+from search.cluster import Cluster
 from search.machine import Machine
 from search.plan import STOPS
 from search.schedulers import SCHEDULERS
@@ -17,7 +18,7 @@ from search.study import OBJECTIVES
 LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
 
 
-def resolve(machine: Machine = LAPTOP, **given: Any) -> Settings:
+def resolve(machine: Machine | Cluster = LAPTOP, **given: Any) -> Settings:
     return Settings.resolve(given, "degradations", "0" * 64, machine)
 
 
@@ -99,9 +100,34 @@ def test_two_objectives_stop_nothing_early() -> None:
         resolve(against="nfe", scheduler="asha")
 
 
-def test_a_place_that_is_no_folder_is_refused_before_anything_is_written() -> None:
-    with pytest.raises(SettingsError, match="s3://bucket/runs: give a folder that all machines of the search see"):
-        resolve(storage_path="s3://bucket/runs")
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("s3://bucket/runs/", "s3://bucket/runs"), ("/there/./runs", "/there/runs"), ("file:///there", "/there")],
+)
+def test_runs_go_to_a_folder_or_to_object_storage(given: str, meant: str) -> None:
+    assert resolve(storage_path=given).storage_path == meant
+
+
+def test_data_lie_in_a_folder() -> None:
+    with pytest.raises(SettingsError, match="--data-dir s3://bucket/data: give a folder"):
+        resolve(data_dir="s3://bucket/data")
+
+
+@pytest.mark.parametrize("trials", [1, 3, 7, 49])
+def test_trials_per_gpu_is_the_inverse_of_gpus_per_trial(trials: int) -> None:
+    machine = Machine(cpus=100, gpus=2)
+    assert resolve(machine, trials_per_gpu=trials).slots == 2 * trials
+    assert resolve(machine, trials_per_gpu=trials).gpus_per_trial == 1 / trials
+    with pytest.raises(SettingsError, match="say the same"):
+        resolve(machine, trials_per_gpu=trials, gpus_per_trial=0.5)
+
+
+def test_a_trial_runs_on_one_machine_of_a_cluster() -> None:
+    cluster = Cluster((Machine(cpus=3, gpus=1), Machine(cpus=5, gpus=0)))
+    assert resolve(cluster, cpus_per_trial=2, gpus_per_trial=0).slots == 3  # not four: 8 cores, but in two places
+    assert resolve(cluster, cpus_per_trial=1, gpus_per_trial=0.5).slots == 2
+    with pytest.raises(SettingsError, match="--cpus-per-trial 6: there are 5 cores"):
+        resolve(cluster, cpus_per_trial=6)
 
 
 def test_a_confirmation_takes_two_seeds_at_least() -> None:

@@ -13,17 +13,29 @@ class Folder:
 
     def __init__(self, uri: str) -> None:
         """Open the file system; raises OSError or pyarrow.ArrowInvalid when there is none at `uri`."""
-        from pyarrow.fs import FileSystem
+        from pyarrow.fs import FileSystem, LocalFileSystem
 
         self._filesystem, self._root = FileSystem.from_uri(uri)
+        self._on_disk = isinstance(self._filesystem, LocalFileSystem)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: a reader never sees half of it."""
         path = f"{self._root}/{name}"
-        self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-        with self._filesystem.open_output_stream(path + ".part") as stream:
+        part = path + ".part" if self._on_disk else path  # an object is there as a whole or not at all
+        if self._on_disk:
+            self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        with self._filesystem.open_output_stream(part) as stream:
             stream.write(data)
-        self._filesystem.move(path + ".part", path)
+        if self._on_disk:
+            self._filesystem.move(part, path)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return bool(self._filesystem.get_file_info(f"{self._root}/{name}").is_file)
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        self._filesystem.delete_file(f"{self._root}/{name}")
 
     def save_checkpoint(self, trial: str, state: dict[str, Any]) -> None:
         """Replace the trial's checkpoint."""
@@ -33,11 +45,9 @@ class Folder:
 
     def load_checkpoint(self, trial: str) -> dict[str, Any] | None:
         """Return the trial's checkpoint with its tensors on the CPU, or None when there is none."""
-        from pyarrow.fs import FileType
-
-        path = f"{self._root}/checkpoints/{trial}.pt"
-        if self._filesystem.get_file_info(path).type is not FileType.File:
+        name = f"checkpoints/{trial}.pt"
+        if not self.has(name):
             return None
-        with self._filesystem.open_input_stream(path) as stream:
+        with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
             # weights_only: a checkpoint is data, and must not be able to run code.
             return torch.load(io.BytesIO(stream.read()), map_location="cpu", weights_only=True)
