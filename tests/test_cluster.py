@@ -1,0 +1,50 @@
+"""A cluster: what it may grow to, by the project's own files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.cluster import Cluster, grown
+from search.machine import Machine
+
+FILES = Path(__file__).parents[1]
+AWS = yaml.safe_load((FILES / "cluster.yaml").read_text())
+ONPREM = yaml.safe_load((FILES / "cluster-onprem.yaml").read_text())
+GPU = Machine(cpus=4, gpus=1)
+
+
+def changed(configuration: dict[str, Any], kind: str, **values: object) -> dict[str, Any]:
+    types = configuration["available_node_types"]
+    return {**configuration, "available_node_types": {**types, kind: {**types[kind], **values}}}
+
+
+@pytest.mark.parametrize("present", [[], [GPU], [GPU] * 5])
+def test_machines_that_come_with_the_trials_count_from_the_start(present: list[Machine]) -> None:
+    machines = grown(AWS, present)
+    assert machines == [GPU] * 5  # four spot machines and one on demand; the head takes no trials
+    assert Cluster(tuple(machines)).slots(cpus_per_trial=1, gpus_per_trial=0.25) == 20
+
+
+def test_no_more_machines_than_the_cluster_may_have_and_those_first_that_ray_asks_for_first() -> None:
+    limited = changed({**AWS, "max_workers": 3}, "gpu_spot", max_workers=2, resources={"CPU": 8, "GPU": 2})
+    assert grown(limited, []) == [Machine(8, 2), Machine(8, 2), GPU]
+
+
+def test_a_type_that_says_not_how_many_may_be_as_many_as_the_cluster_may_have() -> None:
+    kind = {name: value for name, value in AWS["available_node_types"]["gpu_spot"].items() if name != "max_workers"}
+    types = {"head": AWS["available_node_types"]["head"], "gpu_spot": kind}
+    assert grown({**AWS, "available_node_types": types}, []) == [GPU] * AWS["max_workers"]
+
+
+def test_ones_own_machines_that_are_still_to_come_are_taken_to_be_like_the_first() -> None:
+    workers = len(ONPREM["provider"]["worker_ips"])
+    assert grown(ONPREM, []) == []
+    assert grown(ONPREM, [GPU]) == [GPU] * workers
+    assert grown(ONPREM, [GPU, Machine(8, 0)]) == [GPU, Machine(8, 0)]
+
+
+def test_without_a_configuration_a_cluster_is_what_is_there() -> None:
+    assert grown({}, [GPU]) == [GPU]
+    assert grown({}, []) == []
