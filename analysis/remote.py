@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -130,8 +130,8 @@ class Remote:
         return sorted(info.base_name for info in self._listed("") if not info.is_file)
 
     def delete(self, name: str) -> None:
-        """Delete a file."""
-        with self._told(f"cannot delete {join(self.uri, name)}"):
+        """Delete a file, if there is one."""
+        with self._told(f"cannot delete {join(self.uri, name)}"), suppress(FileNotFoundError):
             self._filesystem.delete_file(f"{self._root}/{name}")
 
     def clear(self, folder: str) -> None:

@@ -166,10 +166,10 @@ class Run:
         return sorted(name.removesuffix(".pt") for name in names if name.endswith(".pt"))
 
     def drop_checkpoint(self, trial: str) -> None:
-        """Delete the checkpoint of a trial, which is there."""
+        """Delete the checkpoint of a trial, if there is one."""
         path = self.checkpoints / f"{trial}.pt"
         if self._remote is None:
-            path.unlink()
+            path.unlink(missing_ok=True)
         else:
             self._remote.delete(f"{path.parent.name}/{path.name}")
 

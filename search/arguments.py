@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from search.settings import CONFIRM, COSTS, SAMPLERS, SCHEDULERS, SEEDS, SIZES, SettingsError
+from search.settings import CONFIRM, COSTS, HANG_LIMIT, SAMPLERS, SCHEDULERS, SEEDS, SIZES, SettingsError
 
 DESCRIPTION = """\
 Search over diffusion models: trains many small ones, stops those that fall behind, and ranks all
@@ -108,6 +108,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "type": float,
             "help": f"GPUs of a trial, or its share of one {_sized('gpus_per_trial')}",
         },
+        "--hang-limit": {
+            "metavar": "SECONDS",
+            "type": float,
+            "help": "without a single step in training or in sampling, after which a trial is ended and tried again "
+            f"(default: {HANG_LIMIT:g})",
+        },
         "--trials-per-gpu": {"metavar": "N", "type": int, "help": "the same as --gpus-per-trial 1/N"},
         "--address": {
             "metavar": "auto|HOST:PORT",
@@ -131,7 +137,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 # What may be given beside --resume: where, on what and how long, but nothing that would change what a trial is.
 BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "trials", "time_budget", "quiet"}
-BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "trials_per_gpu", "confirm", "seeds"}
+BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "trials_per_gpu", "confirm", "seeds", "hang_limit"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Container
 from dataclasses import fields
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 REPORTED = tuple(entry.name for entry in fields(Report))
 TABLES_EVERY = 30.0  # seconds
+TABLES_SHARE = 0.05  # of the driver's time at most: with thousands of trials they take seconds
 KEPT_CHECKPOINTS = 3  # of the best trials at the full budget, to draw from or train on; the others only cost disk
 
 
@@ -59,7 +61,10 @@ class Recorder(tune.Callback):
         self._started = set(history.started)
         self._last: dict[str, dict[str, Any]] = {name: reports[-1] for name, reports in history.reports.items()}
         self._ended = dict(history.ended)
-        self._written = time.monotonic()
+        self._heard: dict[str, float] = {}
+        self._written, self._pause = time.monotonic(), TABLES_EVERY
+        self._kept: list[str] = []
+        """Complete trials of which the checkpoint stays, the best first"""
         self._free_checkpoints()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,6 +75,7 @@ class Recorder(tune.Callback):
         """A trial starts, or starts again after an interruption or a failure."""
         config = trial.config
         self._log_start(config)
+        self._heard[config["trial"]] = time.monotonic()
         self.board.start(config["trial"], config["variant"], config["baseline"])
         self.ledger.start(config["trial"])
         self.display.started(config["trial"])
@@ -80,6 +86,7 @@ class Recorder(tune.Callback):
         """A trial reports; what it reports again after a restart is in the log already and does not count."""
         name = trial.config["trial"]
         report = {field: result[field] for field in REPORTED}
+        self._heard[name] = time.monotonic()
         self.run.bring(name)
         # Before the log has it: a search that dies in between makes the report, and this, once more.
         self.gallery.report(trial.config["number"], name, report, ends=bool(result.get("done")))
@@ -105,7 +112,7 @@ class Recorder(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial failed, and is tried again from its checkpoint unless that was once too often."""
         name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
-        last_line = error.strip().splitlines()[-1]
+        last_line = error.strip().splitlines()[-1] + self._silence(name)
         if self._runs_again(trial.config["number"]):
             self.ledger.end(name)
             self.display.note(f"{name} failed and is tried again: {last_line}")
@@ -119,7 +126,7 @@ class Recorder(tune.Callback):
         if self.ledger.out_of_time():
             self.display.out_of_time()
         self.display.refresh()
-        if time.monotonic() - self._written >= TABLES_EVERY:
+        if time.monotonic() - self._written >= self._pause:
             self.write()
 
     def release(self, name: str) -> None:
@@ -128,16 +135,23 @@ class Recorder(tune.Callback):
 
     def write(self, **settings: Any) -> None:
         """Write the tables, and into search.json the time spent and what else is given."""
+        began = time.monotonic()
         self.run.write_tables()
         self.run.write_settings({**self.run.settings(), **self.ledger.summary(), **settings})
         self.run.publish()
         self._written = time.monotonic()
+        self._pause = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
 
     def close(self) -> None:
         """Close the files."""
         self.board.close()
         self.run.publish()
         self.run.close()
+
+    def _silence(self, name: str) -> str:
+        """Return, of a trial that ended in silence, what is known of one that hangs: a line to follow its error."""
+        silence, limit = time.monotonic() - self._heard.get(name, math.inf), self.display.settings.hang_limit
+        return f"; it did not report for {silence:.0f} s, and is ended when it hangs for {limit:g}" * (silence >= limit)
 
     def _log_start(self, config: dict[str, Any]) -> None:
         if config["trial"] not in self._started:
@@ -150,13 +164,26 @@ class Recorder(tune.Callback):
         self.board.end(name, state)
         self.display.ended(name, state)
         self._ended[name] = state
-        self._free_checkpoints()
+        self._free_checkpoint(name, state)
 
     def _free_checkpoints(self) -> None:
+        """Delete the checkpoints that an earlier session had no time to delete."""
         if self._kept_checkpoints is None:
             return
-        complete = (name for name, state in self._ended.items() if state == "COMPLETE")
-        kept = sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]
+        complete = [name for name, state in self._ended.items() if state == "COMPLETE"]
+        self._kept = self._best(complete)
         for name in self.run.kept_checkpoints():
-            if name in self._ended and name not in kept:
+            if name in self._ended and name not in self._kept:
                 self.run.drop_checkpoint(name)
+
+    def _free_checkpoint(self, name: str, state: State) -> None:
+        """Keep the checkpoint of a trial that ended if it is one of the best, and delete that which no longer is."""
+        if self._kept_checkpoints is None:
+            return
+        before = [*self._kept, name]
+        self._kept = self._best(before if state == "COMPLETE" else self._kept)
+        for gone in set(before) - set(self._kept):
+            self.run.drop_checkpoint(gone)
+
+    def _best(self, complete: list[str]) -> list[str]:
+        return sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]

@@ -51,6 +51,8 @@ SIZES = {
 # Of a run that is told nothing else: the trials that are trained again after the search, and their fresh seeds at most.
 CONFIRM = 3
 SEEDS = 4
+# One step of the slowest network takes seconds; what comes before the first, imports on a busy machine, a minute.
+HANG_LIMIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Settings:
     """Trials that are trained again with fresh seeds after the search."""
     seeds: int = SEEDS
     """Fresh seeds of each, at most."""
+    hang_limit: float = HANG_LIMIT
+    """Seconds without a step, in training or in sampling, after which a trial is ended and tried again."""
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -126,6 +130,7 @@ class Settings:
             against=given.get("against"),
             confirm=given.get("confirm", CONFIRM),
             seeds=given.get("seeds", SEEDS),
+            hang_limit=given.get("hang_limit", HANG_LIMIT),
         )
         return settings.checked()
 
@@ -136,7 +141,7 @@ class Settings:
         Raises:
             SettingsError: as `resolve` does.
         """
-        may_change = ("trials", "time_budget", "cpus_per_trial", "confirm", "seeds")
+        may_change = ("trials", "time_budget", "cpus_per_trial", "confirm", "seeds", "hang_limit")
         changed = {name: given[name] for name in may_change if name in given}
         changed["gpus_per_trial"] = _gpus(given, saved["gpus_per_trial"])
         changed |= {"address": given.get("address"), "storage_path": located(given.get("storage_path", "runs"))}
@@ -152,6 +157,7 @@ class Settings:
         _require(self.time_budget > 0, f"--time-budget {self.time_budget:g}: give a number of seconds above 0")
         _require(self.confirm >= 0, f"--confirm {self.confirm}: give a number of trials, 0 for none")
         _require(self.seeds >= 2, f"--seeds {self.seeds}: give at least 2, one seed tells nothing of the spread")
+        _require(self.hang_limit >= 1, f"--hang-limit {self.hang_limit:g}: give a number of seconds of at least 1")
         stops = self.against is not None and self.scheduler != "none"
         instead = f"a trial that is stopped early has no {self.against} to compare; give --scheduler none"
         _require(not stops, f"--against {self.against} with --scheduler {self.scheduler}: {instead}")

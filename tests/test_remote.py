@@ -132,7 +132,8 @@ def test_checkpoints_are_listed_and_dropped_where_trials_wrote_them(root: str) -
     for name in ("001-b", "000-a"):
         Folder(run.uri).save_checkpoint(name, {"step": 1})
     assert run.kept_checkpoints() == ["000-a", "001-b"]
-    run.drop_checkpoint("000-a")
+    for name in ("000-a", "000-a", "none-such"):
+        run.drop_checkpoint(name)
     assert run.kept_checkpoints() == ["001-b"]
     assert Folder(run.uri).load_checkpoint("001-b") == {"step": 1}
     assert Folder(run.uri).load_checkpoint("000-a") is None

@@ -1,5 +1,6 @@
 """A trial without Ray: a report at each rung and nowhere else, the same after any restart, finite come what may."""
 
+import itertools
 import json
 import pickle
 import warnings
@@ -14,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.checkpoints import Folder
+from trainables.checkpoints import CheckpointError, Folder
 from trainables.config import Flat, Variant
 from trainables.data import Images
 from trainables.metrics import Reference
@@ -52,9 +53,9 @@ def make(tmp_path: Path, images: Images, small_reference: Reference) -> Make:
         seed: int = 5,
         folder: str = "run",
         rungs: tuple[int, ...] = RUNGS,
-        trained: tuple[str, str] | None = None,
+        **plan_too: Any,
     ) -> Trial:
-        plan = Plan(rungs, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu", trained=trained)
+        plan = Plan(rungs, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu", **plan_too)
         return Trial(name, Variant.from_flat({**TINY, **(changes or {})}), seed, plan, images, small_reference)
 
     return make
@@ -141,6 +142,30 @@ def test_a_restarted_trial_repeats_its_last_report_and_goes_on_as_if_never_stopp
     reports = list(make("killed", changes).reports())
     assert reports[0] == said[-1]
     assert [what_it_says(report) for report in reports] == whole[passed - 1 :]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9, 15])
+@pytest.mark.parametrize("changes", [{}, {"training/split": "80:20", "training/lr_decay": "plateau"}], ids=str)
+def test_a_trial_that_dies_between_rungs_goes_on_from_what_was_saved_last(
+    steps: int, changes: Flat, make: Make
+) -> None:
+    whole = [what_it_says(report) for report in make("whole", changes).reports()]
+    killed = make("killed", changes, save_every=0.0)
+    save, saved = killed.folder.save_checkpoint, itertools.count(1)
+
+    def save_and_die(name: str, state: dict[str, Any]) -> None:
+        save(name, state)
+        if next(saved) == steps:
+            raise KeyboardInterrupt
+
+    killed.folder.save_checkpoint = save_and_die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list(killed.reports())
+    again = make("killed", changes)
+    assert again.trainer.images_seen == killed.trainer.images_seen > 0
+    reports = list(again.reports())
+    assert [what_it_says(report) for report in reports] == whole[len(whole) - len(reports) :]
+    assert all(report.train_seconds > 0 for report in reports)
 
 
 def test_it_is_validated_on_what_its_split_holds_out_and_else_on_what_the_search_ranks_against(
@@ -247,11 +272,39 @@ def test_a_checkpoint_is_replaced_whole_and_leaves_nothing_else(tmp_path: Path) 
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["a.pt"]
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path))
-    folder.save_checkpoint("a", {"value": Path("anything but plain data")})
-    with pytest.raises(pickle.UnpicklingError, match="Weights only"):
+class Malicious:
+    """What unpickles into a call."""
+
+    def __init__(self, touched: Path) -> None:
+        self.touched = touched
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.touched,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_cannot_run_code(zipped: bool, tmp_path: Path) -> None:
+    folder, evil = Folder(str(tmp_path)), Malicious(tmp_path / "touched")
+    if zipped:
+        folder.save_checkpoint("a", {"value": evil})
+    else:
+        folder.write("checkpoints/a.pt", pickle.dumps(evil, protocol=2))
+    with pytest.raises(CheckpointError, match=r"the checkpoint of a cannot be read \(Weights only"):
         folder.load_checkpoint("a")
+    assert not evil.touched.exists()
+    pickle.loads(pickle.dumps(evil))  # it is indeed one
+    assert evil.touched.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
+def test_a_checkpoint_that_is_not_whole_is_one_line(share: float, make: Make) -> None:
+    trial = make()
+    next(trial.reports())
+    path = Path(trial.plan.run_uri) / "checkpoints" / f"{trial.name}.pt"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny cannot be read \([^\n]+\)$"):
+        make()
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu"])

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import io
+import pickle
 from typing import Any
 
 import torch
+
+from trainables.images import DataError
+
+
+class CheckpointError(DataError):
+    """A checkpoint that cannot be read; one line."""
 
 
 class Folder:
@@ -44,10 +51,23 @@ class Folder:
         self.write(f"checkpoints/{trial}.pt", data.getvalue())
 
     def load_checkpoint(self, trial: str) -> dict[str, Any] | None:
-        """Return the trial's checkpoint with its tensors on the CPU, or None when there is none."""
+        """Return the trial's checkpoint with its tensors on the CPU, or None when there is none.
+
+        Raises:
+            CheckpointError: it is damaged, or no checkpoint.
+        """
         name = f"checkpoints/{trial}.pt"
         if not self.has(name):
             return None
         with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
+            data = io.BytesIO(stream.read())
+        try:
             # weights_only: a checkpoint is data, and must not be able to run code.
-            return torch.load(io.BytesIO(stream.read()), map_location="cpu", weights_only=True)
+            return torch.load(data, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"the checkpoint of {trial} cannot be read ({reason})") from None
+
+    def drop_checkpoint(self, trial: str) -> None:
+        """Delete the trial's checkpoint."""
+        self.delete(f"checkpoints/{trial}.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -73,22 +74,28 @@ class Trainer:
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)
         optimizer = torch.optim.AdamW if self.settings.optimizer == "adamw" else torch.optim.Adam
-        self.optimizer = optimizer(network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
+        self.optimizer = optimizer(
+            network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=True
+        )
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
         self.images_seen = self.steps = 0
         self._loss = math.inf
+        self._on_the_way: tuple[int, Tensor] | None = None  # images seen when `run_to` began, and the loss since
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
-    def run_to(self, images_seen: int) -> float:
+    def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
         """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
 
-        Once patience is lost the network sees no more images, and the loss is the one before.
+        Once patience is lost the network sees no more images, and the loss is the one before. What `after_step` saves
+        can be continued from, towards the same `images_seen`, as if never interrupted.
 
         Raises:
             Diverged: the loss became NaN or infinite.
         """
-        start, total = self.images_seen, torch.zeros((), device=self.device)
+        if self._on_the_way is None:
+            self._on_the_way = self.images_seen, torch.zeros((), device=self.device)
+        start, total = self._on_the_way
         while self.images_seen < images_seen and not self.patience.lost:
             batch = self._batch(images_seen)
             loss = self._step(self.source.pixels.to_model(self.images[batch]))
@@ -99,10 +106,17 @@ class Trainer:
                 self._end_epoch()
             if self.steps % FINITE_CHECK == 0:
                 _require_finite(loss)
+            after_step()
+        self._on_the_way = None
         _require_finite(total)
         if self.images_seen > start:
             self._loss = total.item() / (self.images_seen - start)
         return self._loss
+
+    @property
+    def began(self) -> int:
+        """The images seen when the way to the next rung began, before an interruption if there was one."""
+        return self.images_seen if self._on_the_way is None else self._on_the_way[0]
 
     @property
     def _epoch_images(self) -> int:
@@ -134,6 +148,7 @@ class Trainer:
             "images_seen": self.images_seen,
             "steps": self.steps,
             "loss": self._loss,
+            "on_the_way": self._on_the_way,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -145,6 +160,8 @@ class Trainer:
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
         self.patience = Patience(**state["patience"])
         self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
+        if (on_the_way := state.get("on_the_way")) is not None:
+            self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
 
     def _batch(self, until: int) -> Tensor:
         """Return the next indices; each epoch is a permutation of all rows, given by the seed and its number."""

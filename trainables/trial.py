@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables.checkpoints import Folder
+from trainables.checkpoints import CheckpointError, Folder
 from trainables.config import Variant
 from trainables.data import Images
 from trainables.diffusion import Diverged
@@ -22,10 +23,13 @@ from trainables.report import NOTHING, Report, Stopwatch, measured
 from trainables.restoration import validation
 from trainables.samplers import nfe
 from trainables.training import Trainer, evenly
+from trainables.watchdog import Watchdog
 
 # An 8 x 8 grid of samples, and three images each way in the strip: what a person takes in at a glance.
 GRID_SIDE = 8
 STRIP_IMAGES = 3
+# What a lost machine can cost a trial, and the notice that a cloud gives before it takes a spot machine back: 120 s.
+SAVE_EVERY = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Plan:
     device: str = "auto"
     trained: tuple[str, str] | None = None
     """The folder of a run and the trial of it whose weights all trials take as they are."""
+    hang_limit: float = 600.0
+    """Seconds after which a process is ended in which no network was called."""
+    save_every: float = SAVE_EVERY
+    """Seconds of training after which a checkpoint is saved on the way to a rung."""
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
@@ -70,16 +78,19 @@ class Trial:
         state = self.folder.load_checkpoint(name)
         if state is not None:
             self.trainer.load_state_dict(state["trainer"])
-            self.last = Report(**state["report"])
+            self.last = Report(**state["report"]) if state["report"] else None
+            self.watch.seconds |= state.get("seconds", {})
         elif plan.trained is not None:
             self.trainer.load_state_dict(_trained(*plan.trained))
         self.watch.charge("setup")
+        self._saved = time.monotonic()
 
     def reports(self) -> Iterator[Report]:
         """Yield a report at each rung not yet passed; after a restart, first the one saved with the checkpoint.
 
         Pictures and checkpoint are written before the report is yielded, so whatever was reported can be continued
-        from, and a repeated report equals the first. A diverged trial reports the blank set's value and ends.
+        from, and a repeated report equals the first. On a long way to a rung a checkpoint is saved now and then, from
+        which training goes on to the same report. A diverged trial reports the blank set's value and ends.
         """
         if self.last is not None:
             yield self.last
@@ -88,17 +99,17 @@ class Trial:
             if self.last is not None and self.last.diverged:
                 return
             self.last = self._advance(rung)
-            self.folder.save_checkpoint(self.name, {"trainer": self.trainer.state_dict(), "report": asdict(self.last)})
+            self._save()
             self.watch.charge("setup")
             yield self.last
             self.watch.charge("setup")
 
     def _advance(self, rung: int) -> Report:
         """Train to the rung, sample and score there."""
-        target, before = self.plan.rungs[rung], self.trainer.images_seen
+        target, before = self.plan.rungs[rung], self.trainer.began
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
         try:
-            loss = self.trainer.run_to(target)
+            loss = self.trainer.run_to(target, self._save_now_and_then)
             self.watch.charge("train")
             samples = self._sample()
             self.watch.charge("sample")
@@ -120,6 +131,18 @@ class Trial:
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=nfe(self.variant.sampler.kind, self.variant.schedule.T, self.variant.sampler.steps),
         )
+
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved >= self.plan.save_every:
+            self.watch.charge("train")
+            self._save()
+            self.watch.charge("setup")
+
+    def _save(self) -> None:
+        report = None if self.last is None else asdict(self.last)
+        state = {"trainer": self.trainer.state_dict(), "report": report, "seconds": dict(self.watch.seconds)}
+        self.folder.save_checkpoint(self.name, state)
+        self._saved = time.monotonic()
 
     def _sample(self) -> torch.Tensor:
         """Return the samples to score, uint8 (n, C, H, W), and leave their pictures in the run's folder."""
@@ -150,14 +173,31 @@ def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference) -> None:
-    """Run one trial inside Ray Tune: `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed"."""
+    """Run one trial inside Ray Tune: `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed".
+
+    Raises:
+        CheckpointError: its checkpoint cannot be read; it is gone now, so tried again the trial begins anew.
+    """
     from ray import tune
 
     # Processes are reused for many trials: give back what the last one left on the device.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    variant = Variant.from_flat(config["variant"])
+    watchdog = Watchdog(plan.hang_limit)
+    watchdog.start()
+    variant, name = Variant.from_flat(config["variant"]), config["trial"]
     plan = replace(plan, sampling_seed=config.get("sampling_seed", plan.sampling_seed))
-    for report in Trial(config["trial"], variant, config["seed"], plan, images, reference).reports():
-        tune.report(asdict(report))
+    try:
+        trial = Trial(name, variant, config["seed"], plan, images, reference)
+        for network in (trial.trainer.diffusion.network, trial.trainer.ema):
+            watchdog.watch(network)
+        for report in trial.reports():
+            watchdog.stop()  # a trial that is stopped waits in there for its process's next
+            tune.report(asdict(report))
+            watchdog.start()
+    except CheckpointError as error:
+        Folder(plan.run_uri).drop_checkpoint(name)
+        raise CheckpointError(f"{error}; it begins anew") from None
+    finally:
+        watchdog.stop()

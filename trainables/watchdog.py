@@ -1,0 +1,42 @@
+"""Ends a process that hangs, wherever it does, so that its trial can be tried again."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import time
+from typing import Any
+
+from torch import nn
+
+# Not at every call, a thread each: a limit is minutes.
+EVERY = 1.0
+
+
+class Watchdog:
+    """Ends this process, with a traceback of all its threads, once nothing has shown for `limit` seconds that it lives.
+
+    It is a thread of faulthandler's, which needs neither the interpreter nor its lock: code that hangs in a library or
+    on a device is ended, too. There is one for a process.
+    """
+
+    def __init__(self, limit: float) -> None:
+        """Count nothing yet."""
+        self._limit, self._shown = limit, 0.0
+
+    def start(self) -> None:
+        """Begin to count, or begin again."""
+        self._shown = time.monotonic()
+        faulthandler.dump_traceback_later(self._limit, exit=True, file=sys.__stderr__)
+
+    def stop(self) -> None:
+        """Let the process be, until the next start."""
+        faulthandler.cancel_dump_traceback_later()
+
+    def watch(self, network: nn.Module) -> None:
+        """Take each call of a network, in training or in sampling, as a sign of life."""
+        network.register_forward_pre_hook(self._called)
+
+    def _called(self, *_: Any) -> None:
+        if time.monotonic() - self._shown >= EVERY:
+            self.start()
