@@ -59,6 +59,14 @@ def names(root: str) -> list[str]:
     return sorted(path.name for path in Path(root).glob("*/"))
 
 
+def exists(folder: str) -> bool:
+    """Return whether there is such a folder, or anything at such a URI."""
+    if is_remote(folder):
+        remote = Remote(folder, Path())
+        return bool(remote.names("") or remote.folders())
+    return Path(folder).is_dir()
+
+
 def copy_of(uri: str) -> Path:
     """Return where this machine's copy of a run lies, by the XDG rule; it may not exist yet."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

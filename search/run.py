@@ -12,7 +12,7 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.remote import join, names
+from analysis.remote import exists, join, names
 from analysis.results import Run, RunError
 from search.arguments import parse
 from search.cluster import Cluster, join_ray, require_shared
@@ -157,8 +157,8 @@ def _require_work(run: Run, settings: Settings) -> None:
 
 
 def _open(root: str, name: str) -> Run:
-    there = names(root)
-    if name not in there:
+    if not exists(join(root, name)):
+        there = names(root)
         near = difflib.get_close_matches(name, there, n=3) or there[:3]
         hint = f", there are {', '.join(near)}" if near else ""
         raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")

@@ -146,6 +146,7 @@ def test_a_name_is_taken_also_where_this_machine_has_no_copy(root: str, tmp_path
         Run.create(root, "one")
     assert Run.open(run.uri).events() == []
     assert remote.names(root) == ["one"]
+    assert (remote.exists(run.uri), remote.exists(join(root, "two"))) == (True, False)
 
 
 def test_what_cannot_be_is_one_line(bucket: str, tmp_path: Path) -> None:
