@@ -10,7 +10,10 @@ a trial here writes only how it starts and how it ends, and is there while it ru
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
+import socket
 import struct
 import time
 from pathlib import Path
@@ -19,19 +22,21 @@ from typing import Any
 from analysis.results import Run
 
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
+_BOARDS = itertools.count()
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
 
 
 class TrialBoard:
     """The event files of a run, a folder a trial; what a call writes is in the file when it returns.
 
-    A trial that is started again, here or by a resumed search, goes on in its folder.
+    A trial that is started again goes on in its folder, in the same file unless it is a resumed search that starts it:
+    a killed one may have left half a record. Between two calls no file is open, so that any number of trials may wait.
     """
 
     def __init__(self, run: Run) -> None:
         """Write nothing yet."""
         self._run = run
-        self._writers: dict[str, Any] = {}
+        self._file = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.{next(_BOARDS)}"
         self._last: dict[str, dict[str, Any]] = {}
 
     def start(self, trial: str, variant: dict[str, Any], baseline: str) -> None:
@@ -57,7 +62,7 @@ class TrialBoard:
         self._last[trial] = report
 
     def end(self, trial: str, state: str) -> None:
-        """Write that a trial ended, and how, and close its file."""
+        """Write that a trial ended, and how."""
         from tensorboard.plugins.hparams.api_pb2 import Status
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
@@ -67,28 +72,20 @@ class TrialBoard:
         last = self._last.pop(trial, None)
         said = f"{state} at {last['images_seen']:,} images, FMD {last['fmd']:.4g}" if last else state
         self._write(trial, last["images_seen"] if last else 0, [end, _text("state", said)])
-        self._writers.pop(trial).close()
-
-    def paused(self, trial: str) -> None:
-        """Close the file of a trial that waits; it goes on in another one."""
-        self._writers.pop(trial).close()
-
-    def close(self) -> None:
-        """Close all files."""
-        while self._writers:
-            self._writers.popitem()[1].close()
 
     def _write(self, trial: str, step: int, values: list[dict[str, Any]]) -> None:
         """Write summary values, each given as the fields of TensorBoard's Summary.Value, as one event."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        if trial not in self._writers:
-            self._writers[trial] = EventFileWriter(str(self._run.tensorboard / trial))
+        path = self._run.tensorboard / trial / self._file
+        path.parent.mkdir(exist_ok=True)
+        begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
         summary = Summary(value=[Summary.Value(**value) for value in values])
-        self._writers[trial].add_event(Event(wall_time=time.time(), step=step, summary=summary))
-        self._writers[trial].flush()
+        with path.open("ab") as file:
+            for event in (*begin, Event(wall_time=time.time(), step=step, summary=summary)):
+                RecordWriter(file).write(event.SerializeToString())
 
 
 _KIND_OF_VALUE = {bool: "bool_value", int: "number_value", float: "number_value", str: "string_value"}

@@ -14,6 +14,7 @@ from ray import tune
 from analysis.results import Run
 from search.artifacts import Gallery
 from search.board import TrialBoard
+from search.disk import require_room
 from search.display import Display
 from search.ledger import Ledger
 from search.resume import History
@@ -104,7 +105,6 @@ class Recorder(tune.Callback):
         name = trial.config["trial"]
         if trial.config["number"] in self._waiting:
             self.ledger.end(name)
-            self.board.paused(name)
             self.display.paused(name)
             return
         self._end(name, state_at(self._last.get(name), self._full))
@@ -112,6 +112,7 @@ class Recorder(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial failed, and is tried again from its checkpoint unless that was once too often."""
         name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
+        require_room(self.run, name, error)
         last_line = error.strip().splitlines()[-1] + self._silence(name)
         if self._runs_again(trial.config["number"]):
             self.ledger.end(name)
@@ -144,7 +145,6 @@ class Recorder(tune.Callback):
 
     def close(self) -> None:
         """Close the files."""
-        self.board.close()
         self.run.publish()
         self.run.close()
 

@@ -56,7 +56,7 @@ class History:
 
 def reconcile(run: Run, history: History, searcher: StudySearch) -> None:
     """Close, in the log and in the study, the trials whose end is decided, and have the others run again first."""
-    for frozen in searcher.study.get_trials():
+    for frozen in searcher.study.get_trials(deepcopy=False):
         name = str(frozen.user_attrs.get("trial", ""))
         if history.waits(name) and frozen.state == TrialState.RUNNING:
             searcher.hold(frozen.number, history.reports[name])

@@ -92,6 +92,7 @@ def _search(
     run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine | Cluster, quiet: bool
 ) -> int:
     """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
+    from search.disk import in_one_line
     from search.hold import held
     from search.outcome import card, close, resume_command
     from trainables.features_training import ensure_classifier
@@ -103,7 +104,7 @@ def _search(
         require_shared(settings.storage_path)
     run = run or Run.create(settings.storage_path, settings.name)
     try:
-        with held(run):
+        with held(run), in_one_line(run):
             run.write_settings({**run.settings(), **card(settings, space, images, reference)})
             status = _with_ray(run, settings, space, images, reference, machine, quiet)
             return close(run, settings, status)

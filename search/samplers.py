@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import warnings
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -15,13 +17,34 @@ from search.study import trial_seed
 
 # Before a model has any use: the trials that a search takes from its sampler to begin with.
 STARTUP_TRIALS = 10
+# What TPE is shown of a study that has more: its time is then that of so many.
+SHOWN_TRIALS = 500
+SHOWN_BEST = 100
+
+_LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
+_Order = tuple[bool, int, float]
 
 
-class _WithWaiting:
-    """A study in which a trial that waits at its rung is PRUNED, as one is that was stopped there."""
+class _Shown:
+    """A study as TPE is shown it while it draws one trial: of bounded size, and what waits at a rung is PRUNED there.
 
-    def __init__(self, study: optuna.Study, waiting: Container[int]) -> None:
-        self._study, self._waiting = study, waiting
+    TPE sorts all trials and builds its densities of them for each group of parameters: 10,000 take seconds. Its better
+    density is of the best 25 at most, and in the other one a trial's weight falls with its age, so that the best few
+    and the latest tell it almost all (tests/benchmarks/bounded.py).
+    """
+
+    def __init__(self, study: optuna.Study, waiting: Container[int], known: dict[int, _Order], number: int) -> None:
+        """Look at the study once, to draw trial `number`; `known` keeps the order of trials that have ended."""
+        self._study, self.number = study, number
+        ended, running = [], []
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number in waiting:
+                ended.append(_as_pruned(trial))
+            elif trial.state == TrialState.RUNNING:
+                running.append(trial)
+            elif trial.state in _LEARNT:
+                ended.append(trial)
+        self._trials = [*_telling(study, ended, known), *running]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -29,15 +52,38 @@ class _WithWaiting:
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        seen = [self._as_seen(trial) for trial in self._study._get_trials(deepcopy=False, use_cache=use_cache)]
-        return [trial for trial in seen if states is None or trial.state in states]
+        return [trial for trial in self._trials if states is None or trial.state in states]
 
-    def _as_seen(self, trial: FrozenTrial) -> FrozenTrial:
-        if trial.number not in self._waiting:
-            return trial
-        seen = FrozenTrial.__new__(FrozenTrial)
-        seen.__dict__.update(trial.__dict__, state=TrialState.PRUNED)
-        return seen
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    seen = FrozenTrial.__new__(FrozenTrial)
+    seen.__dict__.update(trial.__dict__, state=TrialState.PRUNED)
+    return seen
+
+
+def _telling(study: optuna.Study, ended: list[FrozenTrial], known: dict[int, _Order]) -> list[FrozenTrial]:
+    """Return at most `SHOWN_TRIALS` of those that ended, by number: the best, and of the others the latest."""
+    if len(ended) <= SHOWN_TRIALS:
+        return ended
+    if len(study.directions) > 1:
+        front = {trial.number for trial in study.best_trials}
+        best = [trial for trial in ended if trial.number in front][-SHOWN_BEST:]
+    else:
+        best = heapq.nsmallest(SHOWN_BEST, ended, key=lambda trial: _order(trial, known))
+    chosen = {trial.number: trial for trial in (*best, *ended[SHOWN_BEST - SHOWN_TRIALS :])}
+    return [chosen[number] for number in sorted(chosen)]
+
+
+def _order(trial: FrozenTrial, known: dict[int, _Order]) -> _Order:
+    """Return what TPE orders trials by: those that diverged last, then the larger budget first, then by value."""
+    order = known.get(trial.number)
+    if order is None:
+        last = trial.last_step
+        infeasible = any(value > 0 for value in trial.constraints.values())
+        order = (True, 0, math.inf) if last is None else (infeasible, -last, trial.intermediate_values[last])
+        if trial.datetime_complete is not None:
+            known[trial.number] = order
+    return order
 
 
 class WaitingTPESampler(TPESampler):
@@ -47,21 +93,27 @@ class WaitingTPESampler(TPESampler):
         """`waiting` holds the numbers of the trials that wait, at every moment; `options` are TPESampler's."""
         super().__init__(**options)
         self._waiting = waiting
+        self._shown: _Shown | None = None
+        self._known: dict[int, _Order] = {}
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> Any:
         """See TPESampler."""
-        return super().infer_relative_search_space(self._view(study), trial)
+        self._shown = None  # a new trial
+        return super().infer_relative_search_space(self._view(study, trial), trial)
 
     def sample_relative(self, study: Any, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
         """See TPESampler."""
-        return super().sample_relative(self._view(study), trial, search_space)
+        return super().sample_relative(self._view(study, trial), trial, search_space)
 
     def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
         """See TPESampler."""
-        return super().sample_independent(self._view(study), trial, param_name, param_distribution)
+        return super().sample_independent(self._view(study, trial), trial, param_name, param_distribution)
 
-    def _view(self, study: optuna.Study) -> Any:
-        return _WithWaiting(study, self._waiting)
+    def _view(self, study: optuna.Study, trial: FrozenTrial) -> Any:
+        """Return what is shown of the study while this trial is drawn, however many parameters it has."""
+        if self._shown is None or self._shown.number != trial.number:
+            self._shown = _Shown(study, self._waiting, self._known, trial.number)
+        return self._shown
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,17 @@ it by giving it the log. It knows neither Ray nor Optuna; search/simulator.py ru
 
 from __future__ import annotations
 
+import heapq
 import math
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 Report = Mapping[str, Any]
+Place = tuple[float, int, int]
+"""A trial at a rung: its value there, how many had come before it, its number; in this order they are ranked."""
 
 
 class Fate(Enum):
@@ -38,8 +43,9 @@ class Scheduler:
         self.rungs, self.eta = rungs, eta
         self.waiting: dict[int, int] = {}
         """Trials that wait, by number, and the index of the rung at which they do"""
-        self._values: tuple[dict[int, float], ...] = tuple({} for _ in rungs)
-        self._ended = set[int]()
+        self._places: tuple[dict[int, Place], ...] = tuple({} for _ in rungs)
+        self._ranked: tuple[list[Place], ...] = tuple([] for _ in rungs)
+        """Of each rung the places, best first, of trials that went on or still may"""
 
     def next_rung(self, images_seen: int) -> int:
         """Return the first rung after `images_seen`."""
@@ -47,12 +53,17 @@ class Scheduler:
 
     def heard_of(self, trial: int) -> bool:
         """Return whether a trial has reported."""
-        return trial in self._values[0]
+        return trial in self._places[0]
 
     def withdraw(self, trial: int) -> None:
         """Take in that a trial has ended, for whatever reason: it holds no place any more of those that may go on."""
         self.waiting.pop(trial, None)
-        self._ended.add(trial)
+        reached = [rung for rung, places in enumerate(self._places) if trial in places]
+        if reached:
+            ranked, place = self._ranked[reached[-1]], self._places[reached[-1]][trial]
+            at = bisect_left(ranked, place)
+            if ranked[at : at + 1] == [place]:
+                del ranked[at]
 
     def enter(self, trial: int, report: Report) -> Fate:
         """Take in a trial's report at its rung, and return whether it goes on.
@@ -61,8 +72,9 @@ class Scheduler:
         enters as the worst, because the value of a blank set is better than the first steps of many a good model.
         """
         rung = self.rungs.index(report["images_seen"])
-        repeated = trial in self._values[rung]
-        self._values[rung].setdefault(trial, math.inf if report["diverged"] else report["fmd"])
+        repeated = trial in self._places[rung]
+        if not repeated:
+            self._take_in(trial, rung, math.inf if report["diverged"] else report["fmd"])
         self.waiting.pop(trial, None)
         if report["diverged"] or rung == len(self.rungs) - 1:
             return Fate.STOPS
@@ -83,27 +95,55 @@ class Scheduler:
             del self.waiting[chosen]
         return chosen
 
+    def hopeless(self, to_come: int) -> list[int]:
+        """Return the numbers of trials that wait in vain, though `to_come` trials have still to reach the first rung.
+
+        None of them could go on unless one fails that is better.
+        """
+        return []
+
+    def _take_in(self, trial: int, rung: int, value: float) -> None:
+        places = self._places[rung]
+        places[trial] = (value, len(places), trial)
+        insort(self._ranked[rung], places[trial])
+
     def _fate(self, trial: int, rung: int) -> Fate:
         return Fate.GOES_ON
 
     def _chosen(self, more: bool, last: bool) -> int | None:
         return None
 
-    def _best(self, rung: int, count: int) -> list[int]:
-        """Return the best `count` trials at a rung that went on or still may; of equal ones the first that came."""
-        values, above = self._values[rung], self._values[rung + 1]
-        return sorted((n for n in values if n in above or n not in self._ended), key=values.__getitem__)[:count]
+    def _among_best(self, trial: int, rung: int, count: int) -> bool:
+        """Return whether a trial is among the best `count` at a rung of those that went on or still may."""
+        return bisect_left(self._ranked[rung], self._places[rung][trial]) < count
+
+    def _beyond(self, rung: int, count: int) -> list[int]:
+        """Return the trials that wait at a rung and are not among its best `count`."""
+        return [trial for _, _, trial in self._ranked[rung][count:] if self.waiting.get(trial) == rung]
 
 
 class ASHA(Scheduler):
     """Stops a trial that is not among the best 1/eta of those that reached its rung so far, the first one never."""
 
-    def _fate(self, trial: int, rung: int) -> Fate:
-        return self._compared(trial, self._values[rung])
+    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
+        """Start empty, see `Scheduler`."""
+        super().__init__(rungs, eta)
+        self._values: dict[tuple[int, int], list[float]] = defaultdict(list)
+        """All values at a rung, ascending, of the trials that are compared with each other"""
 
-    def _compared(self, trial: int, values: Mapping[int, float]) -> Fate:
-        better = sum(value < values[trial] for value in values.values())
-        return Fate.GOES_ON if better < max(1, len(values) // self.eta) else Fate.STOPS
+    def bracket(self, trial: int) -> int:
+        """Return the index of the rung at which a trial is first compared, with those of which it is the same."""
+        return 0
+
+    def _take_in(self, trial: int, rung: int, value: float) -> None:
+        super()._take_in(trial, rung, value)
+        insort(self._values[rung, self.bracket(trial)], value)
+
+    def _fate(self, trial: int, rung: int) -> Fate:
+        mine = self.bracket(trial)
+        values = self._values[rung, mine]
+        better = bisect_left(values, self._places[rung][trial][0])
+        return Fate.GOES_ON if rung < mine or better < max(1, len(values) // self.eta) else Fate.STOPS
 
 
 class Hyperband(ASHA):
@@ -126,34 +166,56 @@ class Hyperband(ASHA):
         """Return the index of the rung at which a trial is first compared; that of the last is never."""
         return self._brackets[trial % len(self._brackets)]
 
-    def _fate(self, trial: int, rung: int) -> Fate:
-        mine = self.bracket(trial)
-        if rung < mine:
-            return Fate.GOES_ON
-        return self._compared(trial, {n: v for n, v in self._values[rung].items() if self.bracket(n) == mine})
-
 
 class Promotion(Scheduler):
     """Has every trial wait at its rung, and the best 1/eta of each rung go on, the higher rung first.
 
-    What ASHA stops by comparing it with few, this compares with all that came until the end; a checkpoint a trial is
-    the price. When nothing else is left to do, the best of a rung goes on even if that is more than 1/eta.
+    What ASHA stops by comparing it with few, this compares with all that came until the end; a checkpoint is the price,
+    of every trial that may still go on. When nothing else is left to do, the best of a rung goes on even if that is
+    more than 1/eta.
     """
+
+    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
+        """Start empty, see `Scheduler`."""
+        super().__init__(rungs, eta)
+        self._queues: tuple[list[Place], ...] = tuple([] for _ in rungs)
+        """Of each rung a heap of the trials that wait there, and of some that did"""
+
+    def hopeless(self, to_come: int) -> list[int]:
+        """See `Scheduler`: those that would be beyond the best 1/eta even if all others came and were worse."""
+        found = []
+        for rung, ranked in enumerate(self._ranked[:-1]):
+            came, above = len(self._places[rung]), len(self._places[rung + 1])
+            share = max(1, (came + to_come) // self.eta)
+            found += self._beyond(rung, share)
+            # At the next rung may arrive: who is on the way there, who may still leave here, who is to come here.
+            on_the_way = len(ranked) - above - sum(at == rung for at in self.waiting.values())
+            to_come += on_the_way + sum(self.waiting.get(trial) == rung for _, _, trial in ranked[:share])
+        return found
 
     def _fate(self, trial: int, rung: int) -> Fate:
         # Were it made to wait, it would be the next to go on: this spares it the way through its checkpoint.
-        return Fate.GOES_ON if trial in self._best(rung, self._share(rung)) else Fate.WAITS
+        if self._among_best(trial, rung, self._share(rung)):
+            return Fate.GOES_ON
+        heapq.heappush(self._queues[rung], self._places[rung][trial])
+        return Fate.WAITS
 
     def _chosen(self, more: bool, last: bool) -> int | None:
         for rung in reversed(range(len(self.rungs) - 1)):
+            best = self._first_waiting(rung)
             share = max(1, self._share(rung)) if last else self._share(rung)
-            for trial in self._best(rung, share):
-                if self.waiting.get(trial) == rung:
-                    return trial
+            if best is not None and self._among_best(best, rung, share):
+                return best
         return None
 
+    def _first_waiting(self, rung: int) -> int | None:
+        queue = self._queues[rung]
+        while queue and self.waiting.get(queue[0][2]) != rung:
+            heapq.heappop(queue)
+        return queue[0][2] if queue else None
+
     def _share(self, rung: int) -> int:
-        return len(self._values[rung]) // self.eta
+        return len(self._places[rung]) // self.eta
 
 
 class IEpoch(Scheduler):
@@ -168,10 +230,13 @@ class IEpoch(Scheduler):
     def _fate(self, trial: int, rung: int) -> Fate:
         return Fate.WAITS if rung == 0 else Fate.GOES_ON
 
+    def hopeless(self, to_come: int) -> list[int]:
+        """See `Scheduler`: those that are not among the best few already."""
+        return self._beyond(0, self.FINISHED)
+
     def _chosen(self, more: bool, last: bool) -> int | None:
-        if more:
-            return None
-        return next((trial for trial in self._best(0, self.FINISHED) if self.waiting.get(trial) == 0), None)
+        best = () if more else self._ranked[0][: self.FINISHED]
+        return next((trial for _, _, trial in best if self.waiting.get(trial) == 0), None)
 
 
 SCHEDULERS: dict[str, type[Scheduler]] = {

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -47,11 +47,13 @@ class StudySearch(OptunaSearch):
         self._searched = space.names
         self._again: deque[int] = deque()
         self._failures = Counter[int]()
+        self.on_release: Callable[[str], None] = lambda name: None
+        """Told the name of each trial that waited in vain, before the study is"""
         named: dict[str, Any] = {"study_name": settings.name, "storage": open_storage(journal)}
         modes = ["min" for _ in settings.objectives]
         directions = [StudyDirection.MINIMIZE for _ in settings.objectives]
-        asked = _asked(optuna.create_study(**named, directions=directions, load_if_exists=True))
-        sampler = make_sampler(settings.sampler, settings.seed, asked, settings.slots, scheduler.waiting)
+        self._asked = _asked(optuna.create_study(**named, directions=directions, load_if_exists=True))
+        sampler = make_sampler(settings.sampler, settings.seed, self._asked, settings.slots, scheduler.waiting)
         super().__init__(space=space.draw, metric=list(settings.objectives), mode=modes, sampler=sampler, **named)
         self.study = cast("optuna.Study", self._ot_study)
         with warnings.catch_warnings():
@@ -74,16 +76,12 @@ class StudySearch(OptunaSearch):
 
     def forget(self, number: int) -> None:
         """Let no trial wait of which the search knows that it has ended."""
-        if self.study.get_trials(deepcopy=False)[number].state.is_finished():
+        if self._frozen(number).state.is_finished():
             self._scheduler.withdraw(number)
 
-    def waiting(self) -> dict[int, str]:
-        """Return the trials that wait at a rung, by number, with their names."""
-        return {number: self.trial(number).user_attrs["trial"] for number in sorted(self._scheduler.waiting)}
-
-    def release(self, number: int) -> None:
-        """Close a trial that waited to the end."""
-        self._tell_end(self.trial(number), "PRUNED", None)
+    def release(self) -> None:
+        """Close the trials that wait, when nothing is left to do."""
+        self._release(sorted(self._scheduler.waiting))
 
     def interrupted(self) -> int:
         """Return how many interrupted trials are still to be suggested again."""
@@ -125,7 +123,7 @@ class StudySearch(OptunaSearch):
 
     def trial(self, number: int) -> optuna.Trial:
         """Return the study's trial of this number."""
-        return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+        return optuna.Trial(self.study, self._frozen(number)._trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the study's journal has it."""
@@ -138,21 +136,31 @@ class StudySearch(OptunaSearch):
         return {}
 
     def _next(self) -> optuna.Trial | None:
+        asks = self._asked < self.settings.trials and not self._out_of_time()
+        begun = [*(trial.number for trial in self._ot_trials.values()), *self._again]
+        to_come = sum(not self._scheduler.heard_of(number) for number in begun)
+        to_come += self.settings.trials - self._asked if asks else 0
+        self._release(self._scheduler.hopeless(to_come))
         if self._again:
             return self.trial(self._again.popleft())
-        asks = self._may_ask()
-        more = asks or any(not self._scheduler.heard_of(trial.number) for trial in self._ot_trials.values())
-        waited = self._scheduler.resume(more, idle=not self._ot_trials)
+        waited = self._scheduler.resume(more=to_come > 0, idle=not self._ot_trials)
         if waited is not None:
             return self.trial(waited)
+        self._asked += asks
         return self.study.ask() if asks else None
+
+    def _release(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.on_release(self._frozen(number).user_attrs["trial"])
+            self._tell_end(self.trial(number), "PRUNED", None)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        storage = self.study._storage
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
 
     def _tell_end(self, trial: optuna.Trial, state: State, last: dict[str, Any] | None) -> None:
         self._scheduler.withdraw(trial.number)
         tell_end(trial, state, last, self.settings.objectives)
-
-    def _may_ask(self) -> bool:
-        return not self._out_of_time() and _asked(self.study) < self.settings.trials
 
     def _enqueue(self) -> None:
         """Queue baselines and starting points, the study's first trials; what is queued already is left out."""

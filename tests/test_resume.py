@@ -62,6 +62,7 @@ class Driver:
         history = History(self.run.events(), self.scheduler)
         self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
         reconcile(self.run, history, self.searcher)
+        self.searcher.on_release = self.released
         self.stopping = Stopping(self.scheduler, lambda seconds: seconds < 10_000)
         self.started, self.seen = set(history.started), dict[str, int]()
         self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}
@@ -77,9 +78,10 @@ class Driver:
             chosen = rng.choice(sorted(running))
             if not self.report(chosen, running[chosen]):
                 del running[chosen]
-        for number, name in self.searcher.waiting().items():
-            self.run.append({"event": "end", "trial": name, "state": "PRUNED"})
-            self.searcher.release(number)
+        self.searcher.release()
+
+    def released(self, name: str) -> None:
+        self.run.append({"event": "end", "trial": name, "state": "PRUNED"})
 
     def start(self, config: dict[str, Any]) -> None:
         if config["trial"] not in self.started:

@@ -137,6 +137,36 @@ def test_what_asha_stopped_too_early_promotion_takes_up_again() -> None:
     assert (2, 1) in {(m.trial, m.rung) for m in play("promotion", curves, slots=1)}
 
 
+@pytest.mark.parametrize("slots", [1, 8])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_a_trial_that_waits_in_vain_never_goes_on(kind: str, seed: int, slots: int) -> None:
+    curves, scheduler = random_curves(seed, trials=60), SCHEDULERS[kind](RUNGS, 3)
+    in_vain: dict[int, int] = {}
+    reported = set[int]()
+    for moment in simulate(scheduler, curves, slots):
+        reported.add(moment.trial)
+        assert moment.rung <= in_vain.get(moment.trial, LAST)
+        for trial in scheduler.hopeless(len(curves) - len(reported)):
+            in_vain.setdefault(trial, scheduler.waiting[trial])
+    assert in_vain.keys() >= {trial for trial, rung in scheduler.waiting.items() if rung == 0}  # nothing is to come
+    assert bool(in_vain) == (kind in ("promotion", "iepoch"))
+
+
+@pytest.mark.parametrize("to_come", [0, 1, 2, 3, 10, 30])
+def test_at_the_first_rung_a_trial_has_hope_as_long_as_worse_ones_may_come(to_come: int) -> None:
+    promotion = Promotion(RUNGS, 3)
+    values = random.Random(to_come).sample(range(100), 20)
+    for trial, value in enumerate(values):
+        if promotion.enter(trial, report(100, float(value))) is Fate.GOES_ON:
+            promotion.enter(trial, report(300, float(value)))
+    hoped = {trial for trial, rung in promotion.waiting.items() if rung == 0} - set(promotion.hopeless(to_come))
+    for trial in range(20, 20 + to_come):
+        promotion.enter(trial, report(100, 1e9))
+    resumed = set(iter(lambda: promotion.resume(more=True, idle=False), None))
+    assert {trial for trial in resumed if trial not in promotion._places[1]} == hoped
+
+
 @pytest.mark.parametrize("kind", ["promotion", "iepoch"])
 def test_a_trial_that_ended_for_want_of_time_holds_no_place_of_those_that_may_go_on(kind: str) -> None:
     scheduler = SCHEDULERS[kind](RUNGS, 3)

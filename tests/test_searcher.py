@@ -224,7 +224,8 @@ def test_two_objectives_are_told_at_the_full_budget_only(make_space: Callable[..
 def test_a_trial_that_waits_is_suggested_again_when_the_scheduler_resumes_it(
     make_space: Callable[..., Space], tmp_path: Path
 ) -> None:
-    searcher = make_searcher(make_space(), tmp_path, scheduler="iepoch", trials=4)
+    searcher, released = make_searcher(make_space(), tmp_path, scheduler="iepoch", trials=4), list[str]()
+    searcher.on_release = released.append
     first = {}
     for number in range(4):
         config = searcher.suggest(str(number))
@@ -237,6 +238,18 @@ def test_a_trial_that_waits_is_suggested_again_when_the_scheduler_resumes_it(
     resumed = [searcher.suggest(f"again{i}") for i in range(3)]
     assert resumed == [first[3], first[2], first[1]]
     assert searcher.suggest("none") is None  # those that run may still fail, and run again
-    assert list(searcher.waiting()) == [0]
-    searcher.release(0)
+    # The worst is none of the best three, whatever comes.
+    assert released == [first[0]["trial"]]
     assert searcher.study.trials[0].state == TrialState.PRUNED
+
+
+def test_what_waits_to_the_end_is_closed(make_space: Callable[..., Space], tmp_path: Path) -> None:
+    searcher, released = make_searcher(make_space(), tmp_path, scheduler="promotion", trials=4), list[str]()
+    searcher.on_release = released.append
+    config = searcher.suggest("0")
+    assert isinstance(config, dict)
+    assert searcher._scheduler.enter(0, make_report(100, 50.0)) is Fate.WAITS
+    searcher.on_trial_complete("0", make_report(100, 50.0))
+    assert (searcher.study.trials[0].state, released) == (TrialState.RUNNING, [])
+    searcher.release()
+    assert (searcher.study.trials[0].state, released) == (TrialState.PRUNED, [config["trial"]])
