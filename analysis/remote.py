@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -74,6 +75,46 @@ def copy_of(uri: str) -> Path:
     return cache / "diffusion-search" / "runs" / there.scheme / there.netloc / there.path.strip("/")
 
 
+class Disk:
+    """A run's folder on a disk: what is written to it is where it belongs. See `Remote` for what its methods mean."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def uri(self) -> str:
+        """The folder's absolute path."""
+        return str(self.folder.resolve())
+
+    def child(self, name: str) -> Disk:
+        """Return a folder below this one."""
+        return Disk(self.folder / name)
+
+    def put(self, path: Path) -> None:
+        """Nothing is to be sent."""
+
+    def push(self, path: Path) -> None:
+        """Nothing is to be sent."""
+
+    def put_changed(self, *folders: Path) -> None:
+        """Nothing is to be sent."""
+
+    def bring(self, path: Path) -> None:
+        """Nothing is to be fetched."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, empty where there is none."""
+        return sorted(path.name for path in (self.folder / folder).glob("*") if path.is_file())
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if there is one."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def clear(self, folder: str) -> None:
+        """Delete a folder, if there is one."""
+        shutil.rmtree(self.folder / folder, ignore_errors=True)
+
+
 class Remote:
     """A run's folder on object storage, and which of its files the copy at `folder` has as they are there."""
 
@@ -92,12 +133,12 @@ class Remote:
             self._filesystem, self._root = FileSystem.from_uri(uri)
         except (ArrowInvalid, OSError) as error:
             raise RunError(f"{uri}: {_reason(error)}; give a folder, s3://BUCKET/... or gs://BUCKET/...") from None
-        self.uri, self._folder = uri, folder
+        self.uri, self.folder = uri, folder
         self._sent: dict[Path, int] = defaultdict(int)  # bytes, for what is appended to; else the time of the change
 
     def child(self, name: str) -> Remote:
         """Return a folder below this one."""
-        below = Remote(join(self.uri, name), self._folder / name)
+        below = Remote(join(self.uri, name), self.folder / name)
         below._sent = self._sent
         return below
 
@@ -111,8 +152,8 @@ class Remote:
         self._write(self._name(path), path.read_bytes())
 
     def push(self, path: Path) -> None:
-        """Send what was appended to a file of the copy since it was last sent, or pulled."""
-        size, sent = path.stat().st_size, self._sent[path]
+        """Send what was appended to a file of the copy, if it is there, since it was last sent or pulled."""
+        size, sent = path.stat().st_size if path.is_file() else 0, self._sent[path]
         if size == sent:
             return
         with path.open("rb") as file:
@@ -143,7 +184,7 @@ class Remote:
             self._filesystem.delete_file(f"{self._root}/{name}")
 
     def clear(self, folder: str) -> None:
-        """Delete what is in a folder, if there is one."""
+        """Delete a folder, if there is one."""
         with self._told(f"cannot delete {join(self.uri, folder)}"):
             self._filesystem.delete_dir_contents(f"{self._root}/{folder}", missing_dir_ok=True)
 
@@ -161,7 +202,7 @@ class Remote:
             name = info.path.removeprefix(f"{self._root}/")
             if info.is_file and not set(NOT_COPIED) & set(name.split("/")[:-1]):
                 segments = _SEGMENTS.fullmatch(name)
-                files[self._folder / (segments[1] if segments else name)].append(info)
+                files[self.folder / (segments[1] if segments else name)].append(info)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(self._fetch, files, files.values()))
 
@@ -207,7 +248,7 @@ class Remote:
                 stream.write(data)
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        return path.relative_to(self.folder).as_posix()
 
     @contextmanager
     def _told(self, failed: str) -> Iterator[None]:

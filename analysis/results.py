@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.log import Event, Log, RunError, finite
-from analysis.remote import Remote, copy_of, is_remote, join
+from analysis.remote import Disk, Remote, copy_of, is_remote, join
 from analysis.tables import Fold
 
 __all__ = ["Event", "Run", "RunError", "is_remote"]
@@ -48,8 +48,9 @@ class Run:
         samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
     """
 
-    def __init__(self, path: Path, remote: Remote | None = None) -> None:
-        self.path, self._remote = path, remote
+    def __init__(self, place: Disk | Remote) -> None:
+        self.path = path = place.folder
+        self._place = place
         self.study_file = path / "study.journal"
         self.ranking = path / "ranking.csv"
         self.report = path / "report.html"
@@ -74,13 +75,15 @@ class Run:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise RunError(f"run name {name!r}: give one of letters, digits, '.', '_' and '-', such as degradations-2")
         if not is_remote(root):
-            return cls(Path(root) / name)._create()
+            return cls(Disk(Path(root) / name))._create()
         uri = join(str(root), name)
-        run = cls(copy_of(uri), Remote(uri, copy_of(uri)))
-        if run._remote is not None and run._remote.has(run._settings.name):
+        remote = Remote(uri, copy_of(uri))
+        run = cls(remote)
+        if remote.has(run._settings.name):
             raise RunError(f"{uri} exists already: continue it with --resume {name}, or give another --name")
         shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
-        return run._create()
+        run._create().write_settings({})
+        return run
 
     def _create(self) -> Self:
         if self._log.path.is_file():
@@ -96,8 +99,6 @@ class Run:
             raise RunError(
                 f"cannot write to {self.path.parent}, {error.strerror}: give a writable --storage-path"
             ) from None
-        if self._remote is not None:
-            self.write_settings({})
         return self
 
     @classmethod
@@ -107,11 +108,13 @@ class Run:
         Raises:
             RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
         """
-        remote = Remote(str(path).rstrip("/"), copy_of(str(path))) if is_remote(path) else None
-        run = cls(Path(path) if remote is None else copy_of(remote.uri), remote)
-        if remote is not None:
-            _pull(remote, run.path)
+        if is_remote(path):
+            uri = str(path).rstrip("/")
+            _pull(remote := Remote(uri, copy_of(uri)))
+            run = cls(remote)
             run._complete()
+        else:
+            run = cls(Disk(Path(path)))
         if not run.path.is_dir():
             raise RunError(f"no run at {path}: give the folder of a run, such as runs/degradations")
         if not run._log.path.is_file():
@@ -127,11 +130,11 @@ class Run:
     @property
     def uri(self) -> str:
         """Where the run is, for every machine: an absolute path or a URI."""
-        return str(self.path.resolve()) if self._remote is None else self._remote.uri
+        return self._place.uri
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as where it is: Ray Tune pickles its callbacks, and an open log has no place there."""
-        return type(self), (self.path, self._remote)
+        return type(self), (self._place,)
 
     def sample_grid(self, trial: str) -> Path:
         """Return the path of the PNG of images that a trial generated, there from its first report on."""
@@ -155,35 +158,26 @@ class Run:
 
     def bring(self, trial: str) -> None:
         """Fetch the pictures of a trial, which its process wrote where the run is."""
-        if self._remote is not None:
-            for path in (self.sample_grid(trial), self.degradation_strip(trial)):
-                self._remote.bring(path)
+        for path in (self.sample_grid(trial), self.degradation_strip(trial)):
+            self._place.bring(path)
 
     def kept_checkpoints(self) -> list[str]:
         """Return the trials of which there is a checkpoint, in the order of their names."""
-        folder = self.checkpoints
-        names = [path.name for path in folder.glob("*")] if self._remote is None else self._remote.names(folder.name)
+        names = self._place.names(self.checkpoints.name)
         return sorted(name.removesuffix(".pt") for name in names if name.endswith(".pt"))
 
     def drop_checkpoint(self, trial: str) -> None:
         """Delete the checkpoint of a trial, if there is one."""
-        path = self.checkpoints / f"{trial}.pt"
-        if self._remote is None:
-            path.unlink(missing_ok=True)
-        else:
-            self._remote.delete(f"{path.parent.name}/{path.name}")
+        self._place.delete(f"{self.checkpoints.name}/{trial}.pt")
 
     def clear_ray(self) -> None:
         """Delete what Ray Tune left of an earlier session."""
-        shutil.rmtree(self.ray, ignore_errors=True)
-        if self._remote is not None:
-            self._remote.clear(self.ray.name)
+        self._place.clear(self.ray.name)
 
     def publish(self) -> None:
         """Send what other writers left in the folders of the copy, and the study; nothing to do for a run on disk."""
-        if self._remote is not None:
-            self._push_study()
-            self._remote.put_changed(self.tensorboard, self.artifacts)
+        self._place.push(self.study_file)
+        self._place.put_changed(self.tensorboard, self.artifacts)
 
     def settings(self) -> dict[str, Any]:
         """Return what search.json says; empty before the first `write_settings`.
@@ -209,8 +203,7 @@ class Run:
             RunError: the disk is full or the folder is read-only, or the object storage does not take it.
         """
         _write_atomically(path, data)
-        if self._remote is not None:
-            self._remote.put(path)
+        self._place.put(path)
 
     def append(self, event: Event) -> bool:
         """Add an event to the log, on disk when this returns.
@@ -224,10 +217,9 @@ class Run:
         """
         self._read_on()
         written = self._log.append(event)
-        if self._remote is not None:
-            # The study first: nothing is in the log of which a study that is read back would not know.
-            self._push_study()
-            self._remote.push(self._log.path)
+        # The study first: nothing is in the log of which a study that is read back would not know.
+        self._place.push(self.study_file)
+        self._place.push(self._log.path)
         return self._fold.add(written)
 
     def events(self) -> list[Event]:
@@ -261,25 +253,20 @@ class Run:
             self._fold.add(event)
 
     def _nested(self) -> Self:
-        remote = None if self._remote is None else self._remote.child(self.confirmation.name)
-        nested = type(self)(self.confirmation, remote)
+        nested = type(self)(self._place.child(self.confirmation.name))
         nested._complete()
         return nested
 
     def _complete(self) -> None:
         """Add to a copy the log that is empty, of which object storage has no segment."""
-        if self._remote is not None and self._settings.is_file():
+        if isinstance(self._place, Remote) and self._settings.is_file():
             self._log.path.touch()
 
-    def _push_study(self) -> None:
-        if self._remote is not None and self.study_file.is_file():
-            self._remote.push(self.study_file)
 
-
-def _pull(remote: Remote, copy: Path) -> None:
+def _pull(remote: Remote) -> None:
     """Bring a copy to the state that is there, unless a search on this machine is at work in it: that is ahead."""
-    copy.mkdir(parents=True, exist_ok=True)
-    folder = os.open(copy, os.O_RDONLY)
+    remote.folder.mkdir(parents=True, exist_ok=True)
+    folder = os.open(remote.folder, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
         remote.pull()

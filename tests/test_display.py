@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from analysis.remote import Disk
 from analysis.results import Run
 from search import display as display_module
 from search import ledger as ledger_module
@@ -171,7 +172,9 @@ def test_a_resumed_search_shows_what_it_had_and_counts_its_own_pace(clock: Clock
 @pytest.mark.parametrize(("slots", "height"), [(2, 24), (64, 24), (64, 50), (8, 18)])
 def test_the_view_fits_its_terminal_with_the_best_and_some_that_run(clock: Clock, slots: int, height: int) -> None:
     display = make_display(height=height, slots=slots, trials=500)
-    display._run = Run(Path.cwd() / "runs" / "a-search-with-a-name-that-is-far-longer-than-most-names-of-searches-are")
+    display._run = Run(
+        Disk(Path.cwd() / "runs" / "a-search-with-a-name-that-is-far-longer-than-most-names-of-searches-are")
+    )
     for number in range(100 + slots):
         name = f"{number:03d}-average+gaussian+pixelate+inpaint+snow"
         display.started(name)

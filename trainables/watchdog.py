@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import sys
 import time
 from typing import Any
 
@@ -27,7 +26,7 @@ class Watchdog:
     def start(self) -> None:
         """Begin to count, or begin again."""
         self._shown = time.monotonic()
-        faulthandler.dump_traceback_later(self._limit, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
 
     def stop(self) -> None:
         """Let the process be, until the next start."""
