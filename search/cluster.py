@@ -19,7 +19,8 @@ CONFIGURATION = Path("~/ray_bootstrap_config.yaml")
 # Machines of one's own come within a minute after `ray up`, those of a cloud that are up already at once.
 PATIENCE = 120.0  # seconds
 PROJECT = Path(__file__).resolve().parents[1]
-NOT_SENT = ["/.*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
+# Not "/.*": Ray matches the folder itself as "./" too, and would send nothing at all.
+NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+START_ATTEMPTS = 2
+
 
 class MachineError(ValueError):
     """A cluster that cannot be reached; one line, what was given and what would be right."""
@@ -46,19 +48,37 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
 
     Ray >= 2.59 turns its token authentication on by default and would write a token into the user's home, which later
     changes how `ray start` behaves there. A random token in the environment keeps the protection and leaves no file.
+
+    Raises:
+        MachineError: the machine is too busy for Ray.
     """
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
     os.environ |= {"RAY_prestart_worker_first_driver": "0"}
-    connect(
-        address="local",
-        num_cpus=machine.cpus,
-        num_gpus=machine.gpus,
-        # Trials share the data set and the reference and report a few numbers: a fixed margin over the data is enough.
-        object_store_memory=2 * data_bytes + 200 * 2**20,
-        include_dashboard=False,
+    for _ in range(START_ATTEMPTS):
+        try:
+            return connect(
+                address="local",
+                num_cpus=machine.cpus,
+                num_gpus=machine.gpus,
+                # Trials share the data set and the reference and report a few numbers: a fixed margin is enough.
+                object_store_memory=2 * data_bytes + 200 * 2**20,
+                include_dashboard=False,
+            )
+        except Exception as error:  # Ray raises nothing narrower, after 30 seconds that cannot be set
+            if "timed out during startup" not in str(error):
+                raise
+            _shut_down()
+    raise MachineError(
+        "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
     )
+
+
+def _shut_down() -> None:
+    import ray
+
+    ray.shutdown()
 
 
 def connect(**options: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +25,14 @@ class Rung:
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The report of each trial there."""
     went_on: set[str] = field(default_factory=set)
+    best: str | None = None
+    """The trial with the lowest FMD here"""
 
-    def best(self) -> str | None:
-        """Return the trial with the lowest FMD here, None where there is none."""
-        sound = {name: report["fmd"] for name, report in self.reached.items() if not report["diverged"]}
-        return min(sound, key=sound.__getitem__, default=None)
+    def reach(self, name: str, report: dict[str, Any]) -> None:
+        """A trial reports here."""
+        self.reached[name] = report
+        if not report["diverged"] and (self.best is None or report["fmd"] < self.reached[self.best]["fmd"]):
+            self.best = name
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Progress:
         """One of `STATES` by trial, in the order of their starts."""
         self.reports: dict[str, dict[str, Any]] = {}
         """The last report of each trial that has one."""
+        self._ranked: list[tuple[tuple[float, bool, float], str]] = []
         self.rungs = tuple(Rung(images) for images in settings.rungs)
         self._since: dict[str, float] = {}
         self._pace = _Pace(ledger.elapsed())
@@ -98,12 +104,12 @@ class Progress:
 
     def counts(self) -> dict[str, int]:
         """Return how many trials are in each state that one is in."""
-        states = list(self.states.values())
-        return {state: states.count(state) for state in STATES if state in states}
+        counts = Counter(self.states.values())
+        return {state: counts[state] for state in STATES if state in counts}
 
     def ranked(self) -> list[str]:
         """Return the trials that have reported: the larger budget first, then the lower FMD."""
-        return sorted(self.reports, key=lambda name: _order(self.reports[name]))
+        return [name for _, name in self._ranked]
 
     def images_per_second(self) -> float | None:
         """Return images trained on a second, all slots together, up to the last report of this session."""
@@ -132,8 +138,10 @@ class Progress:
     def _enter(self, name: str, report: dict[str, Any]) -> None:
         if name in self.reports:
             self._rung(self.reports[name]).went_on.add(name)
+            del self._ranked[bisect_left(self._ranked, (_order(self.reports[name]), name))]
         self.reports[name] = report
-        self._rung(report).reached[name] = report
+        insort(self._ranked, (_order(report), name))
+        self._rung(report).reach(name, report)
 
     def _rung(self, report: dict[str, Any]) -> Rung:
         return self.rungs[report["rung"]]

@@ -59,7 +59,7 @@ def _names(progress: Progress, room: int) -> tuple[list[str], int]:
 def _rungs(progress: Progress) -> Table:
     table = _columns(("images", "right"), ("reached", "right"), ("went on", "right"), ("best there", "left"))
     for rung in progress.rungs[-SHOWN_RUNGS:]:
-        name = rung.best()
+        name = rung.best
         best = f"{measured(rung.reached[name])}  {name}" if name else ""
         table.add_row(f"{rung.images:,}", str(len(rung.reached)), str(len(rung.went_on)), _line(best))
     return table

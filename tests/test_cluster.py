@@ -1,12 +1,14 @@
 """A cluster: what it may grow to, by the project's own files."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ray._private.runtime_env.packaging import create_package
 
-from search.cluster import Cluster, grown
+from search.cluster import NOT_SENT, PROJECT, Cluster, grown
 from search.machine import Machine
 
 FILES = Path(__file__).parents[1]
@@ -48,3 +50,13 @@ def test_ones_own_machines_that_are_still_to_come_are_taken_to_be_like_the_first
 def test_without_a_configuration_a_cluster_is_what_is_there() -> None:
     assert grown({}, [GPU]) == [GPU]
     assert grown({}, []) == []
+
+
+def test_the_code_is_sent_to_the_machines_and_little_else(tmp_path: Path) -> None:
+    package = tmp_path / "package.zip"
+    create_package(str(PROJECT), package, include_gitignore=True, excludes=NOT_SENT)
+    sent = {name for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")}
+    assert {"search/tuner.py", "trainables/trial.py", "analysis/results.py", "spaces/baselines.py"} <= sent
+    assert {"trainables/weights/mnist.safetensors", "pyproject.toml"} <= sent
+    assert not [name for name in sent if name.startswith((".", "tests/", "docs/", "runs/", "build/"))]
+    assert package.stat().st_size < 30e6

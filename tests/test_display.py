@@ -107,7 +107,7 @@ def test_rungs_tell_who_reached_them_who_went_on_and_who_is_best_there(clock: Cl
     first, second, last = display.progress.rungs
     assert (set(first.reached), first.went_on) == ({"000-x", "001-x", "002-x", "003-x"}, {"002-x"})
     assert (set(second.reached), second.went_on, set(last.reached)) == ({"002-x"}, {"002-x"}, set())
-    assert (first.best(), second.best(), last.best()) == ("003-x", "002-x", None)  # 001-x has less, but diverged
+    assert (first.best, second.best, last.best) == ("003-x", "002-x", None)  # 001-x has less, but diverged
     display.started("003-x")
     assert first.went_on == {"002-x", "003-x"}
     assert display.progress.ranked() == ["002-x", "003-x", "000-x", "001-x"]  # by budget, then by FMD

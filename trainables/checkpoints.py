@@ -31,8 +31,13 @@ class Folder:
         part = path + ".part" if self._on_disk else path  # an object is there as a whole or not at all
         if self._on_disk:
             self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-        with self._filesystem.open_output_stream(part) as stream:
-            stream.write(data)
+        try:
+            with self._filesystem.open_output_stream(part) as stream:
+                stream.write(data)
+        except OSError:
+            if self._on_disk:  # on a full disk others can do with the room of the part
+                self._filesystem.delete_file(part)
+            raise
         if self._on_disk:
             self._filesystem.move(part, path)
 
