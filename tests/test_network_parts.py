@@ -6,7 +6,16 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.networks import Attention, ChannelNorm, ImageNorm, Sinusoids, TimeCode, attend, attend_linearly
+from trainables.networks import (
+    ACTIVATIONS,
+    Attention,
+    ChannelNorm,
+    ImageNorm,
+    Sinusoids,
+    TimeCode,
+    attend,
+    attend_linearly,
+)
 
 
 def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
@@ -25,6 +34,31 @@ def test_channel_norm_standardises_every_pixel_over_its_channels() -> None:
     x = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0))
     expected = (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     torch.testing.assert_close(ChannelNorm(5)(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (3, 5, 6, 6), (3, 1, 6, 6), (2, 4, 1, 1)], ids=str)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_and_their_gradients_do_not_depend_on_the_order_in_memory(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    """In either order the same numbers, and those of float64, in the order that came in."""
+    x = 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    orders = [torch.contiguous_format, *([torch.channels_last] if len(shape) == 4 else [])]
+    results = []
+    for order, kind in [*((order, torch.float32) for order in orders), (torch.contiguous_format, torch.float64)]:
+        given = x.to(kind, memory_format=order, copy=True).requires_grad_()
+        y = ACTIVATIONS[name]()(given)
+        assert y.is_contiguous(memory_format=order)
+        (y**2).sum().backward()
+        results.append((y.detach().double(), given.grad.double()))
+    for found in results[:-1]:
+        torch.testing.assert_close(found, results[-1], rtol=1e-4, atol=1e-5)
+
+
+def test_gelu_is_exact_not_the_approximation_by_tanh() -> None:
+    x = torch.linspace(-4, 4, 1001, dtype=torch.float64)
+    expected = x * torch.distributions.Normal(0.0, 1.0).cdf(x)
+    torch.testing.assert_close(ACTIVATIONS["gelu"]()(x), expected)
 
 
 def test_the_time_code_tells_every_one_of_thousands_of_steps_apart() -> None:

@@ -111,6 +111,26 @@ def test_the_order_in_memory_changes_nothing(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
+def test_images_stay_in_nhwc_order_from_convolution_to_convolution(kind: str) -> None:
+    """Forward and backward: an order that changes on the way costs copies, and convolutions half their speed."""
+    network, (x, time) = build(kind).to(memory_format=torch.channels_last), inputs()
+    astray: list[str] = []
+
+    def look(name: str, tensors: tuple[Tensor | None, ...]) -> None:
+        images = [tensor for tensor in tensors if tensor is not None and tensor.ndim == 4]
+        astray.extend(name for image in images if not image.is_contiguous(memory_format=torch.channels_last))
+
+    convolutions = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    for name, module in convolutions:
+        module.register_forward_hook(lambda module, given, found, name=name: look(name, (*given, found, module.weight)))
+        module.register_full_backward_hook(lambda module, given, found, name=name: look(f"to {name}", given))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(x.requires_grad_(), time).square().mean().backward()
+    assert convolutions
+    assert not astray
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_gradients_are_the_same_each_time(kind: str) -> None:
     network, (x, time) = build(kind), inputs()
     gradients = []

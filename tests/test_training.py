@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables.config import Flat, Variant, domain_of
 from trainables.degradations import DEGRADATIONS
@@ -220,6 +221,31 @@ def test_the_averaged_weights_follow_their_recursion(decay: float, make: Make) -
     assert not any(p.requires_grad for p in averaged.parameters())
     for found, value in zip(averaged.parameters(), expected, strict=True):
         torch.testing.assert_close(found.double(), value, rtol=1e-5, atol=1e-6)
+
+
+class Waits(TorchDispatchMode):
+    """Counts how often a number is asked of the device, which is what makes the host wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("changes", [{}, {"training/optimizer": "adamw", "training/loss": "huber", **CNN}], ids=str)
+def test_a_step_does_not_wait_for_the_device(changes: Flat, make: Make) -> None:
+    counts = []
+    for steps in (5, 45):
+        trainer = make({**changes, "training/batch": 2})
+        with Waits() as waits:
+            trainer.run_to(2 * steps)
+        counts.append(waits.count)
+    assert counts[0] == counts[1] > 0
 
 
 def rate(trainer: Trainer) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
+import torch
 from torch import Tensor, nn
 
 from trainables.domain import Choice, Widths, widths
@@ -51,7 +52,9 @@ class _CNN(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         first, *rest = self.blocks
-        x = first(x) + self.time(time)[:, :, None, None]
+        x = first(x)
+        # Spread over the pixels first: to add 16 numbers at a time, as broadcasting does, takes five times as long.
+        x = x + self.time(time)[:, :, None, None].expand_as(x).contiguous(memory_format=torch.channels_last)
         for block in rest:
             x = block(x)
         return self.last(x)
