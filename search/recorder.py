@@ -16,6 +16,7 @@ from search.artifacts import Gallery
 from search.board import TrialBoard
 from search.disk import require_room
 from search.display import Display
+from search.failures import reason
 from search.ledger import Ledger
 from search.resume import History
 from search.study import State, state_at
@@ -113,12 +114,12 @@ class Recorder(tune.Callback):
         """A trial failed, and is tried again from its checkpoint unless that was once too often."""
         name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
         require_room(self.run, name, error)
-        last_line = error.strip().splitlines()[-1] + self._silence(name)
+        line = reason(error) + self._silence(name)
         if self._runs_again(trial.config["number"]):
             self.ledger.end(name)
-            self.display.note(f"{name} failed and is tried again: {last_line}")
+            self.display.note(f"{name} failed and is tried again: {line}")
             return
-        self.display.note(f"{name} failed: {last_line}; the traceback is in the log of {self.run.uri}")
+        self.display.note(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
         self._log_start(trial.config)  # it may have failed on its way to a process
         self._end(name, "FAIL", error=error)
 

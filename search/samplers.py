@@ -5,8 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import warnings
+from bisect import insort
+from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import optuna
@@ -18,33 +21,88 @@ from search.study import trial_seed
 # Before a model has any use: the trials that a search takes from its sampler to begin with.
 STARTUP_TRIALS = 10
 # What TPE is shown of a study that has more: its time is then that of so many.
-SHOWN_TRIALS = 500
+SHOWN_TRIALS = 250
 SHOWN_BEST = 100
 
 _LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
-_Order = tuple[bool, int, float]
+_Place = tuple[bool, int, float, int, FrozenTrial]
+
+
+class _Telling:
+    """The telling few of a study's trials for TPE: the best, and of the others the latest.
+
+    TPE sorts all trials and builds its densities of them for each group of parameters: with 3,000 that takes 0.7 s a
+    suggestion. Its better density is of the best 25 at most, and in the other one a trial's weight falls with its age:
+    little is lost (tests/benchmarks/bounded.py). What has ended is looked at once.
+    """
+
+    def __init__(self, waiting: Container[int]) -> None:
+        """Know of no trial yet; `waiting` as `WaitingTPESampler` has it."""
+        self._waiting = waiting
+        self._seen, self._open = 0, list[int]()
+        self._best: list[_Place] = []
+        self._latest = deque[FrozenTrial](maxlen=SHOWN_TRIALS)
+
+    def look(self, study: optuna.Study) -> list[FrozenTrial]:
+        """Return at most `SHOWN_TRIALS` that ended or wait, the latter as PRUNED, and all that run."""
+        trials = study.get_trials(deepcopy=False)
+        waits, runs, still_open = [], [], []
+        for number in chain(self._open, range(self._seen, len(trials))):
+            trial = trials[number]
+            if trial.state in _LEARNT:
+                self._end(trial, len(study.directions))
+            elif not trial.state.is_finished():
+                still_open.append(number)
+                if number in self._waiting:
+                    waits.append(_as_pruned(trial))
+                elif trial.state == TrialState.RUNNING:
+                    runs.append(trial)
+        self._seen, self._open = len(trials), still_open
+        return [*self._chosen(waits), *runs]
+
+    def _chosen(self, waits: list[FrozenTrial]) -> list[FrozenTrial]:
+        best = heapq.nsmallest(SHOWN_BEST, [*self._best, *map(_place, waits)])
+        latest = sorted([*self._latest, *waits], key=lambda trial: trial.number)
+        if len(latest) > SHOWN_TRIALS or len(self._latest) == SHOWN_TRIALS:
+            latest = latest[len(best) - SHOWN_TRIALS :]
+        chosen = {trial.number: trial for trial in (*(trial for *_, trial in best), *latest)}
+        return [chosen[number] for number in sorted(chosen)]
+
+    def _end(self, trial: FrozenTrial, objectives: int) -> None:
+        self._latest.append(trial)
+        if objectives == 1:
+            insort(self._best, _place(trial))
+        elif trial.state == TrialState.COMPLETE and not any(_dominates(other, trial) for *_, other in self._best):
+            self._best = [place for place in self._best if not _dominates(trial, place[-1])]
+            self._best.append(_place(trial))
+        del self._best[SHOWN_BEST:]
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    seen = FrozenTrial.__new__(FrozenTrial)
+    seen.__dict__.update(trial.__dict__, state=TrialState.PRUNED)
+    return seen
+
+
+def _place(trial: FrozenTrial) -> _Place:
+    """Return what TPE orders trials by: those that diverged last, then the larger budget first, then the value."""
+    last = trial.last_step
+    if last is None:
+        return True, 0, math.inf, trial.number, trial
+    infeasible = any(value > 0 for value in trial.constraints.values())
+    return infeasible, -last, trial.intermediate_values[last], trial.number, trial
+
+
+def _dominates(one: FrozenTrial, other: FrozenTrial) -> bool:
+    return one.values != other.values and all(a <= b for a, b in zip(one.values, other.values, strict=True))
 
 
 class _Shown:
-    """A study as TPE is shown it while it draws one trial: of bounded size, and what waits at a rung is PRUNED there.
+    """A study with no trials but those that are shown."""
 
-    TPE sorts all trials and builds its densities of them for each group of parameters: 10,000 take seconds. Its better
-    density is of the best 25 at most, and in the other one a trial's weight falls with its age, so that the best few
-    and the latest tell it almost all (tests/benchmarks/bounded.py).
-    """
-
-    def __init__(self, study: optuna.Study, waiting: Container[int], known: dict[int, _Order], number: int) -> None:
-        """Look at the study once, to draw trial `number`; `known` keeps the order of trials that have ended."""
-        self._study, self.number = study, number
-        ended, running = [], []
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number in waiting:
-                ended.append(_as_pruned(trial))
-            elif trial.state == TrialState.RUNNING:
-                running.append(trial)
-            elif trial.state in _LEARNT:
-                ended.append(trial)
-        self._trials = [*_telling(study, ended, known), *running]
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], number: int) -> None:
+        """`number` is the trial that they are shown for."""
+        self._study, self._trials, self.number = study, trials, number
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -55,46 +113,14 @@ class _Shown:
         return [trial for trial in self._trials if states is None or trial.state in states]
 
 
-def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
-    seen = FrozenTrial.__new__(FrozenTrial)
-    seen.__dict__.update(trial.__dict__, state=TrialState.PRUNED)
-    return seen
-
-
-def _telling(study: optuna.Study, ended: list[FrozenTrial], known: dict[int, _Order]) -> list[FrozenTrial]:
-    """Return at most `SHOWN_TRIALS` of those that ended, by number: the best, and of the others the latest."""
-    if len(ended) <= SHOWN_TRIALS:
-        return ended
-    if len(study.directions) > 1:
-        front = {trial.number for trial in study.best_trials}
-        best = [trial for trial in ended if trial.number in front][-SHOWN_BEST:]
-    else:
-        best = heapq.nsmallest(SHOWN_BEST, ended, key=lambda trial: _order(trial, known))
-    chosen = {trial.number: trial for trial in (*best, *ended[SHOWN_BEST - SHOWN_TRIALS :])}
-    return [chosen[number] for number in sorted(chosen)]
-
-
-def _order(trial: FrozenTrial, known: dict[int, _Order]) -> _Order:
-    """Return what TPE orders trials by: those that diverged last, then the larger budget first, then by value."""
-    order = known.get(trial.number)
-    if order is None:
-        last = trial.last_step
-        infeasible = any(value > 0 for value in trial.constraints.values())
-        order = (True, 0, math.inf) if last is None else (infeasible, -last, trial.intermediate_values[last])
-        if trial.datetime_complete is not None:
-            known[trial.number] = order
-    return order
-
-
 class WaitingTPESampler(TPESampler):
     """TPE that learns from trials that wait, which for Optuna are running and so no better than bad."""
 
     def __init__(self, waiting: Container[int], **options: Any) -> None:
         """`waiting` holds the numbers of the trials that wait, at every moment; `options` are TPESampler's."""
         super().__init__(**options)
-        self._waiting = waiting
+        self._telling = _Telling(waiting)
         self._shown: _Shown | None = None
-        self._known: dict[int, _Order] = {}
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> Any:
         """See TPESampler."""
@@ -112,7 +138,7 @@ class WaitingTPESampler(TPESampler):
     def _view(self, study: optuna.Study, trial: FrozenTrial) -> Any:
         """Return what is shown of the study while this trial is drawn, however many parameters it has."""
         if self._shown is None or self._shown.number != trial.number:
-            self._shown = _Shown(study, self._waiting, self._known, trial.number)
+            self._shown = _Shown(study, self._telling.look(study), trial.number)
         return self._shown
 
 

@@ -91,7 +91,7 @@ AWS_MISTAKES = {
 }
 BOTH_MISTAKES = {
     "dashboard": ("--dashboard-host=127.0.0.1", "--dashboard-host=0.0.0.0", ">-", "--dashboard-host=0.0.0.0: "),
-    "token off": ("true; RAY_AUTH_MODE=token ray start --address", "true; ray start --address", "--address=", "nobody"),
+    "token off": ("RAY_AUTH_MODE=token ray start --address", "ray start --address", ">-", "nobody"),
     "token disabled": (
         "export RAY_AUTH_MODE=token",
         "export RAY_AUTH_MODE=disabled",
@@ -305,6 +305,19 @@ def test_a_machine_that_does_not_see_the_storage_is_refused(tmp_path: Path) -> N
     refused = bash(command, tmp_path, SEARCH_STORAGE=str(tmp_path / "nowhere"))
     assert refused.returncode == 1
     assert f"cannot write to {tmp_path}/nowhere" in refused.stderr
+
+
+@pytest.mark.parametrize("name", [AWS, ONPREM])
+@pytest.mark.parametrize(("failures", "status"), [(0, 0), (4, 0), (5, 1)])
+def test_a_worker_that_does_not_start_at_once_is_tried_again(
+    tmp_path: Path, name: str, failures: int, status: int
+) -> None:
+    """Run with a `ray` that counts its starts and fails the first few: Ray itself tries such a worker never again."""
+    count = "[ $1 = stop ] || { echo >> ~/starts; [ $(wc -l < ~/starts) -gt $FAILURES ]; }"
+    stubs = f"ray() {{ {count}; }}; sleep() {{ :; }}; RAY_HEAD_IP=192.0.2.10; "
+    command = data(name)["worker_start_ray_commands"][-1]
+    assert bash(stubs + command, tmp_path, FAILURES=str(failures)).returncode == status
+    assert (tmp_path / "starts").read_text().count("\n") == min(failures + 1, 5)
 
 
 def test_only_workers_train_and_spot_machines_come_first() -> None:

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search import samplers
 from search.samplers import SAMPLERS, STARTUP_TRIALS, make_sampler
 from search.settings import SAMPLERS as NAMES
 
@@ -79,3 +80,49 @@ def test_tpe_learns_from_a_trial_that_waits_as_from_one_that_was_stopped() -> No
     stopped, waits = suggestions(set(), as_waiting=False), suggestions(set(), as_waiting=True)
     assert waits == stopped
     assert sum(params["kind"] == "a" for params in waits) >= 15
+
+
+def shown_after(trials: int, shown: int, monkeypatch: pytest.MonkeyPatch, objectives: int = 1) -> optuna.Study:
+    """A study of so many trials, of which TPE is shown so many."""
+    monkeypatch.setattr(samplers, "SHOWN_TRIALS", shown)
+    monkeypatch.setattr(samplers, "SHOWN_BEST", shown // 2)
+    study = study_with("tpe", objectives=objectives)
+    for number in range(trials):
+        trial = study.ask()
+        value = draw(trial)
+        if objectives == 1:
+            trial.report(value, 100 + number % 3)
+        complete = objectives == 2 or number % 3 == 2
+        values = [value, 1 - value][:objectives] if complete else None
+        study.tell(trial, values, state=TrialState.COMPLETE if complete else TrialState.PRUNED)
+    return study
+
+
+def test_as_long_as_all_trials_are_shown_tpe_suggests_what_it_does_with_none_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounded, whole = (shown_after(40, shown, monkeypatch) for shown in (40, 10_000))
+    assert [trial.params for trial in bounded.trials] == [trial.params for trial in whole.trials]
+
+
+def test_of_more_trials_the_best_and_the_latest_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = shown_after(70, 20, monkeypatch)
+    running = study.ask()
+    shown = [trial.number for trial in study.sampler._telling.look(study)]  # type: ignore[attr-defined]
+    ended = [trial for trial in study.trials if trial.state.is_finished()]
+    best = sorted(ended, key=lambda trial: (-max(trial.intermediate_values), trial.value))[:10]
+    assert shown == [*sorted({*(trial.number for trial in best), *range(60, 70)}), running.number]
+
+
+def test_of_two_objectives_the_front_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "SHOWN_TRIALS", 12)
+    monkeypatch.setattr(samplers, "SHOWN_BEST", 8)
+    study = study_with("tpe", objectives=2)
+    points = [(5, 5), (1, 9), (6, 6), (9, 1), (3, 3), (4, 4), *[(9, 9)] * 20, (2, 9), (1, 9)]
+    for point in points:
+        study.tell(study.ask(), point)
+    shown = {trial.number for trial in study.sampler._telling.look(study)}  # type: ignore[attr-defined]
+    front = {trial.number for trial in study.best_trials}
+    assert front == {1, 3, 4, len(points) - 1}
+    assert front <= shown
+    assert len(shown) <= 12

@@ -68,7 +68,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             board.report(trial, numbers | rest)
         if fmds:
             board.end(trial, "COMPLETE" if len(fmds) > 1 else "PRUNED")
-    board.close()
     return run
 
 

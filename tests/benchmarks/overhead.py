@@ -1,0 +1,341 @@
+"""What a search costs beside its trials: the driver's CPU time and memory for each trial, up to thousands of them.
+
+    python tests/benchmarks/overhead.py [--trials 10000] [--slots 64] [--first-rung 10] [--out FILE.parquet]
+
+The parts of the product are the real ones and are driven as Ray Tune drives them, in its order, but the trials train
+nothing: their FMD is a function of their configuration, and a report comes when a clock says that it would, after 10 s
+(half to one and a half) at the first rung and three times as long at each further one. The clock jumps to the next
+report; the CPU time of the driver goes on top, so tables are written and the view is drawn as often as in a search of
+that pace (10,000 trials on 64 slots: two hours), and a slot waits for the driver as long as it would: `busy` is the
+share of the slots' time in which a trial ran. Ray Tune's own work, the way of a trial into its process and what the
+disk takes to sync are not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import heapq
+import io
+import math
+import os
+import platform
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray.tune.search import Searcher
+from rich.console import Console
+from rich.table import Table
+
+from analysis.results import Run
+from search import display, ledger, recorder
+from search.find_space import load
+from search.machine import Machine
+from search.resume import History, reconcile
+from search.schedulers import SCHEDULERS
+from search.searcher import StudySearch
+from search.settings import Settings
+from search.stopping import Stopping
+from trainables.report import Report
+
+MILESTONES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+PARTS = ("suggest", "tell", "scheduler", "log", "tensorboard", "gallery", "tables", "display", "checkpoints", "other")
+
+
+class Clock:
+    """Seconds of CPU time, which jump where the driver would wait."""
+
+    def __init__(self) -> None:
+        self.jumped = -time.process_time()
+
+    def monotonic(self) -> float:
+        return time.process_time() + self.jumped
+
+    def jump_to(self, when: float) -> None:
+        self.jumped += max(0.0, when - self.monotonic())
+
+
+class Meter:
+    """CPU seconds by part; what a part has done by another one counts for the other."""
+
+    def __init__(self) -> None:
+        self.seconds = Counter[str]()
+        self._open: list[str] = ["other"]
+        self._since = time.process_time()
+
+    def watch(self, owner: Any, method: str, part: str) -> None:
+        inner: Callable[..., Any] = getattr(owner, method)
+
+        def watched(*given: Any, **named: Any) -> Any:
+            self._switch(part)
+            try:
+                return inner(*given, **named)
+            finally:
+                self._switch(None)
+
+        setattr(owner, method, watched)
+
+    def read(self) -> Counter[str]:
+        self._charge()
+        return self.seconds.copy()
+
+    def _switch(self, part: str | None) -> None:
+        self._charge()
+        if part is None:
+            self._open.pop()
+        else:
+            self._open.append(part)
+
+    def _charge(self) -> None:
+        now = time.process_time()
+        self.seconds[self._open[-1]] += now - self._since
+        self._since = now
+
+
+class Driver:
+    """A search as `search.tuner.search` assembles it, and what Ray Tune does with it."""
+
+    def __init__(self, folder: Path, given: dict[str, Any], slots: int, first_rung: float = 10.0) -> None:
+        """Begin a search in `folder`, or go on with that which is there; trials take `first_rung` seconds to theirs."""
+        self.clock, self._first_rung = Clock(), first_rung
+        for module in (display, ledger, recorder):
+            module.time = SimpleNamespace(monotonic=self.clock.monotonic, time=time.time)  # type: ignore[attr-defined]
+        space = load(given["space"], {})
+        machine = Machine(cpus=slots, gpus=0)
+        self.settings = Settings.resolve({**given, "name": "run"}, space.given, space.digest, machine)
+        self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
+        self.ledger = ledger.Ledger.load(slots, math.inf, self.run.settings())
+        self.scheduler = SCHEDULERS[self.settings.scheduler](self.settings.rungs, self.settings.reduction_factor)
+        history = History(self.run.events(), self.scheduler)
+        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
+        reconcile(self.run, history, self.searcher)
+        console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
+        self.display = display.Display(self.settings, self.ledger, console, quiet=False)
+        self.display.note = lambda text: None  # type: ignore[method-assign]  # a line of its own, not redrawn
+        self.recorder = recorder.Recorder(
+            self.run, history, self.ledger, self.display, self.searcher.runs_again, self.scheduler.waiting
+        )
+        self.searcher.on_release = self.recorder.release
+        self.stopping = Stopping(self.scheduler, self.ledger.has_time)
+        self.begun, self.busy, self._ids = 0, 0.0, iter(range(10**9))
+        self._ends: list[tuple[float, int, SimpleNamespace, float]] = []
+        self._rung: dict[int, int] = {}
+        self._console = console
+
+    def watch(self, meter: Meter) -> None:
+        """Charge what the parts do from now on."""
+        writes = self.recorder
+        meter.watch(self.searcher, "suggest", "suggest")
+        for method in ("on_trial_result", "on_trial_complete", "_release"):
+            meter.watch(self.searcher, method, "tell")
+        meter.watch(self.stopping, "on_trial_result", "scheduler")
+        meter.watch(self.run, "append", "log")
+        for method in ("start", "report", "end"):
+            meter.watch(writes.board, method, "tensorboard")
+        meter.watch(writes.gallery, "report", "gallery")
+        meter.watch(writes, "write", "tables")
+        meter.watch(writes, "_free_checkpoint", "checkpoints")
+        for method in ("started", "reported", "paused", "ended", "refresh"):
+            meter.watch(self.display, method, "display")
+
+    def fit(self, told: Callable[[], None]) -> None:
+        """Run to the end; `told` is called after each event."""
+        self.display.open(0)
+        while True:
+            while len(self._ends) < self.settings.slots and self._start():
+                pass
+            if not self._ends:
+                break
+            self._step()
+            told()
+        self.searcher.release()
+        self.display.close()
+        self.recorder.write(status="done")
+        self.recorder.close()
+
+    def _start(self) -> bool:
+        trial_id = str(next(self._ids))
+        config = self.searcher.suggest(trial_id)
+        if config is None or config == Searcher.FINISHED:
+            return False
+        trial = SimpleNamespace(trial_id=trial_id, config=config)
+        self.recorder.on_trial_start(0, [], trial)  # type: ignore[arg-type]
+        again = config["number"] in self._rung
+        self.begun += not again
+        self._wait_for(trial, again)
+        return True
+
+    def _wait_for(self, trial: SimpleNamespace, again: bool) -> None:
+        """A trial that goes on after it waited says its last report once more, at once."""
+        number = trial.config["number"]
+        rung = self._rung[number] = self._rung.get(number, -1) + (not again)
+        rng = random.Random(number * 10 + rung)
+        seconds = 0.1 if again else self._first_rung * (1 if rung == 0 else 2 * 3 ** (rung - 1)) * rng.uniform(0.5, 1.5)
+        heapq.heappush(self._ends, (self.clock.monotonic() + seconds, number, trial, seconds))
+
+    def _step(self) -> None:
+        when, number, trial, seconds = heapq.heappop(self._ends)
+        self.clock.jump_to(when)
+        self.busy += seconds
+        result = self._report(trial, self._rung[number])
+        stops = self.stopping.on_trial_result(None, trial, result) == "STOP"  # type: ignore[arg-type]
+        if stops:
+            result["done"] = True
+        else:
+            self.searcher.on_trial_result(trial.trial_id, result)
+        self.recorder.on_trial_result(0, [], trial, result)  # type: ignore[arg-type]
+        if stops:
+            self.searcher.on_trial_complete(trial.trial_id, result)
+            self.recorder.on_trial_complete(0, [], trial)  # type: ignore[arg-type]
+        else:
+            self._wait_for(trial, again=False)
+        self.recorder.on_step_end(0, [])
+        self._console.file.seek(0)
+        self._console.file.truncate(0)
+
+    def _report(self, trial: SimpleNamespace, rung: int) -> dict[str, Any]:
+        """What the trial's process does: pictures and checkpoint first."""
+        name = trial.config["trial"]
+        for path in (self.run.sample_grid(name), self.run.degradation_strip(name)):
+            path.write_bytes(_PNG)
+        (self.run.checkpoints / f"{name}.pt").write_bytes(b"weights")
+        fmd = objective(trial.config["variant"], rung, trial.config["number"])
+        numbers = {entry.name: 0.5 + fmd / 1e4 for entry in fields(Report)}
+        ten = tuple(numbers["loss"] + i / 10 for i in range(10))
+        told = {"images_seen": self.settings.rungs[rung], "rung": rung, "fmd": fmd, "fmd_normalised": fmd / 1000}
+        return {**numbers, **told, "diverged": fmd > 900, "loss_by_t": ten, "ssim_by_t": ten, "images_per_second": 1e9}
+
+
+def objective(variant: dict[str, Any], rung: int, number: int) -> float:
+    """Return a value that falls with the rungs and knows good learning rates, degradations and samplers."""
+    rng = random.Random(str(sorted((k, v) for k, v in variant.items() if "kind" in k)))
+    asymptote = 20 + 100 * rng.random() + 60 * abs(math.log10(variant["training/lr"] / 3e-3)) ** 1.5
+    noise = random.Random(number * 10 + rung).gauss(1, 0.03)
+    return (asymptote + 300 * rng.random() * 3.0**-rung) * noise
+
+
+def _png() -> bytes:
+    import numpy as np
+    import torch
+
+    from trainables.data import load as load_images
+    from trainables.generation import grid_png
+
+    digits = torch.from_numpy(np.ascontiguousarray(load_images("mnist").train[:64]))
+    return grid_png(digits.unflatten(0, (-1, 8)))
+
+
+_PNG = _png()
+
+
+def resident() -> float:
+    """Return MB of memory that this process holds."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def measure(
+    given: dict[str, Any], slots: int, first_rung: float, milestones: list[int], folder: Path
+) -> list[dict[str, Any]]:
+    """Return one row a stretch between milestones."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    driver, meter = Driver(folder, given, slots, first_rung), Meter()
+    driver.watch(meter)
+    rows: list[dict[str, Any]] = []
+    state = {"trials": 0, "memory": resident(), "wall": time.monotonic(), "cpu": meter.read()}
+    state |= {"busy": 0.0, "clock": driver.clock.monotonic()}
+
+    def told() -> None:
+        if driver.begun >= milestones[len(rows)]:
+            rows.append(_row(driver, meter, state))
+            parts = ", ".join(f"{part} {rows[-1][f'{part}_ms']:.1f}" for part in PARTS)
+            print(f"{rows[-1]['trials']:,} trials, {rows[-1]['ms']:.0f} ms each: {parts}", file=sys.__stderr__)
+
+    driver.fit(lambda: told() if len(rows) < len(milestones) - 1 else None)
+    rows.append(_row(driver, meter, state))
+    return rows
+
+
+def _row(driver: Driver, meter: Meter, state: dict[str, Any]) -> dict[str, Any]:
+    trials, cpu, wall, memory = driver.begun - state["trials"], meter.read(), time.monotonic(), resident()
+    spent = {f"{part}_ms": 1e3 * (cpu[part] - state["cpu"][part]) / trials for part in PARTS}
+    row = {
+        "trials": driver.begun,
+        "ms": sum(spent.values()),
+        "busy": (driver.busy - state["busy"]) / driver.settings.slots / (driver.clock.monotonic() - state["clock"]),
+        "wall_ms": 1e3 * (wall - state["wall"]) / trials,
+        **spent,
+        "memory_mb": memory,
+        "memory_mb_per_1000": 1e3 * (memory - state["memory"]) / trials,
+        "waiting": len(driver.scheduler.waiting),
+        "checkpoints": sum(1 for _ in driver.run.checkpoints.iterdir()),
+        "threads": threading.active_count(),
+        "files": len(os.listdir("/proc/self/fd")),
+    }
+    state |= {"trials": driver.begun, "cpu": meter.read(), "wall": time.monotonic(), "memory": memory}
+    state |= {"busy": driver.busy, "clock": driver.clock.monotonic()}
+    return row
+
+
+def resume_seconds(given: dict[str, Any], slots: int, folder: Path) -> float:
+    """Return CPU seconds until a search goes on that was cut off."""
+    before = time.process_time()
+    Driver(folder, given, slots)
+    return time.process_time() - before
+
+
+def table(rows: list[dict[str, Any]], title: str) -> Table:
+    """Return the rows for a terminal."""
+    shown = Table(title=title)
+    for name in rows[0]:
+        shown.add_column(name.removesuffix("_ms"), justify="right")
+    for row in rows:
+        cells = {name: f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for name, value in row.items()}
+        shown.add_row(*(cells | {"busy": f"{row['busy']:.3f}"}).values())
+    return shown
+
+
+def machine() -> str:
+    """Return what the numbers were taken on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "ray", "tensorboard", "pyarrow", "torch"))
+    return f"{model}, {len(os.sched_getaffinity(0))} cores; Python {platform.python_version()}, {packages}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--first-rung", type=float, default=10.0, help="seconds to it (default: 10)")
+    parser.add_argument("--scheduler", default="promotion")
+    parser.add_argument("--sampler", default="tpe")
+    parser.add_argument("--space", default="degradations")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".parquet"))
+    given = parser.parse_args()
+    milestones = [*(m for m in MILESTONES if m < given.trials), given.trials]
+    asked = {"space": given.space, "trials": given.trials, "scheduler": given.scheduler, "sampler": given.sampler}
+    with tempfile.TemporaryDirectory(dir=given.out.parent) as folder:
+        asked["storage_path"] = folder
+        rows = measure(asked, given.slots, given.first_rung, milestones, Path(folder))
+        again = resume_seconds({**asked, "trials": 2 * given.trials}, given.slots, Path(folder))
+    note = f"{machine()}; --resume at the end: {again:.1f} CPU-seconds"
+    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({"measured on": note}), given.out)
+    Console(width=200).print(table(rows, "CPU-milliseconds a trial, by part"), note)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""cluster.yaml against moto's AWS: machines that come with the trials and go with them, one of them taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.aws import BUCKET, INSTANCES, LAPTOP, LOGIN, Aws
+from tests.cluster.laboratory import Laboratory, missing, wait_for
+from tests.cluster.measured import Measured
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(
+        "DIFFUSION_SEARCH_FAULTS" not in os.environ, reason="takes six minutes; set DIFFUSION_SEARCH_FAULTS=1"
+    ),
+]
+
+RUNGS = (500, 1500, 4500)
+TRIALS = ("000-gaussian", "001-A0")
+SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)} --gpus-per-trial 0"
+SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
+EVENTS = f"""
+import json
+from analysis.results import Run
+print(json.dumps(Run.open("s3://{BUCKET}/runs/spot").events()))
+"""
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> Iterator[Aws]:
+    """cluster.yaml, up: a head without workers."""
+    if reason := missing():
+        pytest.skip(reason)
+    for module in ("aiohttp", "moto"):
+        pytest.importorskip(module, reason=f"{module} is missing: pip install -c constraints.txt '.[test]'")
+    with Laboratory(tmp_path_factory.mktemp("laboratory") / "aws", (LAPTOP, *INSTANCES), LOGIN) as laboratory:
+        aws = Aws(laboratory)
+        with measured.seconds("ray up on AWS", "the head is up"):
+            aws.up()
+        yield aws
+
+
+def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> None:
+    """The whole life of a cluster: no machine before there are trials, none after, a new one for one that is lost."""
+    assert (len(aws.running("head")), *workers(aws)) == (1, 0, 0)
+    begun = time.time()
+    command = f"cd diffusion-search && python search/run.py {SEARCH} --storage-path $SEARCH_STORAGE"
+    search = aws.laboratory.start(LAPTOP.name, f"ray exec {aws.path} '{command}'", 900)
+    wait_for(lambda: workers(aws) == [1, 1] or search.returncode, "a spot machine, and one on demand beside it", 240)
+    measured.add("a search on AWS starts", "there is a machine for each trial", time.time() - begun)
+    wait_for(lambda: len(reports(aws)) >= 1 or search.returncode, "a report", 300)
+    measured.add("a search on AWS starts", "a trial reports", time.time() - begun)
+    require_what_the_file_says(aws)
+    taken = time.time()
+    aws.preempt(aws.running("gpu_spot")[0])
+    assert search.wait() == 0, search.printed()[-4000:]
+    measured.add("a spot machine is taken away", "the search is done", time.time() - taken)
+    assert sorted(reports(aws)) == sorted((name, images) for name in TRIALS for images in RUNGS)
+    ended = time.time()
+    wait_for(lambda: workers(aws) == [0, 0], "machines that idle to be ended", 300)
+    measured.add("a search on AWS is done", "no GPU machine runs", time.time() - ended)
+
+
+def test_the_ranking_is_read_from_the_bucket(aws: Aws) -> None:
+    command = f"python analysis/rank.py s3://{BUCKET}/runs/spot --format csv"
+    assert set(TRIALS) <= set(re.findall(r"\d{3}-[\w+]+", aws.laboratory.run(None, command)))
+
+
+def test_ray_down_ends_every_machine(aws: Aws) -> None:
+    aws.laptop(f"ray down --yes {aws.path}")
+    assert {one["State"]["Name"] for one in aws.instances()} == {"terminated"}
+
+
+def require_what_the_file_says(aws: Aws) -> None:
+    kinds = {"head": ("m6i.xlarge", None), "gpu_spot": ("g6.xlarge", "spot"), "gpu_on_demand": ("g6.xlarge", None)}
+    for kind, expected in kinds.items():
+        for one in aws.running(kind):
+            assert (one["InstanceType"], one.get("InstanceLifecycle")) == expected
+            assert one["IamInstanceProfile"]["Arn"].endswith("head" if kind == "head" else "worker")
+            assert [group["GroupName"] for group in one["SecurityGroups"]] == ["diffusion-search"]
+
+
+def workers(aws: Aws) -> list[int]:
+    """Return how many spot machines run, and how many on demand."""
+    return [len(aws.running(kind)) for kind in ("gpu_spot", "gpu_on_demand")]
+
+
+def reports(aws: Aws) -> list[tuple[str, int]]:
+    """Return what the run in the bucket has reported so far."""
+    answer = aws.laboratory.start(None, f"python -c '{EVENTS}'", 60)
+    events = json.loads(answer.printed().splitlines()[-1]) if answer.wait() == 0 else []
+    return [(event["trial"], event["images_seen"]) for event in events if event["event"] == "report"]

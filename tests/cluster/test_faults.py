@@ -1,0 +1,91 @@
+"""What else can break under a search on a cluster: its own process, the head, a network cable; no report is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.cluster.laboratory import wait_for
+from tests.cluster.measured import Measured
+from tests.cluster.onprem import HEAD, WORKERS, Onprem
+from tests.cluster.searches import Watched
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(
+        "DIFFUSION_SEARCH_FAULTS" not in os.environ, reason="takes six minutes; set DIFFUSION_SEARCH_FAULTS=1"
+    ),
+]
+
+RUNGS = (500, 1500, 4500)
+TRIALS = ("000-gaussian", "001-A0", "002-A4")
+SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)}"
+SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
+
+
+def begin(cluster: Onprem, search: Watched) -> None:
+    """Start a search and wait until a trial on each worker has reported."""
+    cluster.wait_for_workers()
+    cluster.search(f"{SEARCH} --name {search.path.name}")
+    wait_for(lambda: len(search.under_way()) == 2, "two trials under way", 240)
+
+
+def require_all_there_once(search: Watched) -> None:
+    assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
+    assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
+    assert len(search.events("end")) == len(TRIALS)
+
+
+def test_a_search_whose_process_was_killed_goes_on(cluster: Onprem, measured: Measured) -> None:
+    search = Watched(cluster.runs / "driver")
+    begin(cluster, search)
+    reported = search.reports()
+    killed = time.time()
+    cluster.kill(HEAD.name, r"^python search/run\.py")
+    resumed = time.time()
+    cluster.resume("driver")
+    again = search.wait_for_reports(search.under_way(), resumed)
+    measured.add("kill -9 of the search, then --resume", "its trials report again", again - killed)
+    search.wait_for_end()
+    assert reported.items() <= search.reports().items()
+    require_all_there_once(search)
+
+
+def test_a_search_whose_head_died_goes_on_after_ray_up(cluster: Onprem, measured: Measured) -> None:
+    search = Watched(cluster.runs / "head")
+    begin(cluster, search)
+    reported = search.reports()
+    killed = time.time()
+    cluster.kill(HEAD.name, "gcs/gcs_server ")
+    wait_for(lambda: not cluster.drivers(), "the end of the search without its head", 240)
+    measured.add("kill -9 of the head's gcs_server", "the search has ended by itself", time.time() - killed)
+    cluster.up()
+    cluster.wait_for_workers()
+    measured.add("kill -9 of the head's gcs_server", "ray up has brought all back", time.time() - killed)
+    resumed = time.time()
+    cluster.resume("head")
+    again = search.wait_for_reports(search.under_way(), resumed)
+    measured.add("kill -9 of the head's gcs_server", "with --resume its trials report again", again - killed)
+    search.wait_for_end()
+    assert reported.items() <= search.reports().items()
+    require_all_there_once(search)
+
+
+def test_a_worker_whose_cable_was_pulled_is_missed(cluster: Onprem, measured: Measured) -> None:
+    worker = WORKERS[0].name
+    search = Watched(cluster.runs / "cable")
+    begin(cluster, search)
+    there = search.under_way() & cluster.trials_on(worker)
+    pulled = time.time()
+    cluster.laboratory.plug(worker, in_=False)
+    again = search.wait_for_reports(there, pulled)
+    measured.add("a worker's cable is pulled", "its trial reports again elsewhere", again - pulled)
+    search.wait_for_end()
+    require_all_there_once(search)
+    plugged = time.time()
+    cluster.laboratory.plug(worker, in_=True)
+    cluster.wait_for_workers()
+    measured.add("a worker's cable is plugged in again", "its node is back", time.time() - plugged)

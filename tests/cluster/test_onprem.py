@@ -1,0 +1,125 @@
+"""cluster-onprem.yaml for real: a laptop, a head, two workers, a search that loses one, and nobody else gets in."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from optuna.trial import TrialState
+
+from analysis.rank import rank
+from analysis.results import Run
+from tests.cluster.laboratory import wait_for
+from tests.cluster.measured import Measured
+from tests.cluster.onprem import HEAD, LAPTOP, STORAGE, WORKERS, Onprem, comments
+from tests.cluster.searches import Watched
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+RUNGS = (500, 1500, 4500)
+# All in the queue, so that neither the sampler nor the order of ends has a say: one starting point, four baselines.
+TRIALS = ("000-gaussian", "001-A0", "002-A4", "003-A5", "004-A6")
+SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)}"
+SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
+
+# Prints the status of a request to the dashboard; a header takes the place of {}.
+ASK = """curl -s -o /dev/null -w '%{{http_code}}' -H '{}' http://127.0.0.1:8265/api/jobs/"""
+RAY = r"raylet|gcs_server|ray::|ray/dashboard|log_monitor|default_worker"
+
+
+@pytest.fixture(scope="module")
+def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
+    """A search that lost the raylet of a worker, and the trials that ran there at that moment."""
+    search = Watched(cluster.runs / "lost")
+    cluster.search(f"{SEARCH} --name lost")
+    wait_for(lambda: len(search.under_way()) == 2, "two trials under way", 240)
+    there = search.under_way() & cluster.trials_on(WORKERS[0].name)
+    killed = time.time()
+    cluster.kill(WORKERS[0].name, r"raylet/raylet ")
+    again = search.wait_for_reports(there, killed)
+    measured.add("kill -9 of a raylet", "its trial reports again", again - killed)
+    # The autoscaler's own list has a lost node for half a minute more.
+    wait_for(lambda: cluster.laboratory.running(WORKERS[0].name, r"raylet/raylet "), "the raylet's return", 240)
+    measured.add("kill -9 of a raylet", "its node is back", time.time() - killed)
+    search.wait_for_end()
+    return search, there
+
+
+def test_trials_run_on_every_worker_and_on_no_other_machine(cluster: Onprem, lost: tuple[Watched, set[str]]) -> None:
+    assert all(cluster.trials_on(worker.name) for worker in WORKERS)
+    assert set.union(*(cluster.trials_on(worker.name) for worker in WORKERS)) == set(TRIALS)
+    assert not cluster.trials_on(HEAD.name)
+
+
+def test_with_a_worker_lost_every_trial_ends_and_every_report_is_there_once(lost: tuple[Watched, set[str]]) -> None:
+    search, there = lost
+    assert len(there) == 1
+    assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
+    assert search.curves().keys() == search.reports().keys()
+    assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
+    assert len(search.events("end")) == len(TRIALS)
+
+
+def test_the_lost_trial_went_on_from_its_checkpoint(lost: tuple[Watched, set[str]]) -> None:
+    search, there = lost
+    assert search.repeated() == there
+
+
+def test_the_study_has_each_trial_once_and_none_that_runs(lost: tuple[Watched, set[str]]) -> None:
+    search, _ = lost
+    tried = [trial for trial in search.study() if trial.state != TrialState.WAITING]
+    assert [trial.state for trial in tried] == [TrialState.COMPLETE] * len(TRIALS)
+    assert [trial.user_attrs["trial"] for trial in tried] == list(TRIALS)
+    assert {(trial.user_attrs["trial"], RUNGS[-1]): trial.value for trial in tried}.items() <= search.curves().items()
+
+
+def test_the_ranking_can_be_had_on_the_head(cluster: Onprem, lost: tuple[Watched, set[str]]) -> None:
+    printed = cluster.head("cd diffusion-search && python -m analysis.rank $SEARCH_STORAGE/lost --format csv")
+    assert set(TRIALS) <= set(re.findall(r"\d{3}-[\w+]+", printed))
+
+
+def test_one_machine_finds_the_same_bit_for_bit(cluster: Onprem, lost: tuple[Watched, set[str]]) -> None:
+    """Also through the loss: what a trial is does not depend on where, or how often, it was begun."""
+    search, _ = lost
+    alone = f"{SEARCH} --name alone --storage-path {STORAGE} --cpus-per-trial 1"
+    cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone} --quiet", 900)
+    other = Watched(cluster.runs / "alone")
+    assert other.curves() == search.curves()
+    runs = [Run.open(watched.path) for watched in (other, search)]
+    orders = [[row["trial"] for row in rank(run.trials(), None).to_pylist()] for run in runs]
+    assert orders[0] == orders[1]
+
+
+def test_nobody_gets_in_without_the_token(cluster: Onprem) -> None:
+    join = f"python -c \"import ray; ray.init('{HEAD.address}:6379'); print(ray.cluster_resources())\""
+    refused = cluster.laptop(f"RAY_AUTH_MODE=disabled {join}", check=False)
+    assert "ConnectionError: Failed to connect to Ray cluster" in refused
+    listening = cluster.laboratory.run(HEAD.name, "ss -Hltn 'sport = :8265'").splitlines()
+    assert [line.split()[3] for line in listening] == ["127.0.0.1:8265"]
+    token = (cluster.laboratory.home(LAPTOP.name) / ".ray/auth_token").read_text().strip()
+    headers = ("Accept: */*", f"Authorization: Bearer {64 * '0'}", f"Authorization: Bearer {token}")
+    answers = [cluster.laboratory.run(HEAD.name, ASK.format(header)) for header in headers]
+    assert answers == ["401", "403", "200"]
+
+
+def test_a_job_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
+    tunnel = cluster.laboratory.start(LAPTOP.name, f"ray dashboard {cluster.path}", 200)
+    wait_for(lambda: cluster.laboratory.running(LAPTOP.name, "-L 8265:"), "the way to the dashboard")
+    plan = f"python search/run.py --space degradations --address auto --storage-path {STORAGE} --dry-run"
+    submit = "RAY_AUTH_MODE=token ray job submit --address http://localhost:8265 --working-dir ."
+    printed = cluster.laptop(f"{submit} -- {plan}")
+    assert "2 at a time" in printed
+    assert tunnel.returncode is None
+
+
+def test_what_the_comments_say_ends_ray_everywhere(cluster: Onprem, measured: Measured) -> None:
+    cluster.laptop(f"ray down --yes {cluster.path}")
+    (stop,) = re.findall(r"ssh .*/ray stop", comments("Then"))
+    for worker in WORKERS:
+        cluster.laptop(
+            stop.replace("USER@MACHINE", f"-o StrictHostKeyChecking=accept-new root@{worker.address}"), check=False
+        )
+    with measured.seconds("ray down, and ray stop on the workers", "nothing of Ray runs anywhere"):
+        for host in (HEAD, *WORKERS):
+            wait_for(lambda host=host: not cluster.laboratory.running(host.name, RAY), f"Ray's end on {host.name}", 120)
