@@ -5,6 +5,7 @@ VENV ?= .venv
 INSTALLER ?= uv
 SPACE ?= degradations
 LOGDIR ?= runs
+PARTS ?= training evaluation distance
 
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -12,12 +13,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test lint format tensorboard cluster-check lock clean
+.PHONY: help env search test lint format tensorboard bench cluster-check lock clean
 
 help:  ## list the targets and the variables
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
-	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
+	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)  PARTS=$(PARTS)"
 	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS=\"-m 'not slow'\""
 
 env: $(STAMP)  ## make the environment, from nothing or where pyproject.toml or constraints.txt changed
@@ -51,6 +52,11 @@ format: env  ## let ruff rewrite what lint would refuse
 
 tensorboard: env  ## show the runs in LOGDIR
 	$(BIN)/tensorboard --logdir $(LOGDIR)
+
+bench: env  ## measure ours against others; PARTS="training distance" leaves some out, ARGS='--rounds 3 --out DIR'
+	@$(BIN)/python -c 'import accelerate, denoising_diffusion_pytorch, pytorch_fid, smalldiffusion' 2>/dev/null || \
+	  $(PIP) -c constraints.txt -e '.[bench]'
+	@for part in $(PARTS); do $(BIN)/python tests/benchmarks/$${part}_speed.py $(ARGS) || exit; done
 
 # Status 3 is a file that is valid, with values still to be set: they are listed, and it is no failure.
 cluster-check: env  ## check cluster.yaml and cluster-onprem.yaml, offline; ARGS=FILE checks your own

@@ -1,0 +1,205 @@
+"""Checks and times everything of importance on a CUDA device: one command, a few minutes, a dated table.
+
+    python tests/benchmarks/gpu.py [--out DIR]
+    python tests/benchmarks/gpu.py --device cpu --quick      # the same on a CPU, to see that it runs; no number counts
+
+Training (the starter's network and that behind 2 x 2 patches, ours and eager as the starter has it), sampling, scoring,
+1 to 8 trials at once in processes of their own, with the images per second of all and the memory of each, and whether
+a short training has the same losses as on the CPU. Exit status 3 without a CUDA device, 1 where a check fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import torch
+from side_by_side import heading, keep, machine, show
+from starter import BATCH, starter_loop
+
+from spaces.baselines import STARTER
+from trainables.config import Flat, Variant
+from trainables.data import load
+from trainables.generation import generate, sampling_source
+from trainables.metrics import Reference
+from trainables.training import Trainer
+
+NETWORKS: dict[str, Flat] = {"starter": STARTER, "patch 2": {**STARTER, "network/cnn/patch": 2}}
+PROCESSES = (1, 2, 4, 8)
+TOLERANCE = 0.03  # between mean losses, whose noise other generators draw; four seeds of it on a CPU are 0.9 % apart
+Row = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything is done."""
+
+    steps: int = 400
+    warm_up: int = 50
+    agreement: int = 25_600  # images
+    processes: tuple[int, ...] = PROCESSES
+
+
+QUICK = Size(steps=2, warm_up=1, agreement=256, processes=(2,))
+
+
+def trainer(flat: Flat, device: str) -> Trainer:
+    """Return a trainer of MNIST on the device."""
+    images = load("mnist")
+    train, overlays = (torch.from_numpy(x).to(device) for x in (images.train, images.overlays_train))
+    return Trainer(Variant.from_flat(flat), 0, train, overlays, total=10**12)
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Return what the work takes, until the device is done."""
+    synchronize(device)
+    begun = time.perf_counter()
+    work()
+    synchronize(device)
+    return time.perf_counter() - begun
+
+
+def synchronize(device: str) -> None:
+    """Wait for the device."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def training(device: str, size: Size) -> list[Row]:
+    """Time ours, in bf16 and in float32, and the starter's loop on the device."""
+    rows = []
+    for name, flat in NETWORKS.items():
+        for precision in ("auto", "float32"):
+            one = trainer({**flat, "training/precision": precision}, device)
+            one.run_to(BATCH * size.warm_up)
+            took = seconds(lambda one=one: one.run_to(one.images_seen + BATCH * size.steps), device)
+            kind = "bf16" if one.diffusion.bf16 else "float32"
+            rows.append((f"train {name}, ours, {kind}, images/s", f"{BATCH * size.steps / took:,.0f}"))
+    loop = starter_loop(load("mnist").train, device)
+    list(itertools.islice(loop, size.warm_up))
+    steps = max(1, size.steps // 4)  # a data loader in one process is slow
+    took = seconds(lambda: list(itertools.islice(loop, steps)), device)
+    return [*rows, ("train starter, its own loop, eager, images/s", f"{BATCH * steps / took:,.0f}")]
+
+
+def waits(device: str, size: Size) -> list[Row]:
+    """Count how often training waits for the device: once every 50 steps and at the end of a rung."""
+    if device != "cuda":
+        return []
+    one = trainer(STARTER, device)
+    one.run_to(BATCH * size.warm_up)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        one.run_to(one.images_seen + BATCH * size.steps)
+        torch.cuda.set_sync_debug_mode("default")
+    count = sum("synchronizing" in str(one.message) for one in caught)
+    return [(f"waits for the device in {size.steps} steps", str(count))]
+
+
+def evaluating(device: str, size: Size) -> list[Row]:
+    """Time sampling and scoring, as at a rung."""
+    images, rows = load("mnist"), []
+    reference = Reference.build(images)
+    classifier = reference.classifier().to(device)
+    for name, flat in NETWORKS.items():
+        one = trainer({**flat, "sampler/kind": "ancestral", "sampler/steps": 20}, device)
+        one.run_to(BATCH * size.warm_up)
+        source = sampling_source(one.source, one.source.overlay_images)
+        sampling = Variant.from_flat({"sampler/steps": 20}).sampler
+
+        def sample(one: Trainer = one, source: Any = source, sampling: Any = sampling) -> torch.Tensor:
+            return generate(one.averaged(), sampling, reference.n, (1, 28, 28), source, 0)
+
+        samples = sample()
+        rows.append((f"sample {reference.n} images of {name}, 20 steps, s", f"{seconds(sample, device):.3f}"))
+    scoring = seconds(lambda: reference.score(samples, classifier), device)
+    return [*rows, (f"score {reference.n} images, s", f"{scoring:.3f}")]
+
+
+def together(device: str, size: Size) -> list[Row]:
+    """Time several trials at once, each in a process of its own."""
+    rows = []
+    for name, flat in NETWORKS.items():
+        for count in size.processes:
+            context = multiprocessing.get_context("spawn")
+            barrier, results = context.Barrier(count), context.Queue()
+            arguments = (flat, device, size, barrier, results)
+            processes = [context.Process(target=worker, args=arguments) for _ in range(count)]
+            for process in processes:
+                process.start()
+            found = [results.get() for _ in processes]
+            for process in processes:
+                process.join()
+            rate, memory = sum(rate for rate, _ in found), max(memory for _, memory in found)
+            rows.append((f"{count} trials of {name} at once, images/s in all", f"{rate:,.0f}"))
+            rows.append((f"{count} trials of {name} at once, memory of each, MiB", f"{memory / 2**20:,.0f}"))
+    return rows
+
+
+def worker(flat: Flat, device: str, size: Size, barrier: Barrier, results: Any) -> None:
+    """Train beside others, and say the images per second and the memory that the process holds on the device, bytes."""
+    torch.set_num_threads(1)
+    one = trainer(flat, device)
+    one.run_to(BATCH * size.warm_up)
+    barrier.wait()
+    took = seconds(lambda: one.run_to(one.images_seen + BATCH * size.steps), device)
+    barrier.wait()
+    results.put((BATCH * size.steps / took, held(device)))
+
+
+def held(device: str) -> int:
+    """Return the bytes of the device that are taken by this process's tensors and reserve; its context is not in it."""
+    return torch.cuda.max_memory_reserved() if device == "cuda" else 0
+
+
+def agreement(device: str, size: Size) -> tuple[list[Row], bool]:
+    """Compare the losses of a short training with those on the CPU, and one forward pass in float32."""
+    flat: Flat = {"training/batch": BATCH}
+    ours, theirs = (trainer(flat, where) for where in (device, "cpu"))
+    for one in (ours, theirs):
+        one.run_to(size.agreement // 4)  # where the loss falls fast
+    apart = abs(ours.run_to(size.agreement) / theirs.run_to(size.agreement) - 1)
+    x, at = torch.randn(64, 1, 28, 28), torch.rand(64)
+    with torch.inference_mode():
+        network = theirs.diffusion.network
+        expected = network(x, at)
+        found = network.to(device)(x.to(device), at.to(device)).cpu()
+    forward = float((found - expected).abs().max() / expected.abs().max())
+    rows = [("mean loss apart from the CPU's", f"{apart:.2%}"), ("forward in float32, apart", f"{forward:.1e}")]
+    return rows, apart < TOLERANCE and forward < 1e-2  # cuDNN's float32 is TF32 by default
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--quick", action="store_true", help="as little of everything as shows that it runs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the table to DIR/gpu.parquet")
+    given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        print(f"there is no CUDA device (torch {torch.__version__}); nothing was measured", file=sys.stderr)
+        return 3
+    size = QUICK if given.quick else Size()
+    name = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
+    facts = machine() | {"device": name, "cuda": str(torch.version.cuda)}
+    heading(facts)
+    checks, agree = agreement(given.device, size)
+    parts = (waits, training, evaluating, together)
+    rows = [*checks, *(row for part in parts for row in part(given.device, size))]
+    show(f"{name}, {facts['date']}, batch {BATCH}", ("", "value"), rows)
+    keep(given.out, "gpu", [{"what": what, "value": value} for what, value in rows], facts)
+    print("the device agrees with the CPU" if agree else "the device and the CPU DISAGREE")
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,205 @@
+"""Training speed side by side: ours, the starter notebook's loop, and those of three libraries.
+
+    python tests/benchmarks/training_speed.py [--rounds 25] [--parts loops machine] [--out DIR]
+
+The starter's network (291,217 weights), MNIST, batch 128, eps as target, T = 1000, linear beta, for all; ours with the
+network behind 2 x 2 patches, too. One thread each, interleaved, images per CPU-second; four minutes. The part `machine`
+sets a trial on each core, at once, against one starter loop that has all cores, by the clock on the wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from side_by_side import (
+    Spent,
+    heading,
+    interleaved,
+    keep,
+    machine,
+    rates,
+    ratios,
+    raw,
+    show,
+    spread,
+    verdict,
+    with_one_thread,
+)
+from starter import (
+    BATCH,
+    Loop,
+    StarterCNN,
+    diffusers_loop,
+    in_starters_order,
+    lucidrains_loop,
+    smalldiffusion_loop,
+    starter_loop,
+)
+
+from spaces.baselines import STARTER
+from trainables.config import Flat, Variant
+from trainables.data import load
+from trainables.training import Trainer
+
+PACKAGES = ("torchvision", "diffusers", "accelerate", "denoising-diffusion-pytorch", "smalldiffusion")
+WEIGHTS = 291_217
+THEIRS, OURS, FAST = "starter loop", "ours", "ours, behind patch 2"
+TARGETS = {OURS: 3.5, FAST: 10.0}
+MACHINE_TARGET = 5.5
+SECONDS = 6.0  # of a round of the part `machine`
+TURN = 0.5  # CPU-seconds at least of a contender's turn: short, so that those of a round meet the same load
+WARM_UP = 8  # steps
+
+
+def our_loop(images: np.ndarray, changes: Flat) -> Loop:
+    """The product's own trainer on the starter's variant, with averaged weights as searches have them."""
+    variant = Variant.from_flat({**STARTER, "training/ema": 0.999, **changes})
+    resident = torch.from_numpy(images)
+    trainer = Trainer(variant, 0, resident, resident, total=10**12)
+    while True:
+        before = trainer.images_seen
+        trainer.run_to(before + BATCH)
+        yield trainer.images_seen - before
+
+
+def loops(images: np.ndarray) -> dict[str, Loop]:
+    """Every contender."""
+    return {
+        THEIRS: starter_loop(images),
+        "diffusers' documented loop": diffusers_loop(images, bf16=False),
+        "the same, mixed precision bf16": diffusers_loop(images, bf16=True),
+        "denoising-diffusion-pytorch": lucidrains_loop(images),
+        "smalldiffusion's training_loop": smalldiffusion_loop(images),
+        "ours, float32": our_loop(images, {"training/precision": "float32"}),
+        OURS: our_loop(images, {}),
+        FAST: our_loop(images, {"network/cnn/patch": 2}),
+    }
+
+
+def turn(loop: Loop) -> int:
+    """Take steps for half a CPU-second and return their images."""
+    begun, images = time.process_time(), 0
+    while time.process_time() - begun < TURN:
+        images += next(loop)
+    return images
+
+
+def check_same_network() -> None:
+    """Make sure that our network and the starter's, as written for the contenders, are one function."""
+    ours, theirs = Variant.from_flat(STARTER).network.build(1, 28), StarterCNN()
+    theirs.load_state_dict(in_starters_order(ours.state_dict()))
+    assert sum(weight.numel() for weight in theirs.parameters()) == WEIGHTS
+    x, time = torch.randn(4, 1, 28, 28), torch.rand(4)
+    torch.testing.assert_close(ours(x, time), theirs(x, time), rtol=1e-4, atol=1e-4)
+
+
+def compare_loops(images: np.ndarray, rounds: int) -> list[dict[str, object]]:
+    """Print the table of all contenders, one thread each, and return its rounds."""
+    works = {name: functools.partial(turn, loop) for name, loop in loops(images).items()}
+    spent = interleaved(works, rounds, warm_up=3)
+    rows = [
+        (
+            name,
+            spread(rates(one), 0),
+            f"{statistics.median(rates(one, 'wall')):.0f}",
+            spread(ratios(one, spent[THEIRS])),
+        )
+        for name, one in spent.items()
+    ]
+    title = f"Training the starter's network, batch {BATCH}, one thread; {rounds} interleaved rounds"
+    show(title, ("", "images / CPU-second", "images / second", "times the starter loop"), rows)
+    for name, target in TARGETS.items():
+        print(verdict(f"{name} / {THEIRS}", statistics.median(ratios(spent[name], spent[THEIRS])), target))
+    return raw("loops", spent)
+
+
+def worker(make: Callable[[np.ndarray], Loop], threads: int, barrier: Barrier, rounds: int, results: Any) -> None:
+    """Train for some seconds in each round, all workers of a round at once, and say how many images that were."""
+    torch.set_num_threads(threads)
+    loop = make(load("mnist").train)
+    list(itertools.islice(loop, WARM_UP))
+    for number in range(rounds):
+        barrier.wait()  # for the others of the round before
+        barrier.wait()
+        begun, images = time.perf_counter(), 0
+        while time.perf_counter() - begun < SECONDS:
+            images += next(loop)
+        results.put((number, images, time.perf_counter() - begun))
+
+
+class Crew:
+    """Processes that train at once, round by round, and idle between rounds."""
+
+    def __init__(self, make: Callable[[np.ndarray], Loop], workers: int, threads: int, rounds: int) -> None:
+        """Start them; they warm up and wait."""
+        context = multiprocessing.get_context("spawn")
+        self.barrier, self.results, self.size = context.Barrier(workers + 1), context.Queue(), workers
+        arguments = (make, threads, self.barrier, rounds, self.results)
+        self.processes = [context.Process(target=worker, args=arguments, daemon=True) for _ in range(workers)]
+        for process in self.processes:
+            process.start()
+
+    def round(self) -> float:
+        """Let all train for one round and return their images per second in all."""
+        self.barrier.wait()
+        self.barrier.wait()
+        found = [self.results.get() for _ in self.processes]
+        return sum(images / seconds for _, images, seconds in found)
+
+
+def compare_machine(rounds: int, cores: int) -> list[dict[str, object]]:
+    """Print what the whole machine trains: a trial a core against one starter loop on all cores."""
+    crews = {
+        f"{THEIRS}, {cores} threads": Crew(starter_loop, 1, cores, rounds),
+        f"{OURS}, {cores} trials": Crew(functools.partial(our_loop, changes={}), cores, 1, rounds),
+        f"{FAST}, {cores} trials": Crew(
+            functools.partial(our_loop, changes={"network/cnn/patch": 2}), cores, 1, rounds
+        ),
+    }
+    found: dict[str, list[float]] = {name: [] for name in crews}
+    for _ in range(rounds):
+        for name, crew in crews.items():
+            found[name].append(crew.round())
+    theirs, ours, _ = found.values()
+    rows = [
+        (name, spread(one, 0), spread([a / b for a, b in zip(one, theirs, strict=True)])) for name, one in found.items()
+    ]
+    show(f"The whole machine, {cores} cores; {rounds} interleaved rounds", ("", "images / second", "times"), rows)
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    print(verdict(f"{OURS} / {THEIRS}, per machine", ratio, MACHINE_TARGET))
+    return raw(
+        "machine", {name: [Spent(round(one * SECONDS), SECONDS, 0.0) for one in all_] for name, all_ in found.items()}
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--parts", nargs="+", choices=("loops", "machine"), default=("loops", "machine"))
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write every round to DIR/training_speed.parquet")
+    given = parser.parse_args()
+    with_one_thread()
+    facts = machine(PACKAGES)
+    heading(facts)
+    check_same_network()
+    rows = []
+    if "loops" in given.parts:
+        rows += compare_loops(load("mnist").train, given.rounds)
+    if "machine" in given.parts:
+        rows += compare_machine(max(3, given.rounds // 5), int(facts["cores"]))
+    keep(given.out, "training_speed", rows, facts)
+
+
+if __name__ == "__main__":
+    main()
