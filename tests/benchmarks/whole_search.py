@@ -90,15 +90,14 @@ def tune_arm(task: Task, asha: bool = False) -> None:
             tune.report({"fmd": fmd, "images_seen": seen})
 
     images, reference = data()
+    aim = {"metric": "fmd", "mode": "min"}
     stopping = ASHAScheduler(
-        time_attr="images_seen", grace_period=task.rungs[0], max_t=task.rungs[-1], reduction_factor=3
+        time_attr="images_seen", grace_period=task.rungs[0], max_t=task.rungs[-1], reduction_factor=3, **aim
     )
     tune.Tuner(
         tune.with_resources(tune.with_parameters(train, images=images, reference=reference), {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            metric="fmd",
-            mode="min",
-            search_alg=OptunaSearch(load_space(task.space, {}).draw, seed=task.seed),
+            search_alg=OptunaSearch(load_space(task.space, {}).draw, seed=task.seed, **aim),
             scheduler=stopping if asha else None,
             num_samples=-1,
         ),

@@ -63,13 +63,13 @@ def missing() -> str:
     return "" if tried.returncode == 0 else f"no namespaces can be made here: {tried.stderr.strip()}"
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
-    """Return what `condition` returns as soon as that is true; raise TimeoutError after so many seconds."""
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.1) -> T:
+    """Return what `condition` returns once that is true, asked every `pause` seconds; raise TimeoutError in the end."""
     end = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.1)
+        time.sleep(pause)
     return result
 
 

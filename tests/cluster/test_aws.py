@@ -26,6 +26,8 @@ RUNGS = (500, 1500, 4500)
 TRIALS = ("000-gaussian", "001-A0")
 SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)} --gpus-per-trial 0"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
+# Seconds between two looks at AWS: each is a process of its own, which takes a core for two.
+ASKED = 5.0
 EVENTS = f"""
 import json
 from analysis.results import Run
@@ -53,9 +55,11 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
     begun = time.time()
     command = f"cd diffusion-search && python search/run.py {SEARCH} --storage-path $SEARCH_STORAGE"
     search = aws.laboratory.start(LAPTOP.name, f"ray exec {aws.path} '{command}'", 900)
-    wait_for(lambda: workers(aws) == [1, 1] or search.returncode, "a spot machine, and one on demand beside it", 240)
+    wait_for(
+        lambda: workers(aws) == [1, 1] or search.returncode, "a spot machine, and one on demand beside it", 240, ASKED
+    )
     measured.add("a search on AWS starts", "there is a machine for each trial", time.time() - begun)
-    wait_for(lambda: len(reports(aws)) >= 1 or search.returncode, "a report", 300)
+    wait_for(lambda: len(reports(aws)) >= 1 or search.returncode, "a report", 400, ASKED)
     measured.add("a search on AWS starts", "a trial reports", time.time() - begun)
     require_what_the_file_says(aws)
     taken = time.time()
@@ -64,7 +68,7 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
     measured.add("a spot machine is taken away", "the search is done", time.time() - taken)
     assert sorted(reports(aws)) == sorted((name, images) for name in TRIALS for images in RUNGS)
     ended = time.time()
-    wait_for(lambda: workers(aws) == [0, 0], "machines that idle to be ended", 300)
+    wait_for(lambda: workers(aws) == [0, 0], "machines that idle to be ended", 300, ASKED)
     measured.add("a search on AWS is done", "no GPU machine runs", time.time() - ended)
 
 
