@@ -40,8 +40,10 @@ def locked() -> dict[str, str]:
 
 
 def direct() -> list[Requirement]:
+    """What the project names; one of its extras may name another of them."""
     extras = PROJECT["project"]["optional-dependencies"].values()
-    return [Requirement(line) for group in (PROJECT["project"]["dependencies"], *extras) for line in group]
+    lines = (line for group in (PROJECT["project"]["dependencies"], *extras) for line in group)
+    return [need for need in map(Requirement, lines) if need.name != PROJECT["project"]["name"]]
 
 
 def required(root: Requirement) -> set[str]:
