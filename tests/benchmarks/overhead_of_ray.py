@@ -1,0 +1,74 @@
+"""What a trial costs beside training, sampling and scoring when Ray runs it: searches of very small networks.
+
+    python tests/benchmarks/overhead_of_ray.py [--trials 10 100]
+
+`beside` is what a trial spends in its process on anything else (its way through Ray to a report and back, its pictures
+and checkpoint); `idle` is what its slot stood empty before it, with Ray's own start shared out; `driver` is the CPU
+time of the driver, with Ray Tune's part of it, which tests/benchmarks/overhead.py leaves out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+SPACE = '''
+"""Very small networks."""
+
+
+def space(trial):
+    trial.suggest_float("training/lr", 5e-4, 1e-2, log=True)
+    trial.suggest_categorical("training/target", ["x0", "v"])
+    return {"network/kind": "cnn", "network/cnn/widths": "8-8", "network/cnn/patch": 2, "sampler/steps": 4}
+'''
+
+
+def search(folder: str, trials: int) -> None:
+    """Search in this process, and leave beside the run the CPU seconds that it took."""
+    from search import run
+
+    (Path(folder) / "tiny.py").write_text(SPACE)
+    budget = ["--max-images", "6912", "--grace-images", "256", "--trials", str(trials), "--time-budget", "3600"]
+    arguments = ["--space", f"{folder}/tiny.py", "--storage-path", folder, "--name", "run", "--confirm", "0", "--quiet"]
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    status = run.main([*arguments, *budget])
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    (Path(folder) / "driver.json").write_text(json.dumps({"cpu": seconds, "status": status}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--in-folder", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.in_folder:
+        search(given.in_folder, given.trials[0])
+        return
+    table = Table(title="seconds a trial")
+    for name in ("trials", "slots", "training, sampling, scoring", "beside", "idle", "driver, CPU", "wall, in all"):
+        table.add_column(name, justify="right")
+    for trials in given.trials:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--in-folder", folder, "--trials", str(trials)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            said = json.loads((Path(folder) / "run" / "search.json").read_text())
+            driver = json.loads((Path(folder) / "driver.json").read_text())
+        spent, slots = said["seconds"], said["slots"]
+        useful = spent["train"] + spent["sample"] + spent["score"]
+        idle = slots * spent["wall"] - spent["trials"]
+        each = [part / trials for part in (useful, spent["trials"] - useful, idle, driver["cpu"])]
+        table.add_row(str(trials), str(slots), *(f"{seconds:.2f}" for seconds in each), f"{spent['wall']:.0f}")
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
