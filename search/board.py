@@ -80,7 +80,7 @@ class TrialBoard:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         path = self._run.tensorboard / trial / self._file
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)  # a run resumed on another machine has no such folder yet
         begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
         summary = Summary(value=[Summary.Value(**value) for value in values])
         with path.open("ab") as file:

@@ -9,6 +9,7 @@ import pytest
 from analysis import remote
 from analysis.remote import Remote, copy_of, join, parent
 from analysis.results import Event, Run, RunError
+from search.board import TrialBoard
 from search.hold import held
 from tests.tools import add_trial
 from trainables.checkpoints import Folder
@@ -124,6 +125,16 @@ def test_the_copy_of_a_search_at_work_is_left_alone(root: str) -> None:
         run.append(told(0)[1])
     assert before == (run.path.stat().st_ino, (run.path / "log.jsonl").stat().st_ino)
     assert Run.open(run.uri).events() == run.events()
+
+
+def test_a_trial_that_ends_on_the_next_machine_before_any_other_begins_is_on_its_board(
+    root: str, tmp_path: Path
+) -> None:
+    run = Run.create(root, "one")
+    run.append(told(0)[0])
+    successor = elsewhere(run.uri, tmp_path)
+    TrialBoard(successor).end("000-trial", "PRUNED")
+    assert len(list((successor.tensorboard / "000-trial").iterdir())) == 1
 
 
 def test_checkpoints_are_listed_and_dropped_where_trials_wrote_them(root: str) -> None:
