@@ -96,7 +96,7 @@ class Disk:
     def push(self, path: Path) -> None:
         """Nothing is to be sent."""
 
-    def put_changed(self, *folders: Path) -> None:
+    def put_changed(self, folder: Path) -> None:
         """Nothing is to be sent."""
 
     def bring(self, path: Path) -> None:
@@ -162,9 +162,9 @@ class Remote:
                 self._write(_segment(self._name(path), number), file.read(SEGMENT))
         self._sent[path] = size
 
-    def put_changed(self, *folders: Path) -> None:
-        """Send the files below folders of the copy that have changed since they were last sent by this."""
-        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    def put_changed(self, folder: Path) -> None:
+        """Send the files below a folder of the copy that have changed since they were last sent by this."""
+        files = [path for path in folder.rglob("*") if path.is_file()]
         changed = {path: path.stat().st_mtime_ns for path in files if path.stat().st_mtime_ns != self._sent[path]}
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(self.put, changed))
@@ -196,7 +196,10 @@ class Remote:
             self._fetch(path, [info])
 
     def pull(self) -> None:
-        """Bring the copy to the state that is there, but for `NOT_COPIED`; what has not changed is not fetched."""
+        """Bring the copy to the state that is there, but for `NOT_COPIED`; what has not changed is not fetched.
+
+        What the copy has beside that is removed: of another run of this name, or never sent.
+        """
         files: dict[Path, list[FileInfo]] = defaultdict(list)
         for info in self._listed("", recursive=True):
             name = info.path.removeprefix(f"{self._root}/")
@@ -205,6 +208,12 @@ class Remote:
                 files[self.folder / (segments[1] if segments else name)].append(info)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(self._fetch, files, files.values()))
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # what lies in a folder comes before it
+            if path.is_dir():
+                with suppress(OSError):  # there is something in it
+                    path.rmdir()
+            elif path not in files and path.suffix != ".part":  # which another reader is at
+                path.unlink(missing_ok=True)
 
     def _fetch(self, path: Path, parts: list[FileInfo]) -> None:
         """Fetch a file, which has one part unless it is kept in segments, if it differs from what the copy has."""

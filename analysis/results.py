@@ -177,7 +177,11 @@ class Run:
     def publish(self) -> None:
         """Send what other writers left in the folders of the copy, and the study; nothing to do for a run on disk."""
         self._place.push(self.study_file)
-        self._place.put_changed(self.tensorboard, self.artifacts)
+        self._place.put_changed(self.artifacts)
+
+    def send(self, path: Path) -> None:
+        """Send one of the run's files that has changed in its place; nothing to do for a run on disk."""
+        self._place.put(path)
 
     def settings(self) -> dict[str, Any]:
         """Return what search.json says; empty before the first `write_settings`.

@@ -86,6 +86,7 @@ class TrialBoard:
         with path.open("ab") as file:
             for event in (*begin, Event(wall_time=time.time(), step=step, summary=summary)):
                 RecordWriter(file).write(event.SerializeToString())
+        self._run.send(path)
 
 
 _KIND_OF_VALUE = {bool: "bool_value", int: "number_value", float: "number_value", str: "string_value"}

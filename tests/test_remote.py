@@ -87,6 +87,7 @@ def test_everything_that_is_analysed_is_there(root: str, tmp_path: Path) -> None
     assert run.sample_grid("000-trial").read_bytes() == b"a picture"
     (run.tensorboard / "000-trial").mkdir()
     (run.tensorboard / "000-trial" / "events").write_bytes(b"curves")
+    run.send(run.tensorboard / "000-trial" / "events")
     run.write_settings({"settings": {"name": "one"}})
     run.write(run.ranking, b"a ranking")
     run.write_tables()
@@ -103,6 +104,22 @@ def test_everything_that_is_analysed_is_there(root: str, tmp_path: Path) -> None
     confirmed = elsewhere(run.uri, tmp_path).confirmed()
     assert confirmed is not None
     assert confirmed.events() == nested.events()
+
+
+def test_nothing_of_another_run_of_the_name_is_left(root: str, tmp_path: Path) -> None:
+    run = Run.create(root, "one")
+    for event in told(0):
+        run.append(event)
+    TrialBoard(run).end("000-trial", "FAIL")
+    remote_place = Remote(root, tmp_path)
+    remote_place.clear("one")
+    with pytest.raises(RunError, match="is not a run"):
+        Run.open(run.uri)
+    assert list(run.path.rglob("*")) == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+        Run.create(root, "one").append(told(1)[0])
+    assert [event["trial"] for event in Run.open(run.uri).events()] == ["001-trial"]
 
 
 def test_a_file_that_is_replaced_is_read_anew(root: str) -> None:
