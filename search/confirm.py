@@ -118,7 +118,7 @@ def _race(
     ledger = Ledger.load(settings.slots, float("inf"), nested.settings())
     race = Race(settings, chosen, nested.events())
     display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(nested, history, ledger, display, race.runs_again, kept_checkpoints=None)
+    recorder = Recorder(nested, history, ledger, display, race.tries, kept_checkpoints=None)
     stopper = Interruptible(recorder)
     trainable = make_trainable(nested, settings, images, judge)
     stopping = Stopping(scheduler, ledger.has_time)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from analysis.results import Run, RunError
+from search.failures import does_not_see_the_run
 
 TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -32,11 +33,13 @@ def in_one_line(run: Run) -> Iterator[None]:
 
 
 def require_room(run: Run, trial: str, error: str) -> None:
-    """Raise RunError if a trial failed because the disk takes nothing more: the others would fail of it, too.
+    """Raise RunError if a trial failed because the disk takes nothing more, or is not there: others would, too.
 
     `error` is its traceback.
     """
     lines = error.strip().splitlines() or [""]
+    if does_not_see_the_run(error):
+        raise RunError(f"{lines[-1].partition(': ')[2]}, then --resume the run")
     found = re.search(r"\[Errno (\d+)\]", lines[-1])
     if found and int(found[1]) in TAKES_NOTHING:
         raise _error(f"{run.path} what {trial} has done", int(found[1]))

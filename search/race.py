@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import takewhile
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from analysis.confidence import estimates, may_be_best, next_round
-from search.searcher import MAX_FAILURES
 from search.settings import Settings
+from search.tries import Tries
 
 Config = dict[str, Any]
 CONFIG = ("trial", "number", "seed", "sampling_seed", "baseline", "variant", "repeats")
@@ -32,15 +31,11 @@ class Race(Searcher):
         self._fmds = {event["trial"]: event["fmd"] for event in events if event["event"] == "report"}
         self._lost = {e["trial"] for e in events if e.get("state") == "FAIL" or e.get("diverged")}
         self._running: dict[str, Config] = {}
-        self._failures = Counter[int]()
+        self.tries = Tries()
 
     def interrupted(self) -> int:
         """Return how many trainings were interrupted and are still to be suggested again."""
         return len(self._started.keys() - self._fmds.keys() - self._lost)
-
-    def runs_again(self, number: int) -> bool:
-        """Return whether a training that failed is going to be suggested once more."""
-        return 0 < self._failures[number] <= MAX_FAILURES
 
     def suggest(self, trial_id: str) -> Config | None:
         """Return the next training, None while those that run decide, or FINISHED."""
@@ -60,15 +55,14 @@ class Race(Searcher):
         """Wait for the end: a training has one report."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Take in the FMD of a training; one that failed runs again, up to `MAX_FAILURES` times."""
+        """Take in the FMD of a training; one that failed runs again while it has tries."""
         config = self._running.pop(trial_id)
         if not error and result is not None and "fmd" in result:
             self._fmds[config["trial"]] = result["fmd"]
             if result["diverged"]:
                 self._lost.add(config["trial"])
             return
-        self._failures[config["number"]] += 1
-        if not self.runs_again(config["number"]):
+        if not self.tries.fails(config["number"]):
             self._lost.add(config["trial"])
 
     def save(self, checkpoint_path: str) -> None:

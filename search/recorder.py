@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from search.artifacts import Gallery
 from search.board import TrialBoard
 from search.disk import require_room
 from search.display import Display
-from search.failures import reason
+from search.failures import left_its_machine, reason
 from search.ledger import Ledger
 from search.resume import History
 from search.study import State, state_at
+from search.tries import Tries
 from trainables.report import Report
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Recorder(tune.Callback):
         history: History,
         ledger: Ledger,
         display: Display,
-        runs_again: Callable[[int], bool],
+        tries: Tries,
         waiting: Container[int] = (),
         kept_checkpoints: int | None = KEPT_CHECKPOINTS,
     ) -> None:
@@ -51,14 +52,14 @@ class Recorder(tune.Callback):
             history: the run's log so far.
             ledger: where time is counted.
             display: what is shown.
-            runs_again: says whether a failed trial, by number, is tried once more.
+            tries: of the trials, which says whether one that failed is tried once more.
             waiting: numbers of the trials that wait at a rung, at every moment.
             kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
         """
         self.run, self.ledger, self.display = run, ledger, display
         self.board, self.gallery = TrialBoard(run), Gallery(run)
         self.display.recall(run, history)
-        self._full, self._runs_again, self._waiting = history.full, runs_again, waiting
+        self._full, self._tries, self._waiting = history.full, tries, waiting
         self._kept_checkpoints = kept_checkpoints
         self._started = set(history.started)
         self._last: dict[str, dict[str, Any]] = {name: reports[-1] for name, reports in history.reports.items()}
@@ -115,9 +116,13 @@ class Recorder(tune.Callback):
         name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
         require_room(self.run, name, error)
         line = reason(error) + self._silence(name)
-        if self._runs_again(trial.config["number"]):
+        if self._tries.has_more(number := trial.config["number"]):
             self.ledger.end(name)
-            self.display.note(f"{name} failed and is tried again: {line}")
+            if left_its_machine(error):
+                self._tries.forgive(number)
+                self.display.note(f"{name} goes on elsewhere: {line}")
+            else:
+                self.display.note(f"{name} failed and is tried again: {line}")
             return
         self.display.note(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
         self._log_start(trial.config)  # it may have failed on its way to a process

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -25,12 +25,9 @@ from search.schedulers import Scheduler
 from search.settings import Settings
 from search.space import Space
 from search.study import OUTSIDE, State, open_storage, state_at, tell_end, tell_report, trial_name, trial_seed
+from search.tries import Tries
 from trainables.config import Flat
 from trainables.domain import ConfigError
-
-# A trial whose process died, as with the node it was on, is tried again this often, each time from its checkpoint. Ray
-# Tune's own max_failures does not cover a trial that was just being handed to a process that had died.
-MAX_FAILURES = 2
 
 
 class StudySearch(OptunaSearch):
@@ -46,7 +43,7 @@ class StudySearch(OptunaSearch):
         self.settings, self.space, self._out_of_time, self._scheduler = settings, space, out_of_time, scheduler
         self._searched = space.names
         self._again: deque[int] = deque()
-        self._failures = Counter[int]()
+        self.tries = Tries()
         self.on_release: Callable[[str], None] = lambda name: None
         """Told the name of each trial that waited in vain, before the study is"""
         named: dict[str, Any] = {"study_name": settings.name, "storage": open_storage(journal)}
@@ -64,10 +61,6 @@ class StudySearch(OptunaSearch):
     def run_again(self, number: int) -> None:
         """Suggest an interrupted trial before any new one, as it was."""
         self._again.append(number)
-
-    def runs_again(self, number: int) -> bool:
-        """Return whether a trial that failed is going to be suggested once more."""
-        return number in self._again
 
     def hold(self, number: int, reports: list[dict[str, Any]]) -> None:
         """Take in the reports of a trial that waited at its rung when the search was interrupted, and waits on."""
@@ -108,11 +101,10 @@ class StudySearch(OptunaSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Take in the end of a trial, and its last report, which `on_trial_result` did not get if it was stopped.
 
-        One that failed runs again, up to `MAX_FAILURES` times; one that waits at its rung has not ended.
+        One that failed runs again while it has tries; one that waits at its rung has not ended.
         """
         trial = self._ot_trials.pop(trial_id)
-        if error and self._failures[trial.number] < MAX_FAILURES:
-            self._failures[trial.number] += 1
+        if error and self.tries.fails(trial.number):
             self.run_again(trial.number)
             return
         report = result if result and "images_seen" in result else None

@@ -12,8 +12,8 @@ from analysis.results import Run
 from search.confirm import contenders
 from search.machine import Machine
 from search.race import Race, repeated
-from search.searcher import MAX_FAILURES
 from search.settings import Settings
+from search.tries import MAX_FAILURES
 
 SEEDS = 4
 MEANS = {"003-a": 30.0, "001-b": 30.2, "004-c": 45.0, "000-A0": 300.0}
@@ -140,10 +140,10 @@ def test_a_training_that_fails_runs_again_and_then_its_contender_leaves() -> Non
     assert isinstance(first, dict)
     for attempt in range(MAX_FAILURES):
         race.on_trial_complete(str(attempt), error=True)
-        assert race.runs_again(first["number"])
+        assert race.tries.has_more(first["number"])
         assert race.suggest(str(attempt + 1)) == first
     race.on_trial_complete(str(MAX_FAILURES), error=True)
-    assert not race.runs_again(first["number"])
+    assert not race.tries.has_more(first["number"])
     events: list[dict[str, Any]] = []
     run_race(race, random.Random(0), events)
     assert repeated(first["repeats"], 0) not in {event["trial"] for event in events}

@@ -73,6 +73,8 @@ def test_a_trial_that_failed_of_a_full_disk_ends_the_search_and_another_does_not
             require_room(run, "003-x", f"Traceback ...\nOSError: [Errno {number}] Error writing bytes to file.")
     require_room(run, "003-x", "Traceback ...\nOSError: [Errno 28] of before\nValueError: [Errno 2] no luck")
     require_room(run, "003-x", "")
+    with pytest.raises(RunError, match=r"^a host does not see /a: mount it, then --resume the run$"):
+        require_room(run, "003-x", "Traceback ...\ntrainables.checkpoints.NotShared: a host does not see /a: mount it")
 
 
 def test_what_is_no_matter_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +20,10 @@ from search.recorder import KEPT_CHECKPOINTS, Recorder
 from search.resume import History
 from search.schedulers import ASHA
 from search.settings import Settings
+from search.tries import MAX_FAILURES, Tries
 from search.tuner import Interruptible, interrupting
 from tests.tools import Clock
+from trainables.preemption import NOTICED
 
 RUNGS = (100, 300, 900)
 
@@ -54,9 +55,9 @@ def make_trial(number: int, **more: Any) -> Any:
     return SimpleNamespace(config=config, **more)
 
 
-def make_recorder(run: Run, runs_again: Callable[[int], bool] = lambda number: False) -> Recorder:
+def make_recorder(run: Run, tries: Tries | None = None) -> Recorder:
     ledger = Ledger(slots=2, budget=100.0)
-    return Recorder(run, History(run.events(), ASHA(RUNGS, 3)), ledger, make_display(ledger), runs_again)
+    return Recorder(run, History(run.events(), ASHA(RUNGS, 3)), ledger, make_display(ledger), tries or Tries())
 
 
 def complete(recorder: Recorder, number: int, fmd: float) -> None:
@@ -96,12 +97,24 @@ def test_a_trial_that_starts_and_reports_again_is_logged_once(tmp_path: Path) ->
 
 def test_a_failure_is_logged_with_its_traceback_unless_the_trial_runs_again(tmp_path: Path) -> None:
     (tmp_path / "error.txt").write_text("Traceback ...\nValueError: no luck\n")
-    recorder = make_recorder(Run.create(tmp_path, "run"), runs_again=lambda number: number == 0)
+    tries = Tries()
+    assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
+    recorder = make_recorder(Run.create(tmp_path, "run"), tries)
     for number in range(2):
         recorder.on_trial_error(0, [], make_trial(number, error_file=str(tmp_path / "error.txt")))
     events = recorder.run.events()
     assert [(event["event"], event["trial"]) for event in events] == [("start", "001-x"), ("end", "001-x")]
     assert (events[1]["state"], events[1]["error"]) == ("FAIL", "Traceback ...\nValueError: no luck\n")
+
+
+def test_a_trial_that_leaves_its_machine_keeps_its_tries(tmp_path: Path) -> None:
+    (tmp_path / "error.txt").write_text(f"Traceback ...\ntrainables.preemption.Preempted: {NOTICED}\n")
+    tries = Tries()
+    recorder = make_recorder(Run.create(tmp_path, "run"), tries)
+    for _ in range(2 * MAX_FAILURES):
+        assert tries.fails(0)
+        recorder.on_trial_error(0, [], make_trial(0, error_file=str(tmp_path / "error.txt")))
+    assert recorder.run.events() == []
 
 
 def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:

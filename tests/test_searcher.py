@@ -14,9 +14,10 @@ from ray.tune.search import Searcher
 from search.find_space import load
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Fate
-from search.searcher import MAX_FAILURES, StudySearch
+from search.searcher import StudySearch
 from search.settings import Settings
 from search.space import CHECKED_DRAWS, Space
+from search.tries import MAX_FAILURES
 from spaces.baselines import BASELINES
 from trainables.config import Variant
 
@@ -197,11 +198,10 @@ def test_a_trial_that_fails_runs_again_as_it_was_before_the_next_one_and_not_for
     searcher.on_trial_result("a", make_report(100, 5.0))
     for attempt in range(MAX_FAILURES):
         searcher.on_trial_complete(f"a{attempt}" if attempt else "a", error=True)
-        assert searcher.runs_again(0)
+        assert searcher.tries.has_more(0)
         assert searcher.suggest(f"a{attempt + 1}") == first
-        assert not searcher.runs_again(0)
     searcher.on_trial_complete(f"a{MAX_FAILURES}", error=True)
-    assert not searcher.runs_again(0)
+    assert not searcher.tries.has_more(0)
     assert second is not None
     searcher.on_trial_complete("b", make_report(100, 50.0))
     assert searcher.suggest("d") == Searcher.FINISHED

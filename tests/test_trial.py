@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.checkpoints import CheckpointError, Folder
+from trainables import preemption
+from trainables.checkpoints import CheckpointError, Folder, NotShared
 from trainables.config import Flat, Variant
 from trainables.data import Images
 from trainables.metrics import Reference
@@ -144,6 +145,30 @@ def test_a_restarted_trial_repeats_its_last_report_and_goes_on_as_if_never_stopp
     assert [what_it_says(report) for report in reports] == whole[passed - 1 :]
 
 
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_trial_whose_machine_is_taken_back_leaves_with_all_that_it_has_done(
+    steps: int, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [what_it_says(report) for report in make("whole").reports()]
+    monkeypatch.setattr(preemption, "NOTICE", tmp_path / "notice")
+    leaves = make("leaves")
+    step, done = leaves._after_step, itertools.count(1)
+
+    def noticed_at_a_step() -> None:
+        if next(done) == steps:
+            preemption.NOTICE.touch()
+        step()
+
+    monkeypatch.setattr(leaves, "_after_step", noticed_at_a_step)
+    with pytest.raises(preemption.Preempted):
+        list(leaves.reports())
+    preemption.NOTICE.unlink()  # the next machine has none
+    again = make("leaves")
+    assert again.trainer.images_seen == leaves.trainer.images_seen > 0
+    reports = list(again.reports())
+    assert [what_it_says(report) for report in reports] == whole[len(whole) - len(reports) :]
+
+
 @pytest.mark.parametrize("steps", [1, 4, 9, 15])
 @pytest.mark.parametrize("changes", [{}, {"training/split": "80:20", "training/lr_decay": "plateau"}], ids=str)
 def test_a_trial_that_dies_between_rungs_goes_on_from_what_was_saved_last(
@@ -258,6 +283,13 @@ def test_a_run_folder_may_have_any_name(folder: str, make: Make, tmp_path: Path)
     report = next(make(folder=folder).reports())
     assert (tmp_path / folder / "checkpoints/003-tiny.pt").is_file()
     assert next(make(folder=folder).reports()) == report
+
+
+def test_a_folder_that_this_machine_does_not_see_is_one_line(tmp_path: Path, bucket: str) -> None:
+    with pytest.raises(NotShared, match=r"does not see .*/nfs/a: mount it there"):
+        Folder(str(tmp_path / "nfs" / "a")).require_here()
+    Folder(str(tmp_path)).require_here()
+    Folder(f"{bucket}/a").require_here()
 
 
 def test_a_checkpoint_is_replaced_whole_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import socket
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +17,10 @@ class CheckpointError(DataError):
     """A checkpoint that cannot be read; one line."""
 
 
+class NotShared(DataError):
+    """A machine that does not see a run's folder, and would lose what its trials write; one line."""
+
+
 class Folder:
     """The folder at an absolute path or a URI ("/runs/a", "s3://bucket/a"), shared by all trials of a run."""
 
@@ -24,6 +30,12 @@ class Folder:
 
         self._filesystem, self._root = FileSystem.from_uri(uri)
         self._on_disk = isinstance(self._filesystem, LocalFileSystem)
+
+    def require_here(self) -> None:
+        """Raise NotShared if the folder is on a disk, and not on this machine's."""
+        if self._on_disk and not Path(self._root).is_dir():
+            host = socket.gethostname()
+            raise NotShared(f"{host} does not see {self._root}: mount it there as on the other machines")
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: a reader never sees half of it."""

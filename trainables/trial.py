@@ -19,6 +19,7 @@ from trainables.data import Images
 from trainables.diffusion import Diverged
 from trainables.generation import generate, grid_png, sampling_source, strip
 from trainables.metrics import Reference
+from trainables.preemption import NOTICED, Preempted, noticed
 from trainables.report import NOTHING, Report, Stopwatch, measured
 from trainables.restoration import validation
 from trainables.samplers import nfe
@@ -28,7 +29,7 @@ from trainables.watchdog import Watchdog
 # An 8 x 8 grid of samples, and three images each way in the strip: what a person takes in at a glance.
 GRID_SIDE = 8
 STRIP_IMAGES = 3
-# What a lost machine can cost a trial, and the notice that a cloud gives before it takes a spot machine back: 120 s.
+# What a machine that is lost without notice can cost a trial.
 SAVE_EVERY = 60.0
 
 
@@ -109,7 +110,7 @@ class Trial:
         target, before = self.plan.rungs[rung], self.trainer.began
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
         try:
-            loss = self.trainer.run_to(target, self._save_now_and_then)
+            loss = self.trainer.run_to(target, self._after_step)
             self.watch.charge("train")
             samples = self._sample()
             self.watch.charge("sample")
@@ -132,11 +133,14 @@ class Trial:
             nfe=nfe(self.variant.sampler.kind, self.variant.schedule.T, self.variant.sampler.steps),
         )
 
-    def _save_now_and_then(self) -> None:
-        if time.monotonic() - self._saved >= self.plan.save_every:
+    def _after_step(self) -> None:
+        leaves = noticed()
+        if leaves or time.monotonic() - self._saved >= self.plan.save_every:
             self.watch.charge("train")
             self._save()
             self.watch.charge("setup")
+        if leaves:
+            raise Preempted(NOTICED)
 
     def _save(self) -> None:
         report = None if self.last is None else asdict(self.last)
@@ -177,9 +181,12 @@ def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference
 
     Raises:
         CheckpointError: its checkpoint cannot be read; it is gone now, so tried again the trial begins anew.
+        NotShared: this machine does not see the run's folder.
+        Preempted: this machine is about to be taken back; the checkpoint is saved.
     """
     from ray import tune
 
+    Folder(plan.run_uri).require_here()
     # Processes are reused for many trials: give back what the last one left on the device.
     gc.collect()
     if torch.cuda.is_available():

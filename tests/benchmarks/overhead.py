@@ -126,7 +126,7 @@ class Driver:
         self.display = display.Display(self.settings, self.ledger, console, quiet=False)
         self.display.note = lambda text: None  # type: ignore[method-assign]  # a line of its own, not redrawn
         self.recorder = recorder.Recorder(
-            self.run, history, self.ledger, self.display, self.searcher.runs_again, self.scheduler.waiting
+            self.run, history, self.ledger, self.display, self.searcher.tries, self.scheduler.waiting
         )
         self.searcher.on_release = self.recorder.release
         self.stopping = Stopping(self.scheduler, self.ledger.has_time)

@@ -1,0 +1,18 @@
+"""The notice that a machine is about to be taken back, as trials see it: a file that search/preemption.py makes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+NOTICED = "its machine is about to be taken back"
+NOTICE = Path(tempfile.gettempdir()) / "diffusion-search-preempted"
+
+
+class Preempted(RuntimeError):
+    """A trial that leaves its machine, with its checkpoint saved; it is no fault of the trial's."""
+
+
+def noticed() -> bool:
+    """Return whether this machine is about to be taken back; costs a microsecond, so it can be asked at every step."""
+    return NOTICE.exists()
