@@ -32,6 +32,9 @@ ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 LOGIN = {**ENVIRONMENT, **ACCOUNT}
+# At EC2's own address, which the hosts' way out leads to.
+SERVE_METADATA = """\
+ip address add 169.254.169.254/32 dev bridge && exec python -m tests.cluster.metadata 169.254.169.254 80 {folder}"""
 # What stands in the comments as commands of `aws`: printed as JSON.
 PREPARE = """
 import boto3, json
@@ -81,7 +84,12 @@ class Aws:
     def __init__(self, laboratory: Laboratory, idle_minutes: float = 1) -> None:
         """Open the account and do in it what the file's comments say to do once."""
         self.laboratory = laboratory
-        self.server = laboratory.start(None, f"moto_server -H {GATEWAY} -p 5000", 3600)
+        self.notices = laboratory.folder / "notices"
+        self.notices.mkdir()
+        self.servers = [
+            laboratory.start(None, f"moto_server -H {GATEWAY} -p 5000", 3600),
+            laboratory.start(None, SERVE_METADATA.format(folder=shlex.quote(str(self.notices))), 3600),
+        ]
         listening = f"import socket; socket.create_connection(('{GATEWAY}', 5000), 1)"
         wait_for(lambda: not laboratory.start(None, f"python -c {shlex.quote(listening)}").wait(), "moto's server", 60)
         made = yaml.safe_load(self.ask(PREPARE % BUCKET))
@@ -119,7 +127,11 @@ class Aws:
         tagged = {"Key": "ray-user-node-type", "Value": kind}
         return [one for one in self.instances() if tagged in one.get("Tags", []) and one["State"]["Name"] == "running"]
 
-    def preempt(self, instance: dict[str, Any]) -> None:
+    def give_notice(self, instance: dict[str, Any]) -> None:
+        """Tell a machine that it will be taken away, as EC2 does two minutes before."""
+        (self.notices / instance["PrivateIpAddress"]).touch()
+
+    def take(self, instance: dict[str, Any]) -> None:
         """Take a machine away, as EC2 does with a spot machine: it ends, and all that ran on it."""
         (host,) = [host for host in INSTANCES if host.address == instance["PrivateIpAddress"]]
         self.laboratory.plug(host.name, in_=False)

@@ -136,7 +136,12 @@ class Laboratory:
         self._commands += 1
         output = self.folder / "commands" / f"{self._commands:03d}.txt"
         at_home = REPOSITORY if name is None or self.hosts[name].has_repository else "/root"
-        known = {"HOME": "/root", "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}", "LANG": "C.UTF-8", "TERM": "xterm"}
+        known = {
+            "HOME": str(self.folder) if name is None else "/root",
+            "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+        }
         shell = f"cd {shlex.quote(str(at_home))} && {command}"
         output.write_text(f"[{name}] {command}\n")
         return Command(

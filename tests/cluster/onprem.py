@@ -29,8 +29,10 @@ VALUES = {
     "CHANGE-ME-user": "root",
     "CHANGE-ME-storage": STORAGE,
 }
-# Of every login: Ray would reserve a third of this machine's memory on each host for objects.
+# Of every login: the project is installed where it lies, as `uv pip install -e` has it; Ray would reserve a third of
+# this machine's memory on each host for objects.
 ENVIRONMENT = {
+    "PYTHONPATH": "/root/diffusion-search",
     "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(400 * 2**20),
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -89,9 +91,9 @@ class Onprem:
         """Start the cluster, as the file's comments say."""
         self.laptop(f"ray up --yes {self.path}")
 
-    def wait_for_workers(self, seconds: float = 240) -> None:
-        """Wait until the head and all workers are there."""
-        count = f"{1 + len(WORKERS)} local.cluster.node"
+    def wait_for_workers(self, workers: int = len(WORKERS), seconds: float = 240) -> None:
+        """Wait until the autoscaler counts the head and so many workers."""
+        count = f"{1 + workers} local.cluster.node"
         wait_for(lambda: count in self._status(), "the workers", seconds)
 
     def search(self, options: str) -> None:
@@ -116,11 +118,12 @@ class Onprem:
         assert numbers, pattern
         self.laboratory.run(host, f"kill -9 {numbers}")
 
-    def trials_on(self, host: str) -> set[str]:
-        """Return the trials that a host has had; Tune marks the folder of a trial that began again."""
+    def trials_on(self, host: str, since: float = 0.0) -> set[str]:
+        """Return the trials that a host has had since a time; Tune marks the folder of a trial that began again."""
         sessions = (self.laboratory.folder / "hosts" / host / "tmp/ray").glob("session_2*")
         folders = [folder for session in sessions for folder in session.glob("artifacts/*/ray/working_dirs/*")]
-        return {re.sub(r"_[0-9a-f]{4}$", "", folder.name) for folder in folders}
+        young = [folder.name for folder in folders if folder.stat().st_ctime >= since]
+        return {re.sub(r"_[0-9a-f]{4}$", "", name) for name in young}
 
     def _status(self) -> str:
         """Return what the autoscaler last wrote of its nodes; `ray status` takes a core for seconds to say the same."""

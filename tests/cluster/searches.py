@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class Watched:
     """A run's folder, while a search that is none of this process's writes to it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.began = path, time.time()
 
     def events(self, kind: str) -> list[Event]:
         """Return the events of one kind that the log has so far, the repeated ones too."""

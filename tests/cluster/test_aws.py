@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -14,17 +13,11 @@ from tests.cluster.aws import BUCKET, INSTANCES, LAPTOP, LOGIN, Aws
 from tests.cluster.laboratory import Laboratory, missing, wait_for
 from tests.cluster.measured import Measured
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(1200),
-    pytest.mark.skipif(
-        "DIFFUSION_SEARCH_FAULTS" not in os.environ, reason="takes six minutes; set DIFFUSION_SEARCH_FAULTS=1"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-RUNGS = (500, 1500, 4500)
+RUNGS = (500, 1500, 4500, 13500)
 TRIALS = ("000-gaussian", "001-A0")
-SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)} --gpus-per-trial 0"
+SEARCH = f"--space literature --scheduler none --confirm 0 --trials {len(TRIALS)} --gpus-per-trial 0"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
 # Seconds between two looks at AWS: each is a process of its own, which takes a core for two.
 ASKED = 5.0
@@ -62,11 +55,17 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
     wait_for(lambda: len(reports(aws)) >= 1 or search.returncode, "a report", 400, ASKED)
     measured.add("a search on AWS starts", "a trial reports", time.time() - begun)
     require_what_the_file_says(aws)
+    (spot,) = aws.running("gpu_spot")
+    noticed = time.time()
+    aws.give_notice(spot)
+    wait_for(lambda: "goes on elsewhere" in search.printed(), "its trial to leave it", 120)
+    measured.add("EC2 gives notice of a spot machine", "its trial has left it", time.time() - noticed)
     taken = time.time()
-    aws.preempt(aws.running("gpu_spot")[0])
+    aws.take(spot)
     assert search.wait() == 0, search.printed()[-4000:]
     measured.add("a spot machine is taken away", "the search is done", time.time() - taken)
     assert sorted(reports(aws)) == sorted((name, images) for name in TRIALS for images in RUNGS)
+    assert "tried again" not in search.printed()
     ended = time.time()
     wait_for(lambda: workers(aws) == [0, 0], "machines that idle to be ended", 300, ASKED)
     measured.add("a search on AWS is done", "no GPU machine runs", time.time() - ended)

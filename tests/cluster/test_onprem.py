@@ -23,6 +23,9 @@ TRIALS = ("000-gaussian", "001-A0", "002-A4", "003-A5", "004-A6")
 SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)}"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
+SHORT = f"--space degradations --scheduler none --confirm 0 --trials 1 --max-images {RUNGS[0]}"
+SHORT += f" --grace-images {RUNGS[0]} --address auto --storage-path {STORAGE}"
+
 # Prints the status of a request to the dashboard; a header takes the place of {}.
 ASK = """curl -s -o /dev/null -w '%{{http_code}}' -H '{}' http://127.0.0.1:8265/api/jobs/"""
 RAY = r"raylet|gcs_server|ray::|ray/dashboard|log_monitor|default_worker"
@@ -34,7 +37,7 @@ def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
     search = Watched(cluster.runs / "lost")
     cluster.search(f"{SEARCH} --name lost")
     wait_for(lambda: len(search.under_way()) == 2, "two trials under way", 240)
-    there = search.under_way() & cluster.trials_on(WORKERS[0].name)
+    there = search.under_way() & cluster.trials_on(WORKERS[0].name, search.began)
     killed = time.time()
     cluster.kill(WORKERS[0].name, r"raylet/raylet ")
     again = search.wait_for_reports(there, killed)
@@ -47,8 +50,10 @@ def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
 
 
 def test_trials_run_on_every_worker_and_on_no_other_machine(cluster: Onprem, lost: tuple[Watched, set[str]]) -> None:
-    assert all(cluster.trials_on(worker.name) for worker in WORKERS)
-    assert set.union(*(cluster.trials_on(worker.name) for worker in WORKERS)) == set(TRIALS)
+    search, _ = lost
+    found = [cluster.trials_on(worker.name, search.began) for worker in WORKERS]
+    assert all(found)
+    assert set.union(*found) == set(TRIALS)
     assert not cluster.trials_on(HEAD.name)
 
 
@@ -106,11 +111,15 @@ def test_nobody_gets_in_without_the_token(cluster: Onprem) -> None:
 def test_a_job_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
     tunnel = cluster.laboratory.start(LAPTOP.name, f"ray dashboard {cluster.path}", 200)
     wait_for(lambda: cluster.laboratory.running(LAPTOP.name, "-L 8265:"), "the way to the dashboard")
-    plan = f"python search/run.py --space degradations --address auto --storage-path {STORAGE} --dry-run"
     submit = "RAY_AUTH_MODE=token ray job submit --address http://localhost:8265 --working-dir ."
-    printed = cluster.laptop(f"{submit} -- {plan}")
-    assert "2 at a time" in printed
+    cluster.laptop(f"{submit} -- python search/run.py {SHORT} --name job")
     assert tunnel.returncode is None
+    assert Watched(cluster.runs / "job").reports() == {(TRIALS[0], RUNGS[0]): 1}
+
+
+def test_the_script_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
+    cluster.laptop(f"ray submit {cluster.path} search/run.py {SHORT} --name submitted")
+    assert Watched(cluster.runs / "submitted").curves() == Watched(cluster.runs / "job").curves()
 
 
 def test_what_the_comments_say_ends_ray_everywhere(cluster: Onprem, measured: Measured) -> None:
