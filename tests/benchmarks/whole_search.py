@@ -178,8 +178,8 @@ def run(arm: str, task: Task, seconds: float) -> list[Row]:
         start_new_session=True,
     )
     try:
-        process.wait(seconds)
-        sys.exit(f"{arm} ended before its time:\n{(task.folder / 'output.txt').read_text()[-2000:]}")
+        if process.wait(seconds):
+            sys.exit(f"{arm} ended before its time:\n{(task.folder / 'output.txt').read_text()[-2000:]}")
     except subprocess.TimeoutExpired:
         kill_all(mark)
         process.wait()

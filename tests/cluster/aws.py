@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.laboratory import REPOSITORY, Host, Laboratory, wait_for
+from tests.cluster.commands import wait_for
+from tests.cluster.laboratory import REPOSITORY, Host, Laboratory
 from tests.cluster.onprem import ENVIRONMENT, linked
 
 FILE = REPOSITORY / "cluster.yaml"

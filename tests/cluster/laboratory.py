@@ -12,14 +12,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-T = TypeVar("T")
+from tests.cluster.commands import Command, wait_for
 
 HOST_SCRIPT = Path(__file__).with_name("host.sh")
 REPOSITORY = Path(__file__).parents[2]
@@ -61,16 +60,6 @@ def missing() -> str:
         ["unshare", *NAMESPACES, "--mount-proc", "true"], check=False, capture_output=True, text=True
     )
     return "" if tried.returncode == 0 else f"no namespaces can be made here: {tried.stderr.strip()}"
-
-
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.1) -> T:
-    """Return what `condition` returns once that is true, asked every `pause` seconds; raise TimeoutError in the end."""
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(pause)
-    return result
 
 
 @dataclass(frozen=True)
@@ -225,29 +214,6 @@ class Laboratory:
 
     def _cable(self, name: str) -> str:
         return f"cable{list(self.hosts).index(name)}"
-
-
-class Command:
-    """A command of a host that was started, and the file of this machine that holds what it prints."""
-
-    def __init__(self, command: list[str], output: Path) -> None:
-        self.output = output
-        self._head = output.stat().st_size
-        with output.open("ab") as file:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, None while it runs."""
-        return self._process.poll()
-
-    def wait(self) -> int:
-        """Wait for its end and return the exit status."""
-        return self._process.wait()
-
-    def printed(self) -> str:
-        """Return what it has printed so far, errors too."""
-        return self.output.read_bytes()[self._head :].decode(errors="replace")
 
 
 def _child(process: int) -> int:

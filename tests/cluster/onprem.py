@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.laboratory import REPOSITORY, SHARED_FOLDER, Host, Laboratory, wait_for
+from tests.cluster.commands import wait_for
+from tests.cluster.laboratory import REPOSITORY, SHARED_FOLDER, Host, Laboratory
 
 LAPTOP = Host("laptop", "10.77.0.9", shares=False, has_repository=True)
 HEAD = Host("head", "10.77.0.10")

@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from analysis.results import Run
-from tests.cluster.laboratory import wait_for
+from tests.cluster.commands import wait_for
 
 Event = dict[str, Any]
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.aws import BUCKET, INSTANCES, LAPTOP, LOGIN, Aws
-from tests.cluster.laboratory import Laboratory, missing, wait_for
+from tests.cluster.commands import wait_for
+from tests.cluster.laboratory import Laboratory, missing
 from tests.cluster.measured import Measured
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.cluster.laboratory import wait_for
+from tests.cluster.commands import wait_for
 from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, WORKERS, Onprem
 from tests.cluster.searches import Watched

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from analysis.rank import rank
 from analysis.results import Run
-from tests.cluster.laboratory import wait_for
+from tests.cluster.commands import wait_for
 from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, LAPTOP, STORAGE, WORKERS, Onprem, comments
 from tests.cluster.searches import Watched
