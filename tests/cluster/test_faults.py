@@ -26,7 +26,16 @@ def begin(cluster: Onprem, search: Watched) -> None:
     wait_for(lambda: len(search.under_way()) == 2, "two trials under way", 240)
 
 
+def resume(cluster: Onprem, search: Watched) -> float:
+    """Go on with a search and return when each trial that was under way has reported again."""
+    resumed = time.time()
+    cluster.resume(search.path.name)
+    return search.wait_for_reports(search.under_way(), resumed)
+
+
 def require_all_there_once(search: Watched) -> None:
+    """Wait for the end and see that nothing is missing, and nothing twice."""
+    search.wait_for_end()
     assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
     assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
     assert len(search.events("end")) == len(TRIALS)
@@ -38,13 +47,10 @@ def test_a_search_whose_process_was_killed_goes_on(cluster: Onprem, measured: Me
     reported = search.reports()
     killed = time.time()
     cluster.kill(HEAD.name, r"^python search/run\.py")
-    resumed = time.time()
-    cluster.resume("driver")
-    again = search.wait_for_reports(search.under_way(), resumed)
+    again = resume(cluster, search)
     measured.add("kill -9 of the search, then --resume", "its trials report again", again - killed)
-    search.wait_for_end()
-    assert reported.items() <= search.reports().items()
     require_all_there_once(search)
+    assert reported.items() <= search.reports().items()
 
 
 def test_a_search_whose_head_died_goes_on_after_ray_up(cluster: Onprem, measured: Measured) -> None:
@@ -58,13 +64,10 @@ def test_a_search_whose_head_died_goes_on_after_ray_up(cluster: Onprem, measured
     cluster.up()
     cluster.wait_for_workers()
     measured.add("kill -9 of the head's gcs_server", "ray up has brought all back", time.time() - killed)
-    resumed = time.time()
-    cluster.resume("head")
-    again = search.wait_for_reports(search.under_way(), resumed)
+    again = resume(cluster, search)
     measured.add("kill -9 of the head's gcs_server", "with --resume its trials report again", again - killed)
-    search.wait_for_end()
-    assert reported.items() <= search.reports().items()
     require_all_there_once(search)
+    assert reported.items() <= search.reports().items()
 
 
 def test_a_worker_whose_cable_was_pulled_is_missed(cluster: Onprem, measured: Measured) -> None:
@@ -76,7 +79,6 @@ def test_a_worker_whose_cable_was_pulled_is_missed(cluster: Onprem, measured: Me
     cluster.laboratory.plug(worker, in_=False)
     again = search.wait_for_reports(there, pulled)
     measured.add("a worker's cable is pulled", "its trial reports again elsewhere", again - pulled)
-    search.wait_for_end()
     require_all_there_once(search)
     cluster.wait_for_workers(len(WORKERS) - 1)
     plugged = time.time()
