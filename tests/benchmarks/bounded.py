@@ -1,6 +1,6 @@
 """Does a search find as much if TPE is shown the telling few of its trials, and how long does it take to suggest?
 
-    python tests/benchmarks/bounded.py [--seeds 8] [--trials 1500] [--shown 250 500 1000000]
+    python tests/benchmarks/bounded.py [--seeds 8] [--trials 1500] [--shown 100 250 1000000]
 
 A search by the product's sampler and ASHA's rungs, 16 trials at a time, of a function with a known best of 0: three
 kinds of six parameters each, of which Hartmann's (Dixon and Szego 1978), Rosenbrock's and a sphere's value is what a
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=1_500)
-    parser.add_argument("--shown", type=int, nargs="+", default=[250, 500, 1_000_000])
+    parser.add_argument("--shown", type=int, nargs="+", default=[100, 250, 1_000_000])
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     at = [count for count in (100, 250, 500, 1_000, 2_000, 5_000) if count < given.trials] + [given.trials]
