@@ -41,12 +41,13 @@ class _Telling:
         self._waiting = waiting
         self._seen, self._open = 0, list[int]()
         self._best: list[_Place] = []
+        self._waits = dict[int, tuple[FrozenTrial, _Place]]()
         self._latest = deque[FrozenTrial](maxlen=SHOWN_TRIALS)
 
     def look(self, study: optuna.Study) -> list[FrozenTrial]:
         """Return at most `SHOWN_TRIALS` that ended or wait, the latter as PRUNED, and all that run."""
         trials = study.get_trials(deepcopy=False)
-        waits, runs, still_open = [], [], []
+        waits, runs, still_open = dict[int, tuple[FrozenTrial, _Place]](), [], []
         for number in chain(self._open, range(self._seen, len(trials))):
             trial = trials[number]
             if trial.state in _LEARNT:
@@ -54,17 +55,22 @@ class _Telling:
             elif not trial.state.is_finished():
                 still_open.append(number)
                 if number in self._waiting:
-                    waits.append(_as_pruned(trial))
+                    waits[number] = self._wait(trial)
                 elif trial.state == TrialState.RUNNING:
                     runs.append(trial)
-        self._seen, self._open = len(trials), still_open
-        return [*self._chosen(waits), *runs]
+        self._seen, self._open, self._waits = len(trials), still_open, waits
+        return [*self._chosen([place for _, place in waits.values()]), *runs]
 
-    def _chosen(self, waits: list[FrozenTrial]) -> list[FrozenTrial]:
-        best = heapq.nsmallest(SHOWN_BEST, [*self._best, *map(_place, waits)])
-        latest = sorted([*self._latest, *waits], key=lambda trial: trial.number)
+    def _wait(self, trial: FrozenTrial) -> tuple[FrozenTrial, _Place]:
+        """Return a trial that waits and its place; the storage has another object of it once it has gone on."""
+        known = self._waits.get(trial.number)
+        return known if known and known[0] is trial else (trial, _place(_as_pruned(trial)))
+
+    def _chosen(self, waits: list[_Place]) -> list[FrozenTrial]:
+        best = heapq.nsmallest(SHOWN_BEST, [*self._best, *waits])
+        latest = [*self._latest, *(trial for *_, trial in waits)]
         if len(latest) > SHOWN_TRIALS or len(self._latest) == SHOWN_TRIALS:
-            latest = latest[len(best) - SHOWN_TRIALS :]
+            latest = heapq.nlargest(SHOWN_TRIALS - len(best), latest, key=lambda trial: trial.number)
         chosen = {trial.number: trial for trial in (*(trial for *_, trial in best), *latest)}
         return [chosen[number] for number in sorted(chosen)]
 

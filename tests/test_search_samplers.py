@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Container
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -11,6 +12,7 @@ from optuna.trial import TrialState
 from search import samplers
 from search.samplers import SAMPLERS, STARTUP_TRIALS, make_sampler
 from search.settings import SAMPLERS as NAMES
+from search.study import open_storage
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -80,6 +82,21 @@ def test_tpe_learns_from_a_trial_that_waits_as_from_one_that_was_stopped() -> No
     stopped, waits = suggestions(set(), as_waiting=False), suggestions(set(), as_waiting=True)
     assert waits == stopped
     assert sum(params["kind"] == "a" for params in waits) >= 15
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_trial_that_went_on_and_waits_again_is_shown_where_it_is_now(journal: bool, tmp_path: Path) -> None:
+    waiting: set[int] = set()
+    storage = open_storage(tmp_path / "study.journal") if journal else None
+    study = optuna.create_study(sampler=make_sampler("tpe", 0, 0, 2, waiting), storage=storage)
+    trial = study.ask()
+    for step, value in ((100, 5.0), (300, 4.0)):
+        trial.report(value, step)
+        for waits in (True, False):
+            waiting ^= {trial.number}
+            (shown,) = study.sampler._telling.look(study)  # type: ignore[attr-defined]
+            assert shown.intermediate_values[shown.last_step] == value
+            assert shown.state == (TrialState.PRUNED if waits else TrialState.RUNNING)
 
 
 def shown_after(trials: int, shown: int, monkeypatch: pytest.MonkeyPatch, objectives: int = 1) -> optuna.Study:
