@@ -110,8 +110,10 @@ class Run:
         """
         if is_remote(path):
             uri = str(path).rstrip("/")
-            _pull(remote := Remote(uri, copy_of(uri)))
-            run = cls(remote)
+            run = cls(remote := Remote(uri, copy_of(uri)))
+            if not remote.has(run._settings.name):
+                raise RunError(f"no run at {uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
+            _pull(remote)
             run._complete()
         else:
             run = cls(Disk(Path(path)))

@@ -21,6 +21,7 @@ from search.ledger import Ledger
 from search.resume import History
 from search.study import State, state_at
 from search.tries import Tries
+from trainables.preemption import NOTICED
 from trainables.report import Report
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Recorder(tune.Callback):
             self.ledger.end(name)
             if left_its_machine(error):
                 self._tries.forgive(number)
-                self.display.note(f"{name} goes on elsewhere: {line}")
+                self.display.note(f"{name} goes on elsewhere: {NOTICED}")
             else:
                 self.display.note(f"{name} failed and is tried again: {line}")
             return
