@@ -24,7 +24,7 @@ HOST_SCRIPT = Path(__file__).with_name("host.sh")
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = ("unshare", "nsenter", "setpriv", "ip", "sshd", "ssh", "ssh-keygen", "rsync", "tmux", "curl")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SHARED_FOLDER = "/mnt/nfs"
+HOME, SHARED_FOLDER = "/root", "/mnt/nfs"
 NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL")
 # The first process of all: alone in a network, with the bridge that hosts are hung on.
 FIRST = """
@@ -114,7 +114,7 @@ class Laboratory:
             process.wait()
 
     def home(self, name: str) -> Path:
-        """Return the folder that a host sees as /root."""
+        """Return the folder that a host sees as its home."""
         return self.folder / "hosts" / name / "root"
 
     def start(self, name: str | None, command: str, seconds: float = 600) -> Command:
@@ -124,9 +124,9 @@ class Laboratory:
         """
         self._commands += 1
         output = self.folder / "commands" / f"{self._commands:03d}.txt"
-        at_home = REPOSITORY if name is None or self.hosts[name].has_repository else "/root"
+        at_home = REPOSITORY if name is None or self.hosts[name].has_repository else HOME
         known = {
-            "HOME": str(self.folder) if name is None else "/root",
+            "HOME": str(self.folder) if name is None else HOME,
             "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "TERM": "xterm",

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.commands import wait_for
-from tests.cluster.laboratory import REPOSITORY, SHARED_FOLDER, Host, Laboratory
+from tests.cluster.laboratory import HOME, REPOSITORY, SHARED_FOLDER, Host, Laboratory
 
 LAPTOP = Host("laptop", "10.77.0.9", shares=False, has_repository=True)
 HEAD = Host("head", "10.77.0.10")
@@ -33,7 +33,7 @@ VALUES = {
 # Of every login: the project is installed where it lies, as `uv pip install -e` has it; Ray would reserve a third of
 # this machine's memory on each host for objects.
 ENVIRONMENT = {
-    "PYTHONPATH": "/root/diffusion-search",
+    "PYTHONPATH": f"{HOME}/diffusion-search",
     "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(400 * 2**20),
     "RAY_USAGE_STATS_ENABLED": "0",
 }
