@@ -53,14 +53,19 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
         lambda: workers(aws) == [1, 1] or search.returncode, "a spot machine, and one on demand beside it", 240, ASKED
     )
     measured.add("a search on AWS starts", "there is a machine for each trial", time.time() - begun)
-    wait_for(lambda: len(reports(aws)) >= 1 or search.returncode, "a report", 400, ASKED)
-    measured.add("a search on AWS starts", "a trial reports", time.time() - begun)
-    require_what_the_file_says(aws)
+    wait_for(
+        lambda: {name for name, _ in reports(aws)} == set(TRIALS) or search.returncode,
+        "both trials' reports",
+        400,
+        ASKED,
+    )
+    measured.add("a search on AWS starts", "each trial has reported", time.time() - begun)
     (spot,) = aws.running("gpu_spot")
     noticed = time.time()
     aws.give_notice(spot)
     wait_for(lambda: "goes on elsewhere" in search.printed(), "its trial to leave it", 120)
     measured.add("EC2 gives notice of a spot machine", "its trial has left it", time.time() - noticed)
+    require_what_the_file_says(aws)
     taken = time.time()
     aws.take(spot)
     assert search.wait() == 0, search.printed()[-4000:]
