@@ -43,11 +43,11 @@ def announced(metadata: str = METADATA) -> bool:
         return False
 
 
-def watch(metadata: str = METADATA, every: float = EVERY) -> None:
+def watch() -> None:
     """Wait for the notice, however long, and pass it on."""
     preemption.NOTICE.unlink(missing_ok=True)
-    while not announced(metadata):
-        time.sleep(every)
+    while not announced():
+        time.sleep(EVERY)
     # Ray first: a trial that leaves must not be begun here again.
     said = subprocess.run(DRAIN, check=False, capture_output=True, text=True)
     print(f"this machine is about to be taken back; ray drain-node ended with {said.returncode}\n{said.stderr}")
