@@ -1,7 +1,10 @@
 """Training: the same numbers for the same seed, interrupted or not, to the image exactly, and an end to divergence."""
 
+import copy
 import io
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -250,7 +253,7 @@ def test_a_step_does_not_wait_for_the_device(changes: Flat, make: Make) -> None:
 
 def rate(trainer: Trainer) -> float:
     """The learning rate of the last step."""
-    return trainer.optimizer.param_groups[0]["lr"]
+    return trainer.optimizer.lr.item()
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 5])
@@ -303,12 +306,34 @@ def test_the_plateau_lowers_the_rate(make: Make) -> None:
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-@pytest.mark.parametrize(("name", "optimizer"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+@pytest.mark.parametrize(("name", "theirs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
 def test_the_optimizer_is_torchs_with_the_variants_settings(
-    name: str, optimizer: type, weight_decay: float, make: Make
+    name: str, theirs: type, weight_decay: float, make: Make
 ) -> None:
-    trainer = make({"training/optimizer": name, "training/weight_decay": weight_decay})
-    assert type(trainer.optimizer) is optimizer
-    assert trainer.optimizer.param_groups[0]["weight_decay"] == weight_decay
-    trained = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
-    assert trained == {id(p) for p in trainer.diffusion.network.parameters()}
+    trainer = make({"training/optimizer": name, "training/weight_decay": weight_decay, "training/warmup": 0, **CNN})
+    network = copy.deepcopy(trainer.diffusion.network)
+    optimizer = theirs(network.parameters(), lr=1e-3, weight_decay=weight_decay, fused=True)
+    for step in range(1, 6):
+        trainer.run_to(16 * step)
+        for p, trained in zip(network.parameters(), trainer.diffusion.network.parameters(), strict=True):
+            p.grad = trained.grad
+        optimizer.step()
+    pairs = zip(network.parameters(), trainer.diffusion.network.parameters(), strict=True)
+    assert all(torch.allclose(p, trained, rtol=1e-6, atol=1e-9) for p, trained in pairs)
+    assert trainer.optimizer.lr == torch.tensor(1e-3)
+
+
+def test_torchs_compiler_is_not_imported() -> None:
+    """torch._dynamo takes longer to import than torch itself, and the first use of torch.optim imports it."""
+    steps = """
+import sys, torch
+from trainables.config import Variant
+from trainables.training import Trainer
+images = torch.zeros(8, 1, 28, 28, dtype=torch.uint8)
+trainer = Trainer(Variant.from_flat({"training/batch": 4}), 0, images, images, 100)
+trainer.run_to(8)
+trainer.load_state_dict(trainer.state_dict())
+print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", steps], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.adam import Adam
 from trainables.config import Training, Variant
 from trainables.diffusion import Diffusion, Diverged, runs_bf16
 from trainables.folds import fold_rows
+from trainables.graph import Recorded
 from trainables.plateau import Patience, Plateau
 from trainables.restoration import VALIDATION_IMAGES, validation
 from trainables.source import PIXELS, Source
@@ -73,10 +75,10 @@ class Trainer:
             weight=variant.training.weight,
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)
-        optimizer = torch.optim.AdamW if self.settings.optimizer == "adamw" else torch.optim.Adam
-        self.optimizer = optimizer(
-            network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=True
-        )
+        decoupled = self.settings.optimizer == "adamw"
+        self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled)
+        self._averages: list[Tensor] = list(self.ema.parameters())
+        self._learn = Recorded(self._learn_from, generator)
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
         self.images_seen = self.steps = 0
@@ -98,7 +100,7 @@ class Trainer:
         start, total = self._on_the_way
         while self.images_seen < images_seen and not self.patience.lost:
             batch = self._batch(images_seen)
-            loss = self._step(self.source.pixels.to_model(self.images[batch]))
+            loss = self._step(batch)
             total += loss * len(batch)
             self.epoch_loss += loss * len(batch)
             self.images_seen += len(batch)
@@ -172,18 +174,22 @@ class Trainer:
         size = min(self.settings.batch, until - self.images_seen, self._epoch_images - position)
         return self._order[position : position + size]
 
-    def _step(self, x0: Tensor) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * self._lr_factor()
-        loss = self.diffusion.loss(x0, self.source)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+    def _step(self, batch: Tensor) -> Tensor:
+        self.optimizer.lr.fill_(self.settings.lr * self._lr_factor())
+        loss = self._learn(batch)
         self.steps += 1
         # A young average forgets faster, so that it does not remember the initial weights (as in torch's EMA recipes).
         decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.ema.parameters()), list(self.diffusion.network.parameters()), 1 - decay)
+            torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
+        return loss
+
+    def _learn_from(self, batch: Tensor) -> Tensor:
+        """Step the weights by the loss of the images whose rows are given, and return the loss; all on the device."""
+        loss = self.diffusion.loss(self.source.pixels.to_model(self.images[batch]), self.source)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
         return loss.detach()
 
     def _lr_factor(self) -> float:

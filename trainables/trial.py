@@ -6,7 +6,7 @@ import gc
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -60,10 +60,17 @@ class Trial:
     """One variant on its way through the rungs; `name` is what its pictures and its checkpoint are called."""
 
     def __init__(
-        self, name: str, variant: Variant, seed: int, plan: Plan, images: Images, reference: Reference
+        self,
+        name: str,
+        variant: Variant,
+        seed: int,
+        plan: Plan,
+        images: Images,
+        reference: Reference,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare training; continue from the trial's checkpoint if there is one."""
-        self.watch = Stopwatch()
+        """Prepare training; continue from the trial's checkpoint if there is one; `alive` is called after each step."""
+        self.watch, self._alive = Stopwatch(), alive
         self.name, self.variant, self.plan, self.reference = name, variant, plan, reference
         self.folder = Folder(plan.run_uri)
         device = plan.resolve_device()
@@ -134,6 +141,7 @@ class Trial:
         )
 
     def _after_step(self) -> None:
+        self._alive()
         leaves = noticed()
         if leaves or time.monotonic() - self._saved >= self.plan.save_every:
             self.watch.charge("train")
@@ -196,9 +204,8 @@ def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference
     variant, name = Variant.from_flat(config["variant"]), config["trial"]
     plan = replace(plan, sampling_seed=config.get("sampling_seed", plan.sampling_seed))
     try:
-        trial = Trial(name, variant, config["seed"], plan, images, reference)
-        for network in (trial.trainer.diffusion.network, trial.trainer.ema):
-            watchdog.watch(network)
+        trial = Trial(name, variant, config["seed"], plan, images, reference, watchdog.alive)
+        watchdog.watch(trial.trainer.ema)
         for report in trial.reports():
             watchdog.stop()  # a trial that is stopped waits in there for its process's next
             tune.report(asdict(report))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import time
-from typing import Any
 
 from torch import nn
 
@@ -33,9 +32,10 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def watch(self, network: nn.Module) -> None:
-        """Take each call of a network, in training or in sampling, as a sign of life."""
-        network.register_forward_pre_hook(self._called)
+        """Take each call of a network as a sign of life; those of a recorded graph do not show."""
+        network.register_forward_pre_hook(lambda *_: self.alive())
 
-    def _called(self, *_: Any) -> None:
+    def alive(self) -> None:
+        """Take this call as a sign of life."""
         if time.monotonic() - self._shown >= EVERY:
             self.start()
