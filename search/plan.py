@@ -28,7 +28,7 @@ def plan(settings: Settings, space: Space) -> str:
         f"  searches   {', '.join(space.names)}",
         *([f"  fixed      {_flat(space.fixed)}"] if space.fixed else []),
         f"  rungs      {', '.join(f'{rung:,}' for rung in settings.rungs)} images; {settings.scheduler} "
-        f"{STOPS[settings.scheduler].format(eta=settings.reduction_factor)}",
+        f"{STOPS[settings.scheduler].format(eta=settings.reduction_factor)}{_leads(settings, space)}",
         f"  trials     {settings.trials}, {settings.slots} at a time, each with {_resources(settings)}:",
         *(f"    {number:03d}  {text}" for number, text in enumerate(_queue(space)[: settings.trials])),
     ]
@@ -48,6 +48,10 @@ def plan(settings: Settings, space: Space) -> str:
         f"  result in  {settings.storage_path}/{settings.name}; nothing was run, nothing was written",
     ]
     return "\n".join(lines)
+
+
+def _leads(settings: Settings, space: Space) -> str:
+    return "; the first, known to be good, goes to the end" * bool(space.leading and settings.scheduler != "none")
 
 
 def expected_images(settings: Settings) -> float:

@@ -8,6 +8,8 @@
 | iepoch | at the first rung all wait; when all have come the best few go on to the end | Egele et al. 2023 |
 | none | all go on | |
 
+Trials that are known to be good can lead: they go to the full budget at once, so that there is soon something to beat.
+
 A scheduler has no state but the reports it was given and what it had go on again, so a search that is resumed rebuilds
 it by giving it the log. It knows neither Ray nor Optuna; search/simulator.py runs it on recorded curves.
 """
@@ -38,9 +40,15 @@ class Fate(Enum):
 class Scheduler:
     """Lets all trials go on to the full budget; the base of those that do not."""
 
-    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
-        """Start empty; `rungs` in images seen, ascending, the last the full budget; `eta` is the reduction factor."""
-        self.rungs, self.eta = rungs, eta
+    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
+        """Start empty.
+
+        Args:
+            rungs: in images seen, ascending, the last the full budget.
+            eta: the reduction factor.
+            leading: how many of the first trials go to the full budget whatever they report, if they do not diverge.
+        """
+        self.rungs, self.eta, self.leading = rungs, eta, leading
         self.waiting: dict[int, int] = {}
         """Trials that wait, by number, and the index of the rung at which they do"""
         self._places: tuple[dict[int, Place], ...] = tuple({} for _ in rungs)
@@ -78,7 +86,7 @@ class Scheduler:
         self.waiting.pop(trial, None)
         if report["diverged"] or rung == len(self.rungs) - 1:
             return Fate.STOPS
-        fate = Fate.GOES_ON if repeated else self._fate(trial, rung)
+        fate = Fate.GOES_ON if repeated or trial < self.leading else self._fate(trial, rung)
         if fate is Fate.WAITS:
             self.waiting[trial] = rung
         return fate
@@ -125,9 +133,9 @@ class Scheduler:
 class ASHA(Scheduler):
     """Stops a trial that is not among the best 1/eta of those that reached its rung so far, the first one never."""
 
-    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
         """Start empty, see `Scheduler`."""
-        super().__init__(rungs, eta)
+        super().__init__(rungs, eta, leading)
         self._values: dict[tuple[int, int], list[float]] = defaultdict(list)
         """All values at a rung, ascending, of the trials that are compared with each other"""
 
@@ -154,9 +162,9 @@ class Hyperband(ASHA):
     tests/benchmarks/schedulers.py measures.
     """
 
-    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
         """Start empty, see `Scheduler`."""
-        super().__init__(rungs, eta)
+        super().__init__(rungs, eta, leading)
         count = len(rungs)
         sizes = [math.ceil(count / (s + 1) * eta**s) for s in range(count)]
         spread = sorted((((i + 0.5) / size, -size), count - 1 - s) for s, size in enumerate(sizes) for i in range(size))
@@ -175,9 +183,9 @@ class Promotion(Scheduler):
     more than 1/eta.
     """
 
-    def __init__(self, rungs: tuple[int, ...], eta: int) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
         """Start empty, see `Scheduler`."""
-        super().__init__(rungs, eta)
+        super().__init__(rungs, eta, leading)
         self._queues: tuple[list[Place], ...] = tuple([] for _ in rungs)
         """Of each rung a heap of the trials that wait there, and of some that did"""
 

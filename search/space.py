@@ -45,11 +45,16 @@ class Space:
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.
 
-        One start leads, because early stopping lets the first trial at a rung pass whatever its value: a slow baseline,
-        if it were the first, would take the full budget, which on two cores is most of a search.
+        One start leads, because the first trial goes to the full budget whatever its value: a slow baseline would take
+        most of a search for that on two cores.
         """
         starts = [("", start) for start in self.starts]
         return [*starts[:1], *((entry.name, entry.variant) for entry in self.baselines), *starts[1:]]
+
+    @property
+    def leading(self) -> int:
+        """How many of the first trials go to the full budget at once: a start, which is known to be good, or none."""
+        return min(len(self.starts), 1)
 
     def draw(self, trial: Any) -> Flat:
         """Return one variant, complete with its defaults, by `trial.suggest_*`; fields in `fixed` are not asked for.

@@ -68,7 +68,7 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor)
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
     history = History(run.events(), scheduler)
     searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
     reconcile(run, history, searcher)

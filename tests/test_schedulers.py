@@ -71,6 +71,17 @@ def test_a_diverged_trial_stops_and_does_not_raise_the_bar(kind: str) -> None:
     assert scheduler.enter(1, report(100, 4000.0)) in (Fate.GOES_ON, Fate.WAITS)
 
 
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_trials_that_lead_go_to_the_full_budget_at_once_whatever_they_report(kind: str) -> None:
+    curves = [Curve((1000.0, 1000.0, 1000.0), (1.0, 1.0, 1.0))] * 2 + random_curves(2)
+    moments = list(simulate(SCHEDULERS[kind](RUNGS, 3, leading=2), curves, slots=3))
+    for trial in (0, 1):
+        fates = [m.fate for m in moments if m.trial == trial]
+        assert fates == [Fate.GOES_ON, Fate.GOES_ON, Fate.STOPS]
+        assert [m.seconds for m in moments if m.trial == trial] == [1.0, 2.0, 3.0]
+    assert SCHEDULERS[kind](RUNGS, 3, leading=1).enter(0, report(100, 8.0, diverged=True)) is Fate.STOPS
+
+
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 @pytest.mark.parametrize("kind", SCHEDULERS)
 def test_rungs_are_rebuilt_from_the_reports_wherever_a_search_was_cut_off(kind: str, cut: int) -> None:
