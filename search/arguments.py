@@ -32,6 +32,10 @@ def _sized(field: str) -> str:
     return f"(default: {cpu} without a GPU, {gpu} with)"
 
 
+def _number_or_auto(text: str) -> int | str:
+    return text if text == "auto" else int(text)
+
+
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "what to search": {
         "--space": {"metavar": "NAME|FILE.py", "help": "a space of this project, or your own file; required"},
@@ -114,7 +118,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "without a single step in training or in sampling, after which a trial is ended and tried again "
             f"(default: {HANG_LIMIT:g})",
         },
-        "--trials-per-gpu": {"metavar": "N", "type": int, "help": "the same as --gpus-per-trial 1/N"},
+        "--trials-per-gpu": {
+            "metavar": "N|auto",
+            "type": _number_or_auto,
+            "help": "the same as --gpus-per-trial 1/N; auto measures before the search, in a minute, how many together "
+            "train most, and uses NVIDIA's MPS where it is installed",
+        },
         "--address": {
             "metavar": "auto|HOST:PORT",
             "help": "a running Ray cluster, all of which sees --storage-path (default: this machine alone)",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,8 @@ def _begin(given: dict[str, Any]) -> int:
     if "dry_run" in given:
         print(plan(settings, space))
         return 0
-    return _search(None, settings, space, images, machine, quiet="quiet" in given)
+    with _packed(settings, space, images, machine, given) as settings:
+        return _search(None, settings, space, images, machine, quiet="quiet" in given)
 
 
 def _sampling(given: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def _resume(given: dict[str, Any]) -> int:
     if space.digest != settings.space_digest:
         raise SettingsError(f"--resume {settings.name}: {space.given} is another space now; restore it, or search anew")
     images = data.load(settings.dataset, settings.data_dir)
-    return _search(run, settings, space, images, machine, quiet="quiet" in given)
+    with _packed(settings, space, images, machine, given) as settings:
+        return _search(run, settings, space, images, machine, quiet="quiet" in given)
 
 
 def _search(
@@ -136,6 +139,24 @@ def _with_ray(
         return status
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _packed(
+    settings: Settings, space: Space, images: Images, machine: Machine | Cluster, given: dict[str, Any]
+) -> Iterator[Settings]:
+    """Yield the settings, with as many trials on a GPU as were measured to be best there if that was asked for."""
+    if given.get("trials_per_gpu") != "auto":
+        yield settings
+        return
+    from search.mps import mps
+    from search.packing import best
+
+    say: Callable[[str], None] = (lambda line: None) if "quiet" in given else print
+    with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
+        trials = best(space, images.shape, machine, settings.cpus_per_trial, say)
+        say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
+        yield settings.sharing(trials, machine)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:

@@ -151,6 +151,11 @@ class Settings:
         settings = cls(**{"confirm": 0, **saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
         return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
 
+    def sharing(self, trials: int, machine: Machine | Cluster) -> Self:
+        """Return these settings with so many trials on each GPU."""
+        share = 1 / trials
+        return replace(self, gpus_per_trial=share, slots=_slots(machine, self.cpus_per_trial, share))
+
     def checked(self) -> Self:
         """Return these settings if they make sense; raise SettingsError if not."""
         _require(self.trials >= 1, f"--trials {self.trials}: give at least 1")
@@ -193,7 +198,7 @@ def rungs(grace: int | None, full: int, eta: int) -> tuple[int, ...]:
 def _gpus(given: dict[str, Any], otherwise: float) -> float:
     if "trials_per_gpu" not in given:
         return given.get("gpus_per_trial", otherwise)
-    trials = given["trials_per_gpu"]
+    trials = 1 if given["trials_per_gpu"] == "auto" else given["trials_per_gpu"]  # until it is measured
     _require("gpus_per_trial" not in given, "--trials-per-gpu and --gpus-per-trial say the same: give one of them")
     _require(trials >= 1, f"--trials-per-gpu {trials}: give at least 1")
     return 1 / trials

@@ -120,6 +120,7 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         trained=settings.trained,
         run_uri=run.uri,
         device="cuda" if settings.gpus_per_trial else "cpu",
+        gpu_share=settings.gpus_per_trial,
         hang_limit=settings.hang_limit,
     )
     with_data = tune.with_parameters(trial.run, plan=plan, images=images, reference=reference)

@@ -15,13 +15,14 @@ from trainables.compatibility import fitting
 from trainables.config import Flat, Sampling, Variant
 from trainables.degradations import DEGRADATIONS, fitted_prior
 from trainables.diffusion import Diffusion, Diverged
-from trainables.generation import CHUNK, generate, grid_png, sampling_source, start, strip
+from trainables.generation import CHUNKS, generate, grid_png, sampling_source, start, strip
 from trainables.samplers import SAMPLERS
 from trainables.schedules import Cosine
 from trainables.source import PIXELS, Source
 
 MakeSource = Callable[..., Source]
 
+CHUNK = CHUNKS["cpu"]
 SHAPE = (1, 28, 28)
 COLD = Sampling("cold2", steps=3)
 

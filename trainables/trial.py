@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 import warnings
@@ -16,6 +15,7 @@ import torch
 from trainables.checkpoints import CheckpointError, Folder
 from trainables.config import Variant
 from trainables.data import Images
+from trainables.device import share_of
 from trainables.diffusion import Diverged
 from trainables.generation import generate, grid_png, sampling_source, strip
 from trainables.metrics import Reference
@@ -50,6 +50,8 @@ class Plan:
     """Seconds after which a process is ended in which no network was called."""
     save_every: float = SAVE_EVERY
     """Seconds of training after which a checkpoint is saved on the way to a rung."""
+    gpu_share: float = 1.0
+    """Of a GPU's memory, that a trial may take."""
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
@@ -190,26 +192,24 @@ def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference
     Raises:
         CheckpointError: its checkpoint cannot be read; it is gone now, so tried again the trial begins anew.
         NotShared: this machine does not see the run's folder.
+        OutOfMemory: it takes more than its share of a GPU.
         Preempted: this machine is about to be taken back; the checkpoint is saved.
     """
     from ray import tune
 
     Folder(plan.run_uri).require_here()
-    # Processes are reused for many trials: give back what the last one left on the device.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
     watchdog = Watchdog(plan.hang_limit)
     watchdog.start()
     variant, name = Variant.from_flat(config["variant"]), config["trial"]
     plan = replace(plan, sampling_seed=config.get("sampling_seed", plan.sampling_seed))
     try:
-        trial = Trial(name, variant, config["seed"], plan, images, reference, watchdog.alive)
-        watchdog.watch(trial.trainer.ema)
-        for report in trial.reports():
-            watchdog.stop()  # a trial that is stopped waits in there for its process's next
-            tune.report(asdict(report))
-            watchdog.start()
+        with share_of(plan.resolve_device(), plan.gpu_share):
+            trial = Trial(name, variant, config["seed"], plan, images, reference, watchdog.alive)
+            watchdog.watch(trial.trainer.ema)
+            for report in trial.reports():
+                watchdog.stop()  # a trial that is stopped waits in there for its process's next
+                tune.report(asdict(report))
+                watchdog.start()
     except CheckpointError as error:
         Folder(plan.run_uri).drop_checkpoint(name)
         raise CheckpointError(f"{error}; it begins anew") from None

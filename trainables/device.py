@@ -1,0 +1,47 @@
+"""A trial's share of the device that it runs on."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+CONTEXT = 600 * 2**20  # bytes that CUDA itself takes of a GPU for a process: 300 to 500 MB, and some room
+
+
+class OutOfMemory(MemoryError):
+    """A trial takes more than its share of a GPU's memory."""
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes of the device's memory that are free."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def share_of(device: torch.device, share: float) -> Iterator[None]:
+    """Keep this process to a share of a GPU's memory, from 0 to 1, so that it cannot take that of others.
+
+    Processes are reused for many trials: what the last one left on the device is given back first.
+
+    Raises:
+        OutOfMemory: what was done meanwhile takes more.
+    """
+    gc.collect()
+    if device.type != "cuda":
+        yield
+        return
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    allowed = min(1.0, share) - CONTEXT / total
+    torch.cuda.set_per_process_memory_fraction(max(allowed, 0.01), device)
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        room = f"{allowed * total / 2**30:.1f} GB"
+        raise OutOfMemory(f"it takes more than its share of the GPU, {room}; give a smaller --trials-per-gpu") from None
