@@ -5,7 +5,7 @@ VENV ?= .venv
 INSTALLER ?= uv
 SPACE ?= degradations
 LOGDIR ?= runs
-PARTS ?= training evaluation distance
+PARTS ?= start training_speed evaluation_speed distance_speed whole_search overhead overhead_of_ray
 
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -53,10 +53,10 @@ format: env  ## let ruff rewrite what lint would refuse
 tensorboard: env  ## show the runs in LOGDIR
 	$(BIN)/tensorboard --logdir $(LOGDIR)
 
-bench: env  ## measure ours against others; PARTS="training distance" leaves some out, ARGS='--rounds 3 --out DIR'
+bench: env  ## measure ours against others, two hours; PARTS="training_speed overhead" leaves some out, ARGS='--out DIR'
 	@$(BIN)/python -c 'import accelerate, denoising_diffusion_pytorch, pytorch_fid, smalldiffusion' 2>/dev/null || \
 	  $(PIP) -c constraints.txt -e '.[bench]'
-	@for part in $(PARTS); do $(BIN)/python tests/benchmarks/$${part}_speed.py $(ARGS) || exit; done
+	@for part in $(PARTS); do $(BIN)/python tests/benchmarks/$$part.py $(ARGS) || exit; done
 
 # Status 3 is a file that is valid, with values still to be set: they are listed, and it is no failure.
 cluster-check: env  ## check cluster.yaml and cluster-onprem.yaml, offline; ARGS=FILE checks your own

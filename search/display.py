@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from search.resume import History
 
 REFRESH_SECONDS = 1.0
+REFRESH_SHARE = 0.03  # of the driver's time at most: to draw the view takes a tenth of a second of one core
 SUMMARY_SECONDS = 60.0  # between two lines that sum up, where there is no terminal
 
 
@@ -32,6 +33,7 @@ class Display:
         self._run: Run | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._refreshed = self._summed_up = 0.0
+        self._pause = REFRESH_SECONDS
         self._said_out_of_time = False
 
     def recall(self, run: Run, history: History) -> None:
@@ -94,13 +96,14 @@ class Display:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def refresh(self) -> None:
-        """Draw the view anew, at most once a second; without a terminal sum up, once a minute."""
+        """Draw the view anew, every few seconds; without a terminal sum up, once a minute."""
         now = time.monotonic()
         if self._live.is_started:
-            if now - self._refreshed >= REFRESH_SECONDS:
+            if now - self._refreshed >= self._pause:
                 size = self.console.size
                 self._live.update(view(self.progress, self._picture(), size.width, size.height), refresh=True)
-                self._refreshed = now
+                self._refreshed = time.monotonic()
+                self._pause = max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE)
         elif now - self._summed_up >= SUMMARY_SECONDS:
             self._summed_up = now
             self.note(summary(self.progress))

@@ -62,7 +62,10 @@ def best(
     if isinstance(machine, Cluster):
         import ray
 
-        paces = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure).remote(*given))
+        try:
+            paces = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure).remote(*given))
+        except ray.exceptions.RayTaskError as error:  # a traceback around what was raised there
+            raise error.cause from None
     else:
         paces = measure(*given)
     told = ", ".join(f"{pace.trials}: {pace.images_per_second:,.0f}" for pace in paces)
@@ -110,14 +113,13 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
         processes.clear()
         paces: list[Pace] = []
         while len(processes) < room and (not paces or choose(paces) == paces[-1].trials):
-            count = min(room, max(1, 2 * len(processes)))
-            started = [stack.enter_context(_Process(typical, shape, device)) for _ in range(count - len(processes))]
-            for process in started:
+            more = min(room, max(1, 2 * len(processes))) - len(processes)
+            processes += [stack.enter_context(_Process(typical, shape, device)) for _ in range(more)]
+            for process in processes[-more:]:
                 process.ready()
-            processes += started
             for process in processes:
                 process.go()
-            paces.append(Pace(count, sum(process.images_per_second() for process in processes)))
+            paces.append(Pace(len(processes), sum(process.images_per_second() for process in processes)))
         return paces
 
 

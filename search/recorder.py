@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 REPORTED = tuple(entry.name for entry in fields(Report))
 TABLES_EVERY = 30.0  # seconds
-TABLES_SHARE = 0.05  # of the driver's time at most: with thousands of trials they take seconds
+TABLES_SHARE = 0.01  # of the driver's time at most: with thousands of trials they take a second
 KEPT_CHECKPOINTS = 3  # of the best trials at the full budget, to draw from or train on; the others only cost disk
 
 

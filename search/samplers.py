@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import warnings
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -41,34 +41,43 @@ class _Telling:
         self._waiting = waiting
         self._seen, self._open = 0, list[int]()
         self._best: list[_Place] = []
-        self._waits = dict[int, tuple[FrozenTrial, _Place]]()
         self._latest = deque[FrozenTrial](maxlen=SHOWN_TRIALS)
+        self._waits = dict[int, tuple[FrozenTrial, _Place]]()
+        """The trials that waited at the last look, as the storage has them, and their places"""
+        self._in_order: list[_Place] = []
+        """The same places, the best first"""
 
     def look(self, study: optuna.Study) -> list[FrozenTrial]:
         """Return at most `SHOWN_TRIALS` that ended or wait, the latter as PRUNED, and all that run."""
         trials = study.get_trials(deepcopy=False)
-        waits, runs, still_open = dict[int, tuple[FrozenTrial, _Place]](), [], []
-        for number in chain(self._open, range(self._seen, len(trials))):
+        # The storage has another object of a trial once it has gone on, though it may wait again by now.
+        waits = self._waits.items()
+        gone = [number for number, (trial, _) in waits if number not in self._waiting or trials[number] is not trial]
+        for number in gone:
+            _, place = self._waits.pop(number)
+            del self._in_order[bisect_left(self._in_order, place)]
+        runs, still_open = [], []
+        for number in chain(sorted([*gone, *self._open]), range(self._seen, len(trials))):
             trial = trials[number]
             if trial.state in _LEARNT:
                 self._end(trial, len(study.directions))
+            elif not trial.state.is_finished() and number in self._waiting:
+                self._wait(trial)
             elif not trial.state.is_finished():
                 still_open.append(number)
-                if number in self._waiting:
-                    waits[number] = self._wait(trial)
-                elif trial.state == TrialState.RUNNING:
-                    runs.append(trial)
-        self._seen, self._open, self._waits = len(trials), still_open, waits
-        return [*self._chosen([place for _, place in waits.values()]), *runs]
+                runs += [trial] if trial.state == TrialState.RUNNING else []
+        self._seen, self._open = len(trials), still_open
+        return [*self._chosen(), *runs]
 
-    def _wait(self, trial: FrozenTrial) -> tuple[FrozenTrial, _Place]:
-        """Return a trial that waits and its place; the storage has another object of it once it has gone on."""
-        known = self._waits.get(trial.number)
-        return known if known and known[0] is trial else (trial, _place(_as_pruned(trial)))
+    def _wait(self, trial: FrozenTrial) -> None:
+        place = _place(_as_pruned(trial))
+        self._waits[trial.number] = trial, place
+        insort(self._in_order, place)
 
-    def _chosen(self, waits: list[_Place]) -> list[FrozenTrial]:
-        best = heapq.nsmallest(SHOWN_BEST, [*self._best, *waits])
-        latest = [*self._latest, *(trial for *_, trial in waits)]
+    def _chosen(self) -> list[FrozenTrial]:
+        best = heapq.nsmallest(SHOWN_BEST, [*self._best, *self._in_order[:SHOWN_BEST]])
+        newest = heapq.nlargest(SHOWN_TRIALS + 1, self._waits)
+        latest = [*self._latest, *(self._waits[number][1][-1] for number in newest)]
         if len(latest) > SHOWN_TRIALS or len(self._latest) == SHOWN_TRIALS:
             latest = heapq.nlargest(SHOWN_TRIALS - len(best), latest, key=lambda trial: trial.number)
         chosen = {trial.number: trial for trial in (*(trial for *_, trial in best), *latest)}

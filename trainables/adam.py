@@ -1,7 +1,7 @@
 """Adam and AdamW by torch's own fused kernels, without torch.optim.
 
-The first optimizer of torch.optim in a process imports torch._dynamo, 7 CPU-seconds where torch itself takes 4
-(torch 2.15): a third of a short trial.
+The first optimizer of torch.optim in a process imports torch._dynamo, which takes longer than torch itself
+(tests/benchmarks/start.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's d
 
 
 class Adam:
-    """Steps the parameters by their gradients, as torch.optim.Adam(fused=True) and AdamW do, bit for bit.
+    """Steps the parameters by their gradients as torch.optim.Adam(fused=True) and AdamW do, with `lr` in float32.
 
     Attributes:
         params: what it steps, on one device.

@@ -39,7 +39,7 @@ def share_of(device: torch.device, share: float) -> Iterator[None]:
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(device).total_memory
     allowed = min(1.0, share) - CONTEXT / total
-    torch.cuda.set_per_process_memory_fraction(max(allowed, 0.01), device)
+    torch.cuda.set_per_process_memory_fraction(max(allowed, 0.01))
     try:
         yield
     except torch.OutOfMemoryError:

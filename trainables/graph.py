@@ -20,11 +20,14 @@ class Recorded:
 
     The function may draw from `generator`, change tensors that stay where they are, and nothing else: what it decides
     on the host is decided once. On other devices it is simply called.
+
+    Attributes:
+        function: as it was given.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
         """Record nothing yet."""
-        self._function, self._generator = function, generator
+        self.function, self._generator = function, generator
         self._graph: torch.cuda.CUDAGraph | None = None
         self._in_a_row = 0
         self._given, self._returned = torch.empty(0), torch.empty(0)
@@ -32,11 +35,11 @@ class Recorded:
     def __call__(self, given: Tensor) -> Tensor:
         """Return the function's result, which holds until the next call."""
         if given.device.type != "cuda":
-            return self._function(given)
+            return self.function(given)
         if self._graph is not None and given.shape == self._given.shape:
             self._given.copy_(given)
         elif self._graph is not None or not self._warm(given):
-            return self._function(given)
+            return self.function(given)
         else:
             self._record(given)
         assert self._graph is not None
@@ -53,5 +56,5 @@ class Recorded:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
         with torch.cuda.graph(graph):  # on a stream of its own; nothing runs
-            self._returned = self._function(self._given)
+            self._returned = self.function(self._given)
         self._graph = graph

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ class Trainer:
         decoupled = self.settings.optimizer == "adamw"
         self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled)
         self._averages: list[Tensor] = list(self.ema.parameters())
-        self._learn = Recorded(self._learn_from, generator)
+        # Of the parts and not of this trainer, which it would otherwise keep alive until Python looks for cycles.
+        self._learn = Recorded(partial(_learn, self.diffusion, self.source, images, self.optimizer), generator)
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
         self.images_seen = self.steps = 0
@@ -184,19 +186,20 @@ class Trainer:
             torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
         return loss
 
-    def _learn_from(self, batch: Tensor) -> Tensor:
-        """Step the weights by the loss of the images whose rows are given, and return the loss; all on the device."""
-        loss = self.diffusion.loss(self.source.pixels.to_model(self.images[batch]), self.source)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
-
     def _lr_factor(self) -> float:
         factor = min(1.0, (self.steps + 1) / max(self.settings.warmup, 1))
         if self.settings.lr_decay == "cosine":
             factor *= (1 + math.cos(math.pi * min(self.images_seen / self.total, 1.0))) / 2
         return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
+
+
+def _learn(diffusion: Diffusion, source: Source, images: Tensor, optimizer: Adam, batch: Tensor) -> Tensor:
+    """Step the weights by the loss of the images whose rows are given, and return the loss; all on the device."""
+    loss = diffusion.loss(source.pixels.to_model(images[batch]), source)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def evenly(rows: np.ndarray, count: int = VALIDATION_IMAGES) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -30,9 +31,13 @@ from search.packing import choose, measure
 from spaces.baselines import STARTER
 from trainables.config import Flat, Variant
 from trainables.data import load
+from trainables.evaluation import Evaluation
 from trainables.generation import generate, sampling_source
+from trainables.measuring import measure as evaluate
 from trainables.metrics import Reference
+from trainables.report import Report
 from trainables.training import Trainer
+from trainables.trial import Plan, Trial
 
 AT_BATCH: Flat = {**STARTER, "training/batch": BATCH}
 NETWORKS: dict[str, Flat] = {"starter": AT_BATCH, "patch 2": {**AT_BATCH, "network/cnn/patch": 2}}
@@ -49,9 +54,10 @@ class Size:
     agreement: int = 25_600  # images
     processes: int = 16
     """At once, at most"""
+    rungs: tuple[int, ...] = (4_000, 12_000, 36_000, 108_000)
 
 
-QUICK = Size(steps=2, warm_up=1, agreement=256, processes=2)
+QUICK = Size(steps=2, warm_up=1, agreement=256, processes=2, rungs=(64, 128))
 
 
 def trainer(flat: Flat, device: str) -> Trainer:
@@ -63,7 +69,7 @@ def trainer(flat: Flat, device: str) -> Trainer:
 
 def called(one: Trainer) -> Trainer:
     """Return the trainer with its steps launched kernel by kernel, not recorded."""
-    one._learn = one._learn_from  # type: ignore[assignment]
+    one._learn = one._learn.function  # type: ignore[assignment]
     return one
 
 
@@ -138,6 +144,31 @@ def evaluating(device: str, size: Size) -> list[Row]:
     return [*rows, (f"score {reference.n} images, s", f"{scoring:.3f}")]
 
 
+def whole(device: str, size: Size) -> list[Row]:
+    """Run one trial as a search does, go on with it from its checkpoint, and measure all that an evaluation has."""
+    images = load("mnist")
+    reference = Reference.build(images)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(size.rungs, 0, folder, device)
+
+        def reports() -> list[Report]:
+            return list(Trial("gpu", Variant.from_flat({}), 0, plan, images, reference).reports())
+
+        begun = time.perf_counter()
+        told = reports()
+        took = time.perf_counter() - begun
+        again = reports()
+        bench = Evaluation(images, "confirm", 256, device, inception=False)
+        trial = Trial("gpu", Variant.from_flat({}), 0, plan, images, reference)
+        list(trial.reports())
+        found = evaluate(bench, trial, 1, restored=True)
+    assert again == told[-1:], "a trial goes on from its checkpoint with another report"
+    assert found is not None
+    rows = [(f"trial of the defaults, FMD at {one.images_seen:,} images", f"{one.fmd:.1f}") for one in told]
+    seen = [(f"the same on other real images, {name}", f"{found[name]:.3g}") for name in ("fmd", "kid", "ssim")]
+    return [*rows, ("trial of the defaults, s", f"{took:.1f}"), *seen]
+
+
 def together(device: str, size: Size) -> list[Row]:
     """Time several trials at once, each in a process of its own, by turns and with MPS: `--trials-per-gpu auto`."""
     rows = []
@@ -204,7 +235,7 @@ def main() -> int:
     facts = machine() | {"device": name, "cuda": str(torch.version.cuda)}
     heading(facts)
     checks, agree = agreement(given.device, size)
-    parts = (waits, training, evaluating, eigenvalues, together)
+    parts = (whole, waits, training, evaluating, eigenvalues, together)
     rows = [*checks, *(row for part in parts for row in part(given.device, size))]
     show(f"{name}, {facts['date']}, batch {BATCH}", ("", "value"), rows)
     keep(given.out, "gpu", [{"what": what, "value": value} for what, value in rows], facts)

@@ -1,6 +1,6 @@
 """What a search costs beside its trials: the driver's CPU time and memory for each trial, up to thousands of them.
 
-    python tests/benchmarks/overhead.py [--trials 10000] [--slots 64] [--first-rung 10] [--out FILE.parquet]
+    python tests/benchmarks/overhead.py [--trials 10000] [--slots 64 16] [--first-rung 10] [--out DIR]
 
 The parts of the product are the real ones and are driven as Ray Tune drives them, in its order, but the trials train
 nothing: their FMD is a function of their configuration, and a report comes when a clock says that it would, after 10 s
@@ -19,7 +19,6 @@ import heapq
 import io
 import math
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -28,17 +27,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
-import pyarrow as pa
-import pyarrow.parquet as pq
 from ray.tune.search import Searcher
 from rich.console import Console
-from rich.table import Table
+from side_by_side import heading, keep, machine, show, verdict
 
 from analysis.results import Run
 from search import display, ledger, recorder
@@ -298,44 +294,44 @@ def resume_seconds(given: dict[str, Any], slots: int, folder: Path) -> float:
     return time.process_time() - before
 
 
-def table(rows: list[dict[str, Any]], title: str) -> Table:
-    """Return the rows for a terminal."""
-    shown = Table(title=title)
-    for name in rows[0]:
-        shown.add_column(name.removesuffix("_ms"), justify="right")
-    for row in rows:
-        cells = {name: f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for name, value in row.items()}
-        shown.add_row(*(cells | {"busy": f"{row['busy']:.3f}"}).values())
-    return shown
+def cells(row: dict[str, Any]) -> list[str]:
+    """Return a row for a terminal."""
+    told = {name: f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for name, value in row.items()}
+    return list((told | {"busy": f"{row['busy']:.3f}"}).values())
 
 
-def machine() -> str:
-    """Return what the numbers were taken on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
-    packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "ray", "tensorboard", "pyarrow", "torch"))
-    return f"{model}, {len(os.sched_getaffinity(0))} cores; Python {platform.python_version()}, {packages}"
+def search(given: argparse.Namespace, slots: int) -> list[dict[str, Any]]:
+    """Search once with so many slots, say what it came to, and return its rows."""
+    milestones = [*(m for m in MILESTONES if m < given.trials), given.trials]
+    asked = {"space": given.space, "trials": given.trials, "scheduler": given.scheduler, "sampler": given.sampler}
+    with tempfile.TemporaryDirectory() as folder:
+        asked["storage_path"] = folder
+        rows = measure(asked, slots, given.first_rung, milestones, Path(folder))
+        again = resume_seconds({**asked, "trials": 2 * given.trials}, slots, Path(folder))
+    names = [name.removesuffix("_ms") for name in rows[0]]
+    show(f"{slots} slots, CPU-milliseconds a trial, by part, since the row before", names, [cells(row) for row in rows])
+    print(f"--resume at the end: {again:.1f} CPU-seconds")
+    if busy := [row["busy"] for row in rows if row["trials"] >= 500]:
+        print(verdict(f"share of {slots} slots that is busy, from 500 trials on", min(busy), 0.9))
+    first, last = rows[0], rows[-1]
+    growth = f"cost of a trial at {last['trials']:,} over one at {first['trials']:,}"
+    print(verdict(growth, last["ms"] / first["ms"], 2, least=False))
+    return [{"slots": slots, **row} for row in rows]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--slots", type=int, nargs="+", default=[64, 16])
     parser.add_argument("--first-rung", type=float, default=10.0, help="seconds to it (default: 10)")
     parser.add_argument("--scheduler", default="promotion")
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--space", default="degradations")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".parquet"))
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the rows to DIR/overhead.parquet")
     given = parser.parse_args()
-    milestones = [*(m for m in MILESTONES if m < given.trials), given.trials]
-    asked = {"space": given.space, "trials": given.trials, "scheduler": given.scheduler, "sampler": given.sampler}
-    with tempfile.TemporaryDirectory(dir=given.out.parent) as folder:
-        asked["storage_path"] = folder
-        rows = measure(asked, given.slots, given.first_rung, milestones, Path(folder))
-        again = resume_seconds({**asked, "trials": 2 * given.trials}, given.slots, Path(folder))
-    note = f"{machine()}; --resume at the end: {again:.1f} CPU-seconds"
-    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({"measured on": note}), given.out)
-    Console(width=200).print(table(rows, "CPU-milliseconds a trial, by part"), note)
+    facts = machine(("optuna", "ray", "tensorboard", "pyarrow"))
+    heading(facts)
+    keep(given.out, "overhead", [row for slots in given.slots for row in search(given, slots)], facts)
 
 
 if __name__ == "__main__":

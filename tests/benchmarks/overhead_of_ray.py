@@ -1,6 +1,6 @@
 """What a trial costs beside training, sampling and scoring when Ray runs it: searches of very small networks.
 
-    python tests/benchmarks/overhead_of_ray.py [--trials 10 100]
+    python tests/benchmarks/overhead_of_ray.py [--trials 10 100 500] [--out DIR]
 
 `beside` is what a trial spends in its process on anything else (its way through Ray to a report and back, its pictures
 and checkpoint); `idle` is what its slot stood empty before it, with Ray's own start shared out; `driver` is the CPU
@@ -17,9 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from side_by_side import heading, keep, machine, show, verdict
 
+TRIAL = 30.0  # seconds of the trial that the overhead is a share of
 SPACE = '''
 """Very small networks."""
 
@@ -45,29 +45,39 @@ def search(folder: str, trials: int) -> None:
     (Path(folder) / "driver.json").write_text(json.dumps({"cpu": seconds, "status": status}))
 
 
+def measure(trials: int) -> dict[str, float]:
+    """Return what a search of so many trials came to, in seconds a trial but for its wall time."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--in-folder", folder, "--trials", str(trials)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        said = json.loads((Path(folder) / "run" / "search.json").read_text())
+        driver = json.loads((Path(folder) / "driver.json").read_text())
+    spent = said["seconds"]
+    useful = spent["train"] + spent["sample"] + spent["score"]
+    idle = said["slots"] * spent["wall"] - spent["trials"]
+    each = {"useful": useful, "beside": spent["trials"] - useful, "idle": idle, "driver, CPU": driver["cpu"]}
+    return {name: seconds / trials for name, seconds in each.items()} | {"wall": spent["wall"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--trials", type=int, nargs="+", default=[10, 100, 500])
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the rows to DIR/overhead_of_ray.parquet")
     parser.add_argument("--in-folder", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.in_folder:
         search(given.in_folder, given.trials[0])
         return
-    table = Table(title="seconds a trial")
-    for name in ("trials", "slots", "training, sampling, scoring", "beside", "idle", "driver, CPU", "wall, in all"):
-        table.add_column(name, justify="right")
-    for trials in given.trials:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, __file__, "--in-folder", folder, "--trials", str(trials)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            said = json.loads((Path(folder) / "run" / "search.json").read_text())
-            driver = json.loads((Path(folder) / "driver.json").read_text())
-        spent, slots = said["seconds"], said["slots"]
-        useful = spent["train"] + spent["sample"] + spent["score"]
-        idle = slots * spent["wall"] - spent["trials"]
-        each = [part / trials for part in (useful, spent["trials"] - useful, idle, driver["cpu"])]
-        table.add_row(str(trials), str(slots), *(f"{seconds:.2f}" for seconds in each), f"{spent['wall']:.0f}")
-    Console(width=140).print(table)
+    facts = machine(("ray", "optuna"))
+    heading(facts)
+    found = {trials: measure(trials) for trials in given.trials}
+    names = ("trials", "training, sampling, scoring", "beside", "idle", "driver, CPU", "wall, in all")
+    rows = [(f"{trials}", *(f"{value:.2f}" for value in one.values())) for trials, one in found.items()]
+    show("seconds a trial", names, rows)
+    for trials, one in found.items():
+        share = (one["beside"] + one["idle"]) / TRIAL
+        print(verdict(f"overhead as a share of a trial of {TRIAL:.0f} s, {trials} trials", share, 0.1, least=False))
+    keep(given.out, "overhead_of_ray", [{"trials": trials, **one} for trials, one in found.items()], facts)
 
 
 if __name__ == "__main__":

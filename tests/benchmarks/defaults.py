@@ -1,0 +1,131 @@
+"""What the defaults were chosen by: FMD after the same CPU time, one field at a time beside the default.
+
+    python tests/benchmarks/defaults.py [--seconds 20] [--seeds 3] [--out DIR]
+
+Trainings of so many CPU-seconds each, as many at a time as there are cores, then 2,048 samples against the search's
+real images; FMD of a field's value over that of the default is the geometric mean over seeds, which fix weights,
+batches and noise. Then the sampler's steps on the default's own weights: FMD, network calls, and CPU-seconds for a
+rung's 256 images. A quarter of an hour on two cores. n at a rung was chosen by feature_choice.py, the rungs by
+schedulers.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from side_by_side import heading, keep, machine, show, with_one_thread
+
+from trainables.config import Flat, Sampling, Variant
+from trainables.data import load
+from trainables.generation import generate, sampling_source
+from trainables.metrics import Reference
+from trainables.samplers import nfe
+from trainables.training import Trainer
+
+SHAPE, N, AT_A_RUNG, LOOK = (1, 28, 28), 2048, 256, 20
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "training/lr": (5e-4, 1e-3, 4e-3, 8e-3),
+    "training/batch": (32, 128, 256),
+    "training/ema": (0.0, 0.99, 0.9995),
+    "training/warmup": (0, 500),
+    "training/lr_decay": ("cosine",),
+    "network/cnn/patch": (1, 4),
+}
+STEPS = (5, 10, 20, 50, 100, 250)
+VARIANTS: list[Flat] = [{}, *({name: value} for name, values in FIELDS.items() for value in values)]
+
+
+def trained(flat: Flat, seed: int, seconds: float) -> Trainer:
+    """Return a trainer that has trained for so many CPU-seconds; a decay of the learning rate ends with them."""
+    torch.set_num_threads(1)
+    images = load("mnist")
+    train, overlays = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
+    variant = Variant.from_flat(flat)
+    batch = variant.training.batch
+    pace = Trainer(variant, seed, train, overlays, total=10**12)
+    pace.run_to(LOOK * batch)
+    began = time.process_time()
+    pace.run_to(2 * LOOK * batch)
+    total = int(seconds / (time.process_time() - began) * LOOK) * batch
+    one = Trainer(variant, seed, train, overlays, total)
+    began = time.process_time()
+    while time.process_time() - began < seconds and one.images_seen < total:
+        one.run_to(min(total, one.images_seen + LOOK * batch))
+    return one
+
+
+def samples(one: Trainer, sampling: Sampling, n: int) -> torch.Tensor:
+    """Return n samples by the averaged weights, uint8 (n, 1, 28, 28)."""
+    return generate(one.averaged(), sampling, n, SHAPE, sampling_source(one.source, one.source.overlay_images), 0)
+
+
+def scored(flat: Flat, seed: int, seconds: float) -> dict[str, Any]:
+    """Return what one training came to, with a score for each of STEPS if it is of the defaults."""
+    one, reference = trained(flat, seed, seconds), Reference.build(load("mnist"), n=N)
+    classifier, default = reference.classifier(), Variant.from_flat(flat).sampler
+    fmd = reference.score(samples(one, default, N), classifier).fmd
+    row = {"flat": str(flat), "seed": seed, "images": one.images_seen, "fmd": fmd}
+    for steps in STEPS if not flat else ():
+        began = time.process_time()
+        samples(one, Sampling(default.kind, steps), AT_A_RUNG)
+        row |= {f"seconds {steps}": time.process_time() - began}
+        row |= {f"fmd {steps}": reference.score(samples(one, Sampling(default.kind, steps), N), classifier).fmd}
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write every training to DIR/defaults.parquet")
+    given = parser.parse_args()
+    with_one_thread()
+    facts = machine()
+    heading(facts)
+    asked = [(flat, seed, given.seconds) for seed, flat in itertools.product(range(given.seeds), VARIANTS)]
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(scored, *zip(*asked, strict=True)))
+    keep(given.out, "defaults", rows, facts)
+    of = {str(flat): [row for row in rows if row["flat"] == str(flat)] for flat in VARIANTS}
+    base = np.array([row["fmd"] for row in of["{}"]])
+    cells = []
+    for flat in VARIANTS:
+        fmd = np.array([row["fmd"] for row in of[str(flat)]])
+        name = ", ".join(f"{field} = {value}" for field, value in flat.items()) or "the defaults"
+        images = np.mean([row["images"] for row in of[str(flat)]])
+        ratios = f"{mean(fmd / base):.2f} ({(fmd / base).min():.2f}-{(fmd / base).max():.2f})"
+        cells.append((name, f"{images:,.0f}", f"{mean(fmd):.1f}", ratios))
+    title = f"{given.seconds:.0f} CPU-seconds, {given.seeds} seeds, n = {N:,}"
+    show(title, ("", "images", "FMD", "over the default"), cells)
+    show("steps, of the defaults", ("", "NFE", "FMD", f"CPU-seconds for {AT_A_RUNG}"), by_steps(of["{}"]))
+
+
+def mean(values: np.ndarray) -> float:
+    """Return the geometric mean."""
+    return float(np.exp(np.log(values).mean()))
+
+
+def by_steps(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return what the sampler's number of steps does to the FMD of the defaults, and to what it takes."""
+    default = Variant.from_flat({})
+    cells = []
+    for steps in STEPS:
+        fmd = mean(np.array([row[f"fmd {steps}"] for row in rows]))
+        seconds = np.median([row[f"seconds {steps}"] for row in rows])
+        calls = nfe(default.sampler.kind, default.schedule.T, steps)
+        cells.append((f"{steps}", f"{calls}", f"{fmd:.1f}", f"{seconds:.2f}"))
+    return cells
+
+
+if __name__ == "__main__":
+    main()
