@@ -38,7 +38,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "training/ema": (0.0, 0.99, 0.9995),
     "training/warmup": (0, 500),
     "training/lr_decay": ("cosine",),
-    "network/cnn/patch": (1, 4),
+    "network/cnn/patch": (1,),
 }
 STEPS = (5, 10, 20, 50, 100, 250)
 VARIANTS: list[Flat] = [{}, *({name: value} for name, values in FIELDS.items() for value in values)]
@@ -91,6 +91,8 @@ def main() -> None:
     with_one_thread()
     facts = machine()
     heading(facts)
+    for flat in VARIANTS:
+        Variant.from_flat(flat)  # refuses what cannot be, before the trainings and not after
     asked = [(flat, seed, given.seconds) for seed, flat in itertools.product(range(given.seeds), VARIANTS)]
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
