@@ -39,14 +39,17 @@ def add_trial(
 
 def load_benchmark(name: str) -> ModuleType:
     """Return a script of tests/benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(
-        f"benchmark_{name}", Path(__file__).parent / "benchmarks" / f"{name}.py"
-    )
+    folder = Path(__file__).parent / "benchmarks"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
-    spec.loader.exec_module(module)
+    sys.path.append(str(folder))  # where Python puts it that runs a script
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
     return module
 
 

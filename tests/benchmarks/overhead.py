@@ -311,7 +311,7 @@ def search(given: argparse.Namespace, slots: int) -> list[dict[str, Any]]:
     names = [name.removesuffix("_ms") for name in rows[0]]
     show(f"{slots} slots, CPU-milliseconds a trial, by part, since the row before", names, [cells(row) for row in rows])
     print(f"--resume at the end: {again:.1f} CPU-seconds")
-    if busy := [row["busy"] for row in rows if row["trials"] >= 500]:
+    if busy := [row["busy"] for row in rows if row["trials"] > 500]:
         print(verdict(f"share of {slots} slots that is busy, from 500 trials on", min(busy), 0.9))
     first, last = rows[0], rows[-1]
     growth = f"cost of a trial at {last['trials']:,} over one at {first['trials']:,}"
