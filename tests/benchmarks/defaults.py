@@ -1,12 +1,11 @@
-"""What the defaults were chosen by: FMD after the same CPU time, one field at a time beside the default.
+"""What the defaults were chosen by: FMD after the same images, one field at a time beside the default.
 
-    python tests/benchmarks/defaults.py [--seconds 20] [--seeds 3] [--out DIR]
+    python tests/benchmarks/defaults.py [--images 36000] [--seeds 3] [--fields training/lr ...] [--out DIR]
 
-Trainings of so many CPU-seconds each, as many at a time as there are cores, then 2,048 samples against the search's
-real images; FMD of a field's value over that of the default is the geometric mean over seeds, which fix weights,
-batches and noise. Then the sampler's steps on the default's own weights: FMD, network calls, and CPU-seconds for a
-rung's 256 images. A quarter of an hour on two cores. n at a rung was chosen by feature_choice.py, the rungs by
-schedulers.py.
+As many trainings at a time as there are cores, one thread each, then 2,048 samples against the search's real images;
+FMD of a field's value over that of the default is the geometric mean over seeds, which fix weights, batches and noise.
+Then the sampler's steps on the default's own weights: FMD, network calls, and CPU-seconds for a rung's 256 images. A
+quarter of an hour on two cores. n at a rung was chosen by feature_choice.py, the rungs by schedulers.py.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from trainables.metrics import Reference
 from trainables.samplers import nfe
 from trainables.training import Trainer
 
-SHAPE, N, AT_A_RUNG, LOOK = (1, 28, 28), 2048, 256, 20
+SHAPE, N, AT_A_RUNG = (1, 28, 28), 2048, 256
 FIELDS: dict[str, tuple[Any, ...]] = {
-    "training/lr": (5e-4, 1e-3, 4e-3, 8e-3),
+    "training/lr": (1e-3, 4e-3, 8e-3),
     "training/batch": (32, 128, 256),
     "training/ema": (0.0, 0.99, 0.9995),
     "training/warmup": (0, 500),
@@ -41,26 +40,17 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "network/cnn/patch": (1,),
 }
 STEPS = (5, 10, 20, 50, 100, 250)
-VARIANTS: list[Flat] = [{}, *({name: value} for name, values in FIELDS.items() for value in values)]
 
 
-def trained(flat: Flat, seed: int, seconds: float) -> Trainer:
-    """Return a trainer that has trained for so many CPU-seconds; a decay of the learning rate ends with them."""
+def trained(flat: Flat, seed: int, count: int) -> tuple[Trainer, float]:
+    """Return a trainer that has seen so many images, and the CPU-seconds that it took."""
     torch.set_num_threads(1)
     images = load("mnist")
     train, overlays = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
-    variant = Variant.from_flat(flat)
-    batch = variant.training.batch
-    pace = Trainer(variant, seed, train, overlays, total=10**12)
-    pace.run_to(LOOK * batch)
+    one = Trainer(Variant.from_flat(flat), seed, train, overlays, total=count)
     began = time.process_time()
-    pace.run_to(2 * LOOK * batch)
-    total = int(seconds / (time.process_time() - began) * LOOK) * batch
-    one = Trainer(variant, seed, train, overlays, total)
-    began = time.process_time()
-    while time.process_time() - began < seconds and one.images_seen < total:
-        one.run_to(min(total, one.images_seen + LOOK * batch))
-    return one
+    one.run_to(count)
+    return one, time.process_time() - began
 
 
 def samples(one: Trainer, sampling: Sampling, n: int) -> torch.Tensor:
@@ -68,12 +58,12 @@ def samples(one: Trainer, sampling: Sampling, n: int) -> torch.Tensor:
     return generate(one.averaged(), sampling, n, SHAPE, sampling_source(one.source, one.source.overlay_images), 0)
 
 
-def scored(flat: Flat, seed: int, seconds: float) -> dict[str, Any]:
+def scored(flat: Flat, seed: int, count: int) -> dict[str, Any]:
     """Return what one training came to, with a score for each of STEPS if it is of the defaults."""
-    one, reference = trained(flat, seed, seconds), Reference.build(load("mnist"), n=N)
+    (one, seconds), reference = trained(flat, seed, count), Reference.build(load("mnist"), n=N)
     classifier, default = reference.classifier(), Variant.from_flat(flat).sampler
     fmd = reference.score(samples(one, default, N), classifier).fmd
-    row = {"flat": str(flat), "seed": seed, "images": one.images_seen, "fmd": fmd}
+    row = {"flat": str(flat), "seed": seed, "seconds": seconds, "fmd": fmd}
     for steps in STEPS if not flat else ():
         began = time.process_time()
         samples(one, Sampling(default.kind, steps), AT_A_RUNG)
@@ -84,31 +74,33 @@ def scored(flat: Flat, seed: int, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
     parser.add_argument("--out", type=Path, metavar="DIR", help="write every training to DIR/defaults.parquet")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
     heading(facts)
-    for flat in VARIANTS:
+    variants: list[Flat] = [{}, *({name: value} for name in given.fields for value in FIELDS[name])]
+    for flat in variants:
         Variant.from_flat(flat)  # refuses what cannot be, before the trainings and not after
-    asked = [(flat, seed, given.seconds) for seed, flat in itertools.product(range(given.seeds), VARIANTS)]
+    asked = [(flat, seed, given.images) for seed, flat in itertools.product(range(given.seeds), variants)]
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(scored, *zip(*asked, strict=True)))
     keep(given.out, "defaults", rows, facts)
-    of = {str(flat): [row for row in rows if row["flat"] == str(flat)] for flat in VARIANTS}
+    of = {str(flat): [row for row in rows if row["flat"] == str(flat)] for flat in variants}
     base = np.array([row["fmd"] for row in of["{}"]])
     cells = []
-    for flat in VARIANTS:
+    for flat in variants:
         fmd = np.array([row["fmd"] for row in of[str(flat)]])
         name = ", ".join(f"{field} = {value}" for field, value in flat.items()) or "the defaults"
-        images = np.mean([row["images"] for row in of[str(flat)]])
+        seconds = np.mean([row["seconds"] for row in of[str(flat)]])
         ratios = f"{mean(fmd / base):.2f} ({(fmd / base).min():.2f}-{(fmd / base).max():.2f})"
-        cells.append((name, f"{images:,.0f}", f"{mean(fmd):.1f}", ratios))
-    title = f"{given.seconds:.0f} CPU-seconds, {given.seeds} seeds, n = {N:,}"
-    show(title, ("", "images", "FMD", "over the default"), cells)
+        cells.append((name, f"{seconds:.0f}", f"{mean(fmd):.1f}", ratios))
+    title = f"{given.images:,} images, {given.seeds} seeds, n = {N:,}"
+    show(title, ("", "CPU-seconds", "FMD", "over the default"), cells)
     show("steps, of the defaults", ("", "NFE", "FMD", f"CPU-seconds for {AT_A_RUNG}"), by_steps(of["{}"]))
 
 

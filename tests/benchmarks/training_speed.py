@@ -1,10 +1,11 @@
 """Training speed side by side: ours, the starter notebook's loop, and those of three libraries.
 
-    python tests/benchmarks/training_speed.py [--rounds 25] [--parts loops machine] [--out DIR]
+    python tests/benchmarks/training_speed.py [--rounds 25] [--parts loops profile machine] [--out DIR]
 
 The starter's network (291,217 weights), MNIST, batch 128, eps as target, T = 1000, linear beta, for all; ours with the
 network behind 2 x 2 patches, too. One thread each, interleaved, images per CPU-second; four minutes. The part `machine`
-sets a trial on each core, at once, against one starter loop that has all cores, by the clock on the wall.
+sets a trial on each core, at once, against one starter loop that has all cores, by the clock on the wall; `profile`
+says where a step of ours spends its time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from trainables.data import load
 from trainables.training import Trainer
 
 PACKAGES = ("torchvision", "diffusers", "accelerate", "denoising-diffusion-pytorch", "smalldiffusion")
+PARTS = ("loops", "profile", "machine")
 WEIGHTS = 291_217
 THEIRS, OURS, FAST = "starter loop", "ours", "ours, behind patch 2"
 TARGETS = {OURS: 3.5, FAST: 10.0}
@@ -124,6 +126,21 @@ def compare_loops(images: np.ndarray, rounds: int) -> list[dict[str, object]]:
     return raw("loops", spent)
 
 
+def profile(images: np.ndarray) -> None:
+    """Print where the time of our steps goes, by torch's profiler: the largest of its operators."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as profiled
+
+    loop = our_loop(images, {})
+    list(itertools.islice(loop, WARM_UP))
+    with profiled(activities=[ProfilerActivity.CPU]) as seen:
+        list(itertools.islice(loop, WARM_UP))
+    spent = {one.key: one.self_cpu_time_total for one in seen.key_averages()}
+    largest = sorted(spent, key=spent.__getitem__, reverse=True)[:8]
+    rows = [(name, f"{spent[name] / sum(spent.values()):.1%}") for name in largest]
+    show(f"A step of {OURS}, by operator", ("", "of its time"), rows)
+
+
 def worker(make: Callable[[np.ndarray], Loop], threads: int, barrier: Barrier, rounds: int, results: Any) -> None:
     """Train for some seconds in each round, all workers of a round at once, and say how many images that were."""
     torch.set_num_threads(threads)
@@ -186,7 +203,7 @@ def compare_machine(rounds: int, cores: int) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--parts", nargs="+", choices=("loops", "machine"), default=("loops", "machine"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write every round to DIR/training_speed.parquet")
     given = parser.parse_args()
     with_one_thread()
@@ -196,6 +213,8 @@ def main() -> None:
     rows = []
     if "loops" in given.parts:
         rows += compare_loops(load("mnist").train, given.rounds)
+    if "profile" in given.parts:
+        profile(load("mnist").train)
     if "machine" in given.parts:
         rows += compare_machine(max(3, given.rounds // 5), int(facts["cores"]))
     keep(given.out, "training_speed", rows, facts)
