@@ -6,7 +6,9 @@ A hyperparameter is a field of a frozen dataclass with its domain beside its def
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
@@ -124,8 +126,13 @@ def widths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("-"))
 
 
-def domains(cls: type) -> dict[str, Domain]:
+def domains(cls: type) -> Mapping[str, Domain]:
     """Return the domain of every searchable field of a dataclass, in order of definition."""
+    return _domains(cls)  # mypy does not take a dataclass for hashable, as what a cached function is given has to be
+
+
+@functools.cache  # to read annotations would take most of the time of drawing from a space
+def _domains(cls: type) -> Mapping[str, Domain]:
     if not is_dataclass(cls):
         raise TypeError(f"{cls!r} is not a dataclass")
     hints = get_type_hints(cls, include_extras=True)
