@@ -1,6 +1,6 @@
 """What the defaults were chosen by: FMD after the same images, one field at a time beside the default.
 
-    python tests/benchmarks/defaults.py [--images 36000] [--seeds 3] [--fields training/lr ...] [--out DIR]
+    python tests/benchmarks/defaults.py [--images 36000] [--seeds 3] [--fields training/lr ...] [--set FIELD=VALUE ...]
 
 As many trainings at a time as there are cores, one thread each, then 2,048 samples against the search's real images;
 FMD of a field's value over that of the default is the geometric mean over seeds, which fix weights, batches and noise.
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from side_by_side import heading, keep, machine, show, with_one_thread
 
-from trainables.config import Flat, Sampling, Variant
+from trainables.config import Flat, Sampling, Variant, domain_of
 from trainables.data import load
 from trainables.generation import generate, sampling_source
 from trainables.metrics import Reference
@@ -39,6 +39,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "training/lr_decay": ("cosine",),
     "network/cnn/patch": (1,),
 }
+STEPS_FIELD = "sampler/steps"
 STEPS = (5, 10, 20, 50, 100, 250)
 
 
@@ -58,13 +59,13 @@ def samples(one: Trainer, sampling: Sampling, n: int) -> torch.Tensor:
     return generate(one.averaged(), sampling, n, SHAPE, sampling_source(one.source, one.source.overlay_images), 0)
 
 
-def scored(flat: Flat, seed: int, count: int) -> dict[str, Any]:
-    """Return what one training came to, with a score for each of STEPS if it is of the defaults."""
+def scored(flat: Flat, seed: int, count: int, steps_too: bool) -> dict[str, Any]:
+    """Return what one training came to, with a score for each of STEPS if that is asked for."""
     (one, seconds), reference = trained(flat, seed, count), Reference.build(load("mnist"), n=N)
     classifier, default = reference.classifier(), Variant.from_flat(flat).sampler
     fmd = reference.score(samples(one, default, N), classifier).fmd
     row = {"flat": str(flat), "seed": seed, "seconds": seconds, "fmd": fmd}
-    for steps in STEPS if not flat else ():
+    for steps in STEPS if steps_too else ():
         began = time.process_time()
         samples(one, Sampling(default.kind, steps), AT_A_RUNG)
         row |= {f"seconds {steps}": time.process_time() - began}
@@ -76,32 +77,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
+    parser.add_argument("--fields", nargs="+", choices=[*FIELDS, STEPS_FIELD], default=[*FIELDS, STEPS_FIELD])
     parser.add_argument("--out", type=Path, metavar="DIR", help="write every training to DIR/defaults.parquet")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="the same in all trainings")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
     heading(facts)
-    variants: list[Flat] = [{}, *({name: value} for name in given.fields for value in FIELDS[name])]
+    base: Flat = {
+        name: domain_of(name).parse(name, text) for name, _, text in (one.partition("=") for one in given.set)
+    }
+    variants: list[Flat] = [base, *({**base, name: value} for name in given.fields for value in FIELDS.get(name, ()))]
     for flat in variants:
         Variant.from_flat(flat)  # refuses what cannot be, before the trainings and not after
-    asked = [(flat, seed, given.images) for seed, flat in itertools.product(range(given.seeds), variants)]
+    steps_too = STEPS_FIELD in given.fields
+    asked = [
+        (flat, seed, given.images, steps_too and flat == base)
+        for seed, flat in itertools.product(range(given.seeds), variants)
+    ]
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(scored, *zip(*asked, strict=True)))
     keep(given.out, "defaults", rows, facts)
     of = {str(flat): [row for row in rows if row["flat"] == str(flat)] for flat in variants}
-    base = np.array([row["fmd"] for row in of["{}"]])
+    title = f"{given.images:,} images, {given.seeds} seeds, n = {N:,}"
+    show(title, ("", "CPU-seconds", "FMD", "over the default"), by_variant(variants, of))
+    if steps_too:
+        columns = ("", "NFE", "FMD", f"CPU-seconds for {AT_A_RUNG}")
+        show("steps, of the first", columns, by_steps(of[str(base)], Variant.from_flat(base)))
+
+
+def by_variant(variants: list[Flat], of: dict[str, list[dict[str, Any]]]) -> list[tuple[str, ...]]:
+    """Return what each variant came to beside the first, seed by seed."""
+    usual = np.array([row["fmd"] for row in of[str(variants[0])]])
     cells = []
     for flat in variants:
         fmd = np.array([row["fmd"] for row in of[str(flat)]])
         name = ", ".join(f"{field} = {value}" for field, value in flat.items()) or "the defaults"
         seconds = np.mean([row["seconds"] for row in of[str(flat)]])
-        ratios = f"{mean(fmd / base):.2f} ({(fmd / base).min():.2f}-{(fmd / base).max():.2f})"
+        ratios = f"{mean(fmd / usual):.2f} ({(fmd / usual).min():.2f}-{(fmd / usual).max():.2f})"
         cells.append((name, f"{seconds:.0f}", f"{mean(fmd):.1f}", ratios))
-    title = f"{given.images:,} images, {given.seeds} seeds, n = {N:,}"
-    show(title, ("", "CPU-seconds", "FMD", "over the default"), cells)
-    show("steps, of the defaults", ("", "NFE", "FMD", f"CPU-seconds for {AT_A_RUNG}"), by_steps(of["{}"]))
+    return cells
 
 
 def mean(values: np.ndarray) -> float:
@@ -109,9 +125,8 @@ def mean(values: np.ndarray) -> float:
     return float(np.exp(np.log(values).mean()))
 
 
-def by_steps(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def by_steps(rows: list[dict[str, Any]], default: Variant) -> list[tuple[str, ...]]:
     """Return what the sampler's number of steps does to the FMD of the defaults, and to what it takes."""
-    default = Variant.from_flat({})
     cells = []
     for steps in STEPS:
         fmd = mean(np.array([row[f"fmd {steps}"] for row in rows]))

@@ -3,8 +3,9 @@
     python tests/benchmarks/overhead_of_ray.py [--trials 10 100 500] [--out DIR]
 
 `beside` is what a trial spends in its process on anything else (its way through Ray to a report and back, its pictures
-and checkpoint); `idle` is what its slot stood empty before it, with Ray's own start shared out; `driver` is the CPU
-time of the driver, with Ray Tune's part of it, which tests/benchmarks/overhead.py leaves out.
+and checkpoint); `idle` is what its slot stood empty before it; `start` is what all slots stood empty before the search
+began and after it ended - the driver's imports, Ray's own start, the report page - shared out; `driver` is the CPU time
+of the driver, with Ray Tune's part of it, which tests/benchmarks/overhead.py leaves out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from side_by_side import heading, keep, machine, show, verdict
@@ -49,14 +51,21 @@ def measure(trials: int) -> dict[str, float]:
     """Return what a search of so many trials came to, in seconds a trial but for its wall time."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--in-folder", folder, "--trials", str(trials)]
+        began = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        wall = time.monotonic() - began
         said = json.loads((Path(folder) / "run" / "search.json").read_text())
         driver = json.loads((Path(folder) / "driver.json").read_text())
     spent = said["seconds"]
     useful = spent["train"] + spent["sample"] + spent["score"]
-    idle = said["slots"] * spent["wall"] - spent["trials"]
-    each = {"useful": useful, "beside": spent["trials"] - useful, "idle": idle, "driver, CPU": driver["cpu"]}
-    return {name: seconds / trials for name, seconds in each.items()} | {"wall": spent["wall"]}
+    each = {
+        "useful": useful,
+        "beside": spent["trials"] - useful,
+        "idle": said["slots"] * spent["wall"] - spent["trials"],
+        "start": said["slots"] * (wall - spent["wall"]),
+        "driver, CPU": driver["cpu"],
+    }
+    return {name: seconds / trials for name, seconds in each.items()} | {"wall": wall}
 
 
 def main() -> None:
@@ -71,11 +80,11 @@ def main() -> None:
     facts = machine(("ray", "optuna"))
     heading(facts)
     found = {trials: measure(trials) for trials in given.trials}
-    names = ("trials", "training, sampling, scoring", "beside", "idle", "driver, CPU", "wall, in all")
+    names = ("trials", "training, sampling, scoring", "beside", "idle", "start", "driver, CPU", "wall, in all")
     rows = [(f"{trials}", *(f"{value:.2f}" for value in one.values())) for trials, one in found.items()]
     show("seconds a trial", names, rows)
     for trials, one in found.items():
-        share = (one["beside"] + one["idle"]) / TRIAL
+        share = (one["beside"] + one["idle"] + one["start"]) / TRIAL
         print(verdict(f"overhead as a share of a trial of {TRIAL:.0f} s, {trials} trials", share, 0.1, least=False))
     keep(given.out, "overhead_of_ray", [{"trials": trials, **one} for trials, one in found.items()], facts)
 
