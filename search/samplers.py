@@ -76,7 +76,7 @@ class _Telling:
 
     def _chosen(self) -> list[FrozenTrial]:
         best = heapq.nsmallest(SHOWN_BEST, [*self._best, *self._in_order[:SHOWN_BEST]])
-        newest = heapq.nlargest(SHOWN_TRIALS + 1, self._waits)
+        newest = sorted(self._waits)[-SHOWN_TRIALS - 1 :]  # nearly sorted as they are, so faster than a heap
         latest = [*self._latest, *(self._waits[number][1][-1] for number in newest)]
         if len(latest) > SHOWN_TRIALS or len(self._latest) == SHOWN_TRIALS:
             latest = heapq.nlargest(SHOWN_TRIALS - len(best), latest, key=lambda trial: trial.number)

@@ -31,7 +31,7 @@ def space(trial: Asked) -> Flat:
     """Suggest a degradation, its strength, a schedule for it, and how to sample and from what prior."""
     kind = suggest_kind(trial, "degradation", KINDS)
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
-    suggest(trial, "training/lr", Log(1e-3, 6e-3))
+    suggest(trial, "training/lr", Log(1e-3, 1e-2))
     if kind != "gaussian":
         suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
         suggest(trial, "sampler/prior")

@@ -45,7 +45,7 @@ class Training:
     loss: Annotated[str, Choice(*LOSSES)] = "l2"
     weight: Annotated[str, Choice(*WEIGHTS)] = "uniform"
     optimizer: Annotated[str, Choice("adam", "adamw")] = "adam"
-    lr: Annotated[float, Log(1e-5, 0.1)] = 2e-3
+    lr: Annotated[float, Log(1e-5, 0.1)] = 4e-3
     lr_decay: Annotated[str, Choice("none", "cosine", "plateau")] = "none"
     warmup: Annotated[int, Int(0, 10_000)] = 100
     weight_decay: Annotated[float, Uniform(0, 0.1)] = 0.0

@@ -32,7 +32,7 @@ from trainables.training import Trainer
 
 SHAPE, N, AT_A_RUNG = (1, 28, 28), 2048, 256
 FIELDS: dict[str, tuple[Any, ...]] = {
-    "training/lr": (1e-3, 4e-3, 8e-3),
+    "training/lr": (1e-3, 2e-3, 8e-3),
     "training/batch": (32, 128, 256),
     "training/ema": (0.0, 0.99, 0.9995),
     "training/warmup": (0, 500),

@@ -176,19 +176,17 @@ class Crew:
 
 
 def compare_machine(rounds: int, cores: int) -> list[dict[str, object]]:
-    """Print what the whole machine trains: a trial a core against one starter loop on all cores."""
-    crews = {
-        f"{THEIRS}, {cores} threads": Crew(starter_loop, 1, cores, rounds),
-        f"{OURS}, {cores} trials": Crew(functools.partial(our_loop, changes={}), cores, 1, rounds),
-        f"{FAST}, {cores} trials": Crew(
-            functools.partial(our_loop, changes={"network/cnn/patch": 2}), cores, 1, rounds
-        ),
-    }
+    """Print what the whole machine trains: a trial a core, or one on all, against one starter loop on all cores."""
+    crews = {f"{THEIRS}, {cores} threads": Crew(starter_loop, 1, cores, rounds)}
+    for name, changes in ((OURS, {}), (FAST, {"network/cnn/patch": 2})):
+        loop = functools.partial(our_loop, changes=changes)
+        crews[f"{name}, {cores} trials"] = Crew(loop, cores, 1, rounds)
+        crews[f"{name}, {cores} threads"] = Crew(loop, 1, cores, rounds)
     found: dict[str, list[float]] = {name: [] for name in crews}
     for _ in range(rounds):
         for name, crew in crews.items():
             found[name].append(crew.round())
-    theirs, ours, _ = found.values()
+    theirs, ours, *_ = found.values()
     rows = [
         (name, spread(one, 0), spread([a / b for a, b in zip(one, theirs, strict=True)])) for name, one in found.items()
     ]
