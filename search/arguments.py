@@ -33,6 +33,8 @@ def _sized(field: str) -> str:
 
 
 def _number_or_auto(text: str) -> int | str:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: give a number, or auto")
     return text if text == "auto" else int(text)
 
 
@@ -121,7 +123,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--trials-per-gpu": {
             "metavar": "N|auto",
             "type": _number_or_auto,
-            "help": "the same as --gpus-per-trial 1/N; auto measures before the search, in a minute, how many together "
+            "help": "the same as --gpus-per-trial 1/N; auto measures before the search, in minutes, how many together "
             "train most, and uses NVIDIA's MPS where it is installed",
         },
         "--address": {

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from search.resume import History
 
 REFRESH_SECONDS = 1.0
-REFRESH_SHARE = 0.03  # of the driver's time at most: to draw the view takes a tenth of a second of one core
+REFRESH_SHARE = 0.03  # of the driver's time: to draw the view takes up to a tenth of a second of one core
+REFRESH_AT_LEAST = 10.0  # seconds, however long the last drawing had to wait for a core
 SUMMARY_SECONDS = 60.0  # between two lines that sum up, where there is no terminal
 
 
@@ -103,7 +104,7 @@ class Display:
                 size = self.console.size
                 self._live.update(view(self.progress, self._picture(), size.width, size.height), refresh=True)
                 self._refreshed = time.monotonic()
-                self._pause = max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE)
+                self._pause = min(max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE), REFRESH_AT_LEAST)
         elif now - self._summed_up >= SUMMARY_SECONDS:
             self._summed_up = now
             self.note(summary(self.progress))

@@ -16,7 +16,13 @@ from contextlib import contextmanager
 
 CONTROL = "nvidia-cuda-mps-control"
 PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
-WORKS = "import torch; assert float(torch.ones(2, device='cuda').sum()) == 2"
+# A process that finds no daemon runs without one: only a server that is there while it computes says that it did.
+WORKS = f"""
+import subprocess, torch
+assert float(torch.ones(2, device="cuda").sum()) == 2
+servers = subprocess.run(["{CONTROL}"], input="get_server_list\\n", capture_output=True, text=True)
+assert servers.stdout.strip().isdecimal()
+"""
 PATIENCE = 120.0  # seconds; torch takes most of them to import on a busy machine
 
 
@@ -40,7 +46,7 @@ def mps() -> Iterator[bool]:
             for name in own:
                 os.environ.pop(name, None)
             if began:
-                _runs([CONTROL], own, "quit\n")
+                _runs([CONTROL], own, "quit -t 5\n")
 
 
 def _runs(command: list[str], variables: dict[str, str], told: str = "") -> bool:

@@ -15,7 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Timer
 from typing import IO, Any
 
 from search.cluster import Cluster
@@ -30,6 +31,8 @@ SECONDS = 3.0  # of training, for each number of trials
 STEPS = 20  # between looks at the clock, which wait for the device
 GAIN = 1.05  # in images a second of all, for which it is worth having twice as many trials
 USED = 0.9  # of the free memory at most
+PATIENCE = 300.0  # seconds for one answer of a process: it imports torch, with others on as many cores as there are
+SAMPLES = 512  # that a model of the confirmation generates at a time
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,32 @@ def best(
 
 
 def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
-    """Return the variant of a space with the median number of parameters, and that with the most, of some drawn."""
+    """Return a variant of a space that takes a typical amount of memory, and one or a baseline that takes the most."""
     rng = random.Random(0)
-    variants = [space.draw(Probe({}, rng)) for _ in range(DRAWS)]
+    ordered = sorted((space.draw(Probe({}, rng)) for _ in range(DRAWS)), key=lambda flat: footprint(flat, shape))
+    all_of_it = [ordered[-1], *(baseline.variant for baseline in space.baselines)]
+    return ordered[len(ordered) // 2], max(all_of_it, key=lambda flat: footprint(flat, shape))
 
-    def parameters(flat: Flat) -> int:
-        network = Variant.from_flat(flat).network.build(shape[0], shape[-1])
-        return sum(p.numel() for p in network.parameters())
 
-    ordered = sorted(variants, key=parameters)
-    return ordered[len(ordered) // 2], ordered[-1]
+def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
+    """Return how many numbers a training step of a variant keeps: what its modules return for a batch, and Adam's."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    variant = Variant.from_flat(flat)
+    kept = 0
+
+    def count(module: object, given: object, returned: object) -> None:
+        nonlocal kept
+        kept += returned.numel() if isinstance(returned, torch.Tensor) else 0
+
+    with FakeTensorMode():  # shapes without numbers, and without the memory
+        network = variant.network.build(shape[0], shape[-1])
+        for module in network.modules():
+            module.register_forward_hook(count)
+        batch = variant.training.batch
+        network(torch.zeros(batch, *shape), torch.zeros(batch))
+    return kept + 4 * sum(p.numel() for p in network.parameters())
 
 
 def choose(paces: Sequence[Pace]) -> int:
@@ -166,7 +185,10 @@ class _Process:
 
     def _answer(self) -> list[float]:
         assert self._process.stdout is not None
+        end = Timer(PATIENCE, self._process.kill)
+        end.start()
         line = self._process.stdout.readline()
+        end.cancel()
         if not line:
             assert self._process.stderr is not None
             reason = (self._process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
@@ -179,9 +201,11 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
     import torch
 
     from trainables.device import CONTEXT, free_bytes
+    from trainables.generation import generate
     from trainables.training import Trainer
 
-    device, variant = torch.device(told["device"]), Variant.from_flat(told["flat"])
+    # Noise is trained on here, so slowly that it cannot diverge.
+    device, variant = torch.device(told["device"]), Variant.from_flat({**told["flat"], "training/lr": 1e-5})
     torch.set_num_threads(1)
     images = torch.randint(256, (1024, *told["shape"]), dtype=torch.uint8).to(device)
     before = free_bytes(device)
@@ -195,6 +219,7 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
         print(json.dumps(numbers), file=answers, flush=True)
 
     run(STEPS)
+    generate(trainer.averaged(), replace(variant.sampler, steps=2), SAMPLES, tuple(told["shape"]), trainer.source, 0)
     answer(max(before - free_bytes(device), 0) + CONTEXT, before)
     for _ in orders:
         began, seen = time.monotonic(), trainer.images_seen

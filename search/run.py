@@ -146,17 +146,19 @@ def _packed(
     settings: Settings, space: Space, images: Images, machine: Machine | Cluster, given: dict[str, Any]
 ) -> Iterator[Settings]:
     """Yield the settings, with as many trials on a GPU as were measured to be best there if that was asked for."""
-    if given.get("trials_per_gpu") != "auto":
-        yield settings
-        return
     from search.mps import mps
+
+    if given.get("trials_per_gpu") != "auto":
+        with mps() if settings.mps else nullcontext():
+            yield settings
+        return
     from search.packing import best
 
     say: Callable[[str], None] = (lambda line: None) if "quiet" in given else print
     with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
         trials = best(space, images.shape, machine, settings.cpus_per_trial, say)
         say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
-        yield settings.sharing(trials, machine)
+        yield settings.sharing(trials, machine, shared)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:

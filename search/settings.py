@@ -90,6 +90,8 @@ class Settings:
     """Fresh seeds of each, at most."""
     hang_limit: float = HANG_LIMIT
     """Seconds without a step, in training or in sampling, after which a trial is ended and tried again."""
+    mps: bool = False
+    """Whether trials share a GPU by NVIDIA's MPS, with which their number was measured."""
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -151,10 +153,10 @@ class Settings:
         settings = cls(**{"confirm": 0, **saved, "rungs": tuple(saved["rungs"]), "trained": trained, **changed})
         return replace(settings, slots=_slots(machine, settings.cpus_per_trial, settings.gpus_per_trial)).checked()
 
-    def sharing(self, trials: int, machine: Machine | Cluster) -> Self:
-        """Return these settings with so many trials on each GPU."""
+    def sharing(self, trials: int, machine: Machine | Cluster, mps: bool) -> Self:
+        """Return these settings with so many trials on each GPU, by MPS or by turns."""
         share = 1 / trials
-        return replace(self, gpus_per_trial=share, slots=_slots(machine, self.cpus_per_trial, share))
+        return replace(self, gpus_per_trial=share, slots=_slots(machine, self.cpus_per_trial, share), mps=mps)
 
     def checked(self) -> Self:
         """Return these settings if they make sense; raise SettingsError if not."""

@@ -6,11 +6,13 @@ these can be recorded as a CUDA graph, and each would make the host wait. Backwa
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorDeviceMismatchError, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables.config import Flat, Variant
 from trainables.degradations import DEGRADATIONS
@@ -73,6 +75,46 @@ def on_gpu(variant: Variant, images: Tensor, overlays: Tensor, mode: FakeTensorM
     return diffusion, Source(OnGPU(), trainer.source.pixels, moved(images, mode), moved(overlays, mode))
 
 
+class FromHost(TorchDispatchMode):
+    """Counts the tensors that are made of numbers of the host: each is a copy that waits, and is never recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        made_of_host = func is torch.ops.aten.lift_fresh.default
+        moved = func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+        given = [x for x in args if isinstance(x, Tensor)]
+        moved_from_host = moved and any(x.device.type == "cpu" for x in given)
+        if isinstance(made, Tensor) and made.device == GPU:
+            self.count += made_of_host or moved_from_host
+        return made
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+@pytest.mark.parametrize("flat", VARIANTS, ids=str)
+def test_a_loss_takes_nothing_from_the_host_from_the_second_time_on(
+    flat: Flat, digits: Tensor, overlays: Tensor, mode: FakeTensorMode
+) -> None:
+    diffusion, source = on_gpu(Variant.from_flat(flat), digits[:64], overlays[:64], mode)
+    with mode, torch.no_grad():
+        diffusion.loss(source.pixels.to_model(source.training_images[:8]), source)  # what is kept is made now
+        with FromHost() as from_host:
+            diffusion.loss(source.pixels.to_model(source.training_images[:8]), source)
+    assert from_host.count == 0
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: torch.tensor([1.0, 2.0], device=GPU), lambda: torch.zeros(3).to(GPU)], ids=["numbers", "tensor"]
+)
+def test_what_the_host_gives_is_counted(make: Callable[[], Tensor], mode: FakeTensorMode) -> None:
+    with mode, FromHost() as from_host:
+        make()
+    assert from_host.count == 1
+
+
 @pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize("flat", VARIANTS, ids=str)
 def test_a_loss_and_all_samplers_stay_on_the_device(
@@ -131,6 +173,19 @@ def test_a_recorded_function_returns_what_it_would_if_called(shapes: list[int]) 
     for i, n in enumerate(shapes):
         given = torch.full((n,), float(i), device=GPU)
         assert recorded(given).item() == pytest.approx(plain(given).item(), rel=1e-5)
+
+
+@needs_gpu
+@pytest.mark.parametrize("flat", VARIANTS, ids=str)
+def test_recorded_steps_are_those_that_are_called(flat: Flat, digits: Tensor, overlays: Tensor) -> None:
+    def losses(recorded: bool) -> list[float]:
+        variant = Variant.from_flat({**flat, "training/batch": 10})
+        one = Trainer(variant, 0, digits[:100].to(GPU), overlays.to(GPU), 1000)
+        if not recorded:
+            one._learn = one._learn.function  # type: ignore[assignment]
+        return [one.run_to(seen) for seen in range(10, 100, 10)]
+
+    assert losses(recorded=True) == pytest.approx(losses(recorded=False), rel=1e-2)
 
 
 @needs_gpu

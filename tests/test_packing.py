@@ -1,8 +1,10 @@
 """How many trials share a GPU: the choice, and its measurement, which works on a CPU too."""
 
 import itertools
+import json
 import os
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,15 @@ import torch
 from search import run
 from search.arguments import parse
 from search.find_space import load
-from search.machine import MachineError
+from search.machine import Machine, MachineError
 from search.mps import CONTROL, PIPES, mps
-from search.packing import GAIN, Pace, choose, drawn, measure
-from search.settings import SettingsError
-from trainables.config import Flat, Variant
-from trainables.device import OutOfMemory, free_bytes, share_of
+from search.packing import GAIN, Pace, choose, drawn, footprint, measure
+from search.probe import Probe
+from search.settings import Settings, SettingsError
+from spaces.baselines import STARTER
+from trainables.config import Flat
+from trainables.device import OutOfMemory, share_of
 
-CPU = torch.device("cpu")
 SHAPE = (1, 28, 28)
 TINY: Flat = {"network/kind": "cnn", "network/cnn/widths": "3-4", "training/batch": 16}
 
@@ -39,11 +42,23 @@ def test_a_gpu_that_is_full_is_left_to_one_trial_and_an_empty_one_to_all() -> No
     assert choose([Pace(1, 100.0), Pace(2, 190.0), Pace(3, 260.0)]) == 3
 
 
-@pytest.mark.parametrize("space", ["widths", "networks"])
-def test_the_largest_network_of_a_space_is_what_memory_is_kept_for(space: str) -> None:
-    networks = [Variant.from_flat(flat).network.build(1, 28) for flat in drawn(load(space, {}), SHAPE)]
-    typical, largest = (sum(p.numel() for p in network.parameters()) for network in networks)
-    assert typical < largest
+@pytest.mark.parametrize("name", ["widths", "networks", "literature"])
+def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: str) -> None:
+    space = load(name, {})
+    _, largest = drawn(space, SHAPE)
+    assert all(footprint(baseline.variant, SHAPE) <= footprint(largest, SHAPE) for baseline in space.baselines)
+    rng = random.Random(1)
+    others = [footprint(space.draw(Probe({}, rng)), SHAPE) for _ in range(4)]
+    assert sum(footprint(largest, SHAPE) >= other for other in others) >= 3
+
+
+def test_a_batch_and_the_pixels_of_a_network_count_as_its_parameters_do() -> None:
+    taken = [
+        footprint({**STARTER, "training/batch": batch, "network/cnn/patch": patch}, SHAPE)
+        for batch, patch in ((64, 2), (64, 1), (128, 1))
+    ]
+    assert taken == sorted(taken)
+    assert taken[2] > 1.8 * taken[1] > 1.8 * 3 * taken[0]
 
 
 @pytest.mark.slow
@@ -72,7 +87,7 @@ def test_trials_per_gpu_is_a_number_or_auto(text: str, meant: object) -> None:
 
 
 def test_trials_per_gpu_is_nothing_else() -> None:
-    with pytest.raises(SettingsError, match="--trials-per-gpu"):
+    with pytest.raises(SettingsError, match=r"--trials-per-gpu.*many: give a number, or auto"):
         parse(["--space", "widths", "--trials-per-gpu", "many"])
 
 
@@ -102,10 +117,25 @@ def test_where_mps_does_not_work_nothing_of_it_stays(monkeypatch: pytest.MonkeyP
         assert PIPES not in os.environ
 
 
-def test_a_share_of_a_cpu_is_all_of_it() -> None:
-    with share_of(CPU, 0.01):
-        assert torch.ones(10**6).sum() == 10**6
-    assert free_bytes(CPU) > 10**6
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_daemon_that_processes_do_not_work_with_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program, told = tmp_path / CONTROL, tmp_path / "told"
+    program.write_text(f"#!/bin/sh\n[ $# = 0 ] || exit 0\n/bin/cat >> {told}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(PIPES, raising=False)
+    with mps() as shared:
+        assert not shared
+        assert PIPES not in os.environ
+    assert told.read_text().startswith("quit")
+
+
+def test_a_search_that_goes_on_shares_gpus_as_it_did() -> None:
+    machine = Machine(cpus=8, gpus=1)
+    settings = Settings.resolve({"trials_per_gpu": "auto"}, "widths", "", machine).sharing(3, machine, mps=True)
+    assert (settings.slots, settings.mps) == (3, True)
+    again = Settings.resume(json.loads(json.dumps(asdict(settings))), {}, machine)
+    assert (again.slots, again.mps, again.gpus_per_trial) == (3, True, settings.gpus_per_trial)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

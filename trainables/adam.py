@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables.checkpoints import CheckpointError
+
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's defaults
 
 
@@ -62,7 +64,13 @@ class Adam:
         return {"first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`, of any device."""
+        """Continue from `state`, of any device.
+
+        Raises:
+            CheckpointError: it is of another kind, as those saved before this one were.
+        """
+        if state.keys() != self.state_dict().keys():
+            raise CheckpointError("the checkpoint is of another version of this program")
         for name, own in self.state_dict().items():
             for mine, saved in zip(own, state[name], strict=True):
                 mine.copy_(saved)

@@ -38,7 +38,7 @@ class Training:
     `split` keeps a part of the training images for validation, and training ends after `patience` epochs without a
     lower validation loss (0: never). `drop_last` leaves out the images that do not fill the last batch of an epoch.
 
-    The defaults are what reached the lowest FMD per CPU-second among those measured; see the README.
+    The defaults are what reached a low FMD with every network and degradation measured; see the README.
     """
 
     target: Annotated[str, Choice(*TARGETS)] = "x0"

@@ -38,10 +38,11 @@ def share_of(device: torch.device, share: float) -> Iterator[None]:
         return
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(device).total_memory
-    allowed = min(1.0, share) - CONTEXT / total
-    torch.cuda.set_per_process_memory_fraction(max(allowed, 0.01))
+    allowed = 1.0 if share >= 1 else max(share - CONTEXT / total, 0.01)
+    torch.cuda.set_per_process_memory_fraction(allowed)
     try:
         yield
     except torch.OutOfMemoryError:
-        room = f"{allowed * total / 2**30:.1f} GB"
-        raise OutOfMemory(f"it takes more than its share of the GPU, {room}; give a smaller --trials-per-gpu") from None
+        room = f"{allowed * total / 2**30:.1f} GiB"
+        advice = "its GPU is too small" if share >= 1 else "give a smaller --trials-per-gpu"
+        raise OutOfMemory(f"it takes more of the GPU's memory than it has, {room}; {advice}") from None

@@ -16,9 +16,9 @@ from trainables.diffusion import Diffusion, Diverged
 from trainables.samplers import SAMPLERS, strided
 from trainables.source import Source
 
-# Images sampled together: more fall out of a CPU's cache, fewer do not fill a GPU. Part of what fixes the noise, whose
-# generators differ between kinds of device anyway.
-CHUNKS = {"cpu": 256, "cuda": 2048}
+# Images sampled together: more fall out of a CPU's cache, or of the share of a GPU's memory that one of several trials
+# has; a rung's 256 are one either way. Part of what fixes the noise, whose generators differ between devices anyway.
+CHUNKS = {"cpu": 256, "cuda": 512}
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:

@@ -47,7 +47,7 @@ class Plan:
     trained: tuple[str, str] | None = None
     """The folder of a run and the trial of it whose weights all trials take as they are."""
     hang_limit: float = 600.0
-    """Seconds after which a process is ended in which no network was called."""
+    """Seconds after which a process is ended that took no step, in training or in sampling."""
     save_every: float = SAVE_EVERY
     """Seconds of training after which a checkpoint is saved on the way to a rung."""
     gpu_share: float = 1.0

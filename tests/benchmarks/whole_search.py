@@ -267,7 +267,7 @@ def report(rows: list[Row], given: argparse.Namespace, full: int) -> None:
         print(
             verdict(
                 "trials an hour, ours over plain Ray Tune",
-                middle(ours, "trials_an_hour") / middle(tune, "trials_an_hour"),
+                middle(ours, "trials_an_hour") / max(middle(tune, "trials_an_hour"), 1e-9),
                 3,
             )
         )

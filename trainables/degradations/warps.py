@@ -32,8 +32,9 @@ class Elastic(Degradation):
         n, _, height, width = x0.shape
         noise = source.uniform(torch.Size((n, 2, height, width))) * 2 - 1
         down, across = (_blur_matrix(size, self.sigma, x0.device) for size in (height, width))
-        per_pixel = self.alpha / torch.tensor([width, height], device=x0.device)
-        return (down @ noise @ across.T).permute(0, 2, 3, 1) * per_pixel
+        smooth = self.alpha * (down @ noise @ across.T)
+        # Not by a tensor of both sizes: to make one waits for a GPU, and cannot be recorded.
+        return torch.stack([smooth[:, 0] / width, smooth[:, 1] / height], -1)
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype, interpolated bilinearly."""
