@@ -106,28 +106,21 @@ def test_an_mps_of_the_users_own_is_left_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert os.environ[PIPES] == "/somewhere"
 
 
-def test_where_mps_does_not_work_nothing_of_it_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    program = tmp_path / CONTROL
-    program.write_text("#!/bin/sh\nexit 1\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(PIPES, raising=False)
-    with mps() as shared:
-        assert not shared
-        assert PIPES not in os.environ
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_daemon_that_processes_do_not_work_with_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("daemon", "quits"), [("exit 1", False), ("[ $# = 0 ] || exit 0", True)], ids=["none", "one"])
+def test_where_mps_does_not_work_nothing_of_it_stays(
+    daemon: str, quits: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program, told = tmp_path / CONTROL, tmp_path / "told"
-    program.write_text(f"#!/bin/sh\n[ $# = 0 ] || exit 0\n/bin/cat >> {told}\n")
+    program.write_text(f"#!/bin/sh\n{daemon}\n/bin/cat >> {told}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(PIPES, raising=False)
     with mps() as shared:
         assert not shared
         assert PIPES not in os.environ
-    assert told.read_text().startswith("quit")
+    assert told.exists() == quits
+    assert not quits or told.read_text().startswith("quit")
 
 
 def test_a_search_that_goes_on_shares_gpus_as_it_did() -> None:
