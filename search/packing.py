@@ -32,7 +32,6 @@ STEPS = 20  # between looks at the clock, which wait for the device
 GAIN = 1.05  # in images a second of all, for which it is worth having twice as many trials
 USED = 0.9  # of the free memory at most
 PATIENCE = 300.0  # seconds for one answer of a process: it imports torch, with others on as many cores as there are
-SAMPLES = 512  # that a model of the confirmation generates at a time
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
     import torch
 
     from trainables.device import CONTEXT, free_bytes
-    from trainables.generation import generate
+    from trainables.generation import CHUNKS, generate
     from trainables.training import Trainer
 
     # Noise is trained on here, so slowly that it cannot diverge.
@@ -219,7 +218,8 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
         print(json.dumps(numbers), file=answers, flush=True)
 
     run(STEPS)
-    generate(trainer.averaged(), replace(variant.sampler, steps=2), SAMPLES, tuple(told["shape"]), trainer.source, 0)
+    sampling, chunk = replace(variant.sampler, steps=2), CHUNKS[device.type]  # as many as are ever sampled together
+    generate(trainer.averaged(), sampling, chunk, tuple(told["shape"]), trainer.source, 0)
     answer(max(before - free_bytes(device), 0) + CONTEXT, before)
     for _ in orders:
         began, seen = time.monotonic(), trainer.images_seen

@@ -27,6 +27,8 @@ from trainables.source import Source
 from trainables.training import Trainer
 
 GPU = torch.device("cuda:0")
+# Of the tensors without numbers, which degradations keep by device: no real one is to meet them.
+FAKE = torch.device("cuda:7")
 PLAIN: Flat = {"training/target": "x0", "sampler/kind": "cold1"}
 VARIANTS: list[Flat] = [
     *({**PLAIN, "degradation/kind": kind} for kind in DEGRADATIONS),
@@ -47,7 +49,7 @@ class OnGPU(torch.Generator):
     @property
     def device(self) -> torch.device:  # type: ignore[override]
         """The GPU."""
-        return GPU
+        return FAKE
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def mode() -> FakeTensorMode:
 def moved(x: Tensor, mode: FakeTensorMode) -> Tensor:
     """Return a tensor like `x` on the GPU, without its numbers."""
     with mode:
-        return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=GPU)
+        return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=FAKE)
 
 
 def on_gpu(variant: Variant, images: Tensor, overlays: Tensor, mode: FakeTensorMode) -> tuple[Diffusion, Source]:
@@ -88,7 +90,7 @@ class FromHost(TorchDispatchMode):
         moved = func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
         given = [x for x in args if isinstance(x, Tensor)]
         moved_from_host = moved and any(x.device.type == "cpu" for x in given)
-        if isinstance(made, Tensor) and made.device == GPU:
+        if isinstance(made, Tensor) and made.device == FAKE:
             self.count += made_of_host or moved_from_host
         return made
 
@@ -107,7 +109,7 @@ def test_a_loss_takes_nothing_from_the_host_from_the_second_time_on(
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: torch.tensor([1.0, 2.0], device=GPU), lambda: torch.zeros(3).to(GPU)], ids=["numbers", "tensor"]
+    "make", [lambda: torch.tensor([1.0, 2.0], device=FAKE), lambda: torch.zeros(3).to(FAKE)], ids=["numbers", "tensor"]
 )
 def test_what_the_host_gives_is_counted(make: Callable[[], Tensor], mode: FakeTensorMode) -> None:
     with mode, FromHost() as from_host:
@@ -124,12 +126,12 @@ def test_a_loss_and_all_samplers_stay_on_the_device(
     diffusion, source = on_gpu(variant, digits[:64], overlays[:64], mode)
     with mode, torch.no_grad():
         x0 = source.pixels.to_model(source.training_images[:8])
-        assert diffusion.loss(x0, source).device == GPU
+        assert diffusion.loss(x0, source).device == FAKE
         x_T, z = start(diffusion, variant.sampler, x0.shape, source)
         for sampler in SAMPLERS.values():
             if isinstance(last_part(diffusion.degradation), sampler.last):
                 *_, x_0 = sampler(diffusion, x_T, z, strided(diffusion.T, 3), source)
-                assert source.pixels.to_uint8(x_0).device == GPU
+                assert source.pixels.to_uint8(x_0).device == FAKE
 
 
 @pytest.mark.parametrize(

@@ -45,4 +45,4 @@ def share_of(device: torch.device, share: float) -> Iterator[None]:
     except torch.OutOfMemoryError:
         room = f"{allowed * total / 2**30:.1f} GiB"
         advice = "its GPU is too small" if share >= 1 else "give a smaller --trials-per-gpu"
-        raise OutOfMemory(f"it takes more of the GPU's memory than it has, {room}; {advice}") from None
+        raise OutOfMemory(f"it takes more of the GPU's memory than it may, {room}; {advice}") from None
