@@ -73,7 +73,7 @@ def on_gpu(variant: Variant, images: Tensor, overlays: Tensor, mode: FakeTensorM
             for name, value in held.items():
                 if value is not None:
                     held[name] = nn.Parameter(moved(value, mode)) if held is module._parameters else moved(value, mode)
-    diffusion = replace(trainer.diffusion, alpha_bar=moved(trainer.diffusion.alpha_bar, mode))
+    diffusion = replace(trainer.diffusion, alpha_bar=moved(trainer.diffusion.alpha_bar, mode), bf16=True)
     return diffusion, Source(OnGPU(), trainer.source.pixels, moved(images, mode), moved(overlays, mode))
 
 

@@ -1,9 +1,11 @@
 """The diffusion: what a network is asked for, how its loss is measured, and how its answer becomes an image."""
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch.nn import functional
 from trainables.compatibility import fitting
 from trainables.config import Flat, Variant
 from trainables.degradations import DEGRADATIONS, Degradation, Straight
+from trainables.device import multiplies_bf16
 from trainables.diffusion import LOSSES, TARGETS, WEIGHTS, Diffusion, runs_bf16
 from trainables.schedules import SCHEDULES, Cosine, Linear, Step
 from trainables.source import PIXELS, PixelRange, Source
@@ -299,7 +302,13 @@ def test_bf16_is_what_was_asked_for() -> None:
     cpu = torch.device("cpu")
     assert runs_bf16("bf16", cpu)
     assert not runs_bf16("float32", cpu)
-    assert runs_bf16("auto", torch.device("cuda"))
+    assert runs_bf16("auto", cpu) == multiplies_bf16(cpu)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the system does not say what its processor has")
+def test_a_processor_multiplies_bf16_if_the_system_says_so() -> None:
+    flags = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text()))
+    assert multiplies_bf16(torch.device("cpu")) == bool(flags & {"amx_bf16", "avx512_bf16"})
 
 
 def test_bf16_reaches_the_network_and_not_the_result(make_source: MakeSource) -> None:

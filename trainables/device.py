@@ -16,6 +16,17 @@ class OutOfMemory(MemoryError):
     """A trial takes more than its share of a GPU's memory."""
 
 
+def multiplies_bf16(device: torch.device) -> bool:
+    """Return whether the device has hardware for products of bf16.
+
+    Without, they are emulated, 1.6 to 16 times slower than float32 on a CPU. With AVX512_BF16 the networks here train
+    1.4 to 2 times as fast as in float32, with AMX 2.7 times (tests/benchmarks/networks.py).
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
 def free_bytes(device: torch.device) -> int:
     """Return the bytes of the device's memory that are free."""
     if device.type == "cuda":

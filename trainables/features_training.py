@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainables.classifiers import RECIPES, Recipe, WeightsError, load_weights, own, pack, shipped, weights_file, write
 from trainables.data import DATASETS, DataError, Images, load
-from trainables.diffusion import runs_bf16
+from trainables.device import multiplies_bf16
 from trainables.features import Classifier, Weights
 
 CPU = torch.device("cpu")
@@ -79,7 +79,7 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
     targets, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
     for rows in _timed(_batches(count, recipe), steps, f"training the classifier of {images.name}", log):
         x = classifier.to_unit(shifted(resident[rows], recipe.shift_pixels))
-        with torch.autocast("cpu", torch.bfloat16, enabled=runs_bf16("auto", CPU)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16(CPU)):
             loss = nn.functional.cross_entropy(classifier(x), targets[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -154,7 +154,7 @@ def _card(images: Images, recipe: Recipe) -> dict[str, Any]:
         "optimizer": "Adam, betas and learning rate of torch's OneCycleLR",
         **asdict(recipe),
         "epochs": recipe.epochs_of(len(images.train)),
-        "precision": "bfloat16" if runs_bf16("auto", CPU) else "float32",
+        "precision": "bfloat16" if multiplies_bf16(CPU) else "float32",
         "torch": torch.__version__,
     }
 

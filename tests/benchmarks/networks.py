@@ -1,22 +1,23 @@
-"""Training speed of the networks, side by side: `python tests/benchmarks/networks.py`, two minutes of one core.
+"""Training speed of the networks side by side, and what bf16 gains them: `python tests/benchmarks/networks.py`.
 
-Each network trains on random images, batch 64, one thread; rounds are interleaved, and the median of five is printed
-with its ratio to the default CNN. CPU-seconds, so that other work on the machine disturbs less.
+Each network trains on random images, batch 64, one thread, as "auto" has it on this machine and in float32; rounds are
+interleaved, ratios of CPU-seconds are taken within them. Five minutes of one core.
 """
 
-import platform
+import functools
 import statistics
-import time
 
 import torch
+from side_by_side import heading, interleaved, machine, rates, ratios, show, spread, with_one_thread
 
 from trainables.config import Flat, Variant
 from trainables.training import Trainer
 
 ROUNDS, IMAGES = 5, 320
+DEFAULT, FLOAT32 = "cnn (the default)", ", float32"
 MNIST, FRUITS = (1, 28, 28), (3, 100, 100)
 NETWORKS: dict[str, tuple[Flat, tuple[int, ...], int]] = {
-    "cnn (the default)": ({"network/kind": "cnn"}, MNIST, IMAGES),
+    DEFAULT: ({"network/kind": "cnn"}, MNIST, IMAGES),
     "cnn, norm over channels": ({"network/kind": "cnn", "network/cnn/norm": "channel"}, MNIST, IMAGES),
     "cnn, patch 1 (the starter)": ({"network/kind": "cnn", "network/cnn/patch": 1}, MNIST, IMAGES),
     "unet": ({"network/kind": "unet"}, MNIST, IMAGES),
@@ -29,30 +30,36 @@ NETWORKS: dict[str, tuple[Flat, tuple[int, ...], int]] = {
 }
 
 
-def trainer(flat: Flat, shape: tuple[int, ...]) -> Trainer:
+def trainer(flat: Flat, shape: tuple[int, ...], precision: str) -> Trainer:
     """A network that trains on random images (C, H, W) without end."""
     images = torch.randint(0, 256, (1024, *shape), dtype=torch.uint8)
-    return Trainer(Variant.from_flat(flat), 0, images, images, total=10**9)
+    return Trainer(Variant.from_flat({**flat, "training/precision": precision}), 0, images, images, total=10**9)
+
+
+def turn(one: Trainer, images: int) -> int:
+    """Train on so many images more."""
+    one.run_to(one.images_seen + images)
+    return images
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    trainers = {name: trainer(flat, shape) for name, (flat, shape, _) in NETWORKS.items()}
-    rates: dict[str, list[float]] = {name: [] for name in NETWORKS}
-    for measured in range(-1, ROUNDS):  # the first round only warms up
-        for name, one in trainers.items():
-            images = NETWORKS[name][2]
-            begun = time.process_time()
-            one.run_to(one.images_seen + images)
-            if measured >= 0:
-                rates[name].append(images / (time.process_time() - begun))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    first = next(iter(trainers.values())).diffusion
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, bf16: {first.bf16}")
-    for name, rate in medians.items():
-        count = sum(p.numel() for p in trainers[name].diffusion.network.parameters())
-        ratio = rate / medians["cnn (the default)"]
-        print(f"{name:28} {count:9,} parameters {rate:7.1f} images per CPU-second {ratio:6.3f}")
+    with_one_thread()
+    heading(machine())
+    trainers, works = {}, {}
+    for name, (flat, shape, images) in NETWORKS.items():
+        trainers[name] = trainer(flat, shape, "auto")
+        works[name] = functools.partial(turn, trainers[name], images)
+        works[name + FLOAT32] = functools.partial(turn, trainer(flat, shape, "float32"), images)
+    spent = interleaved(works, ROUNDS)
+    rows = []
+    for name in NETWORKS:
+        weights = sum(weight.numel() for weight in trainers[name].diffusion.network.parameters())
+        rate = statistics.median(rates(spent[name]))
+        relative, gain = ratios(spent[name], spent[DEFAULT]), ratios(spent[name], spent[name + FLOAT32])
+        rows.append((name, f"{weights:,}", f"{rate:.0f}", spread(relative, 3), spread(gain)))
+    bf16 = "bf16" if trainers[DEFAULT].diffusion.bf16 else "float32"
+    columns = ("", "parameters", "images / CPU-second", "times the default", "times float32")
+    show(f"Training in {bf16}, batch 64, one thread; {ROUNDS} interleaved rounds", columns, rows)
 
 
 if __name__ == "__main__":

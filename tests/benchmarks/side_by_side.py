@@ -109,10 +109,11 @@ def machine(packages: Sequence[str] = ()) -> dict[str, str]:
 
 
 def processor() -> str:
-    """Return the processor's name, and whether it has matrix units for bf16."""
+    """Return the processor's name, and what it has for products of bf16."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name} ({'with' if torch.cpu._is_amx_tile_supported() else 'without'} AMX)"
+    units = {"AMX": torch.cpu._is_amx_tile_supported(), "AVX512_BF16": torch.cpu._is_avx512_bf16_supported()}
+    return f"{name} ({', '.join(unit for unit, has in units.items() if has) or 'no bf16'})"
 
 
 def heading(facts: Mapping[str, str]) -> None:
