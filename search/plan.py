@@ -18,8 +18,11 @@ STOPS = {
 }
 
 
-def plan(settings: Settings, space: Space) -> str:
-    """Return the trials in their order, the rungs, the budget in images, and an estimate of the time."""
+def plan(settings: Settings, space: Space, measures_gpu: bool = False) -> str:
+    """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
+
+    With `measures_gpu` how many trials share a GPU is still to be measured, and the settings have one on each.
+    """
     images = settings.trials * expected_images(settings)
     rate = SIZES["gpu" if settings.gpus_per_trial else "cpu"].images_per_second
     seconds = images / (rate * settings.slots)
@@ -29,7 +32,8 @@ def plan(settings: Settings, space: Space) -> str:
         *([f"  fixed      {_flat(space.fixed)}"] if space.fixed else []),
         f"  rungs      {', '.join(f'{rung:,}' for rung in settings.rungs)} images; {settings.scheduler} "
         f"{STOPS[settings.scheduler].format(eta=settings.reduction_factor)}{_leads(settings, space)}",
-        f"  trials     {settings.trials}, {settings.slots} at a time, each with {_resources(settings)}:",
+        f"  trials     {settings.trials}, {settings.slots} at a time{_or_more(measures_gpu)}, "
+        f"each with {_resources(settings)}:",
         *(f"    {number:03d}  {text}" for number, text in enumerate(_queue(space)[: settings.trials])),
     ]
     if (drawn := settings.trials - len(space.queue())) > 0:
@@ -48,6 +52,10 @@ def plan(settings: Settings, space: Space) -> str:
         f"  result in  {settings.storage_path}/{settings.name}; nothing was run, nothing was written",
     ]
     return "\n".join(lines)
+
+
+def _or_more(measures_gpu: bool) -> str:
+    return " or more, as many on a GPU as will be measured to be best" * measures_gpu
 
 
 def _leads(settings: Settings, space: Space) -> str:

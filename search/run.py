@@ -58,7 +58,7 @@ def _begin(given: dict[str, Any]) -> int:
     settings = Settings.resolve(given, space.given, space.digest, machine)
     images = data.load(settings.dataset, settings.data_dir)
     if "dry_run" in given:
-        print(plan(settings, space))
+        print(plan(settings, space, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
     with _packed(settings, space, images, machine, given) as settings:
         return _search(None, settings, space, images, machine, quiet="quiet" in given)

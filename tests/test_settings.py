@@ -9,8 +9,9 @@ import pytest
 
 from search import settings as settings_module
 from search.cluster import Cluster
+from search.find_space import load
 from search.machine import Machine
-from search.plan import STOPS
+from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import SIZES, Settings, SettingsError, rungs
 from search.study import OBJECTIVES
@@ -41,6 +42,12 @@ def test_two_cores_get_two_trials_and_the_documented_rungs() -> None:
     settings = resolve()
     assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, SIZES["cpu"].trials)
     assert settings.rungs == rungs(None, SIZES["cpu"].max_images, 3)
+
+
+def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:
+    settings, space = resolve(SERVER, trials_per_gpu="auto"), load("degradations", {})
+    assert "2 at a time, each with" in plan(settings, space)
+    assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, measures_gpu=True)
 
 
 def test_gpus_are_used_where_there_are_any_and_shared_as_asked() -> None:
