@@ -6,7 +6,9 @@ images of each step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from trainables.networks import TimeCode
+from trainables.training import Trainer
 
 WIDTHS = (1, 16, 32, 32, 16)
 BATCH, T, RATE = 128, 1000, 2e-4
@@ -69,10 +72,10 @@ class Digits(Dataset[Tensor]):
         return self.transform(Image.fromarray(self.images[index]))
 
 
-def endless(images: np.ndarray, *steps: Any) -> Iterator[Tensor]:
+def endless(images: np.ndarray, *steps: Any, batch: int = BATCH) -> Iterator[Tensor]:
     """Yield batches for ever, from a DataLoader in this process: its workers would be further threads."""
     transform = transforms.Compose([transforms.ToTensor(), *steps])
-    loader = DataLoader(Digits(images, transform), batch_size=BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(Digits(images, transform), batch_size=batch, shuffle=True, drop_last=True)
     while True:
         yield from loader
 
@@ -95,6 +98,35 @@ def starter_loop(images: np.ndarray, device: str = "cpu") -> Loop:
         optimizer.step()
         loss.item()
         yield len(x)
+
+
+class StarterTrainer(Trainer):
+    """Trains any variant by a loop like the starter's, with the averaged weights that all are sampled with."""
+
+    def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
+        """Train until at least `images_seen` images were seen in all, and return the last loss."""
+        while self.images_seen < images_seen:
+            self._loss = next(self._steps)
+            after_step()
+        return self._loss
+
+    @cached_property
+    def _steps(self) -> Iterator[float]:
+        network, average = self.diffusion.network.to(memory_format=torch.contiguous_format), self.ema
+        diffusion = replace(self.diffusion, network=network, bf16=False)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.settings.lr)
+        pixels = self.source.pixels
+        scale = transforms.Lambda(lambda x: x * (pixels.high - pixels.low) + pixels.low)
+        for x in endless(self.images.numpy(), scale, batch=self.settings.batch):
+            optimizer.zero_grad()
+            loss = diffusion.loss(x, self.source)
+            loss.backward()
+            optimizer.step()
+            self.images_seen, self.steps = self.images_seen + len(x), self.steps + 1
+            decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
+            for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+                slow.data.lerp_(fast.data, 1 - decay)
+            yield loss.item()
 
 
 def diffusers_loop(images: np.ndarray, bf16: bool) -> Loop:

@@ -2,11 +2,13 @@
 
     python tests/benchmarks/whole_search.py [--seconds 420] [--seeds 1] [--arms ours tune ...] [--out DIR]
 
-Each has the machine to itself for so many seconds, its start included, and is then killed. All train, sample and score
-by the same code, this project's, so what differs is the search: what is tried, how far, in which processes. `tune` is
-as in Ray Tune's documentation of OptunaSearch, `tune+asha` with its ASHAScheduler, `optuna` as in Optuna's tutorial,
-with its pruner, and `optuna x cores` the same in a process for each core. `ours, bare` has neither the literature's
-configurations nor the points known to be good. A machine with nothing else to do is wanted: arms follow one another.
+Each has the machine to itself for so many seconds, its start included, and is then killed. All but one train, sample
+and score by the same code, this project's, so what differs is the search: what is tried, how far, in which processes.
+`tune` is as in Ray Tune's documentation of OptunaSearch, `tune+asha` with its ASHAScheduler, `optuna` as in Optuna's
+tutorial, with its pruner, and `optuna x cores` the same in a process for each core. `tune, starter's loop` is `tune`
+for who has no trainer of this project either, and trains as the starter notebook does. `ours, bare` has neither the
+literature's configurations nor the points known to be good. A machine with nothing else to do is wanted: arms follow
+one another.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,8 @@ class Task:
     space: str
     seed: int
     rungs: tuple[int, ...]
+    starters_loop: bool = False
+    """Train as the starter does"""
 
     def note(self, trial: str, images: int, fmd: float) -> None:
         """Add what a trial reports to the arm's file, of several processes at once."""
@@ -64,6 +68,11 @@ class Task:
 
         plan = Plan(self.rungs, self.seed, str(self.folder), "cpu")
         trial = Trial(name, Variant.from_flat(variant), self.seed, plan, images, reference)
+        if self.starters_loop:
+            from starter import StarterTrainer
+
+            data = trial.trainer.images, trial.trainer.source.overlay_images
+            trial.trainer = StarterTrainer(trial.variant, self.seed, *data, total=self.rungs[-1])
         for report in trial.reports():
             self.note(name, report.images_seen, report.fmd)
             yield report.images_seen, report.fmd
@@ -157,6 +166,7 @@ ARMS: dict[str, Callable[[Task], None]] = {
     "ours, bare": ours,
     "tune": tune_arm,
     "tune+asha": lambda task: tune_arm(task, asha=True),
+    "tune, starter's loop": lambda task: tune_arm(replace(task, starters_loop=True)),
     "optuna": optuna_arm,
     "optuna x cores": optuna_on_cores,
 }
