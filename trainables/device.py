@@ -1,7 +1,8 @@
-"""A trial's share of the device that it runs on."""
+"""What a trial makes of the device that it runs on: its precision, its memory, its share of it."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 
 import torch
 
+# Of mallopt(3), and as much as glibc allows. Up to MMAPPED bytes come from the heap, of which at most TRIMMED lie free.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+TRIMMED, MMAPPED = 2**30, 32 * 2**20
 CONTEXT = 600 * 2**20  # bytes that CUDA itself takes of a GPU for a process: 300 to 500 MB, and some room
 
 
@@ -25,6 +29,18 @@ def multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+def keep_freed() -> None:
+    """Have glibc keep for this process what is freed: the next training step wants as much again.
+
+    By its own measure it gives most of it back to the system and gets it anew, zeroed, a fault for each page: a tenth
+    of a step's time (tests/benchmarks/training_speed.py). Another libc is left as it is.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_TRIM_THRESHOLD, TRIMMED)
+        libc.mallopt(M_MMAP_THRESHOLD, MMAPPED)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainables.adam import Adam
 from trainables.config import Training, Variant
+from trainables.device import keep_freed
 from trainables.diffusion import Diffusion, Diverged, runs_bf16
 from trainables.folds import fold_rows
 from trainables.graph import Recorded
@@ -53,6 +54,7 @@ class Trainer:
             total: the full budget in images.
             groups: (N,), the number of the object that each image shows; None where each shows its own.
         """
+        keep_freed()
         self.settings: Training = variant.training
         self.seed, self.images, self.total = seed, images, total
         self.device = images.device

@@ -26,7 +26,6 @@ import torch
 from side_by_side import (
     Spent,
     heading,
-    interleaved,
     keep,
     machine,
     rates,
@@ -49,6 +48,7 @@ from starter import (
 )
 
 from spaces.baselines import STARTER
+from trainables import training
 from trainables.config import Flat, Variant
 from trainables.data import load
 from trainables.training import Trainer
@@ -60,12 +60,18 @@ THEIRS, OURS, FAST = "starter loop", "ours", "ours, behind patch 2"
 TARGETS = {OURS: 3.5, FAST: 10.0}
 MACHINE_TARGET = 5.5
 SECONDS = 6.0  # of a round of the part `machine`
-TURN = 0.5  # CPU-seconds at least of a contender's turn: short, so that those of a round meet the same load
+TURN = 0.5  # seconds at least of a contender's turn: short, so that those of a round meet the same load
 WARM_UP = 8  # steps
+Make = Callable[[np.ndarray], Loop]
 
 
-def our_loop(images: np.ndarray, changes: Flat) -> Loop:
-    """The product's own trainer on the starter's variant, with averaged weights as searches have them."""
+def our_loop(images: np.ndarray, changes: Flat, keeps: bool = True) -> Loop:
+    """The product's own trainer on the starter's variant, with averaged weights as searches have them.
+
+    Without `keeps` the memory that it frees is left to glibc, as it is in other loops.
+    """
+    if not keeps:
+        training.keep_freed = lambda: None
     variant = Variant.from_flat({**STARTER, "training/ema": 0.999, **changes})
     resident = torch.from_numpy(images)
     trainer = Trainer(variant, 0, resident, resident, total=10**12)
@@ -75,26 +81,18 @@ def our_loop(images: np.ndarray, changes: Flat) -> Loop:
         yield trainer.images_seen - before
 
 
-def loops(images: np.ndarray) -> dict[str, Loop]:
-    """Every contender."""
-    return {
-        THEIRS: starter_loop(images),
-        "diffusers' documented loop": diffusers_loop(images, bf16=False),
-        "the same, mixed precision bf16": diffusers_loop(images, bf16=True),
-        "denoising-diffusion-pytorch": lucidrains_loop(images),
-        "smalldiffusion's training_loop": smalldiffusion_loop(images),
-        "ours, float32": our_loop(images, {"training/precision": "float32"}),
-        OURS: our_loop(images, {}),
-        FAST: our_loop(images, {"network/cnn/patch": 2}),
-    }
-
-
-def turn(loop: Loop) -> int:
-    """Take steps for half a CPU-second and return their images."""
-    begun, images = time.process_time(), 0
-    while time.process_time() - begun < TURN:
-        images += next(loop)
-    return images
+# Each is a loop of its own, told the images.
+LOOPS: dict[str, Make] = {
+    THEIRS: starter_loop,
+    "diffusers' documented loop": functools.partial(diffusers_loop, bf16=False),
+    "the same, mixed precision bf16": functools.partial(diffusers_loop, bf16=True),
+    "denoising-diffusion-pytorch": lucidrains_loop,
+    "smalldiffusion's training_loop": smalldiffusion_loop,
+    "ours, float32": functools.partial(our_loop, changes={"training/precision": "float32"}),
+    "ours, memory given back": functools.partial(our_loop, changes={}, keeps=False),
+    OURS: functools.partial(our_loop, changes={}),
+    FAST: functools.partial(our_loop, changes={"network/cnn/patch": 2}),
+}
 
 
 def check_same_network() -> None:
@@ -106,10 +104,53 @@ def check_same_network() -> None:
     torch.testing.assert_close(ours(x, time), theirs(x, time), rtol=1e-4, atol=1e-4)
 
 
-def compare_loops(images: np.ndarray, rounds: int) -> list[dict[str, object]]:
+def worker(make: Make, threads: int, barrier: Barrier, seconds: float, results: Any) -> None:
+    """Train for some seconds in each round, all workers of a round at once, and say what that came to."""
+    torch.set_num_threads(threads)
+    loop = make(load("mnist").train)
+    list(itertools.islice(loop, WARM_UP))
+    while True:
+        barrier.wait()
+        begun, cpu, images = time.perf_counter(), time.process_time(), 0
+        while time.perf_counter() - begun < seconds:
+            images += next(loop)
+        results.put(Spent(images, time.perf_counter() - begun, time.process_time() - cpu))
+
+
+class Crew:
+    """Processes that train at once, round by round, and idle between rounds.
+
+    Each contender has its own, as its users have: how memory is kept, for one, is a matter of the whole process.
+    """
+
+    def __init__(self, make: Make, workers: int, threads: int, seconds: float) -> None:
+        """Start them; they warm up and wait."""
+        context = multiprocessing.get_context("spawn")
+        self.barrier, self.results, self.size = context.Barrier(workers + 1, timeout=600), context.Queue(), workers
+        arguments = (make, threads, self.barrier, seconds, self.results)
+        for _ in range(workers):
+            context.Process(target=worker, args=arguments, daemon=True).start()
+
+    def round(self) -> list[Spent]:
+        """Let all train for one round and return what each did."""
+        self.barrier.wait()
+        return [self.results.get() for _ in range(self.size)]
+
+
+def in_turns(crews: dict[str, Crew], rounds: int) -> dict[str, list[list[Spent]]]:
+    """Return what the workers of each crew did in each round, after one that does not count: by then all are ready."""
+    found: dict[str, list[list[Spent]]] = {name: [] for name in crews}
+    for number in range(-1, rounds):
+        for name, crew in crews.items():
+            done = crew.round()
+            found[name] += [done] * (number >= 0)
+    return found
+
+
+def compare_loops(rounds: int) -> list[dict[str, object]]:
     """Print the table of all contenders, one thread each, and return its rounds."""
-    works = {name: functools.partial(turn, loop) for name, loop in loops(images).items()}
-    spent = interleaved(works, rounds, warm_up=3)
+    crews = {name: Crew(make, workers=1, threads=1, seconds=TURN) for name, make in LOOPS.items()}
+    spent = {name: [one for (one,) in done] for name, done in in_turns(crews, rounds).items()}
     rows = [
         (
             name,
@@ -141,51 +182,16 @@ def profile(images: np.ndarray) -> None:
     show(f"A step of {OURS}, by operator", ("", "of its time"), rows)
 
 
-def worker(make: Callable[[np.ndarray], Loop], threads: int, barrier: Barrier, rounds: int, results: Any) -> None:
-    """Train for some seconds in each round, all workers of a round at once, and say how many images that were."""
-    torch.set_num_threads(threads)
-    loop = make(load("mnist").train)
-    list(itertools.islice(loop, WARM_UP))
-    for number in range(rounds):
-        barrier.wait()  # for the others of the round before
-        barrier.wait()
-        begun, images = time.perf_counter(), 0
-        while time.perf_counter() - begun < SECONDS:
-            images += next(loop)
-        results.put((number, images, time.perf_counter() - begun))
-
-
-class Crew:
-    """Processes that train at once, round by round, and idle between rounds."""
-
-    def __init__(self, make: Callable[[np.ndarray], Loop], workers: int, threads: int, rounds: int) -> None:
-        """Start them; they warm up and wait."""
-        context = multiprocessing.get_context("spawn")
-        self.barrier, self.results, self.size = context.Barrier(workers + 1), context.Queue(), workers
-        arguments = (make, threads, self.barrier, rounds, self.results)
-        self.processes = [context.Process(target=worker, args=arguments, daemon=True) for _ in range(workers)]
-        for process in self.processes:
-            process.start()
-
-    def round(self) -> float:
-        """Let all train for one round and return their images per second in all."""
-        self.barrier.wait()
-        self.barrier.wait()
-        found = [self.results.get() for _ in self.processes]
-        return sum(images / seconds for _, images, seconds in found)
-
-
 def compare_machine(rounds: int, cores: int) -> list[dict[str, object]]:
     """Print what the whole machine trains: a trial a core, or one on all, against one starter loop on all cores."""
-    crews = {f"{THEIRS}, {cores} threads": Crew(starter_loop, 1, cores, rounds)}
-    for name, changes in ((OURS, {}), (FAST, {"network/cnn/patch": 2})):
-        loop = functools.partial(our_loop, changes=changes)
-        crews[f"{name}, {cores} trials"] = Crew(loop, cores, 1, rounds)
-        crews[f"{name}, {cores} threads"] = Crew(loop, 1, cores, rounds)
-    found: dict[str, list[float]] = {name: [] for name in crews}
-    for _ in range(rounds):
-        for name, crew in crews.items():
-            found[name].append(crew.round())
+    crews = {f"{THEIRS}, {cores} threads": Crew(starter_loop, 1, cores, SECONDS)}
+    for name in (OURS, FAST):
+        crews[f"{name}, {cores} trials"] = Crew(LOOPS[name], cores, 1, SECONDS)
+        crews[f"{name}, {cores} threads"] = Crew(LOOPS[name], 1, cores, SECONDS)
+    found = {
+        name: [sum(one.units / one.wall for one in workers) for workers in done]
+        for name, done in in_turns(crews, rounds).items()
+    }
     theirs, ours, *_ = found.values()
     rows = [
         (name, spread(one, 0), spread([a / b for a, b in zip(one, theirs, strict=True)])) for name, one in found.items()
@@ -210,7 +216,7 @@ def main() -> None:
     check_same_network()
     rows = []
     if "loops" in given.parts:
-        rows += compare_loops(load("mnist").train, given.rounds)
+        rows += compare_loops(given.rounds)
     if "profile" in given.parts:
         profile(load("mnist").train)
     if "machine" in given.parts:
