@@ -15,7 +15,7 @@ from typing import Any, cast
 import spaces
 from search.space import Space, SpaceError, first_line
 from spaces.baselines import BASELINES
-from trainables.config import Flat, domain_of
+from trainables.config import Flat, Variant, domain_of
 
 
 def load(given: str, fixed: dict[str, str]) -> Space:
@@ -35,13 +35,14 @@ def load(given: str, fixed: dict[str, str]) -> Space:
             f"space {given}: unknown baseline {unknown[0]!r} in BASELINES; known are {', '.join(BASELINES)}"
         )
     values = {name: domain_of(name).parse(name, text) for name, text in _slashes(fixed).items()}
+    starts = tuple(_starts(getattr(module, "STARTS", ()), values))
     return Space(
         given=given if path.parent == Path(spaces.__path__[0]) else str(path),
         title=(module.__doc__ or given).strip().splitlines()[0],
-        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        digest=_digest(path, starts),
         function=cast("Callable[[Any], Flat | None]", function),
         baselines=tuple(BASELINES[name] for name in getattr(module, "BASELINES", ())),
-        starts=tuple(_starts(getattr(module, "STARTS", ()), values)),
+        starts=starts,
         fixed=values,
         dataset=str(getattr(module, "DATASET", "mnist")),
         samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
@@ -78,6 +79,11 @@ def _module(given: str) -> tuple[ModuleType, Path]:
     except Exception as error:  # the user's own code may raise anything
         raise SpaceError(f"space {given}: the file raised {first_line(error)}") from None
     return module, path
+
+
+def _digest(path: Path, starts: Iterable[Flat]) -> str:
+    """Return a checksum of all that a trial follows from: the file, the starting points, the defaults around both."""
+    return hashlib.sha256(path.read_bytes() + repr((*starts, Variant.from_flat({}).flat())).encode()).hexdigest()
 
 
 def _slashes(fixed: dict[str, str]) -> dict[str, str]:

@@ -85,7 +85,10 @@ def _resume(given: dict[str, Any]) -> int:
     _require_work(run, settings)
     space = load(settings.space, settings.fixed)
     if space.digest != settings.space_digest:
-        raise SettingsError(f"--resume {settings.name}: {space.given} is another space now; restore it, or search anew")
+        raise SettingsError(
+            f"--resume {settings.name}: {space.given}, or the defaults around it, is not what it was; restore it, or "
+            "search anew"
+        )
     images = data.load(settings.dataset, settings.data_dir)
     with _packed(settings, space, images, machine, given) as settings:
         return _search(run, settings, space, images, machine, quiet="quiet" in given)

@@ -7,7 +7,10 @@ import pytest
 
 from search import run as command
 from search.arguments import parse
-from search.settings import SIZES
+from search.find_space import load
+from search.machine import this_machine
+from search.settings import SIZES, Settings
+from trainables.config import Training
 from trainables.data import BUNDLED
 
 
@@ -126,6 +129,21 @@ def test_a_damaged_data_file_is_one_line_and_status_2(workplace: Path, capsys: p
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     assert f"{damaged} " in refuse(["--space", "widths", "--data-dir", str(workplace / "data")], workplace, capsys)
+
+
+def test_a_run_does_not_go_on_with_another_space_or_other_defaults(
+    workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = load(space_file(workplace, GOOD), {})
+    settings = Settings.resolve({"name": "taken"}, space.given, space.digest, this_machine())
+    command.Run.open("runs/taken").write_settings({"settings": settings.saved()})
+    resume = ["--resume", "taken"]
+    with monkeypatch.context() as patched:
+        others = tuple(0.002 if default == Training.lr else default for default in Training.__init__.__defaults__ or ())
+        patched.setattr(Training.__init__, "__defaults__", others)
+        assert "the defaults around it, is not what it was" in refuse(resume, workplace, capsys)
+    space_file(workplace, GOOD + "STARTS = ({'training/lr': 2e-3},)\n")
+    assert "is not what it was" in refuse(resume, workplace, capsys)
 
 
 def test_a_dry_run_tells_the_plan_and_leaves_nothing(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
