@@ -9,11 +9,12 @@ from ray.tune.search import Searcher
 
 from analysis.confidence import next_round
 from analysis.results import Run
-from search.confirm import contenders
+from search.confirm import alike, contenders
 from search.machine import Machine
 from search.race import Race, repeated
 from search.settings import Settings
 from search.tries import MAX_FAILURES
+from trainables.config import Flat
 
 SEEDS = 4
 MEANS = {"003-a": 30.0, "001-b": 30.2, "004-c": 45.0, "000-A0": 300.0}
@@ -161,8 +162,40 @@ def test_contenders_are_the_best_that_ended_and_the_best_of_the_literature(tmp_p
     }
     for number, (name, (images, value)) in enumerate(trials.items()):
         baseline = name[4:] if "A" in name else ""
-        run.append({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": baseline, "variant": {}})
+        start = {
+            "trial": name,
+            "number": number,
+            "seed": 0,
+            "baseline": baseline,
+            "variant": {"training/batch": number},
+        }
+        run.append({"event": "start", **start})
         report = {"images_seen": images, "rung": 0, "fmd": value, "fmd_se": 0.1, "diverged": name == "004-z"}
         run.append({"event": "report", "trial": name, **report})
     assert [start["trial"] for start in contenders(run, 1)] == ["003-y", "001-A0"]
     assert [start["trial"] for start in contenders(run, 3)] == ["003-y", "000-x", "001-A0"]
+
+
+def test_of_trials_that_are_alike_only_the_best_is_trained_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    rates = {"000-a": 0.004, "001-b": 0.0078, "002-c": 0.0075, "003-d": 0.0073, "004-e": 0.0065}
+    for number, (name, lr) in enumerate(rates.items()):
+        start = {"trial": name, "number": number, "seed": 0, "baseline": "", "variant": {"training/lr": lr}}
+        run.append({"event": "start", **start})
+        report = {"images_seen": 900, "rung": 0, "fmd": 30.0 - number, "fmd_se": 0.1, "diverged": False}
+        run.append({"event": "report", "trial": name, **report})
+    assert [start["trial"] for start in contenders(run, 3)] == ["004-e", "003-d", "000-a"]
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"training/lr": 0.0042, "training/batch": 64}, True),
+        ({"training/lr": 0.0045, "training/batch": 64}, False),
+        ({"training/lr": 0.004, "training/batch": 65}, False),
+        ({"training/lr": 0.004}, False),
+    ],
+)
+def test_alike_is_the_same_choices_and_numbers_less_than_a_tenth_apart(other: Flat, expected: bool) -> None:
+    one: Flat = {"training/lr": 0.004, "training/batch": 64}
+    assert alike(one, other) is alike(other, one) is expected
