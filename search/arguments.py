@@ -99,9 +99,9 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--confirm": {
             "metavar": "K",
             "type": int,
-            "help": "after the search, train the best K trials that differ by more than a tenth in a number, and the "
-            "best of the literature, again with fresh seeds and judged by other real images; 0 leaves it out (default: "
-            f"{CONFIRM})",
+            "help": "after the search, train the best K trials that differ, by a choice or by a tenth of a number, and "
+            "the best of the literature again, with fresh seeds and judged by other real images; 0 leaves it out "
+            f"(default: {CONFIRM})",
         },
         "--seeds": {
             "metavar": "S",

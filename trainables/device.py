@@ -24,7 +24,7 @@ def multiplies_bf16(device: torch.device) -> bool:
     """Return whether the device has hardware for products of bf16.
 
     Without, they are emulated, 1.6 to 16 times slower than float32 on a CPU. With AVX512_BF16 the networks here train
-    1.4 to 2 times as fast as in float32, with AMX 2.7 times (tests/benchmarks/networks.py).
+    1.2 to 3.6 times as fast as in float32 (tests/benchmarks/networks.py), with AMX the starter 2.7 times.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
