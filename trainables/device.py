@@ -34,8 +34,8 @@ def multiplies_bf16(device: torch.device) -> bool:
 def keep_freed() -> None:
     """Have glibc keep for this process what is freed: the next training step wants as much again.
 
-    By its own measure it gives most of it back to the system and gets it anew, zeroed, a fault for each page: up to a
-    tenth of a step's time (tests/benchmarks/training_speed.py). Another libc is left as it is.
+    By its own measure it gives most of it back to the system and gets it anew, zeroed, a fault for each page: 3 % of
+    the starter's steps (tests/benchmarks/training_speed.py). Another libc is left as it is.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

@@ -1,7 +1,7 @@
 """Training speed of the networks side by side, and what bf16 gains them: `python tests/benchmarks/networks.py`.
 
 Each network trains on random images, batch 64, one thread, as "auto" has it on this machine and in float32; rounds are
-interleaved, ratios of CPU-seconds are taken within them. Five minutes of one core.
+interleaved, ratios of CPU-seconds are taken within them. Three minutes of one core.
 """
 
 import functools
