@@ -6,7 +6,17 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from search.settings import CONFIRM, COSTS, HANG_LIMIT, SAMPLERS, SCHEDULERS, SEEDS, SIZES, SettingsError
+from search.settings import (
+    CONFIRM,
+    COSTS,
+    HANG_LIMIT,
+    KEPT_CHECKPOINTS,
+    SAMPLERS,
+    SCHEDULERS,
+    SEEDS,
+    SIZES,
+    SettingsError,
+)
 
 DESCRIPTION = """\
 Search over diffusion models: trains many small ones, stops those that fall behind, and ranks all
@@ -138,6 +148,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "DIR|s3://...|gs://...",
             "help": "folder of the runs, or a place on object storage (default: ./runs)",
         },
+        "--kept-checkpoints": {
+            "metavar": "N",
+            "type": int,
+            "help": "trials, the best of those trained in full, whose weights stay, for search/evaluate.py and --from "
+            f"(default: {KEPT_CHECKPOINTS})",
+        },
         "--resume": {
             "metavar": "NAME",
             "help": "go on with an interrupted run, or with a finished one and a larger --trials, --confirm or --seeds",
@@ -148,7 +164,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 # What may be given beside --resume: where, on what and how long, but nothing that would change what a trial is.
-BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "trials", "time_budget", "quiet"}
+BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "kept_checkpoints", "quiet", "trials", "time_budget"}
 BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "trials_per_gpu", "confirm", "seeds", "hang_limit"}
 
 

@@ -19,6 +19,7 @@ from search.display import Display
 from search.failures import left_its_machine, reason
 from search.ledger import Ledger
 from search.resume import History
+from search.settings import KEPT_CHECKPOINTS
 from search.study import State, state_at
 from search.tries import Tries
 from trainables.preemption import NOTICED
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 REPORTED = tuple(entry.name for entry in fields(Report))
 TABLES_EVERY = 30.0  # seconds
 TABLES_SHARE = 0.01  # of the driver's time at most: with thousands of trials they take a second
-KEPT_CHECKPOINTS = 3  # of the best trials at the full budget, to draw from or train on; the others only cost disk
 
 
 class Recorder(tune.Callback):

@@ -53,6 +53,8 @@ CONFIRM = 3
 SEEDS = 4
 # One step of the slowest network takes seconds; what comes before the first, imports on a busy machine, a minute.
 HANG_LIMIT = 600.0
+# Of the best trials at the full budget, to draw from, train on or evaluate; the others only cost disk.
+KEPT_CHECKPOINTS = 3
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Settings:
     """Fresh seeds of each, at most."""
     hang_limit: float = HANG_LIMIT
     """Seconds without a step, in training or in sampling, after which a trial is ended and tried again."""
+    kept_checkpoints: int = KEPT_CHECKPOINTS
+    """Complete trials, the best, whose checkpoint stays."""
     mps: bool = False
     """Whether trials share a GPU by NVIDIA's MPS, with which their number was measured."""
 
@@ -133,6 +137,7 @@ class Settings:
             confirm=given.get("confirm", CONFIRM),
             seeds=given.get("seeds", SEEDS),
             hang_limit=given.get("hang_limit", HANG_LIMIT),
+            kept_checkpoints=given.get("kept_checkpoints", KEPT_CHECKPOINTS),
         )
         return settings.checked()
 
@@ -143,7 +148,7 @@ class Settings:
         Raises:
             SettingsError: as `resolve` does.
         """
-        may_change = ("trials", "time_budget", "cpus_per_trial", "confirm", "seeds", "hang_limit")
+        may_change = ("trials", "time_budget", "cpus_per_trial", "confirm", "seeds", "hang_limit", "kept_checkpoints")
         changed = {name: given[name] for name in may_change if name in given}
         changed["gpus_per_trial"] = _gpus(given, saved["gpus_per_trial"])
         changed |= {"address": given.get("address"), "storage_path": located(given.get("storage_path", "runs"))}
@@ -165,6 +170,7 @@ class Settings:
         _require(self.confirm >= 0, f"--confirm {self.confirm}: give a number of trials, 0 for none")
         _require(self.seeds >= 2, f"--seeds {self.seeds}: give at least 2, one seed tells nothing of the spread")
         _require(self.hang_limit >= 1, f"--hang-limit {self.hang_limit:g}: give a number of seconds of at least 1")
+        _require(self.kept_checkpoints >= 1, f"--kept-checkpoints {self.kept_checkpoints}: give at least 1")
         stops = self.against is not None and self.scheduler != "none"
         instead = f"a trial that is stopped early has no {self.against} to compare; give --scheduler none"
         _require(not stops, f"--against {self.against} with --scheduler {self.scheduler}: {instead}")

@@ -73,7 +73,7 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
     reconcile(run, history, searcher)
     display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(run, history, ledger, display, searcher.tries, scheduler.waiting)
+    recorder = Recorder(run, history, ledger, display, searcher.tries, scheduler.waiting, settings.kept_checkpoints)
     searcher.on_release = recorder.release
     stopper = Interruptible(recorder)
     trainable = make_trainable(run, settings, images, reference)

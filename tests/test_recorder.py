@@ -16,10 +16,10 @@ from search import ledger as ledger_module
 from search.display import Display
 from search.ledger import OVERTIME, Ledger, as_clock
 from search.machine import Machine
-from search.recorder import KEPT_CHECKPOINTS, Recorder
+from search.recorder import Recorder
 from search.resume import History
 from search.schedulers import ASHA
-from search.settings import Settings
+from search.settings import KEPT_CHECKPOINTS, Settings
 from search.tries import MAX_FAILURES, Tries
 from search.tuner import Interruptible, interrupting
 from tests.tools import Clock

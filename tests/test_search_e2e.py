@@ -26,7 +26,7 @@ from analysis.results import Run, RunError
 from analysis.verdict import verdict
 from search import run as command
 from search.hold import held
-from search.recorder import KEPT_CHECKPOINTS
+from search.settings import KEPT_CHECKPOINTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -144,6 +144,12 @@ def test_a_confirmation_takes_two_seeds_at_least() -> None:
         resolve(confirm=-1)
 
 
+def test_the_weights_of_the_best_stay() -> None:
+    assert resolve(kept_checkpoints=7).kept_checkpoints == 7
+    with pytest.raises(SettingsError, match="--kept-checkpoints 0: give at least 1"):
+        resolve(kept_checkpoints=0)
+
+
 def test_the_command_line_offers_the_schedulers_and_costs_there_are() -> None:
     assert set(settings_module.SCHEDULERS) == SCHEDULERS.keys() == STOPS.keys()
     assert {"fmd", *settings_module.COSTS} == OBJECTIVES.keys()

@@ -122,9 +122,9 @@ class Driver:
         console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
         self.display = display.Display(self.settings, self.ledger, console, quiet=False)
         self.display.note = lambda text: None  # type: ignore[method-assign]  # a line of its own, not redrawn
-        self.recorder = recorder.Recorder(
-            self.run, history, self.ledger, self.display, self.searcher.tries, self.scheduler.waiting
-        )
+        told = (self.run, history, self.ledger, self.display)
+        kept = self.settings.kept_checkpoints
+        self.recorder = recorder.Recorder(*told, self.searcher.tries, self.scheduler.waiting, kept)
         self.searcher.on_release = self.recorder.release
         self.stopping = Stopping(self.scheduler, self.ledger.has_time)
         self.begun, self.busy, self._ids = 0, 0.0, iter(range(10**9))
