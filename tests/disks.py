@@ -29,6 +29,10 @@ class Disk:
         """Change its size."""
         self._mount("-o", f"remount,size={size}")
 
+    def seal(self) -> None:
+        """Let nobody write any more."""
+        self._mount("-o", "remount,ro")
+
     def remove(self) -> None:
         """Take it away with all that is on it."""
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)

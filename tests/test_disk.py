@@ -15,6 +15,7 @@ from analysis.results import Run, RunError
 from search.disk import in_one_line, require_room
 from tests.disks import Disk
 from tests.tools import load_driver
+from trainables.checkpoints import Folder
 
 TRIALS, SLOTS = 6, 2
 PAGE = 4096
@@ -81,3 +82,13 @@ def test_what_is_no_matter_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> Non
     run = Run.create(tmp_path, "run")
     with pytest.raises(FileNotFoundError), in_one_line(run):
         raise FileNotFoundError(errno.ENOENT, "no such file")
+
+
+def test_what_a_trial_cannot_write_is_told_by_its_reason(disk: Disk) -> None:
+    folder = Folder(str(disk.path))
+    folder.write("checkpoints/a.pt", b"whole")
+    disk.seal()
+    with pytest.raises(OSError, match="Read-only file system") as told:
+        folder.write("checkpoints/a.pt", b"later")
+    assert told.value.errno == errno.EROFS
+    assert (disk.path / "checkpoints/a.pt").read_bytes() == b"whole"

@@ -114,6 +114,19 @@ def test_another_seed_gives_other_weights(make: Make) -> None:
     assert not identical(first.state_dict()["network"], second.state_dict()["network"])
 
 
+def test_a_state_of_another_kind_of_device_is_gone_on_from_with_random_numbers_anew(make: Make) -> None:
+    first, *others = make(), make(), make()
+    first.run_to(64)
+    state = through_disk(first.state_dict()) | {"generator": torch.zeros(16, dtype=torch.uint8)}  # as CUDA's
+    for other in others:
+        other.load_state_dict(state)
+        assert identical(other.state_dict()["network"], first.state_dict()["network"])
+        other.run_to(160)
+    assert identical(others[0].state_dict(), others[1].state_dict())
+    first.run_to(160)
+    assert not identical(others[0].state_dict()["network"], first.state_dict()["network"])
+
+
 def test_a_trainer_that_ran_elsewhere_continues_from_a_state_all_the_same(make: Make) -> None:
     first, other = make(), make()
     first.run_to(150)

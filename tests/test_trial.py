@@ -219,6 +219,17 @@ def test_a_trained_model_is_sampled_from_in_other_ways_and_learns_nothing(make: 
         make(rungs=RUNGS[-1:], trained=(trained[0], "another"))
 
 
+def test_once_patience_is_lost_its_pace_is_that_of_its_last_training(make: Make) -> None:
+    trial = make(changes={"training/split": "80:20", "training/patience": 1})
+    reports = trial.reports()
+    first = next(reports)
+    trial.trainer.patience.waited = 1
+    assert trial.trainer.patience.lost
+    for later in reports:
+        assert later.images_per_second == first.images_per_second > 0
+    assert trial.trainer.images_seen == RUNGS[0]
+
+
 def diverging(trial: Trial) -> Iterator[Report]:
     """The reports of a trial whose weights are no numbers."""
     poison(trial.trainer.diffusion.network)

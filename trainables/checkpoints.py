@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import socket
@@ -48,7 +49,8 @@ class Folder:
                 stream.write(data)
         except OSError:
             if self._on_disk:  # on a full disk others can do with the room of the part
-                self._filesystem.delete_file(part)
+                with contextlib.suppress(OSError):  # there is none if it could not be opened
+                    self._filesystem.delete_file(part)
             raise
         if self._on_disk:
             self._filesystem.move(part, path)

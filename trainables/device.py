@@ -43,6 +43,12 @@ def keep_freed() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, MMAPPED)
 
 
+def finish(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def free_bytes(device: torch.device) -> int:
     """Return the bytes of the device's memory that are free."""
     if device.type == "cuda":

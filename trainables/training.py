@@ -158,16 +158,24 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`, as if never interrupted."""
+        """Continue from `state`, as if never interrupted; one of another kind of device with other random numbers."""
         self.diffusion.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.source.generator.set_state(state["generator"].cpu())
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
         self.patience = Patience(**state["patience"])
         self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
+        self._go_on_drawing(state["generator"].cpu())
         if (on_the_way := state.get("on_the_way")) is not None:
             self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
+
+    def _go_on_drawing(self, state: Tensor) -> None:
+        """Set the generator to a saved state; that of a CPU means nothing to a GPU, nor the other way around."""
+        generator = self.source.generator
+        if state.shape == generator.get_state().shape:
+            generator.set_state(state)
+        else:
+            generator.manual_seed(self.seed + self.images_seen)
 
     def _batch(self, until: int) -> Tensor:
         """Return the next indices; each epoch is a permutation of all rows, given by the seed and its number."""

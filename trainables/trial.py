@@ -15,7 +15,7 @@ import torch
 from trainables.checkpoints import CheckpointError, Folder
 from trainables.config import Variant
 from trainables.data import Images
-from trainables.device import share_of
+from trainables.device import finish, share_of
 from trainables.diffusion import Diverged
 from trainables.generation import generate, grid_png, sampling_source, strip
 from trainables.metrics import Reference
@@ -104,6 +104,7 @@ class Trial:
         """
         if self.last is not None:
             yield self.last
+            self.watch.charge("setup")
         passed = -1 if self.last is None else self.last.rung
         for rung in range(passed + 1, len(self.plan.rungs)):
             if self.last is not None and self.last.diverged:
@@ -130,6 +131,7 @@ class Trial:
             self.watch.charge("train")
         self.watch.charge("score")
         spent = self.watch.read()
+        trained = self.trainer.images_seen - before
         return Report(
             images_seen=target,
             rung=rung,
@@ -137,15 +139,20 @@ class Trial:
             diverged=diverged,
             **measured(score, checked),
             **spent,
-            images_per_second=(self.trainer.images_seen - before) / max(spent["train_seconds"], 1e-9),
+            images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=nfe(self.variant.sampler.kind, self.variant.schedule.T, self.variant.sampler.steps),
         )
+
+    def _pace(self) -> float:
+        """Return the images per second of the last stretch, for one without training, once patience is lost."""
+        return 0.0 if self.last is None else self.last.images_per_second
 
     def _after_step(self) -> None:
         self._alive()
         leaves = noticed()
         if leaves or time.monotonic() - self._saved >= self.plan.save_every:
+            finish(self.trainer.device)
             self.watch.charge("train")
             self._save()
             self.watch.charge("setup")

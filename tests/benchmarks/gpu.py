@@ -31,6 +31,7 @@ from search.packing import choose, measure
 from spaces.baselines import STARTER
 from trainables.config import Flat, Variant
 from trainables.data import load
+from trainables.device import finish
 from trainables.evaluation import Evaluation
 from trainables.generation import generate, sampling_source
 from trainables.measuring import measure as evaluate
@@ -75,17 +76,11 @@ def called(one: Trainer) -> Trainer:
 
 def seconds(work: Callable[[], object], device: str) -> float:
     """Return what the work takes, until the device is done."""
-    synchronize(device)
+    finish(torch.device(device))
     begun = time.perf_counter()
     work()
-    synchronize(device)
+    finish(torch.device(device))
     return time.perf_counter() - begun
-
-
-def synchronize(device: str) -> None:
-    """Wait for the device."""
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def training(device: str, size: Size) -> list[Row]:
