@@ -8,7 +8,7 @@ One row for each trial, or "real images", judged on one split by one number of s
 | images_seen | int64 | training images that the evaluated weights had seen |
 | split, metric | string | the real images compared with, and the version of the FMD |
 | samples, nfe | int64 | images generated, and network evaluations for each |
-| sampler, steps | string, int64 | how they were generated |
+| sampler, steps, noise | string, int64, int64 | how they were generated, and from noise of which seed |
 | fmd, fmd_se, fmd_normalised, fmd_corrected | double | as in trials.parquet, at this split and number of samples |
 | report_fmd, report_normalised, report_scatter | double | FMD by its report's protocol, of 32 samples |
 | kid, kid_se | double | kernel distance and its standard error |
@@ -39,10 +39,10 @@ from analysis.results import Run
 
 Row = dict[str, Any]
 REAL = "real images"
-KEY = ("trial", "split", "metric", "samples", "sampler", "steps")  # what two rows cannot share
+KEY = ("trial", "split", "metric", "samples", "sampler", "steps", "noise")  # what two rows cannot share
 
 _TEXTS = ("trial", "baseline", "split", "metric", "sampler")
-_COUNTS = ("images_seen", "samples", "steps", "nfe")
+_COUNTS = ("images_seen", "samples", "steps", "nfe", "noise")
 _LISTS = ("loss_by_t", "ssim_by_t", "psnr_by_t", "rmse_by_t", "sampled_ssim_by_t")
 _NUMBERS = (
     *("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "report_fmd", "report_normalised", "report_scatter"),
@@ -96,7 +96,7 @@ def stored(run: Run) -> pa.Table:
 
 
 def store(run: Run, row: Row) -> None:
-    """Add a row to the run's evaluation.parquet, in place of one of the same trial, split, metric and sampler."""
+    """Add a row to the run's evaluation.parquet, in place of one that has the same KEY."""
 
     def key(other: Row) -> tuple[Any, ...]:
         return tuple(other.get(name) for name in KEY)

@@ -63,13 +63,26 @@ def verdict(run: Run) -> Verdict | None:
     raced = _by_configuration({row["trial"]: row["fmd"] for row in rows if row["repeats"] not in out}, rows)
     ordered = standings(raced, baselines, settings["metric"]) if raced else ()
     final_metric = settings.get("final_metric", {})
-    measured = evaluations.stored(nested).to_pylist()
-    measured = [row for row in measured if (row["split"], row["metric"]) == ("test", final_metric.get("version"))]
-    tested = _by_configuration({row["trial"]: row["fmd"] for row in measured}, rows)
+    tested = _by_configuration(_tested(nested, final_metric), rows)
     final = standings({n: f for n, f in tested.items() if n in raced}, baselines, final_metric) if tested else ()
     sentences = [*_sentences(run, ordered, rows, settings["tested"])] if ordered else []
     sentences += [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in sorted(out)]
     return Verdict(settings["metric"], ordered, final_metric, final, tuple(sentences))
+
+
+def _tested(nested: Run, final_metric: Card) -> dict[str, float]:
+    """Return the FMD of each training on the test images, as search/final.py measured it: by noise of its own seed.
+
+    The table has also what a user has evaluated, by other noise.
+    """
+    seeds = {event["trial"]: event["seed"] for event in nested.events() if event["event"] == "start"}
+    final = ("test", final_metric.get("version"))
+    rows = evaluations.stored(nested).to_pylist()
+    return {
+        row["trial"]: row["fmd"]
+        for row in rows
+        if (row["split"], row["metric"]) == final and row["noise"] == seeds.get(row["trial"])
+    }
 
 
 def standings(fmds: Mapping[str, Sequence[float]], baselines: Mapping[str, str], card: Card) -> tuple[Standing, ...]:

@@ -60,7 +60,11 @@ def _evaluate(given: argparse.Namespace) -> int:
         if measured is not None:
             rows.append({"trial": name, "baseline": starts[name]["baseline"], **common, **measured})
             store(run, rows[-1])
-        outcome = "diverged, there is nothing to evaluate" if measured is None else f"FMD {measured['fmd']:.1f}"
+        outcome = (
+            "diverged, or ended meanwhile: there is nothing to evaluate"
+            if measured is None
+            else f"FMD {measured['fmd']:.1f}"
+        )
         _say(f"[{number}/{len(variants)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
     if not rows:
         return 3
@@ -77,12 +81,14 @@ def _chosen(run: Run, names: list[str]) -> dict[str, dict[str, Any]]:
         SettingsError: a trial's checkpoint is not kept, or none is.
     """
     started = {event["trial"]: event for event in run.events() if event["event"] == "start"}
-    kept = [name for name in run.kept_checkpoints() if name in started]
+    reported = {event["trial"] for event in run.events() if event["event"] == "report"}
+    kept = [name for name in run.kept_checkpoints() if name in reported]
     if not kept:
         raise SettingsError(f"{run.uri} keeps no checkpoints, so there is nothing to evaluate; give another run")
     for name in names:
         if name not in kept:
-            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r}; it keeps {', '.join(kept)}")
+            there = f"those of which it does: {', '.join(kept)}"
+            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
     return {name: started[name] for name in dict.fromkeys(names or kept)}
 
 

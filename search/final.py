@@ -32,10 +32,11 @@ def measure_finally(
     bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
     nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
     common = {"split": "test", "samples": bench.n, "metric": bench.reference.version}
-    known = {tuple(row[name] for name in ("trial", *common)) for row in evaluations.stored(nested).to_pylist()}
+    rows = evaluations.stored(nested).to_pylist()
+    known = {tuple(row[name] for name in ("trial", "noise", *common)) for row in rows}
     reported = {event["trial"] for event in nested.events() if event["event"] == "report"}
     for start in starts:
-        if start["trial"] in reported and (start["trial"], *common.values()) not in known:
+        if start["trial"] in reported and (start["trial"], start["seed"], *common.values()) not in known:
             variant = Variant.from_flat(start["variant"])
             trial = Trial(start["trial"], variant, start["seed"], plan, images, bench.reference)
             row = measure(bench, trial, start["seed"], restored=False)

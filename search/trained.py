@@ -29,7 +29,7 @@ class Trained:
 
         Raises:
             RunError: RUN is not a run.
-            SettingsError: RUN has no such trial, or no checkpoint of it.
+            SettingsError: RUN has no such trial, or no checkpoint of it, or still trains it.
         """
         folder, _, trial = given.rpartition("/")
         run = Run.open(folder if is_remote(folder) else Path(folder).expanduser())
@@ -39,6 +39,8 @@ class Trained:
             there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
             raise SettingsError(f"--from {given}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
         row, settings = rows[trial], run.settings()["settings"]
+        if row["state"] == "RUNNING":
+            raise SettingsError(f"--from {given}: it is still in training; wait for its end, or --resume {run.name}")
         variant = {name: row[name] for name in fields(run.trials()) if row[name] is not None}
         return cls(
             run=run.uri,

@@ -128,5 +128,6 @@ def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: b
             end(nested, trial, "COMPLETE")
             if tested:
                 row = {"trial": trial, "split": "test", "metric": cards["test"]["version"], "samples": 2048}
+                row |= {"noise": place * seeds + repeat}  # its seed
                 evaluations.store(nested, row | {"fmd": fmd + 1, "fmd_se": 1.0, "sampler": "ancestral", "steps": 20})
     return nested

@@ -16,6 +16,8 @@ import torch
 from analysis.evaluations import REAL, SCHEMA, as_json, show, store, stored, to_table
 from analysis.results import Run
 from search.evaluate import main
+from search.settings import SettingsError
+from search.trained import Trained
 from trainables.config import Flat, Variant
 from trainables.data import Images
 from trainables.evaluation import Evaluation
@@ -44,7 +46,7 @@ def diverge(trainer: Trainer) -> None:
 
 @pytest.fixture(scope="module")
 def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Four trials that ended: two as they should, one that diverged, one whose checkpoint is not kept."""
+    """Four trials that ended: two as they should, one that diverged, one without its checkpoint; one that has begun."""
     run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
     run.write_settings({"settings": {"rungs": [48], "seed": 0, "dataset": "mnist", "data_dir": None}})
     plan = Plan((48,), 0, str(run.path), device="cpu")
@@ -57,7 +59,8 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
             diverge(trial.trainer)
         for report in trial.reports():
             run.append({"event": "report", "trial": name, **asdict(report)})
-    (run.checkpoints / "003-pruned.pt").unlink()
+    (run.checkpoints / "003-pruned.pt").rename(run.checkpoints / "004-begun.pt")  # as saved on the way to a first rung
+    run.append({"event": "start", **start, "trial": "004-begun", "number": 4})
     yield run
     run.close()
 
@@ -80,7 +83,7 @@ def test_every_kept_trial_is_evaluated_next_to_real_images(run: Run, capsys: pyt
     assert list(rows) == [REAL, "000-gaussian", "001-morph"]
     assert "no Inception-FID: " in err
     assert "[1/3] 000-gaussian: FMD" in err
-    assert "[3/3] 002-bad: diverged, there is nothing to evaluate" in err
+    assert "[3/3] 002-bad: diverged, or ended meanwhile: there is nothing to evaluate" in err
     real = rows.pop(REAL)
     for name, row in rows.items():
         assert (row["split"], row["samples"], row["images_seen"], row["nfe"]) == ("search", 64, 48, 3)
@@ -125,7 +128,8 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["003-pruned"], "keeps no checkpoint of a trial '003-pruned'; it keeps 000-gaussian, 001-morph, 002-bad"),
+        (["003-pruned"], "keeps no checkpoint of a trial '003-pruned' that has reported; those of which "),
+        (["004-begun"], "it does: 000-gaussian, 001-morph, 002-bad\n"),
         (["nobody"], "keeps no checkpoint of a trial 'nobody'"),
         (["--samples", "31"], "--samples: give 32 to 5000 samples, as many as the 'search' split can judge, not 31"),
         (["--samples", "5001"], "not 5001"),
@@ -153,6 +157,13 @@ def test_what_is_no_run_or_keeps_nothing_is_refused(tmp_path: Path, capsys: pyte
     assert "keeps no checkpoints" in capsys.readouterr().err
     assert main([]) == 2
     assert capsys.readouterr().err.endswith("the following arguments are required: RUN; see --help\n")
+
+
+def test_a_model_is_sampled_from_once_it_is_trained(run: Run) -> None:
+    with pytest.raises(
+        SettingsError, match="000-gaussian: it is still in training; wait for its end, or --resume tiny"
+    ):
+        Trained.open(f"{run.path}/000-gaussian")
 
 
 def test_without_a_trial_that_can_be_evaluated_the_status_is_3(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,12 +80,12 @@ def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
     run = make_run(tmp_path, CLEAR)
     nested = run.confirmed()
     assert nested is not None
+    final = {"split": "test", "metric": CARD["version"], "samples": 64}
     for index, fmd in enumerate((25.0, 26.0, 25.5, 25.2)):
-        store(
-            nested, {"trial": f"003-a.{index}", "split": "test", "metric": CARD["version"], "samples": 64, "fmd": fmd}
-        )
-    store(nested, {"trial": "003-a.0", "split": "search", "metric": CARD["version"], "samples": 64, "fmd": 1.0})
-    store(nested, {"trial": "003-a.0", "split": "test", "metric": "another", "samples": 9, "fmd": 2.0})
+        store(nested, {"trial": f"003-a.{index}", **final, "noise": index, "fmd": fmd})
+    store(nested, {"trial": "003-a.0", **final, "noise": 0, "split": "search", "fmd": 1.0})
+    store(nested, {"trial": "003-a.0", **final, "noise": 0, "metric": "another", "fmd": 2.0})
+    store(nested, {"trial": "003-a.0", **final, "noise": 10**9, "fmd": 3.0})  # as a user evaluates it
     found = verdict(run)
     assert found is not None
     assert [s.trial for s in found.final] == ["003-a"]

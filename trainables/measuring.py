@@ -13,16 +13,15 @@ from trainables.trial import Trial
 
 
 def measure(bench: Evaluation, trial: Trial, noise: int, restored: bool) -> dict[str, Any] | None:
-    """Return what `bench` measures of a trial continued from its checkpoint; None if it diverged.
+    """Return what `bench` measures of a trial continued from its checkpoint; None if it diverged or has none any more.
 
     Args:
         bench: the evaluation, for any number of trials.
-        trial: the trial, which must have reported.
+        trial: the trial.
         noise: seed of the noise that its samples start from.
         restored: whether images are restored, too, which takes most of the time.
     """
-    assert trial.last is not None
-    if trial.last.diverged:
+    if trial.last is None or trial.last.diverged:
         return None
     diffusion, sampling = trial.trainer.averaged(), trial.variant.sampler
     try:
@@ -30,10 +29,11 @@ def measure(bench: Evaluation, trial: Trial, noise: int, restored: bool) -> dict
     except Diverged:
         return None  # other samplers, or more steps, may do so where its own did not
     row = {
-        "images_seen": trial.last.images_seen,
+        "images_seen": trial.trainer.images_seen,  # of a trial that goes on, more than it last reported
         "sampler": sampling.kind,
         "steps": sampling.steps,
         "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
+        "noise": noise,
         **asdict(bench.samples(generated)),
     }
     return row | (asdict(bench.restorations(diffusion, sampling, trial.source, noise)) if restored else {})
