@@ -63,6 +63,13 @@ def contenders(run: Run, best: int) -> list[Config]:
     return [starts[name] for name in dict.fromkeys(chosen)]
 
 
+def trainings_at_most(events: list[Config], chosen: list[Config], seeds: int) -> int:
+    """Return how many trainings a race can come to, those of earlier contenders among its `events` included."""
+    names = {start["trial"] for start in chosen}
+    earlier = {e["trial"] for e in events if e["event"] == "start" and e["repeats"] not in names}
+    return len(earlier) + seeds * len(chosen)
+
+
 def alike(a: Flat, b: Flat) -> bool:
     """Return whether two variants make the same choices, and no real number of theirs is a tenth apart."""
     return a.keys() == b.keys() and all(_near(value, b[name]) for name, value in a.items())
@@ -83,7 +90,8 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
     nested = before or run.begin_confirmation()
-    full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=settings.seeds * len(chosen))
+    most = trainings_at_most(nested.events(), chosen, settings.seeds)
+    full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=most)
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)
     return _finally(run, nested, full, images, quiet) if status == "done" else status
@@ -143,6 +151,6 @@ def _race(
     recorder = Recorder(nested, history, ledger, display, race.tries, kept_checkpoints=None)
     stopper = Interruptible(recorder)
     trainable = make_trainable(nested, settings, images, judge)
-    stopping = Stopping(scheduler, ledger.has_time)
+    stopping = Stopping(scheduler, ledger.has_time, race.tries)
     tuner = make_tuner(nested, settings, trainable, race, stopping, recorder, stopper)
     return run_tuner(tuner, recorder, stopper, race.interrupted())

@@ -14,7 +14,7 @@ from analysis import rank, report
 from analysis.remote import is_remote, parent
 from analysis.results import Run
 from analysis.verdict import verdict
-from search.settings import Settings
+from search.settings import Settings, SettingsError
 from search.space import Space
 from trainables.data import Images
 from trainables.metrics import Reference
@@ -35,6 +35,18 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
     }
 
 
+def require_same(run: Run, checksums: dict[str, str], metric: str) -> None:
+    """Raise SettingsError where a run goes on on other data, or with another metric, than it began with."""
+    before = run.settings()
+    if before.get("data", checksums) != checksums:
+        raise SettingsError(f"--resume {run.name}: the data are not those that it began with; give its --data-dir")
+    if before.get("metric", {}).get("version", metric) != metric:
+        raise SettingsError(
+            f"--resume {run.name}: its FMDs are {before['metric']['version']}, here they would be {metric}, which do "
+            "not compare: its classifier is another; bring that, or search anew"
+        )
+
+
 def close(run: Run, settings: Settings, status: str) -> int:
     """Write and print the ranking and what to do next; return the exit status, 3 where no trial ended with a result."""
     rank.write_ranking(run)
@@ -45,18 +57,24 @@ def close(run: Run, settings: Settings, status: str) -> int:
     confirmed = verdict(run)
     best = [standing.trial for standing in confirmed.standings] if confirmed else []
     best = (best or [row["trial"] for row in measured])[:1]
-    resume = resume_command(run) if status == "interrupted" else f"{resume_command(run)} --trials {2 * settings.trials}"
+    more = "" if status == "interrupted" else _more(run, settings)
     lines = [
         *(f"samples of the best   {_short(run.sample_grid(name))}" for name in best),
         f"the whole report     {_short(report.write_report(run))}",
         f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
         f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}",
-        f"go on                 {resume}",
+        f"go on                 {resume_command(run)}{more}",
     ]
     print("", *lines, sep="\n")
     if status == "interrupted":
         return 130
     return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
+
+
+def _more(run: Run, settings: Settings) -> str:
+    """Return the options with which a search that has ended goes on: more trials, and time if it had all of that."""
+    out_of_time = run.settings().get("wall_seconds", 0.0) >= settings.time_budget
+    return f" --trials {2 * settings.trials}" + f" --time-budget {2 * settings.time_budget:g}" * out_of_time
 
 
 def pending(run: Run, settings: Settings) -> bool:
@@ -74,7 +92,8 @@ def pending(run: Run, settings: Settings) -> bool:
 def resume_command(run: Run) -> str:
     """Return the line that goes on with a run, to be entered in the current folder."""
     command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.name}"
-    root = parent(run.uri)
+    root, address = parent(run.uri), run.settings().get("settings", {}).get("address")
+    command += f" --address {address}" if address else ""
     return command if root == str(Path("runs").resolve()) else f"{command} --storage-path {_short(root)}"
 
 

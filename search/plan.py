@@ -39,14 +39,16 @@ def plan(settings: Settings, space: Space, measures_gpu: bool = False) -> str:
     if (drawn := settings.trials - len(space.queue())) > 0:
         lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
     if settings.confirm:
-        trainings = settings.confirm * settings.seeds + 1
+        trainings = settings.seeds * (settings.confirm + bool(space.baselines))
         longest = as_clock(trainings * settings.rungs[-1] / (rate * settings.slots))
         lines.append(
-            f"  confirms   the best {settings.confirm} with {settings.seeds} seeds at most, and the best baseline: "
-            f"up to {longest} more, at the same pace"
+            f"  confirms   the best {settings.confirm}{', and the best baseline,' * bool(space.baselines)} with "
+            f"{settings.seeds} seeds at most"
+            + ("" if settings.trained else f": up to {longest} more, at the same pace")
         )
+    estimate = f"{images / 1e6:.3g} million images, {as_clock(seconds)} at {rate:,.0f} images a second and trial"
     lines += [
-        f"  estimate   {images / 1e6:.3g} million images, {as_clock(seconds)} at {rate:,.0f} images a second and trial",
+        f"  estimate   {'nothing is trained, only sampled and scored' if settings.trained else estimate}",
         f"  at most    no new trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it "
         f"would reach after {as_clock(OVERTIME * settings.time_budget)}",
         f"  result in  {settings.storage_path}/{settings.name}; nothing was run, nothing was written",

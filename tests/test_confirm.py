@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from analysis.confidence import next_round
 from analysis.results import Run
-from search.confirm import alike, contenders
+from search.confirm import alike, contenders, trainings_at_most
 from search.machine import Machine
 from search.race import Race, repeated
 from search.settings import Settings
@@ -121,6 +121,15 @@ def test_cut_off_anywhere_it_goes_on_to_the_same_trainings(cut: int) -> None:
             assert event == starts[event["trial"]]
     numbers = [e["number"] for e in {e["trial"]: e for e in (*events, *again) if e["event"] == "start"}.values()]
     assert sorted(numbers) == list(range(len(numbers)))
+
+
+def test_going_on_with_others_it_counts_what_was_trained_of_those_before() -> None:
+    events: list[dict[str, Any]] = []
+    run_race(Race(SETTINGS, CHOSEN[:3], []), random.Random(0), events)
+    assert len({e["trial"] for e in events}) <= trainings_at_most([], CHOSEN[:3], SEEDS) == SEEDS * 3
+    run_race(Race(SETTINGS, CHOSEN[1:], list(events)), random.Random(0), events)
+    counts = trained(events)
+    assert trainings_at_most(events, CHOSEN[1:], SEEDS) == counts["003-a"] + SEEDS * 3 > SEEDS * 3
 
 
 def test_a_seed_is_the_same_for_all_and_noise_is_not_the_seed() -> None:

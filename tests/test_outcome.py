@@ -7,8 +7,8 @@ import pytest
 
 from analysis.results import Run
 from search.machine import Machine
-from search.outcome import close
-from search.settings import Settings
+from search.outcome import close, require_same, resume_command
+from search.settings import Settings, SettingsError
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -58,3 +58,26 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
     assert "--resume run --storage-path 'my runs' --trials 6" in printed
     assert run.ranking.is_file()
+
+
+def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
+    run.write_settings({"settings": {"address": "auto"}, "wall_seconds": SETTINGS.time_budget})
+    assert resume_command(run).endswith(" --address auto")
+    close(run, SETTINGS, "done")
+    more = f" --address auto --trials 6 --time-budget {2 * SETTINGS.time_budget:g}\n"
+    assert more in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    require_same(run, {"images": "ab"}, "flat-1")  # it ended before it began
+    run.write_settings({"data": {"images": "ab"}, "metric": {"version": "flat-1"}})
+    require_same(run, {"images": "ab"}, "flat-1")
+    with pytest.raises(SettingsError, match="--resume run: the data are not those that it began with"):
+        require_same(run, {"images": "cd"}, "flat-1")
+    with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
+        require_same(run, {"images": "ab"}, "flat-2")

@@ -50,6 +50,15 @@ def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:
     assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, measures_gpu=True)
 
 
+def test_a_plan_of_a_trained_model_trains_nothing() -> None:
+    space = load("samplers", {})
+    text = plan(resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000), space)
+    assert "estimate   nothing is trained, only sampled and scored" in text
+    assert "baseline" not in text
+    with pytest.raises(SettingsError, match="--against seconds with --from: nothing is trained"):
+        resolve(trained=("runs/a", "000-x"), against="seconds")
+
+
 def test_gpus_are_used_where_there_are_any_and_shared_as_asked() -> None:
     assert resolve(SERVER).gpus_per_trial == SIZES["gpu"].gpus_per_trial
     assert resolve(SERVER, gpus_per_trial=0.5).slots == 4
