@@ -100,14 +100,16 @@ def _search(
     """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
     from search.disk import in_one_line
     from search.hold import held
-    from search.outcome import card, close, resume_command
+    from search.outcome import card, close, require_same, resume_command
     from trainables.features_training import ensure_classifier
     from trainables.metrics import Reference
 
-    weights = ensure_classifier(images, (lambda line: None) if quiet else print)
-    reference = Reference.build(images, weights=weights)
     if isinstance(machine, Cluster):
         require_shared(settings.storage_path)
+    weights = ensure_classifier(images, (lambda line: None) if quiet else print)
+    reference = Reference.build(images, weights=weights)
+    if run is not None:
+        require_same(run, images.checksums, reference.version)
     run = run or Run.create(settings.storage_path, settings.name)
     try:
         with held(run), in_one_line(run):

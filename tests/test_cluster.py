@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import yaml
 from ray._private.runtime_env.packaging import create_package
 
-from search.cluster import NOT_SENT, PROJECT, Cluster, grown
-from search.machine import Machine
+from search.cluster import NOT_SENT, PROJECT, Cluster, _present, grown, writable
+from search.machine import Machine, MachineError
 
 FILES = Path(__file__).parents[1]
 AWS = yaml.safe_load((FILES / "cluster.yaml").read_text())
@@ -45,6 +46,29 @@ def test_ones_own_machines_that_are_still_to_come_are_taken_to_be_like_the_first
     assert grown(ONPREM, []) == []
     assert grown(ONPREM, [GPU]) == [GPU] * workers
     assert grown(ONPREM, [GPU, Machine(8, 0)]) == [GPU, Machine(8, 0)]
+
+
+def test_the_head_is_no_worker_that_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nodes() -> list[dict[str, Any]]:
+        head = {"CPU": 2.0, "node:__internal_head__": 1.0}
+        resources = ({"CPU": 4.0, "GPU": 1.0}, head, {"GPU": 1.0}, {"CPU": 8.0})
+        return [{"Alive": has != {"CPU": 8.0}, "Resources": has} for has in resources]
+
+    monkeypatch.setattr(ray, "nodes", nodes)
+    assert _present() == ([Machine(2, 0)], [GPU])
+
+
+@pytest.mark.parametrize("place", ["/proc/runs", "gcs://bucket/runs"])
+def test_a_place_that_cannot_be_written_to_is_one_line(place: str) -> None:
+    expected = f"^--storage-path {place}: cannot write there .*; give s3://BUCKET/runs"
+    with pytest.raises(MachineError, match=expected) as told:
+        writable(place)
+    assert "\n" not in str(told.value)
+
+
+def test_a_place_that_was_tried_is_left_as_it_was(tmp_path: Path) -> None:
+    writable(str(tmp_path / "runs"))
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_without_a_configuration_a_cluster_is_what_is_there() -> None:

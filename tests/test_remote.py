@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_every_event_is_there_when_append_returns(
         for event in told(number):
             run.append(event)
             assert elsewhere(run.uri, tmp_path).events() == run.events()
+
+
+def test_many_may_read_it_at_the_same_time(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(root, "one")
+    for number in range(20):
+        for event in told(number):
+            run.append(event)
+        run.write(run.sample_grid(f"{number:03d}-trial"), bytes(1000))
+    expected = run.events()
+    for attempt in range(3):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"machine-{attempt}"))
+        with ThreadPoolExecutor(4) as pool:
+            assert [one.events() for one in pool.map(Run.open, [run.uri] * 8)] == [expected] * 8
 
 
 @pytest.mark.parametrize("lost", [1, 2, 5])
