@@ -117,10 +117,9 @@ class Recorder(tune.Callback):
         name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
         require_room(self.run, name, error)
         line = reason(error) + self._silence(name)
-        if self._tries.has_more(number := trial.config["number"]):
+        if self._tries.has_more(trial.config["number"]):
             self.ledger.end(name)
             if left_its_machine(error):
-                self._tries.forgive(number)
                 self.display.note(f"{name} goes on elsewhere: {NOTICED}")
             else:
                 self.display.note(f"{name} failed and is tried again: {line}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from search.failures import left_its_machine
 from search.schedulers import Fate, Scheduler
+from search.tries import Tries
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -21,14 +24,14 @@ class Stopping(FIFOScheduler):
     it continues from its checkpoint. Tune's own pause would hold on to its state.
     """
 
-    def __init__(self, scheduler: Scheduler, has_time: Callable[[float], bool]) -> None:
+    def __init__(self, scheduler: Scheduler, has_time: Callable[[float], bool], tries: Tries) -> None:
         """Decide by `scheduler`, which may hold the reports of an interrupted search, while there is time.
 
         `has_time` says whether so many seconds are left: a trial that could not reach its next rung in time stops where
-        it is, so that a search of slow networks ends too.
+        it is, so that a search of slow networks ends too. `tries` are those by which the searcher has trials run again.
         """
         super().__init__()
-        self._scheduler, self._has_time = scheduler, has_time
+        self._scheduler, self._has_time, self._tries = scheduler, has_time, tries
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its scheduler for a restore that never comes."""
@@ -43,3 +46,8 @@ class Stopping(FIFOScheduler):
             if not goes_on:
                 self._scheduler.withdraw(trial.config["number"])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Give a trial whose machine is about to be taken back a try more, before the searcher counts the failure."""
+        if left_its_machine(Path(str(trial.error_file)).read_text()):
+            self._tries.forgive(trial.config["number"])

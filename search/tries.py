@@ -26,5 +26,5 @@ class Tries:
         return self._failures[number] <= MAX_FAILURES
 
     def forgive(self, number: int) -> None:
-        """Count a failure less: it was no fault of the trial's."""
+        """Count a failure less, before it is counted: it is no fault of the trial's."""
         self._failures[number] -= 1

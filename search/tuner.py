@@ -77,7 +77,8 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     searcher.on_release = recorder.release
     stopper = Interruptible(recorder)
     trainable = make_trainable(run, settings, images, reference)
-    tuner = make_tuner(run, settings, trainable, searcher, Stopping(scheduler, ledger.has_time), recorder, stopper)
+    stopping = Stopping(scheduler, ledger.has_time, searcher.tries)
+    tuner = make_tuner(run, settings, trainable, searcher, stopping, recorder, stopper)
     return run_tuner(tuner, recorder, stopper, searcher.interrupted(), searcher.release)
 
 

@@ -63,7 +63,7 @@ class Driver:
         self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
         reconcile(self.run, history, self.searcher)
         self.searcher.on_release = self.released
-        self.stopping = Stopping(self.scheduler, lambda seconds: seconds < 10_000)
+        self.stopping = Stopping(self.scheduler, lambda seconds: seconds < 10_000, self.searcher.tries)
         self.started, self.seen = set(history.started), dict[str, int]()
         self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}
 

@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from search.schedulers import ASHA, SCHEDULERS, Fate, Hyperband, IEpoch, Promotion, Scheduler
 from search.simulator import Curve, Moment, simulate
 from search.stopping import Stopping
+from search.tries import Tries
 
 RUNGS = (100, 300, 900)
 LAST = len(RUNGS) - 1
@@ -228,7 +229,7 @@ def test_more_slots_take_no_more_time_and_none_idles_while_there_are_trials_to_b
 
 
 def test_ray_is_told_what_the_rungs_say_by_the_trials_own_number() -> None:
-    stopping = Stopping(ASHA(RUNGS, 3), has_time=lambda seconds: True)
+    stopping = Stopping(ASHA(RUNGS, 3), lambda seconds: True, Tries())
     decisions = [
         stopping.on_trial_result(None, SimpleNamespace(config={"number": number}), report(100, fmd))  # type: ignore[arg-type]
         for number, fmd in enumerate((5.0, 6.0, 4.0))
@@ -238,7 +239,7 @@ def test_ray_is_told_what_the_rungs_say_by_the_trials_own_number() -> None:
 
 def test_ray_stops_a_trial_that_waits_and_lets_it_run_once_it_is_resumed() -> None:
     promotion, trial = Promotion(RUNGS, 3), SimpleNamespace(config={"number": 0})
-    stopping = Stopping(promotion, has_time=lambda seconds: True)
+    stopping = Stopping(promotion, lambda seconds: True, Tries())
     assert stopping.on_trial_result(None, trial, report(100, 5.0)) == TrialScheduler.STOP  # type: ignore[arg-type]
     assert promotion.resume(more=True, idle=True) is None
     assert promotion.resume(more=False, idle=True) == 0
@@ -252,7 +253,7 @@ def test_a_trial_stops_where_it_could_not_reach_its_next_rung_in_time() -> None:
         asked.append(seconds)
         return seconds <= 20
 
-    stopping, trial = Stopping(Scheduler(RUNGS, 3), has_time), SimpleNamespace(config={"number": 0})
+    stopping, trial = Stopping(Scheduler(RUNGS, 3), has_time, Tries()), SimpleNamespace(config={"number": 0})
     decisions = [stopping.on_trial_result(None, trial, report(rung, 1.0)) for rung in RUNGS]  # type: ignore[arg-type]
     assert decisions == [TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.STOP]
     assert asked == [20.0, 60.0]

@@ -126,7 +126,7 @@ class Driver:
         kept = self.settings.kept_checkpoints
         self.recorder = recorder.Recorder(*told, self.searcher.tries, self.scheduler.waiting, kept)
         self.searcher.on_release = self.recorder.release
-        self.stopping = Stopping(self.scheduler, self.ledger.has_time)
+        self.stopping = Stopping(self.scheduler, self.ledger.has_time, self.searcher.tries)
         self.begun, self.busy, self._ids = 0, 0.0, iter(range(10**9))
         self._ends: list[tuple[float, int, SimpleNamespace, float]] = []
         self._rung: dict[int, int] = {}
