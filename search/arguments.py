@@ -20,8 +20,8 @@ from search.settings import (
 
 DESCRIPTION = """\
 Search over diffusion models: trains many small ones, stops those that fall behind, and ranks all
-by Frechet MNIST distance (FMD, lower is better). The literature's configurations of the space go
-first, so what the search finds stands beside them."""
+by Frechet MNIST distance (FMD, lower is better). One point known to be good and the literature's
+configurations of the space go first, so what the search finds stands beside them."""
 
 EPILOG = """\
 examples:
@@ -158,8 +158,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "NAME",
             "help": "go on with an interrupted run, or with a finished one and a larger --trials, --confirm or --seeds",
         },
-        "--dry-run": {"action": "store_true", "help": "print the plan and an estimate; run and write nothing"},
-        "--quiet": {"action": "store_true", "help": "print only the ranking"},
+        "--dry-run": {"action": "store_true", "help": "print the plan and an estimate; run nothing"},
+        "--quiet": {"action": "store_true", "help": "print only the result"},
     },
 }
 
