@@ -75,6 +75,7 @@ def test_it_is_in_the_space_of_degradations(copy: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_it_is_in_the_tables_and_the_pictures(copy: Path) -> None:
     (copy / "mine.py").write_text(f'"""Upside down."""\n{SPACE}')
     run(copy, "search/run.py", "--space", "mine.py", "--name", "mine", "--trials", "1", "--max-images", "640")

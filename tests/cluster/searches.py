@@ -51,8 +51,9 @@ class Watched:
         """Return the trials that have reported and not ended."""
         return {event["trial"] for event in self.events("report")} - {event["trial"] for event in self.events("end")}
 
-    def wait_for_reports(self, trials: set[str], after: float, seconds: float = 300) -> float:
+    def wait_for_reports(self, trials: set[str], after: float, seconds: float = 900) -> float:
         """Wait until each of these trials has reported, or ended, after a time; return when the last one did."""
+        assert trials, "there is no trial to wait for"
 
         def latest() -> float:
             times = {
@@ -67,7 +68,7 @@ class Watched:
 
         return wait_for(latest, f"reports of {', '.join(sorted(trials))}", seconds)
 
-    def wait_for_end(self, seconds: float = 400) -> None:
+    def wait_for_end(self, seconds: float = 1000) -> None:
         """Wait until the search says that it is done."""
         wait_for(lambda: self._status() == "done", f"the end of {self.path.name}", seconds)
 

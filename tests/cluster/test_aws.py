@@ -14,7 +14,7 @@ from tests.cluster.commands import wait_for
 from tests.cluster.laboratory import Laboratory, missing
 from tests.cluster.measured import Measured
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 # Both trials train at full resolution, half a minute at least from the first report to the last: whichever is on the
 # machine that is taken away has to be at work still.

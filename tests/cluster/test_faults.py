@@ -11,7 +11,7 @@ from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, WORKERS, Onprem
 from tests.cluster.searches import Watched
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
 TRIALS = ("000-gaussian", "001-A0", "002-A4")

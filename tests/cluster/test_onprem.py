@@ -15,7 +15,7 @@ from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, LAPTOP, STORAGE, WORKERS, Onprem, comments
 from tests.cluster.searches import Watched
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
 # All in the queue, so that neither the sampler nor the order of ends has a say: one starting point, four baselines.
