@@ -58,7 +58,7 @@ def test_the_head_is_no_worker_that_has_come(monkeypatch: pytest.MonkeyPatch) ->
     assert _present() == ([Machine(2, 0)], [GPU])
 
 
-@pytest.mark.parametrize("place", ["/proc/runs", "gcs://bucket/runs"])
+@pytest.mark.parametrize("place", ["/proc/runs", "gcd://bucket/runs"])
 def test_a_place_that_cannot_be_written_to_is_one_line(place: str) -> None:
     expected = f"^--storage-path {place}: cannot write there .*; give s3://BUCKET/runs"
     with pytest.raises(MachineError, match=expected) as told:

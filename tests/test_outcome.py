@@ -65,7 +65,7 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
-    run.write_settings({"settings": {"address": "auto"}, "wall_seconds": SETTINGS.time_budget})
+    run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "wall_seconds": SETTINGS.time_budget})
     assert resume_command(run).endswith(" --address auto")
     close(run, SETTINGS, "done")
     more = f" --address auto --trials 6 --time-budget {2 * SETTINGS.time_budget:g}\n"
