@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
@@ -110,6 +111,14 @@ def test_its_seconds_are_those_since_the_last_report(make: Make) -> None:
         assert report.images_per_second == pytest.approx(
             (report.images_seen - ([0, *RUNGS][report.rung])) / report.train_seconds
         )
+
+
+def test_what_a_restarted_trial_waits_after_its_first_report_is_no_training(make: Make) -> None:
+    next(make().reports())
+    reports = make().reports()
+    next(reports)
+    time.sleep(0.3)
+    assert next(reports).setup_seconds >= 0.3
 
 
 def test_reporting_disturbs_training_in_no_bit(make: Make, images: Images) -> None:

@@ -34,12 +34,12 @@ from typing import Any
 
 from side_by_side import heading, keep, machine, show, verdict
 
+from search.evaluate import SEED
 from search.find_space import load as load_space
 from search.settings import SIZES, rungs
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("ray", "optuna")
-NOISE = 1_000_000_000  # no seed of a search
 # What takes the literature's configurations and the starting points out of a space.
 BARE = """
 from spaces.{space} import *
@@ -239,7 +239,7 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
     images, plan = load("mnist"), Plan(rungs, 0, str(folder), "cpu")
     reference = Reference.build(images, n=SAMPLES)
     trial = Trial(start["trial"], Variant.from_flat(start["variant"]), start["seed"], plan, images, reference)
-    drawn = generate(trial.trainer.averaged(), trial.variant.sampler, SAMPLES, images.shape, trial.source, NOISE)
+    drawn = generate(trial.trainer.averaged(), trial.variant.sampler, SAMPLES, images.shape, trial.source, SEED)
     return float(reference.score(drawn, trial.classifier).fmd)
 
 
