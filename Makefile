@@ -61,7 +61,7 @@ bench: env  ## measure ours against others, two hours; PARTS="training_speed ove
 # Status 3 is a file that is valid, with values still to be set: they are listed, and it is no failure.
 cluster-check: env  ## check cluster.yaml and cluster-onprem.yaml, offline; ARGS=FILE checks your own
 	@$(BIN)/python -c 'import botocore' 2>/dev/null || $(PIP) -c constraints.txt -e '.[cluster]'
-	@$(BIN)/python -m search.cluster_check $(ARGS) || [ $$? -eq 3 ]
+	@$(BIN)/python -m search.cluster_files.check $(ARGS) || [ $$? -eq 3 ]
 
 lock: env  ## compile constraints.txt again from pyproject.toml; delete lines of it first to renew them
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv

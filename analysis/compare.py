@@ -14,17 +14,22 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where `statistics` hides the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import pyarrow as pa
 
-from analysis import formats
-from analysis.arguments import Parser
-from analysis.comparison import Comparison, Row, compare, run_of
-from analysis.formats import Part, Sheet
 from analysis.rank import usual
-from analysis.results import Run
-from analysis.show import COLUMNS, TEXTS, cells, heading, legend
-from analysis.verdict import Standing
+from analysis.run.run import Run
+from analysis.statistics.comparison import Comparison, Row, compare, run_of
+from analysis.statistics.confirmed import Standing
+from analysis.text import formats
+from analysis.text.arguments import Parser
+from analysis.text.formats import Part, Sheet
+from analysis.text.show import COLUMNS, TEXTS, cells, heading, legend
 
 TRIAL = COLUMNS.index("trial")
 CONFIRMED = ("run", "trial", "seeds", "FMD", "norm.", "95 % interval", "P(best)", "remarks")

@@ -1,7 +1,7 @@
 """What a run tells besides its ranking: `python analysis/insight.py RUN [--format table|markdown|latex|json]`.
 
-Which fields mattered (analysis/importances.py), what each choice came to (analysis/effects.py), how well the order at
-each rung told the order at the end (analysis/correlation.py), and what a lower FMD costs (analysis/pareto.py).
+Which fields mattered (importances.py), what each choice came to (effects.py), how well the order at
+each rung told the order at the end (rung_correlation.py), and what a lower FMD costs (pareto.py).
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from analysis import formats
-from analysis.arguments import Parser
-from analysis.cohort import ENOUGH, cohort
-from analysis.correlation import FEWEST, RungCorrelation, rung_correlation
-from analysis.effects import Effect, effects
-from analysis.formats import Sheet
-from analysis.importances import importances
-from analysis.pareto import COSTS, front_budget, points
-from analysis.results import Run
+if __name__ == "__main__":
+    # Python put this folder first on the path, where `statistics` hides the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis.run.run import Run
+from analysis.statistics.comparable_trials import ENOUGH, cohort
+from analysis.statistics.effects import Effect, effects
+from analysis.statistics.importances import importances
+from analysis.statistics.pareto import COSTS, front_budget, points
+from analysis.statistics.rung_correlation import FEWEST, RungCorrelation, rung_correlation
+from analysis.text import formats
+from analysis.text.arguments import Parser
+from analysis.text.formats import Sheet
 
 Shown = tuple[str, Sheet | None]  # a line that says what it is, or why there is nothing, and the table
 

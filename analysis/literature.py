@@ -8,15 +8,20 @@ measures and other budgets: FID by other networks, losses of other scales.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where `statistics` hides the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from rich.console import Console
 from rich.table import Table
 
-from analysis.arguments import Parser
 from analysis.rank import metric, usual
-from analysis.results import Run, RunError
-from analysis.show import configurations
+from analysis.run.run import Run, RunError
+from analysis.text.arguments import Parser
+from analysis.text.show import configurations
 from spaces.baselines import BASELINES
 
 Row = dict[str, Any]

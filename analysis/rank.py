@@ -10,18 +10,23 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    # Python put this folder first on the path, where `statistics` hides the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import pyarrow as pa
 import pyarrow.compute
 from rich.console import Console
 
-from analysis import formats
-from analysis.arguments import Parser
-from analysis.results import Run
-from analysis.show import configurations, heading, legend, sheet, standing_sheet
-from analysis.tables import fields
-from analysis.verdict import Standing, verdict
+from analysis.run.run import Run
+from analysis.run.tables import fields
+from analysis.statistics.confirmed import Standing, verdict
+from analysis.text import formats
+from analysis.text.arguments import Parser
+from analysis.text.show import configurations, heading, legend, sheet, standing_sheet
 
 Row = dict[str, Any]
 MEASURED = ("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "train_seconds", "parameters", "nfe")

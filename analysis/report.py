@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from analysis.arguments import Parser
+if __name__ == "__main__":
+    # Python put this folder first on the path, where `statistics` hides the standard library's.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from analysis.page.answer import answer, heading
 from analysis.page.choices import choices
 from analysis.page.costs import costs, losses, rungs
@@ -22,7 +25,8 @@ from analysis.page.method import method
 from analysis.page.pictures import pictures
 from analysis.page.ranking import confirmed, ranking
 from analysis.page.stopped import stopped
-from analysis.results import Run
+from analysis.run.run import Run
+from analysis.text.arguments import Parser
 
 # Nothing may be loaded, wherever the page is opened; Plotly draws with inline styles and makes its downloads as blobs.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"

@@ -14,16 +14,16 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.results import Run, RunError
-from search.evaluation_arguments import parser
+from analysis.run.run import Run, RunError
+from search.evaluation_options import parser
 from search.settings import SettingsError
-from trainables.data import DataError
+from trainables.data.mnist import DataError
 from trainables.domain import ConfigError
 
 if TYPE_CHECKING:
     from trainables.config import Variant
-    from trainables.data import Images
-    from trainables.evaluation import Evaluation
+    from trainables.data.mnist import Images
+    from trainables.metric.evaluation import Evaluation
 
 # Other noise than the search ranked by, whose luck is in the ranking: a search counts up from its own --seed.
 SEED = 1_000_000_000
@@ -31,7 +31,7 @@ SEED = 1_000_000_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    from trainables.classifiers import WeightsError
+    from trainables.metric.classifiers import WeightsError
 
     try:
         return _evaluate(parser().parse_intermixed_args(arguments))
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    from analysis.evaluations import REAL, store, to_table
+    from analysis.run.evaluations import REAL, store, to_table
 
     run = Run.open(given.run)
     starts = _chosen(run, given.trials)
@@ -100,7 +100,7 @@ def _variant(flat: dict[str, Any], given: argparse.Namespace) -> Variant:
 
 
 def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
-    from trainables.data import load
+    from trainables.data.mnist import load
 
     if "settings" not in run.settings():
         raise SettingsError(f"{run.uri} ended before it began; give another run")
@@ -109,7 +109,7 @@ def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
 
 
 def _bench(images: Images, given: argparse.Namespace) -> Evaluation:
-    from trainables.evaluation import Evaluation
+    from trainables.metric.evaluation import Evaluation
 
     try:
         return Evaluation(images, given.split, given.samples, _device())
@@ -121,7 +121,7 @@ def _measure(
     run: Run, settings: dict[str, Any], images: Images, bench: Evaluation, name: str, variant: Variant, seed: int
 ) -> dict[str, Any] | None:
     """Return the columns of one trial; None if it diverged."""
-    from trainables.measuring import measure
+    from trainables.metric.measuring import measure
     from trainables.trial import Plan, Trial
 
     plan = Plan(tuple(settings["rungs"]), settings["seed"], run.uri, device=_device())
@@ -131,7 +131,7 @@ def _measure(
 def _print(run: Run, table: Any, form: str) -> None:
     from rich.console import Console
 
-    from analysis import evaluations
+    from analysis.run import evaluations
 
     if form != "table":
         sys.stdout.write({"csv": evaluations.as_csv, "json": evaluations.as_json}[form](table))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from search.ledger import OVERTIME, as_clock
+from search.progress.budget import OVERTIME, as_clock
 from search.schedulers import Hyperband, IEpoch
 from search.settings import SIZES, Settings
-from search.space import Space
+from search.space.space import Space
 from trainables.config import Flat
 
 # What each scheduler does at the rungs.

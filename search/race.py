@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from analysis.confidence import estimates, may_be_best, next_round
+from analysis.statistics.confidence import estimates, may_be_best, next_round
 from search.settings import Settings
-from search.tries import Tries
+from search.study.tries import Tries
 
 Config = dict[str, Any]
 CONFIG = ("trial", "number", "seed", "sampling_seed", "baseline", "variant", "repeats")

@@ -17,10 +17,10 @@ if __name__ == "__main__":
     # As Ray starts a trial of one core: the order of additions, so the last bits, depends on the number of threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from analysis.arguments import Parser
-from analysis.results import Run, RunError
+from analysis.run.run import Run, RunError
+from analysis.text.arguments import Parser
 from search.settings import SettingsError
-from trainables.data import DataError
+from trainables.data.mnist import DataError
 from trainables.domain import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ exit status: 0 the numbers agree; 1 they do not; 2 a usage error; 130 interrupte
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
-    from trainables.classifiers import WeightsError
+    from trainables.metric.classifiers import WeightsError
 
     parser = Parser(
         prog="replay.py",
@@ -104,9 +104,9 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
     import torch
 
     from trainables.config import Variant
-    from trainables.data import load
-    from trainables.features_training import ensure_classifier
-    from trainables.metrics import Reference
+    from trainables.data.mnist import load
+    from trainables.metric.classifier_training import ensure_classifier
+    from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial
 
     settings, metric = run.settings()["settings"], run.settings()["metric"]

@@ -13,25 +13,25 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.remote import exists, join, names
-from analysis.results import Run, RunError
-from search.arguments import parse
-from search.cluster import Cluster, join_ray, require_shared
+from analysis.run.run import Run, RunError
+from analysis.run.storage import exists, join, names
+from search.execution.cluster import Cluster, join_ray, require_shared
 from search.machine import Machine, MachineError, start_ray, this_machine
+from search.options import parse
 from search.settings import Settings, SettingsError, located
-from trainables.data import DataError
+from trainables.data.mnist import DataError
 from trainables.domain import ConfigError
 
 if TYPE_CHECKING:
-    from search.space import Space
-    from trainables.data import Images
-    from trainables.metrics import Reference
+    from search.space.space import Space
+    from trainables.data.mnist import Images
+    from trainables.metric.fmd import Reference
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    from search.space import SpaceError
-    from trainables.classifiers import WeightsError
+    from search.space.space import SpaceError
+    from trainables.metric.classifiers import WeightsError
 
     try:
         given = parse(arguments)
@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _begin(given: dict[str, Any]) -> int:
-    from search.find_space import load
     from search.plan import plan
-    from trainables import data
+    from search.space.load import load
+    from trainables.data import mnist as data
 
     if "from" in given:
         given = _sampling(given)
@@ -66,7 +66,7 @@ def _begin(given: dict[str, Any]) -> int:
 
 def _sampling(given: dict[str, Any]) -> dict[str, Any]:
     """Return what was given, and what a trained trial fixes of it."""
-    from search.trained import Trained
+    from search.pretrained import Trained
 
     if extra := sorted({"dataset", "data_dir", "max_images", "grace_images"} & given.keys()):
         option = "--" + extra[0].replace("_", "-")
@@ -76,8 +76,8 @@ def _sampling(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resume(given: dict[str, Any]) -> int:
-    from search.find_space import load
-    from trainables import data
+    from search.space.load import load
+    from trainables.data import mnist as data
 
     run = _open(located(given.get("storage_path", "runs")), given["resume"])
     machine = _machine(given)
@@ -98,11 +98,11 @@ def _search(
     run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine | Cluster, quiet: bool
 ) -> int:
     """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
-    from search.disk import in_one_line
-    from search.hold import held
-    from search.outcome import card, close, require_same, resume_command
-    from trainables.features_training import ensure_classifier
-    from trainables.metrics import Reference
+    from analysis.run.lock import held
+    from search.progress.disk import in_one_line
+    from search.summary import card, close, require_same, resume_command
+    from trainables.metric.classifier_training import ensure_classifier
+    from trainables.metric.fmd import Reference
 
     if isinstance(machine, Cluster):
         require_shared(settings.storage_path)
@@ -134,8 +134,8 @@ def _with_ray(
         start_ray(machine, data_bytes=sum(array.nbytes for array in vars(images).values() if hasattr(array, "nbytes")))
     import ray
 
-    from search.confirm import confirm
-    from search.tuner import search
+    from search.confirmation import confirm
+    from search.execution.tune import search
 
     try:
         status = search(run, settings, space, images, reference, quiet)
@@ -151,13 +151,13 @@ def _packed(
     settings: Settings, space: Space, images: Images, machine: Machine | Cluster, given: dict[str, Any]
 ) -> Iterator[Settings]:
     """Yield the settings, with as many trials on a GPU as were measured to be best there if that was asked for."""
-    from search.mps import mps
+    from search.execution.mps import mps
 
     if given.get("trials_per_gpu") != "auto":
         with mps() if settings.mps else nullcontext():
             yield settings
         return
-    from search.packing import best
+    from search.execution.packing import best
 
     say: Callable[[str], None] = (lambda line: None) if "quiet" in given else print
     with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
@@ -171,7 +171,7 @@ def _machine(given: dict[str, Any]) -> Machine | Cluster:
 
 
 def _require_work(run: Run, settings: Settings) -> None:
-    from search.outcome import pending
+    from search.summary import pending
 
     states = run.trials()["state"].to_pylist()
     spent = run.settings().get("wall_seconds", 0.0)

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from analysis.remote import is_remote
-from search.cluster import Cluster
+from analysis.run.storage import is_remote
+from search.execution.cluster import Cluster
 from search.machine import Machine
 
 SCHEDULERS = ("promotion", "asha", "hyperband", "iepoch", "none")  # of search/schedulers.py
-SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/samplers.py
+SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py
 LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
-COSTS = ("nfe", "parameters", "seconds")  # of search/study.py: what FMD can be traded against
+COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
 
 
 class SettingsError(ValueError):

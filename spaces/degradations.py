@@ -2,7 +2,7 @@
 
 from spaces.suggest import Asked, suggest, suggest_kind, usual
 from trainables.config import Flat
-from trainables.degradations import DEGRADATIONS, Overlay
+from trainables.diffusion.degradations import DEGRADATIONS, Overlay
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A4", "A5", "A6", "B3")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from trainables.config import FAMILIES, Flat, Variant, domain_of
+from trainables.diffusion.samplers import SAMPLERS
 from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, domains
-from trainables.samplers import SAMPLERS
 
 
 class Asked(Protocol):

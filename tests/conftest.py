@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables import data
-from trainables.metrics import Reference
-from trainables.source import PIXELS, Source
+from trainables.data import mnist as data
+from trainables.diffusion.source import PIXELS, Source
+from trainables.metric.fmd import Reference
 
 # One thread: sums come out in the same order wherever the tests run, and nobody else's cores are taken.
 torch.set_num_threads(1)

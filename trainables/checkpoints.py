@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trainables.images import DataError
+from trainables.data.images import DataError
 
 
 class CheckpointError(DataError):

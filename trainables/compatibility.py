@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainables.degradations import DEGRADATIONS, Chain, Degradation
-from trainables.diffusion import TARGETS, WEIGHTS, last_part
+from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation
+from trainables.diffusion.process import TARGETS, WEIGHTS, last_part
+from trainables.diffusion.samplers import SAMPLERS
 from trainables.domain import ConfigError
-from trainables.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from trainables.config import Variant

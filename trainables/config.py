@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from trainables.compatibility import refuse_misfits
-from trainables.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
-from trainables.diffusion import LOSSES, PRECISIONS, TARGETS, WEIGHTS
+from trainables.data.folds import FOLDS
+from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
+from trainables.diffusion.process import LOSSES, PRECISIONS, TARGETS, WEIGHTS
+from trainables.diffusion.samplers import SAMPLERS
+from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
+from trainables.diffusion.source import PIXELS
 from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, construct, domains
-from trainables.folds import FOLDS
 from trainables.networks import CNN, NETWORKS, Network
-from trainables.samplers import SAMPLERS
-from trainables.schedules import SCHEDULES, Cosine, Schedule
-from trainables.source import PIXELS
 
 Flat = dict[str, Primitive]
 

@@ -1,4 +1,4 @@
-"""The notice that a machine is about to be taken back, as trials see it: a file that search/preemption.py makes."""
+"""The notice that a machine is about to be taken back: a file that search/execution/preemption.py makes."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trainables.metrics import Score
-from trainables.restoration import Validation
+from trainables.metric.fmd import Score
+from trainables.metric.restoration import Validation
 
 # What a diverged trial restores.
 NOTHING = Validation(math.inf, -math.inf, -math.inf, math.inf, (), ())
@@ -18,7 +18,7 @@ NOTHING = Validation(math.inf, -math.inf, -math.inf, math.inf, (), ())
 class Report:
     """What a trial says at a rung; seconds are those since its previous report.
 
-    `loss` is that of training; from `validation_loss` to `ssim_by_t` see `trainables.restoration.Validation`, on the
+    `loss` is that of training; from `validation_loss` to `ssim_by_t` see `restoration.Validation`, on the
     images that the variant splits off, or else on some that the search ranks against.
     """
 

@@ -14,16 +14,16 @@ import torch
 
 from trainables.checkpoints import CheckpointError, Folder
 from trainables.config import Variant
-from trainables.data import Images
+from trainables.data.mnist import Images
 from trainables.device import finish, share_of
-from trainables.diffusion import Diverged
-from trainables.generation import generate, grid_png, sampling_source, strip
-from trainables.metrics import Reference
+from trainables.diffusion.generation import generate, grid_png, sampling_source, strip
+from trainables.diffusion.process import Diverged
+from trainables.diffusion.samplers import nfe
+from trainables.metric.fmd import Reference
+from trainables.metric.restoration import validation
 from trainables.preemption import NOTICED, Preempted, noticed
 from trainables.report import NOTHING, Report, Stopwatch, measured
-from trainables.restoration import validation
-from trainables.samplers import nfe
-from trainables.training import Trainer, evenly
+from trainables.training.trainer import Trainer, evenly
 from trainables.watchdog import Watchdog
 
 # An 8 x 8 grid of samples, and three images each way in the strip: what a person takes in at a glance.

@@ -9,11 +9,11 @@ from analysis.page.markup import Markup, code, definitions, join, paragraph, sec
 from analysis.page.material import Material, duration, listed, number
 from analysis.page.pictures import picture
 from analysis.rank import indistinguishable
-from analysis.show import describe
-from analysis.tables import fields
+from analysis.run.tables import fields
+from analysis.text.show import describe
 
 if TYPE_CHECKING:
-    from analysis.verdict import Verdict
+    from analysis.statistics.confirmed import Verdict
 
 TITLE = "What came out"
 STATUS = {"running": "This search was going on when the page was made.", "interrupted": "This search was interrupted."}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.cohort import cohort
 from analysis.page.markup import Markup, code, note, paragraph, section
 from analysis.page.material import ENOUGH, Material, Row, plain
 from analysis.page.plots import Figure, axis, figure, plot
-from analysis.show import PLAIN
-from analysis.tables import fields
+from analysis.run.tables import fields
+from analysis.statistics.comparable_trials import cohort
+from analysis.text.show import PLAIN
 
 TITLE = "Choices side by side"
 READING = (

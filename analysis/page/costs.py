@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from analysis.correlation import RungCorrelation, rung_correlation
 from analysis.page.markup import Cell, Column, Markup, note, paragraph, section, table, tag
 from analysis.page.material import Material, Row, plain, wrapped
 from analysis.page.plots import Figure, Trace, figure, logarithmic, plot
-from analysis.pareto import COSTS, Point, front_budget, points
+from analysis.statistics.pareto import COSTS, Point, front_budget, points
+from analysis.statistics.rung_correlation import RungCorrelation, rung_correlation
 
 RUNGS = (
     Column("images seen", True),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from analysis.cohort import ENOUGH, Cohort, cohort
-from analysis.effects import Effect, effects
-from analysis.importances import Importance, importances
 from analysis.page.markup import Cell, Column, Markup, note, paragraph, section, table, tag
 from analysis.page.material import Material, plain
 from analysis.page.plots import Interval, axis, intervals, logarithmic, plot
+from analysis.statistics.comparable_trials import ENOUGH, Cohort, cohort
+from analysis.statistics.effects import Effect, effects
+from analysis.statistics.importances import Importance, importances
 
 EFFECTS = (
     Column("field"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.formats import Sheet, latex
+from analysis.text.formats import Sheet, latex
 
 VOID = ("meta", "img", "br")
 

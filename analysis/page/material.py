@@ -9,9 +9,9 @@ from typing import Any, Self
 import pyarrow as pa
 
 from analysis import rank
-from analysis.results import Run
-from analysis.show import configurations
-from analysis.verdict import Verdict, verdict
+from analysis.run.run import Run
+from analysis.statistics.confirmed import Verdict, verdict
+from analysis.text.show import configurations
 
 Row = dict[str, Any]
 COLOURED = 5  # trials with a colour of their own, the same in every plot; more are not told apart

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.page.markup import Markup, commands, definitions, paragraph, section, tag
 from analysis.page.material import Material, duration, number
-from analysis.show import describe
+from analysis.text.show import describe
 
 # Of the machine rather than of the search; a report is to be the same wherever its run lies.
 LOCAL = ("storage_path", "address", "data_dir", "trained", "fixed", "slots")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analysis.formats import csv
 from analysis.page.markup import Cell, Column, Group, Markup, file, join, note, paragraph, section, table, tag
 from analysis.page.material import Material, Row, number, plain
 from analysis.page.plots import Interval, intervals, logarithmic, plot
-from analysis.show import legend, sheet
+from analysis.text.formats import csv
+from analysis.text.show import legend, sheet
 
 if TYPE_CHECKING:
-    from analysis.verdict import Standing
+    from analysis.statistics.confirmed import Standing
 
 EXPLAINED = {
     "FMD ± s.e.": "Frechet distance to real images, and its standard error over the generated images",

@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from search import samplers
 from search.schedulers import ASHA, Fate
+from search.study import samplers
 
 RUNGS, SLOTS, SIZE = (1, 3, 9, 27), 16, 6
 # Hartmann's function in six dimensions, as in Dixon and Szego.

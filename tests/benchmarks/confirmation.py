@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from analysis.confidence import BORROWED, estimates, next_round
+from analysis.statistics.confidence import BORROWED, estimates, next_round
 
 SPREADS = (0.01, 0.03)
 GAPS = (0.0, 0.01, 0.02, 0.04)  # between neighbours, in logs

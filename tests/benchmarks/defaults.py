@@ -24,11 +24,11 @@ import torch
 from side_by_side import heading, keep, machine, show, with_one_thread
 
 from trainables.config import Flat, Sampling, Variant, domain_of
-from trainables.data import load
-from trainables.generation import generate, sampling_source
-from trainables.metrics import Reference
-from trainables.samplers import nfe
-from trainables.training import Trainer
+from trainables.data.mnist import load
+from trainables.diffusion.generation import generate, sampling_source
+from trainables.diffusion.samplers import nfe
+from trainables.metric.fmd import Reference
+from trainables.training.trainer import Trainer
 
 SHAPE, N, AT_A_RUNG = (1, 28, 28), 2048, 256
 FIELDS: dict[str, tuple[Any, ...]] = {

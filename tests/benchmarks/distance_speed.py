@@ -32,10 +32,10 @@ from side_by_side import (
 )
 from torchmetrics.image.fid import _compute_fid
 
-from trainables.classifiers import load_classifier
-from trainables.data import load
-from trainables.features import WIDTHS, Layer, features
-from trainables.frechet import Statistics, frechet_distance
+from trainables.data.mnist import load
+from trainables.metric.classifier import WIDTHS, Layer, features
+from trainables.metric.classifiers import load_classifier
+from trainables.metric.frechet import Statistics, frechet_distance
 
 PACKAGES = ("scipy", "torchmetrics", "pytorch-fid")
 SIZES = (256, 512, 2048, 10_000)

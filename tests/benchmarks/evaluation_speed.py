@@ -38,10 +38,10 @@ from torch import Tensor
 
 from spaces.baselines import STARTER
 from trainables.config import Flat
-from trainables.data import Images, load
-from trainables.diffusion import Diffusion
-from trainables.generation import generate
-from trainables.metrics import SAMPLES
+from trainables.data.mnist import Images, load
+from trainables.diffusion.generation import generate
+from trainables.diffusion.process import Diffusion
+from trainables.metric.fmd import SAMPLES
 
 PACKAGES = ("diffusers", "torchmetrics", "scipy")
 TIMED = 50  # of the 1,000 steps

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainables.classifiers import load_classifier
 from trainables.config import Flat, Variant
-from trainables.data import Images, load
-from trainables.features import WIDTHS, Classifier, Layer, features
-from trainables.frechet import Statistics, frechet_distance, standard_error
-from trainables.generation import generate, sampling_source
-from trainables.metrics import Reference
-from trainables.training import Trainer
+from trainables.data.mnist import Images, load
+from trainables.diffusion.generation import generate, sampling_source
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features
+from trainables.metric.classifiers import load_classifier
+from trainables.metric.fmd import Reference
+from trainables.metric.frechet import Statistics, frechet_distance, standard_error
+from trainables.training.trainer import Trainer
 
 # Two runs whose models are no relatives of each other, at ages of a laptop's rungs.
 RUNS: tuple[Flat, ...] = ({"training/lr": 2e-3}, {"training/lr": 5e-3, "network/cnn/activation": "silu"})

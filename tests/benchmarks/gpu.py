@@ -26,18 +26,18 @@ import torch
 from side_by_side import heading, keep, machine, show
 from starter import BATCH, starter_loop
 
-from search.mps import mps
-from search.packing import choose, measure
+from search.execution.mps import mps
+from search.execution.packing import choose, measure
 from spaces.baselines import STARTER
 from trainables.config import Flat, Variant
-from trainables.data import load
+from trainables.data.mnist import load
 from trainables.device import finish
-from trainables.evaluation import Evaluation
-from trainables.generation import generate, sampling_source
-from trainables.measuring import measure as evaluate
-from trainables.metrics import Reference
+from trainables.diffusion.generation import generate, sampling_source
+from trainables.metric.evaluation import Evaluation
+from trainables.metric.fmd import Reference
+from trainables.metric.measuring import measure as evaluate
 from trainables.report import Report
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Trial
 
 AT_BATCH: Flat = {**STARTER, "training/batch": BATCH}

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from trainables.config import Flat, Sampling, Variant
-from trainables.data import Images
-from trainables.diffusion import Diffusion
-from trainables.features import WIDTHS, Classifier
-from trainables.generation import generate, sampling_source
-from trainables.metrics import LAYER, SAMPLES, Reference, Score
-from trainables.source import Source
-from trainables.training import Trainer
+from trainables.data.mnist import Images
+from trainables.diffusion.generation import generate, sampling_source
+from trainables.diffusion.process import Diffusion
+from trainables.diffusion.source import Source
+from trainables.metric.classifier import WIDTHS, Classifier
+from trainables.metric.fmd import LAYER, SAMPLES, Reference, Score
+from trainables.training.trainer import Trainer
 
 SHAPE = (1, 28, 28)
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from trainables.config import Flat, Variant
-from trainables.data import Images, load
-from trainables.folds import fold_rows
-from trainables.restoration import Validation, validation
-from trainables.training import Trainer, evenly
+from trainables.data.folds import fold_rows
+from trainables.data.mnist import Images, load
+from trainables.metric.restoration import Validation, validation
+from trainables.training.trainer import Trainer, evenly
 
 CHECKED = 256  # images
 MODEL: Flat = {"network/kind": "unet", "network/unet/patch": 2, "training/batch": 32}

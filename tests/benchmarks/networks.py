@@ -11,7 +11,7 @@ import torch
 from side_by_side import heading, interleaved, machine, rates, ratios, show, spread, with_one_thread
 
 from trainables.config import Flat, Variant
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 
 ROUNDS, IMAGES = 5, 320
 DEFAULT, FLOAT32 = "cnn (the default)", ", float32"

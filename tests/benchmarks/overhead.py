@@ -36,15 +36,17 @@ from ray.tune.search import Searcher
 from rich.console import Console
 from side_by_side import heading, keep, machine, show, verdict
 
-from analysis.results import Run
-from search import display, ledger, recorder
-from search.find_space import load
+from analysis.run.run import Run
+from search.execution.stopping import Stopping
 from search.machine import Machine
-from search.resume import History, reconcile
+from search.progress import budget as ledger
+from search.progress import recorder
+from search.progress import terminal as display
 from search.schedulers import SCHEDULERS
-from search.searcher import StudySearch
 from search.settings import Settings
-from search.stopping import Stopping
+from search.space.load import load
+from search.study.queue import StudySearch
+from search.study.resume import History, reconcile
 from trainables.report import Report
 
 MILESTONES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -102,7 +104,7 @@ class Meter:
 
 
 class Driver:
-    """A search as `search.tuner.search` assembles it, and what Ray Tune does with it."""
+    """A search as `search.execution.tune.search` assembles it, and what Ray Tune does with it."""
 
     def __init__(self, folder: Path, given: dict[str, Any], slots: int, first_rung: float = 10.0) -> None:
         """Begin a search in `folder`, or go on with that which is there; trials take `first_rung` seconds to theirs."""
@@ -228,8 +230,8 @@ def _png() -> bytes:
     import numpy as np
     import torch
 
-    from trainables.data import load as load_images
-    from trainables.generation import grid_png
+    from trainables.data.mnist import load as load_images
+    from trainables.diffusion.generation import grid_png
 
     digits = torch.from_numpy(np.ascontiguousarray(load_images("mnist").train[:64]))
     return grid_png(digits.unflatten(0, (-1, 8)))

@@ -27,10 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from simulator import Curve, Moment, simulate
 
-from analysis.results import Run
+from analysis.run.run import Run
 from search.schedulers import SCHEDULERS, IEpoch, Scheduler
-from search.simulator import Curve, Moment, simulate
 
 CURVES = Path(__file__).with_name("curves.parquet")
 KEPT = ("trial", "images_seen", "fmd", "diverged", "train_seconds")

@@ -7,10 +7,10 @@ take one even and one odd row of every twenty-four.
 import numpy as np
 import torch
 
-from trainables.classifiers import load_classifier
-from trainables.data import BUNDLED, CHECKSUMS, TRAIN_IMAGES, read_idx
-from trainables.features import features as features_of
-from trainables.frechet import Statistics, frechet_distance
+from trainables.data.mnist import BUNDLED, CHECKSUMS, TRAIN_IMAGES, read_idx
+from trainables.metric.classifier import features as features_of
+from trainables.metric.classifiers import load_classifier
+from trainables.metric.frechet import Statistics, frechet_distance
 
 LAYERS = ("spatial_mean", "flat")
 

@@ -19,7 +19,7 @@ from side_by_side import heading, interleaved, keep, machine, raw, show, spread,
 STEP = """
 import torch
 from trainables.config import Variant
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 images = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
 trainer = Trainer(Variant.from_flat({}), 0, images, images, 10**6)
 """

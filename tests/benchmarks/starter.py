@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from trainables.networks import TimeCode
-from trainables.training import Trainer
+from trainables.training.trainer import Trainer
 
 WIDTHS = (1, 16, 32, 32, 16)
 BATCH, T, RATE = 128, 1000, 2e-4

@@ -48,10 +48,10 @@ from starter import (
 )
 
 from spaces.baselines import STARTER
-from trainables import training
 from trainables.config import Flat, Variant
-from trainables.data import load
-from trainables.training import Trainer
+from trainables.data.mnist import load
+from trainables.training import trainer as training
+from trainables.training.trainer import Trainer
 
 PACKAGES = ("torchvision", "diffusers", "accelerate", "denoising-diffusion-pytorch", "smalldiffusion")
 PARTS = ("loops", "profile", "machine")

@@ -35,8 +35,8 @@ from typing import Any
 from side_by_side import heading, keep, machine, show, verdict
 
 from search.evaluate import SEED
-from search.find_space import load as load_space
 from search.settings import SIZES, rungs
+from search.space.load import load as load_space
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("ray", "optuna")
@@ -84,8 +84,8 @@ class Task:
 
 def data() -> tuple[Any, Any]:
     """Return MNIST and what trials are judged by."""
-    from trainables.data import load
-    from trainables.metrics import Reference
+    from trainables.data.mnist import load
+    from trainables.metric.fmd import Reference
 
     images = load("mnist")
     return images, Reference.build(images)
@@ -228,10 +228,10 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
     import torch
 
     from trainables.config import Variant
-    from trainables.data import load
-    from trainables.evaluation import SAMPLES
-    from trainables.generation import generate
-    from trainables.metrics import Reference
+    from trainables.data.mnist import load
+    from trainables.diffusion.generation import generate
+    from trainables.metric.evaluation import SAMPLES
+    from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial
 
     torch.set_num_threads(1)

@@ -18,7 +18,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
-from analysis.results import Run
+from analysis.run.run import Run
 from search import run as command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,7 +38,8 @@ def space(trial):
 TROUBLED = """
 import sys, time
 from pathlib import Path
-from search import run, tuner
+from search import run
+from search.execution import tune as tuner
 
 HERE, train = Path.cwd(), tuner.trial.run
 

@@ -15,8 +15,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from analysis import report
 from analysis.page.material import Material
-from analysis.results import Run
-from tests import stories
+from analysis.run.run import Run
+from tests.helpers import stories
 
 SCHEME = "prefers-color-scheme"
 

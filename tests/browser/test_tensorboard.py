@@ -13,8 +13,8 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
-from analysis.results import Run
-from search.board import TrialBoard
+from analysis.run.run import Run
+from search.progress.tensorboard import TrialBoard
 
 BLUR = {"degradation/kind": "blur", "degradation/blur/sigma": 1.5, "training/lr": 0.002, "network/kind": "cnn"}
 MASK = {"degradation/kind": "mask", "degradation/mask/count": 5, "training/lr": 0.001, "network/kind": "cnn"}

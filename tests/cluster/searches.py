@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from analysis.results import Run
+from analysis.run.run import Run
 from tests.cluster.commands import wait_for
 
 Event = dict[str, Any]

@@ -27,7 +27,7 @@ SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto -
 ASKED = 5.0
 EVENTS = f"""
 import json
-from analysis.results import Run
+from analysis.run.run import Run
 print(json.dumps(Run.open("s3://{BUCKET}/runs/spot").events()))
 """
 

@@ -1,0 +1,1 @@
+"""A run's files; the only package that knows how they lie on disk."""

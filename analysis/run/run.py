@@ -1,0 +1,300 @@
+"""A run on disk; no other module knows how one lies there, but for the names that a trial gives to its own files.
+
+    runs/<name>/
+      search.json      settings, versions, seeds, checksums, the metric and its floor, the run's status
+      log.jsonl        every event of every trial, the source of truth, see analysis/run/log.py
+      trials.parquet   derived from the log, see analysis/run/tables.py for the columns
+      curves.parquet   likewise
+      ranking.csv      the trials as analysis/rank.py orders them
+      report.html      the page that analysis/report.py makes
+      evaluation.parquet   what search/evaluate.py measured, see analysis/run/evaluations.py
+      study.journal    the Optuna study, of the run's name
+      samples/         <trial>.png a grid of its samples, <trial>-strip.png its degradation
+      checkpoints/     <trial>.pt
+      artifacts/       the same pictures as the Optuna study names them
+      tensorboard/     <trial>/events*
+      confirm/         a run of its own: the best trials again, with fresh seeds
+      ray/             Ray Tune's own state; nothing reads it again
+
+A run is read through a copy of its folder as well as through the original, also while it goes on. One on object storage
+is worked on in a copy, see analysis/run/storage.py.
+"""
+
+import fcntl
+import io
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.run.log import Event, Log, RunError, finite
+from analysis.run.storage import Disk, Remote, copy_of, is_remote, join
+from analysis.run.tables import Fold
+
+__all__ = ["Event", "Run", "RunError", "is_remote"]
+
+
+class Run:
+    """One run's folder and, in memory, the state that its log tells; reading costs what the log grew by.
+
+    Attributes:
+        path: the run's folder, or the copy of it on this machine.
+        study_file, ranking, report, evaluation: its files.
+        samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
+    """
+
+    def __init__(self, place: Disk | Remote) -> None:
+        self.path = path = place.folder
+        self._place = place
+        self.study_file = path / "study.journal"
+        self.ranking = path / "ranking.csv"
+        self.report = path / "report.html"
+        self.evaluation = path / "evaluation.parquet"
+        self.samples = path / "samples"
+        self.artifacts = path / "artifacts"
+        self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
+        self.confirmation = path / "confirm"
+        self.ray = path / "ray"
+        self._settings = path / "search.json"
+        self._log = Log(path / "log.jsonl")
+        self._fold = Fold()
+
+    @classmethod
+    def create(cls, root: str | Path, name: str) -> Self:
+        """Make the folder of a new run in `root`, a folder or a URI such as s3://bucket/runs.
+
+        Raises:
+            RunError: the name is not a file name or is taken, or root cannot be written to.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise RunError(f"run name {name!r}: give one of letters, digits, '.', '_' and '-', such as degradations-2")
+        if not is_remote(root):
+            return cls(Disk(Path(root) / name))._create()
+        uri = join(str(root), name)
+        remote = Remote(uri, copy_of(uri))
+        run = cls(remote)
+        if remote.has(run._settings.name):
+            raise RunError(f"{uri} exists already: continue it with --resume {name}, or give another --name")
+        shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
+        run._create().write_settings({})
+        return run
+
+    def _create(self) -> Self:
+        if self._log.path.is_file():
+            raise RunError(f"{self.path} exists already: continue it with --resume {self.name}, or give another --name")
+        if self.path.exists():
+            raise RunError(f"{self.path} exists already and is not a run: give another --name")
+        try:
+            self.path.mkdir(parents=True)
+            for folder in (self.samples, self.artifacts, self.checkpoints, self.tensorboard, self.ray):
+                folder.mkdir()
+            self._log.path.touch()
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.path.parent}, {error.strerror}: give a writable --storage-path"
+            ) from None
+        return self
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a run, at a folder or a URI, or a copy of one.
+
+        Raises:
+            RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
+        """
+        if is_remote(path):
+            uri = str(path).rstrip("/")
+            run = cls(remote := Remote(uri, copy_of(uri)))
+            if not remote.has(run._settings.name):
+                raise RunError(f"no run at {uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
+            _pull(remote)
+            run._complete()
+        else:
+            run = cls(Disk(Path(path)))
+        if not run.path.is_dir():
+            raise RunError(f"no run at {path}: give the folder of a run, such as runs/degradations")
+        if not run._log.path.is_file():
+            raise RunError(f"{path} is not a run, it has no {run._log.path.name}: give the folder of one run")
+        run._read_on()
+        return run
+
+    @property
+    def name(self) -> str:
+        """The name of the run and of its Optuna study, however the path to it was written."""
+        return self.path.resolve().name
+
+    @property
+    def uri(self) -> str:
+        """Where the run is, for every machine: an absolute path or a URI."""
+        return self._place.uri
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as where it is: Ray Tune pickles its callbacks, and an open log has no place there."""
+        return type(self), (self._place,)
+
+    def sample_grid(self, trial: str) -> Path:
+        """Return the path of the PNG of images that a trial generated, there from its first report on."""
+        return self.samples / f"{trial}.png"
+
+    def degradation_strip(self, trial: str) -> Path:
+        """Return the path of the PNG that shows a trial's degradation, there from its first report on."""
+        return self.samples / f"{trial}-strip.png"
+
+    def confirmed(self) -> Self | None:
+        """Return the run of the trials that were trained again with fresh seeds, None where there is none yet."""
+        nested = self._nested()
+        if not nested._log.path.is_file():
+            return None
+        nested._read_on()
+        return nested
+
+    def begin_confirmation(self) -> Self:
+        """Make the folder of that run; raises RunError as `create` does."""
+        return self._nested()._create()
+
+    def bring(self, trial: str) -> None:
+        """Fetch the pictures of a trial, which its process wrote where the run is."""
+        for path in (self.sample_grid(trial), self.degradation_strip(trial)):
+            self._place.bring(path)
+
+    def kept_checkpoints(self) -> list[str]:
+        """Return the trials of which there is a checkpoint, in the order of their names."""
+        names = self._place.names(self.checkpoints.name)
+        return sorted(name.removesuffix(".pt") for name in names if name.endswith(".pt"))
+
+    def drop_checkpoint(self, trial: str) -> None:
+        """Delete the checkpoint of a trial, if there is one."""
+        self._place.delete(f"{self.checkpoints.name}/{trial}.pt")
+
+    def clear_ray(self) -> None:
+        """Delete what Ray Tune left of an earlier session."""
+        self._place.clear(self.ray.name)
+
+    def publish(self) -> None:
+        """Send what other writers left in the folders of the copy, and the study; nothing to do for a run on disk."""
+        self._place.push(self.study_file)
+        self._place.put_changed(self.artifacts)
+
+    def send(self, path: Path) -> None:
+        """Send one of the run's files that has changed in its place; nothing to do for a run on disk."""
+        self._place.put(path)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what search.json says; empty before the first `write_settings`.
+
+        Raises:
+            RunError: it is not JSON.
+        """
+        if not self._settings.is_file():
+            return {}
+        try:
+            return json.loads(self._settings.read_text())
+        except ValueError as error:
+            raise RunError(f"{self._settings} is not JSON, {error}: put it right or remove it") from None
+
+    def write_settings(self, settings: dict[str, Any]) -> None:
+        """Replace search.json."""
+        self.write(self._settings, (json.dumps(finite(settings), indent=2) + "\n").encode())
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
+
+        Raises:
+            RunError: the disk is full or the folder is read-only, or the object storage does not take it.
+        """
+        _write_atomically(path, data)
+        self._place.put(path)
+
+    def append(self, event: Event) -> bool:
+        """Add an event to the log, on disk when this returns.
+
+        Returns:
+            Whether it counts: a report at images_seen for which its trial has one does not.
+
+        Raises:
+            ValueError: the event is of no known kind or lacks a field, see analysis/run/log.py.
+            RunError: the log cannot be written, because the disk is full or the folder is read-only.
+        """
+        self._read_on()
+        written = self._log.append(event)
+        # The study first: nothing is in the log of which a study that is read back would not know.
+        self._place.push(self.study_file)
+        self._place.push(self._log.path)
+        return self._fold.add(written)
+
+    def events(self) -> list[Event]:
+        """Return the events that count, in the log's order: all but the reports that repeat an earlier one."""
+        self._read_on()
+        return list(self._fold.events)
+
+    def trials(self) -> pa.Table:
+        """Return one row a trial; the columns are those of analysis/run/tables.py."""
+        self._read_on()
+        return self._fold.trials()
+
+    def curves(self) -> pa.Table:
+        """Return one row a report; the columns are those of analysis/run/tables.py."""
+        self._read_on()
+        return self._fold.curves()
+
+    def write_tables(self) -> None:
+        """Replace trials.parquet and curves.parquet."""
+        for name, table in (("trials", self.trials()), ("curves", self.curves())):
+            data = io.BytesIO()
+            pq.write_table(table, data)
+            self.write(self.path / f"{name}.parquet", data.getvalue())
+
+    def close(self) -> None:
+        """Close the log's file; the next `append` opens it again."""
+        self._log.close()
+
+    def _read_on(self) -> None:
+        for event in self._log.read_on():
+            self._fold.add(event)
+
+    def _nested(self) -> Self:
+        nested = type(self)(self._place.child(self.confirmation.name))
+        nested._complete()
+        return nested
+
+    def _complete(self) -> None:
+        """Add to a copy the log that is empty, of which object storage has no segment."""
+        if isinstance(self._place, Remote) and self._settings.is_file():
+            self._log.path.touch()
+
+
+def _pull(remote: Remote) -> None:
+    """Bring a copy to the state that is there, unless a search on this machine is at work in it: that is ahead.
+
+    Those who read it at the same time do so one after another, as all write to the same files.
+    """
+    remote.folder.mkdir(parents=True, exist_ok=True)
+    folder = os.open(remote.folder, os.O_RDONLY)
+    turn = os.open(remote.folder.with_name(f".{remote.folder.name}.lock"), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        remote.pull()
+    except BlockingIOError:
+        return
+    finally:
+        os.close(turn)
+        os.close(folder)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None

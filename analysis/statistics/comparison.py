@@ -1,0 +1,168 @@
+"""What several runs come to side by side, if they compare at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from analysis.rank import metric, rank
+from analysis.run.run import Run, RunError
+from analysis.run.tables import Fold, fields
+from analysis.statistics.confirmed import Standing, Verdict, standings, verdict
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that compare; in all tables a trial is called RUN/TRIAL, and all but `trials` are `analysis.rank.rank`'s.
+
+    Attributes:
+        runs: by the name that tells them apart: the run's, or its path where two have one name.
+        card: the metric of all.
+        trials: of all runs, as `Run.trials` has them.
+        ranking: of all trials.
+        best: of the best trial of each run at the largest number of images seen that all runs have reached; without
+            a row where there is none.
+        common: of the trials of one configuration, for each that more than one run trained, at the largest number of
+            images seen that two of the runs have reached with it.
+        confirmed: what was trained again with fresh seeds in any of the runs, in one race, the best first.
+        unequal: why the confirmations of several runs do not compare, and are left out; else empty.
+    """
+
+    runs: Mapping[str, Run]
+    card: Row
+    trials: pa.Table
+    ranking: pa.Table
+    best: pa.Table
+    common: tuple[pa.Table, ...]
+    confirmed: tuple[Standing, ...]
+    unequal: str
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Return runs side by side.
+
+    Raises:
+        RunError: they are not two runs or more, or were measured by different metrics or on different images.
+    """
+    named = _named(runs)
+    _refuse_different(named)
+    card = metric(runs[0])
+    trials, budgets = _fold(named).trials(), _budgets(named)
+    shared = [images for images, table in budgets.items() if len(_runs(table)) == len(named)]
+
+    def ranked(table: pa.Table) -> pa.Table:
+        return rank(table, card.get("floor"))
+
+    best = _bests(budgets[max(shared)]) if shared else trials.slice(0, 0)
+    common = tuple(ranked(table) for table in _common(budgets))
+    verdicts = {name: found for name, run in named.items() if (found := verdict(run))}
+    unequal = _unequal(named, verdicts)
+    confirmed = () if unequal else _race(verdicts)
+    return Comparison(named, card, trials, ranked(trials), ranked(best), common, confirmed, unequal)
+
+
+def run_of(trial: str) -> str:
+    """Return the RUN of a RUN/TRIAL, which may be a path."""
+    return trial.rpartition("/")[0]
+
+
+def _named(runs: Sequence[Run]) -> dict[str, Run]:
+    paths = {run.uri for run in runs}
+    if len(paths) < 2 or len(paths) < len(runs):
+        raise RunError(f"given {len(runs)}, of which {len(paths)} different: give two runs or more, each once")
+    names = [run.name for run in runs]
+    return {name if names.count(name) == 1 else run.uri: run for name, run in zip(names, runs, strict=True)}
+
+
+def _refuse_different(named: Mapping[str, Run]) -> None:
+    cards = {name: metric(run) for name, run in named.items()}
+    if unmeasured := [name for name, card in cards.items() if not card]:
+        raise RunError(f"{unmeasured[0]} has not measured anything yet: wait for its first report, or leave it out")
+    _refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
+    _refuse_unequal("splits of the images", "split", {name: card.get("split") for name, card in cards.items()})
+    data = {name: run.settings().get("data", {}) for name, run in named.items()}
+    for file in sorted({file for checksums in data.values() for file in checksums}):
+        sums = {name: (checksums.get(file) or "no such file")[:12] for name, checksums in data.items()}
+        _refuse_unequal(f"images, {file},", "data set", sums)
+
+
+def _refuse_unequal(what: str, kind: str, values: Mapping[str, Any]) -> None:
+    if len(set(values.values())) > 1:
+        given = ", ".join(f"{name} by {value}" for name, value in values.items())
+        raise RunError(f"different {what} do not compare: {given}; give runs of one {kind}")
+
+
+def _unequal(named: Mapping[str, Run], verdicts: Mapping[str, Verdict]) -> str:
+    """Return why confirmations do not compare; empty if they do."""
+    by = {name: f"{found.metric['version']} on {found.metric['split']}" for name, found in verdicts.items()}
+    images = {
+        name: max(run.trials()["images_seen"].drop_null().to_pylist())
+        for name in by
+        if (run := named[name].confirmed())
+    }
+    given = ", ".join(f"{name} after {images[name]:,} images by {by[name]}" for name in by)
+    return given if len(set(by.values())) > 1 or len(set(images.values())) > 1 else ""
+
+
+def _race(verdicts: Mapping[str, Verdict]) -> tuple[Standing, ...]:
+    """Return the confirmed trials of all runs, estimated together."""
+    raced = {f"{name}/{standing.trial}": standing for name, found in verdicts.items() for standing in found.standings}
+    if not raced:
+        return ()
+    baselines = {name: standing.baseline for name, standing in raced.items()}
+    card = next(iter(verdicts.values())).metric
+    return standings({name: standing.fmds for name, standing in raced.items()}, baselines, card)
+
+
+def _fold(named: Mapping[str, Run], upto: float = float("inf")) -> Fold:
+    """Return the state of all runs together, of the reports of no more than so many images seen."""
+    fold = Fold()
+    for name, run in named.items():
+        for event in run.events():
+            if event.get("images_seen", 0) <= upto:
+                fold.add(event | {"trial": f"{name}/{event['trial']}"})
+    return fold
+
+
+def _budgets(named: Mapping[str, Run]) -> dict[int, pa.Table]:
+    """Return by images seen, the most first, the trials that reported there and had not diverged, as they were then."""
+    tables = {}
+    for images in sorted(set(_fold(named).curves()["images_seen"].to_pylist()), reverse=True):
+        rows = _fold(named, images).trials()
+        there = pa.compute.equal(rows["images_seen"], images)
+        tables[images] = rows.filter(pa.compute.and_(there, pa.compute.invert(rows["diverged"])))
+    return {images: table for images, table in tables.items() if len(table)}
+
+
+def _bests(table: pa.Table) -> pa.Table:
+    """Return the row of each run's lowest FMD."""
+    rows = sorted(table.select(["trial", "fmd"]).to_pylist(), key=lambda row: -row["fmd"])
+    return _of(table, {run_of(row["trial"]): row["trial"] for row in rows}.values())
+
+
+def _common(budgets: Mapping[int, pa.Table]) -> list[pa.Table]:
+    """Return the trials of each configuration that two runs trained, from the budgets that `_budgets` returned."""
+    found: dict[frozenset[tuple[str, Any]], pa.Table] = {}
+    for table in budgets.values():
+        trials: dict[frozenset[tuple[str, Any]], list[str]] = {}
+        for row in table.select(["trial", *fields(table)]).to_pylist():
+            variant = frozenset((name, row[name]) for name in fields(table) if row[name] is not None)
+            trials.setdefault(variant, []).append(row["trial"])
+        for variant, names in trials.items():
+            if variant not in found and len({run_of(name) for name in names}) > 1:
+                found[variant] = _of(table, names)
+    return list(found.values())
+
+
+def _of(table: pa.Table, trials: Iterable[str]) -> pa.Table:
+    return table.filter(pa.compute.is_in(table["trial"], pa.array(list(trials), pa.string())))
+
+
+def _runs(table: pa.Table) -> set[str]:
+    return {run_of(trial) for trial in table["trial"].to_pylist()}

@@ -1,0 +1,89 @@
+"""What a lower FMD costs: Pareto fronts of FMD against network evaluations, parameters and seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.run.run import Run
+
+Row = dict[str, Any]
+COSTS = {
+    "nfe": "network evaluations for one generated image",
+    "parameters": "weights of the network",
+    "train_seconds": "seconds of training up to this budget",
+    "sample_seconds": "seconds of sampling for one evaluation",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial in the plane of one cost and FMD.
+
+    Attributes:
+        trial: its name.
+        cost: in the units of `COSTS`.
+        fmd: its FMD at the images seen of `front_budget`.
+        dominated_by: of the trials that cost no more and have no higher FMD, and less of one of the two, the one of
+            lowest FMD; None on the front.
+    """
+
+    trial: str
+    cost: float
+    fmd: float
+    dominated_by: str | None
+
+
+def front_budget(run: Run) -> int | None:
+    """Return the images seen at which trials are compared: the largest that two of them reached without diverging."""
+    reached = Counter(row["images_seen"] for row in run.curves().to_pylist() if not row["diverged"])
+    return max((images for images, trials in reached.items() if trials > 1), default=None)
+
+
+def points(run: Run) -> dict[str, list[Point]]:
+    """Return for each of `COSTS` the trials at `front_budget`, by ascending cost, then FMD; the baselines as well.
+
+    A cost that is the same for all of them is left out. Seconds count in tenths, as less of a difference is none, and
+    depend on what else the machine did. The error of FMD is left out of account: of two points closer than that, one
+    may be on the front by chance.
+    """
+    rows = _rows(run)
+    found = {cost: _points([(row["trial"], row[cost], row["fmd"]) for row in rows]) for cost in COSTS}
+    return {cost: points for cost, points in found.items() if len({point.cost for point in points}) > 1}
+
+
+def fronts(run: Run) -> dict[str, list[str]]:
+    """Return for the costs of `points` the names of the trials on the Pareto front, by ascending cost."""
+    return {cost: [point.trial for point in found if not point.dominated_by] for cost, found in points(run).items()}
+
+
+def _rows(run: Run) -> list[Row]:
+    """Return the reports at the budget, with the seconds trained since the trial's start."""
+    curves = run.curves().to_pylist()
+    budget = front_budget(run)
+    trained: dict[str, float] = {}
+    for row in curves:
+        if budget is not None and row["images_seen"] <= budget:
+            trained[row["trial"]] = trained.get(row["trial"], 0.0) + (row["train_seconds"] or 0.0)
+    return [
+        row
+        | {"train_seconds": round(trained[row["trial"]], 1), "sample_seconds": round(row["sample_seconds"] or 0.0, 1)}
+        for row in curves
+        if row["images_seen"] == budget and not row["diverged"]
+    ]
+
+
+def _points(given: list[tuple[str, float | None, float]]) -> list[Point]:
+    """Return the points of (trial, cost, FMD), those without a cost left out.
+
+    By ascending cost, then FMD, a point is dominated exactly if the best before it is no worse and not its equal.
+    """
+    found: list[Point] = []
+    best: Point | None = None
+    for cost, fmd, trial in sorted((cost, fmd, trial) for trial, cost, fmd in given if cost is not None):
+        dominated = best is not None and best.fmd <= fmd and (best.cost, best.fmd) != (cost, fmd)
+        found.append(Point(trial, cost, fmd, best.trial if best is not None and dominated else None))
+        if best is None or fmd < best.fmd:
+            best = found[-1]
+    return found

@@ -1,0 +1,1 @@
+"""Tables and command lines as text."""

@@ -1,0 +1,1 @@
+"""Checks of cluster.yaml files, offline."""

@@ -1,0 +1,95 @@
+"""`python -m search.cluster_files.check [FILE ...]`: check cluster files, offline."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.text.arguments import Parser
+from search.cluster_files.file import ClusterFile, NotACluster, Problem
+from search.cluster_files.rules import problems
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("cluster.yaml", "cluster-onprem.yaml")
+DESCRIPTION = """\
+Checks cluster files of Ray offline, in seconds: Ray's schema, EC2's parameters, the versions of Ray,
+uv and Python, that nobody else gets in, that `ray down` ends what costs, and what is still to be set."""
+EPILOG = """\
+exit status: 0 each file is valid and complete; 1 a file has problems, one a line; 2 a usage error;
+3 each file is valid, but values marked CHANGE-ME are still to be set"""
+COMPLETE, WRONG, USAGE, UNSET = range(4)
+
+
+class UsageError(ValueError):
+    """What keeps the check from being made; one line, what was given and what would be right."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = Parser(
+        prog="python -m search.cluster_files.check",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    shipped = " and ".join(FILES)
+    parser.add_argument("files", metavar="FILE", nargs="*", help=f"cluster files (default: {shipped} of this project)")
+    given = [Path(name) for name in parser.parse_args(arguments).files] or [ROOT / name for name in FILES]
+    try:
+        pins = locked(ROOT / "constraints.txt")
+        statuses = {report(path, pins) for path in given}
+    except UsageError as error:
+        print(f"search/cluster_files/check.py: {error}", file=sys.stderr)
+        return USAGE
+    return next((status for status in (WRONG, UNSET) if status in statuses), COMPLETE)
+
+
+def check(path: Path, pins: dict[str, str], python: str) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems of a cluster file, and the values in it that are still to be set, each by line.
+
+    Raises:
+        UsageError: the file cannot be read, or botocore is missing and the file is for AWS.
+    """
+    try:
+        file = ClusterFile.read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"{path}: cannot be read ({reason}); give a cluster file such as cluster.yaml") from None
+    except NotACluster as error:
+        return [error.problem], []
+    if file.get("provider", "type") == "aws" and not importlib.util.find_spec("botocore"):
+        raise UsageError(f"{path}: for AWS, and botocore is missing: pip install -c constraints.txt '.[cluster]'")
+    return problems(file, pins, python), list(file.unset)
+
+
+def locked(path: Path) -> dict[str, str]:
+    """Return the versions that constraints.txt pins, by package.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} is missing: run this in a copy of the project's repository, which has it")
+    lines = [line for line in path.read_text().splitlines() if "==" in line and not line.startswith("#")]
+    return {name.strip(): version.strip() for name, _, version in (line.partition("==") for line in lines)}
+
+
+def report(path: Path, pins: dict[str, str]) -> int:
+    """Print what is to be said of one file, and return its status."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wrong, unset = check(path, pins, python)
+    name = path.name if path.parent == ROOT else str(path)
+    for problem in (*wrong, *unset):
+        print(f"{name}:{problem.line}: {problem.text}")
+    counted = [f"{len(wrong)} problem{'s' * (len(wrong) != 1)}" if wrong else "valid"]
+    counted += [f"{len(unset)} value{'s' * (len(unset) != 1)} still to be set"] if unset else []
+    print(f"{name}: {', '.join(counted) if wrong or unset else 'valid and complete'}")
+    return WRONG if wrong else UNSET if unset else COMPLETE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""After the search: the best trials again, with fresh seeds and judged by other real images, until one is the best.
+
+A search picks its winner by the very number that it reports it by, of one training each. Here the best few and the best
+of the literature are contenders in a race (statistics/confidence.py). Each training takes the next of the fresh seeds,
+which are the same for all contenders, as are the images seen and the noise that samples start from. It is judged by the
+images that are kept for this, and the winner and what cannot be told from it then by the test set, once.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from analysis import rank
+from analysis.run.run import Run
+from analysis.statistics.confirmed import verdict
+from search.execution.stopping import Stopping
+from search.execution.tune import Interruptible, Status, make_trainable, make_tuner, run_tuner
+from search.progress.budget import Ledger
+from search.progress.recorder import Recorder
+from search.progress.terminal import Display
+from search.race import Race
+from search.schedulers import Scheduler
+from search.settings import Settings
+from search.study.journal import state_at
+from search.study.resume import History
+from search.test_evaluation import measure_finally
+from trainables.config import Flat
+from trainables.data.mnist import Images
+from trainables.domain import Primitive
+from trainables.metric.fmd import Reference
+
+Config = dict[str, Any]
+# Of the larger of two real numbers. Three learning rates within 2 % came out of four fresh seeds 0.2 % apart.
+ALIKE = 0.1
+# With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
+# there are real ones.
+SAMPLES = {"cpu": 2_048, "gpu": 5_000}
+
+
+def contenders(run: Run, best: int) -> list[Config]:
+    """Return the start events of the trials to train again: the `best` of the ranking, and its best baseline.
+
+    A search comes back to what is good. Of trials that are alike only the best is taken, so that the race is between
+    configurations that differ.
+    """
+    starts = {event["trial"]: event for event in run.events() if event["event"] == "start"}
+    ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
+    sound = [row for row in ranking if row["fmd"] is not None and not row["diverged"] and row["state"] != "FAIL"]
+    chosen: list[str] = []
+    for row in sound:
+        variant = starts[row["trial"]]["variant"]
+        if len(chosen) < best and not any(alike(variant, starts[name]["variant"]) for name in chosen):
+            chosen.append(row["trial"])
+    chosen += [row["trial"] for row in sound if row["baseline"]][:1]
+    return [starts[name] for name in dict.fromkeys(chosen)]
+
+
+def trainings_at_most(events: list[Config], chosen: list[Config], seeds: int) -> int:
+    """Return how many trainings a race can come to, those of earlier contenders among its `events` included."""
+    names = {start["trial"] for start in chosen}
+    earlier = {e["trial"] for e in events if e["event"] == "start" and e["repeats"] not in names}
+    return len(earlier) + seeds * len(chosen)
+
+
+def alike(a: Flat, b: Flat) -> bool:
+    """Return whether two variants make the same choices, and no real number of theirs is a tenth apart."""
+    return a.keys() == b.keys() and all(_near(value, b[name]) for name, value in a.items())
+
+
+def _near(a: Primitive, b: Primitive) -> bool:
+    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=ALIKE))
+
+
+def confirm(run: Run, settings: Settings, images: Images, reference: Reference, quiet: bool) -> Status:
+    """Race the best trials of a search that has ended; Ray must be connected.
+
+    Called again on the same run, this goes on where it ended; `reference` is that of the search.
+    """
+    chosen = contenders(run, settings.confirm)
+    if not chosen:
+        return "done"
+    before = run.confirmed()
+    judge = _judge(settings, images, reference, {} if before is None else before.settings())
+    nested = before or run.begin_confirmation()
+    most = trainings_at_most(nested.events(), chosen, settings.seeds)
+    full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=most)
+    nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
+    status = _race(nested, full, chosen, images, judge, quiet)
+    return _finally(run, nested, full, images, quiet) if status == "done" else status
+
+
+def _finally(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
+    judged = verdict(run)
+    if judged is not None:
+        say: Callable[[str], None] = (lambda line: None) if quiet else print
+        try:
+            with terminating():
+                measure_finally(nested, settings, judged, images, say)
+        except KeyboardInterrupt:
+            return "interrupted"
+    return "done"
+
+
+def _judge(settings: Settings, images: Images, reference: Reference, before: Config) -> Reference:
+    """Return what the race is judged by: as many samples as it began with, whatever it goes on on."""
+    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
+    n = before.get("metric", {}).get("n", min(most, len(images.search), len(images.confirm)))
+    return Reference.build(images, "confirm", n, reference.layer, reference.weights)
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Let SIGTERM interrupt as SIGINT does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _card(run: Run, settings: Settings, chosen: list[Config], judge: Reference) -> dict[str, Any]:
+    kept = {name: run.settings()[name] for name in ("versions", "data", "classifier")}
+    names = [start["trial"] for start in chosen]
+    return {"settings": settings.saved(), **kept, "metric": judge.card(), "contenders": names, "tested": False}
+
+
+def _race(
+    nested: Run, settings: Settings, chosen: list[Config], images: Images, judge: Reference, quiet: bool
+) -> Status:
+    scheduler = Scheduler(settings.rungs, settings.reduction_factor)
+    history = History(nested.events(), scheduler)
+    for name in sorted(history.reports.keys() - history.ended.keys()):  # killed between a report and its end
+        history.ended[name] = state_at(history.reports[name][-1], history.full)
+        nested.append({"event": "end", "trial": name, "state": history.ended[name]})
+    # The race ends by itself: the search's time budget is not its.
+    ledger = Ledger.load(settings.slots, float("inf"), nested.settings())
+    race = Race(settings, chosen, nested.events())
+    display = Display(settings, ledger, Console(), quiet)
+    recorder = Recorder(nested, history, ledger, display, race.tries, kept_checkpoints=None)
+    stopper = Interruptible(recorder)
+    trainable = make_trainable(nested, settings, images, judge)
+    stopping = Stopping(scheduler, ledger.has_time, race.tries)
+    tuner = make_tuner(nested, settings, trainable, race, stopping, recorder, stopper)
+    return run_tuner(tuner, recorder, stopper, race.interrupted())

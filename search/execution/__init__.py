@@ -1,0 +1,1 @@
+"""Trials on machines; the only package that imports Ray."""

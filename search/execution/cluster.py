@@ -1,0 +1,188 @@
+"""A running Ray cluster: what its machines have, what it may grow to, and whether all of them see where runs go."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.run.storage import is_remote
+from search.machine import Machine, MachineError, connect
+
+if TYPE_CHECKING:
+    from trainables.checkpoints import Folder
+
+INSTEAD = "give s3://BUCKET/runs, or a folder that is mounted on all machines"
+# What `ray up` leaves on the head, for the autoscaler.
+CONFIGURATION = Path("~/ray_bootstrap_config.yaml")
+# Machines of one's own come within a minute after `ray up`, those of a cloud that are up already at once.
+PATIENCE = 120.0  # seconds
+HEAD = "node:__internal_head__"  # a resource that Ray gives the head
+PROJECT = Path(__file__).resolve().parents[2]
+# Not "/.*": Ray matches the folder itself as "./" too, and would send nothing at all.
+NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Machines that trials run on; a trial runs on one of them."""
+
+    machines: tuple[Machine, ...]
+
+    @property
+    def cpus(self) -> int:
+        """The most cores that one trial can have."""
+        return max(machine.cpus for machine in self.machines)
+
+    @property
+    def gpus(self) -> int:
+        """The most GPUs that one trial can have."""
+        return max(machine.gpus for machine in self.machines)
+
+    def slots(self, cpus_per_trial: float, gpus_per_trial: float) -> int:
+        """Return how many trials can run at a time."""
+        return sum(machine.slots(cpus_per_trial, gpus_per_trial) for machine in self.machines)
+
+
+def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
+    """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
+
+    Its machines run the code of this driver, if that is a folder with the whole project, and not an installed copy.
+
+    Raises:
+        MachineError: there is no cluster at `address`, it refuses this process, or it has no machine for trials.
+    """
+    # A job that was submitted with a folder has its code already.
+    sent = (PROJECT / "pyproject.toml").is_file() and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
+    environment = {"runtime_env": {"working_dir": str(PROJECT), "excludes": NOT_SENT}} if sent else {}
+    try:
+        connect(address=address, **environment)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise MachineError(f"--address {address}: no Ray cluster can be reached there ({reason})") from None
+    configuration = _configuration()
+    head, workers = _present()
+    waited = time.monotonic()
+    while not workers and not _come_with_trials(configuration) and time.monotonic() - waited < PATIENCE:
+        say(f"waiting for the machines of {configuration['cluster_name']}")
+        time.sleep(5)
+        head, workers = _present()
+    machines = head + grown(configuration, workers)
+    if not machines:
+        raise MachineError(f"--address {address}: no machine of this cluster takes trials; see `ray status`")
+    return Cluster(tuple(machines))
+
+
+def grown(configuration: dict[str, Any], present: list[Machine]) -> list[Machine]:
+    """Return the machines of a cluster, but for its head, once it has grown to all that its configuration allows.
+
+    Args:
+        configuration: what `ray up` was given, as it left it on the head; empty for a cluster that does not grow.
+        present: the machines for trials that are up, but for the head.
+    """
+    most = configuration.get("max_workers", 0)
+    workers = dict(configuration.get("available_node_types", {}))
+    workers.pop(configuration.get("head_node_type"), None)
+    if configuration.get("provider", {}).get("type") == "local":
+        # All of one's own machines are of one type, of which nothing is known: take those to come to be as those there.
+        missing = max(0, len(configuration["provider"].get("worker_ips", [])) - len(present))
+        return present + present[:1] * missing
+    machines: list[Machine] = []
+    for kind in sorted(workers.values(), key=lambda kind: -kind.get("priority", 0)):
+        has = kind.get("resources", {})
+        machine = Machine(cpus=int(has.get("CPU", 0)), gpus=int(has.get("GPU", 0)))
+        machines += [machine] * kind.get("max_workers", most)
+    return [machine for machine in machines[:most] if machine.cpus] or present
+
+
+def _come_with_trials(configuration: dict[str, Any]) -> bool:
+    """Return whether no machine is to be waited for: there is none to come, or not before there are trials."""
+    return not configuration.get("provider", {}).get("worker_ips")
+
+
+def require_shared(storage_path: str) -> None:
+    """Have every machine that is up write to where runs go, and look for it from here.
+
+    Raises:
+        MachineError: one of them writes somewhere else, or cannot write.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    mark = f".seen-{secrets.token_hex(4)}"
+    write = ray.remote(num_cpus=0, max_retries=0)(_write)
+    asked = {
+        node["NodeManagerHostname"]: write.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(storage_path, mark)
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU")
+    }
+    here = writable(storage_path)
+    for host, answer in asked.items():
+        try:
+            name = ray.get(answer)
+        except (OSError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise MachineError(
+                f"--storage-path {storage_path}: {host} cannot write there ({reason}); {INSTEAD}"
+            ) from None
+        if not here.has(name):
+            raise MachineError(f"--storage-path {storage_path}: what {host} writes there is not here; {INSTEAD}")
+        here.delete(name)
+
+
+def writable(storage_path: str) -> Folder:
+    """Return the place of the runs, to which this machine has written.
+
+    Raises:
+        MachineError: it cannot write there.
+    """
+    from trainables.checkpoints import Folder
+
+    try:
+        if not is_remote(storage_path):
+            Path(storage_path).mkdir(parents=True, exist_ok=True)
+        here = Folder(storage_path)
+        here.delete(_write(storage_path, f".seen-{secrets.token_hex(4)}"))
+    except (OSError, ValueError) as error:  # pyarrow's own errors are both
+        reason = str(error).strip().splitlines()[0]
+        raise MachineError(f"--storage-path {storage_path}: cannot write there ({reason}); {INSTEAD}") from None
+    return here
+
+
+def _write(storage_path: str, mark: str) -> str:
+    from trainables.checkpoints import Folder
+
+    name = f"{mark}-{socket.gethostname()}-{os.getpid()}"
+    Folder(storage_path).write(name, b"")
+    return name
+
+
+def _present() -> tuple[list[Machine], list[Machine]]:
+    """Return the machines for trials that are up: the head, if it takes trials, and the others."""
+    import ray
+
+    has = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    heads, others = ([one for one in has if (HEAD in one) is head] for head in (True, False))
+    return _machines(heads), _machines(others)
+
+
+def _machines(resources: list[dict[str, float]]) -> list[Machine]:
+    return [Machine(cpus=int(one["CPU"]), gpus=int(one.get("GPU", 0))) for one in resources]
+
+
+def _configuration() -> dict[str, Any]:
+    """Return the configuration of the cluster, which is on its head; empty elsewhere."""
+    import ray
+    import yaml  # type: ignore[import-untyped]
+
+    here = ray.get_runtime_context().get_node_id()
+    head = any(node["NodeID"] == here and HEAD in node["Resources"] for node in ray.nodes())
+    path = CONFIGURATION.expanduser()
+    return dict(yaml.safe_load(path.read_text())) if head and path.is_file() else {}

@@ -1,0 +1,66 @@
+"""Move trials off a machine that EC2 is about to take back: `python -m search.execution.preemption` on every worker.
+
+EC2 says two minutes ahead, in what it tells a machine about itself (spot/instance-action, docs.aws.amazon.com/AWSEC2/
+latest/UserGuide/spot-instance-termination-notices.html), that a spot machine goes. Ray is then told to begin nothing
+there any more, and a file tells the trials to save a checkpoint and go on elsewhere, see trainables/preemption.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from trainables import preemption
+
+# The address is EC2's in every network; asked every five seconds, as its documentation recommends.
+METADATA = "http://169.254.169.254"
+EVERY = 5.0
+WAIT = 2.0
+NOTICE_SECONDS = 120
+# Beside this Python: Ray's command line of the same version.
+DRAIN = (
+    *(str(Path(sys.executable).with_name("ray")), "drain-node", "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
+    *("--reason-message", "EC2 takes this machine back", "--deadline-remaining-seconds", str(NOTICE_SECONDS)),
+)
+
+
+def announced(metadata: str = METADATA) -> bool:
+    """Return whether EC2 says that this machine is going to be stopped or terminated; False where nobody answers."""
+    token = urllib.request.Request(
+        f"{metadata}/latest/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    )
+    try:
+        with urllib.request.urlopen(token, timeout=WAIT) as answer:
+            header = {"X-aws-ec2-metadata-token": answer.read().decode()}
+        action = urllib.request.Request(f"{metadata}/latest/meta-data/spot/instance-action", headers=header)
+        with urllib.request.urlopen(action, timeout=WAIT):
+            return True
+    except OSError:  # 404, too: no notice
+        return False
+
+
+def watch() -> None:
+    """Wait for the notice, however long, and pass it on."""
+    preemption.NOTICE.unlink(missing_ok=True)
+    while not announced():
+        time.sleep(EVERY)
+    # Ray first: a trial that leaves must not be begun here again.
+    said = subprocess.run(DRAIN, check=False, capture_output=True, text=True)
+    print(f"this machine is about to be taken back; ray drain-node ended with {said.returncode}\n{said.stderr}")
+    if said.returncode == 0:
+        preemption.NOTICE.touch()
+
+
+def main() -> None:
+    """Read the command line and wait."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    watch()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Assembles a search from its parts - study, rungs, trials, records - and runs it with Ray Tune until it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+import optuna
+from ray import tune
+from ray.tune.search import Searcher
+from rich.console import Console
+
+from analysis.run.run import Run
+from search.execution.stopping import Stopping
+from search.progress.budget import Ledger
+from search.progress.recorder import Recorder
+from search.progress.terminal import Display
+from search.schedulers import SCHEDULERS
+from search.settings import Settings
+from search.space.space import Space
+from search.study.queue import StudySearch
+from search.study.resume import History, reconcile
+from trainables import trial
+from trainables.data.mnist import Images
+from trainables.metric.fmd import Reference
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+Status = Literal["done", "interrupted", "failed"]
+
+
+class Interruptible(tune.Stopper):
+    """Ends a search at its next step, with its trials as they are, once it is `interrupted`."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Let the search go on."""
+        self.interrupted = False
+        self._recorder = recorder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its stopper for a restore that never comes."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the search is to end; if so, the records are written first.
+
+        Tune now waits up to 15 seconds for trials in the middle of their training, and many a system that sends SIGTERM
+        kills before that.
+        """
+        if self.interrupted:
+            self._recorder.write(status="interrupted")
+        return self.interrupted
+
+
+def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, quiet: bool) -> Status:
+    """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
+
+    The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
+    history = History(run.events(), scheduler)
+    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
+    reconcile(run, history, searcher)
+    display = Display(settings, ledger, Console(), quiet)
+    recorder = Recorder(run, history, ledger, display, searcher.tries, scheduler.waiting, settings.kept_checkpoints)
+    searcher.on_release = recorder.release
+    stopper = Interruptible(recorder)
+    trainable = make_trainable(run, settings, images, reference)
+    stopping = Stopping(scheduler, ledger.has_time, searcher.tries)
+    tuner = make_tuner(run, settings, trainable, searcher, stopping, recorder, stopper)
+    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), searcher.release)
+
+
+def run_tuner(
+    tuner: tune.Tuner,
+    recorder: Recorder,
+    stopper: Interruptible,
+    again: int,
+    at_the_end: Callable[[], None] = lambda: None,
+) -> Status:
+    """Run until nothing is left to do, or until a signal interrupts; whatever happens, the records are written.
+
+    Args:
+        tuner: as `make_tuner` returns it.
+        recorder: its records.
+        stopper: what a signal interrupts it by.
+        again: how many interrupted trials it goes on with.
+        at_the_end: called when nothing is left to do.
+    """
+    status: Status = "failed"
+    try:
+        with interrupting(stopper, recorder.display):
+            recorder.display.open(again)
+            tuner.fit()
+        if not stopper.interrupted:
+            at_the_end()
+        status = "interrupted" if stopper.interrupted else "done"
+    finally:
+        recorder.display.close()
+        recorder.write(status=status)
+        recorder.close()
+    return status
+
+
+def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+    """Return what Ray Tune runs for each trial of a run, with its data and what it takes of the machine."""
+    plan = trial.Plan(
+        rungs=settings.rungs,
+        sampling_seed=settings.seed,
+        trained=settings.trained,
+        run_uri=run.uri,
+        device="cuda" if settings.gpus_per_trial else "cpu",
+        gpu_share=settings.gpus_per_trial,
+        hang_limit=settings.hang_limit,
+    )
+    with_data = tune.with_parameters(trial.run, plan=plan, images=images, reference=reference)
+    return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
+
+
+def make_tuner(
+    run: Run,
+    settings: Settings,
+    trainable: Any,
+    searcher: Searcher,
+    scheduler: Stopping,
+    recorder: Recorder,
+    stopper: Interruptible,
+) -> tune.Tuner:
+    """Return a new Tuner of a run, which goes on as its parts do: Ray Tune itself remembers nothing."""
+    run.clear_ray()
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,  # the searcher says when it is enough
+            max_concurrent_trials=settings.slots,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name=run.ray.name,
+            storage_path=run.uri,
+            verbose=0,
+            callbacks=[recorder],
+            stop=stopper,
+        ),
+    )
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["trial"])
+
+
+@contextmanager
+def interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the search in order, and the second at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if stopper.interrupted:
+            display.close()
+            os._exit(130)
+        stopper.interrupted = True
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nInterrupted: what was reported is kept. Once more to quit at once.\n")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""What a search records and shows while it runs."""

@@ -1,0 +1,113 @@
+"""A search's progress in words: the view that fills a terminal, and the line that sums up where there is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.console import Group, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from search.progress.budget import as_clock
+from search.progress.state import Progress
+
+SHOWN_BEST = 8
+SHOWN_RUNGS = 6
+
+
+def view(progress: Progress, picture: str, width: int, height: int) -> Group:
+    """Return what a terminal of `width` by `height` characters shows; `picture` is the best trial's, or ""."""
+    budget = progress.ledger.budget
+    clock = as_clock(progress.ledger.elapsed()) + (f" of {as_clock(budget)}" if math.isfinite(budget) else "")
+    head = [f"{progress.settings.name}  {clock}, {_left(progress)}", _trials(progress), _pace(progress)]
+    path = f"samples of the best  {picture}" if picture else ""
+    foot = [path[begin : begin + width] for begin in range(0, len(path), width)]
+    rungs = _rungs(progress)
+    # Beside these: a blank line and a heading for each table, a line for what has no room, one for the cursor.
+    names, hidden = _names(progress, height - len(head) - rungs.row_count - len(foot) - 6)
+    foot = [*([f"and {hidden} more that run"] if hidden else []), *foot]
+    return Group(*map(_line, head), "", rungs, "", _table(progress, names), *map(_line, foot))
+
+
+def summary(progress: Progress) -> str:
+    """Return one line: the trials by state, the best of them, the pace, the time left."""
+    best = []
+    for name in progress.ranked()[:1]:
+        report = progress.reports[name]
+        best.append(f"best {name} {measured(report)} at {report['images_seen']:,} images")
+    return "; ".join(part for part in (_trials(progress), *best, _pace(progress), _left(progress)) if part)
+
+
+def measured(report: dict[str, Any]) -> str:
+    """Return a report's FMD, and normalised."""
+    return f"FMD {report['fmd']:.4g} ({report['fmd_normalised']:.3f})"
+
+
+def _names(progress: Progress, room: int) -> tuple[list[str], int]:
+    """Return the best trials and those that run, as far as there is room, and how many of the latter are left out.
+
+    Those that run get up to half of the lines.
+    """
+    running = [name for name, state in progress.states.items() if state == "running"]
+    best = progress.ranked()[: min(SHOWN_BEST, max(1, room - min(len(running), room // 2)))]
+    rest = [name for name in running if name not in best]
+    shown = rest[: max(0, room - len(best))]
+    return [*best, *shown], len(rest) - len(shown)
+
+
+def _rungs(progress: Progress) -> Table:
+    table = _columns(("images", "right"), ("reached", "right"), ("went on", "right"), ("best there", "left"))
+    for rung in progress.rungs[-SHOWN_RUNGS:]:
+        name = rung.best
+        best = f"{measured(rung.reached[name])}  {name}" if name else ""
+        table.add_row(f"{rung.images:,}", str(len(rung.reached)), str(len(rung.went_on)), _line(best))
+    return table
+
+
+def _table(progress: Progress, names: list[str]) -> Table:
+    table = _columns(
+        ("images", "right"), ("FMD ± s.e.", "right"), ("norm.", "right"), ("state", "left"), ("trial", "left")
+    )
+    for name in names:
+        state = progress.states.get(name, "interrupted")
+        table.add_row(*_cells(progress.reports.get(name)), state, _line(name))
+    return table
+
+
+def _left(progress: Progress) -> str:
+    seconds, estimated = progress.seconds_left()
+    if math.isinf(seconds):
+        return "time left not known yet"
+    return f"{'about' if estimated else 'at most'} {as_clock(seconds)} left"
+
+
+def _trials(progress: Progress) -> str:
+    counts = [f"{count} {state}" for state, count in progress.counts().items()]
+    return f"{len(progress.states)} of {progress.settings.trials} trials: {', '.join(counts) or 'none yet'}"
+
+
+def _pace(progress: Progress) -> str:
+    rate, overhead = progress.images_per_second(), progress.overhead()
+    parts = [f"{rate:,.0f} images/s on {progress.settings.slots} slots"] if rate else []
+    parts += [f"overhead {100 * overhead:.1f} %"] if overhead is not None else []
+    return ", ".join(parts)
+
+
+def _columns(*columns: tuple[str, JustifyMethod]) -> Table:
+    """Return a table of which the last column gives way where there is no room for all."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=name != columns[-1][0])
+    return table
+
+
+def _line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _cells(report: dict[str, Any] | None) -> tuple[str, str, str]:
+    if report is None:
+        return "", "", ""
+    fmd = f"{report['fmd']:.4g} ± {report['fmd_se']:.2g}"
+    return f"{report['images_seen']:,}", fmd, f"{report['fmd_normalised']:.3f}"

@@ -1,0 +1,1 @@
+"""A search space: a module-level function, checked, with what is fixed and what starts it."""

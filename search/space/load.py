@@ -1,0 +1,98 @@
+"""Where spaces come from: a module of the package `spaces` by its name, or a user's own file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import spaces
+from search.space.space import Space, SpaceError, first_line
+from spaces.baselines import BASELINES
+from trainables.config import Flat, Variant, domain_of
+
+
+def load(given: str, fixed: dict[str, str]) -> Space:
+    """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains.
+
+    Raises:
+        SpaceError: there is no such space, its file is no space, or it cannot be searched.
+        ConfigError: a field is unknown, or a value lies outside its domain.
+    """
+    module, path = _module(given)
+    function = getattr(module, "space", None)
+    if not callable(function):
+        raise SpaceError(f"space {given}: {path.name} has no function space(trial)")
+    unknown = [name for name in getattr(module, "BASELINES", ()) if name not in BASELINES]
+    if unknown:
+        raise SpaceError(
+            f"space {given}: unknown baseline {unknown[0]!r} in BASELINES; known are {', '.join(BASELINES)}"
+        )
+    values = {name: domain_of(name).parse(name, text) for name, text in _slashes(fixed).items()}
+    starts = tuple(_starts(getattr(module, "STARTS", ()), values))
+    return Space(
+        given=given if path.parent == Path(spaces.__path__[0]) else str(path),
+        title=(module.__doc__ or given).strip().splitlines()[0],
+        digest=_digest(path, starts),
+        function=cast("Callable[[Any], Flat | None]", function),
+        baselines=tuple(BASELINES[name] for name in getattr(module, "BASELINES", ())),
+        starts=starts,
+        fixed=values,
+        dataset=str(getattr(module, "DATASET", "mnist")),
+        samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
+    ).checked()
+
+
+def known() -> list[str]:
+    """Return the names of the spaces that come with the project."""
+    names = [module.name for module in pkgutil.iter_modules(spaces.__path__)]
+    return [
+        name for name in names if name != "baselines" and hasattr(importlib.import_module(f"spaces.{name}"), "space")
+    ]
+
+
+def _module(given: str) -> tuple[ModuleType, Path]:
+    if not given.endswith(".py"):
+        if given not in known():
+            near = difflib.get_close_matches(given, known(), n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise SpaceError(
+                f"unknown space {given!r}; {hint}known are {', '.join(known())}, or the path of a .py file"
+            )
+        module = importlib.import_module(f"spaces.{given}")
+        return module, Path(str(module.__file__))
+    path = Path(given).expanduser().resolve()
+    if not path.is_file():
+        raise SpaceError(f"--space {given}: there is no such file; give a .py file, or one of {', '.join(known())}")
+    spec = importlib.util.spec_from_file_location(f"users_space_{path.stem}", path)
+    assert spec is not None  # a path that ends in .py always has a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's own code may raise anything
+        raise SpaceError(f"space {given}: the file raised {first_line(error)}") from None
+    return module, path
+
+
+def _digest(path: Path, starts: Iterable[Flat]) -> str:
+    """Return a checksum of all that a trial follows from: the file, the starting points, the defaults around both."""
+    return hashlib.sha256(path.read_bytes() + repr((*starts, Variant.from_flat({}).flat())).encode()).hexdigest()
+
+
+def _slashes(fixed: dict[str, str]) -> dict[str, str]:
+    return {name.replace(".", "/"): text for name, text in fixed.items()}
+
+
+def _starts(starts: Iterable[Flat], fixed: Flat) -> Iterator[Flat]:
+    """Yield the starting points that lie in what `--set` leaves of the space, without the fields it fixes."""
+    for start in starts:
+        free = {name: value for name, value in start.items() if name not in fixed}
+        if free and all(start.get(name, value) == value for name, value in fixed.items()):
+            yield free

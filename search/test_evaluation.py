@@ -1,0 +1,47 @@
+"""The last step of a confirmation: the test set, once, for what may be the best and for the best of the literature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from analysis.run import evaluations
+from analysis.run.run import Run
+from analysis.statistics.confirmed import Verdict
+from search.settings import Settings
+from trainables.config import Variant
+from trainables.data.mnist import Images
+from trainables.metric.evaluation import Evaluation
+from trainables.metric.measuring import measure
+from trainables.trial import Plan, Trial
+
+
+def measure_finally(
+    nested: Run, settings: Settings, judged: Verdict, images: Images, say: Callable[[str], None]
+) -> None:
+    """Measure the trainings of a race that is over on the test images, into the evaluation of its run `nested`.
+
+    Measured are those that may be the best and the best of the literature, each unless it was before, by as many
+    samples as the race or as there are test images. Nothing is chosen by these numbers. Samples start from noise of the
+    training's own seed, which neither the search nor the race used for that.
+    """
+    literature = [standing for standing in judged.standings if standing.baseline][:1]
+    wanted = {standing.trial for standing in judged.standings if standing.tied or standing in literature}
+    starts = [event for event in nested.events() if event["event"] == "start" and event["repeats"] in wanted]
+    plan = Plan(settings.rungs, settings.seed, nested.uri)
+    n = min(judged.metric["n"], len(images.test))
+    bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
+    nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
+    common = {"split": "test", "samples": bench.n, "metric": bench.reference.version}
+    rows = evaluations.stored(nested).to_pylist()
+    known = {tuple(row[name] for name in ("trial", "noise", *common)) for row in rows}
+    reported = {event["trial"] for event in nested.events() if event["event"] == "report"}
+    for start in starts:
+        if start["trial"] in reported and (start["trial"], start["seed"], *common.values()) not in known:
+            variant = Variant.from_flat(start["variant"])
+            trial = Trial(start["trial"], variant, start["seed"], plan, images, bench.reference)
+            row = measure(bench, trial, start["seed"], restored=False)
+            if row is not None:
+                evaluations.store(nested, {"trial": start["trial"], "baseline": start["baseline"], **common, **row})
+                fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
+                say(f"         {start['trial']:<28} on the test images  {fmd}")
+    nested.write_settings({**nested.settings(), "tested": True})

@@ -1,0 +1,133 @@
+"""Runs that nobody trained, for the tests of what is made from a run: the log is written, the rest is the product's."""
+
+import random
+from pathlib import Path
+
+from PIL import Image
+
+from analysis.run import evaluations
+from analysis.run.run import Event, Run
+
+RUNGS = (12_000, 36_000, 108_000)
+CARD: Event = {"version": "flat-64-n256-ab12cd34", "layer": "flat", "n": 256, "split": "search", "floor": 12.5}
+CARD |= {"blank": 560.0}
+KINDS = ("gaussian", "mask", "blur", "morph")
+
+
+def settings(name: str, scheduler: str = "asha") -> Event:
+    """What search.json holds, of a run that lay in a folder of its own."""
+    search = {
+        "name": name,
+        "storage_path": "/somewhere/else/runs",
+        "space": "degradations",
+        "space_digest": "acad11",
+        "fixed": {"network/kind": "cnn"},
+        "dataset": "mnist",
+        "data_dir": None,
+        "trained": None,
+        "trials": 32,
+        "time_budget": 510.0,
+        "rungs": list(RUNGS),
+        "reduction_factor": 3,
+        "scheduler": scheduler,
+        "sampler": "tpe",
+        "seed": 4,
+        "address": None,
+        "cpus_per_trial": 1,
+        "gpus_per_trial": 0,
+        "slots": 2,
+        "against": None,
+        "confirm": 3,
+        "seeds": 4,
+    }
+    spent = {"wall": 498.0, "trials": 966.0, "train": 829.0, "sample": 77.0, "score": 32.0, "setup": 17.0}
+    versions = {"python": "3.11.7", "torch": "2.15.0"}
+    return {
+        "status": "done",
+        "settings": search,
+        "space": "Which corruption to learn to undo.",
+        "versions": versions,
+        "data": {"train-images": "ba89"},
+        "classifier": "b41396",
+        "metric": CARD,
+        "wall_seconds": 498.0,
+        "seconds": spent,
+        "slots": 2,
+        "overhead": 0.028,
+        "idle": 0.03,
+    }
+
+
+def start(run: Run, name: str, variant: Event, **more: object) -> None:
+    """Start a trial; keywords are baseline, repeats."""
+    number = run.trials().num_rows
+    given = {"number": number, "seed": number, "baseline": "", "variant": variant, "time": 1e9 + number, **more}
+    run.append({"event": "start", "trial": name, **given})
+
+
+def report(run: Run, name: str, rung: int, fmd: float, **more: object) -> None:
+    """Report an FMD at a rung."""
+    values = {"fmd": fmd, "fmd_se": 0.04 * fmd, "fmd_normalised": (fmd - 12.5) / 547.5, "fmd_corrected": 0.8 * fmd}
+    values |= {"loss": 0.1, "validation_loss": 0.01 * fmd**0.5, "ssim": 0.5, "psnr": 16.0, "rmse": 0.1}
+    spent = {"train_seconds": 9.0 + fmd / 100, "sample_seconds": 1.5, "score_seconds": 0.5, "setup_seconds": 0.1}
+    measured = {"images_per_second": 1200.0, "parameters": 181108, "nfe": 20, "diverged": False, "time": 1.1e9 + rung}
+    event = {"event": "report", "trial": name, "images_seen": RUNGS[rung], "rung": rung}
+    run.append({**event, **values, **spent, **measured, **more})
+
+
+def end(run: Run, name: str, state: str, **more: object) -> None:
+    """End a trial."""
+    run.append({"event": "end", "trial": name, "state": state, "time": 1.2e9, **more})
+
+
+def draw(run: Run, name: str, size: int = 40, mode: str = "L") -> None:
+    """Draw a trial's two pictures, of noise."""
+    pixels = random.Random(name)
+    for path in (run.sample_grid(name), run.degradation_strip(name)):
+        Image.frombytes(mode, (size, size), pixels.randbytes(size * size * len(mode))).save(path)
+
+
+def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradations") -> Run:
+    """A search of ASHA over kinds, schedules and learning rates, with a baseline, a diverged and a failed trial."""
+    rng, run = random.Random(seed), Run.create(root, name)
+    run.write_settings(settings(name))
+    seen: tuple[list[float], ...] = ([], [], [])
+    for number in range(trials):
+        kind, schedule = rng.choice(KINDS), rng.choice(("cosine", "linear"))
+        variant: Event = {"schedule/kind": schedule, "degradation/kind": kind, "training/lr": 10 ** rng.uniform(-4, -2)}
+        variant |= {"degradation/mask/count": rng.randint(1, 9)} if kind == "mask" else {}
+        trial = f"{number:03d}-{kind}"
+        start(run, trial, variant | {"training/batch": rng.choice((32, 64, 128))}, baseline="A0" if number == 1 else "")
+        draw(run, trial)
+        state, quality = "COMPLETE", 40 + 30 * KINDS.index(kind) + rng.lognormvariate(2, 1)
+        for rung, values in enumerate(seen):
+            diverged = number == 5
+            fmd = 560.0 if diverged else quality / 1.5**rung + rng.random()
+            report(run, trial, rung, fmd, diverged=diverged)
+            values.append(float("inf") if diverged else fmd)
+            if diverged or (rung < 2 and sum(v < fmd for v in values) >= max(1, len(values) // 3)):
+                state = "PRUNED"
+                break
+        lost = {"error": "Traceback\n  ...\nValueError: lost its <way>"} if number == 7 else {}
+        end(run, trial, "FAIL" if lost else state, **lost)
+    return run
+
+
+def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: bool = True) -> Run:
+    """The confirmation of trials of a run with fresh seeds, the first of them the best by far."""
+    rng, nested = random.Random(seed), Run.create(run.path, run.confirmation.name)
+    cards = {split: CARD | {"version": f"flat-64-n2048-{split}", "split": split} for split in ("confirm", "test")}
+    said = {"status": "done", "metric": cards["confirm"], "final_metric": cards["test"]}
+    nested.write_settings(said | {"contenders": names, "tested": tested})
+    rows = {row["trial"]: row for row in run.trials().to_pylist()}
+    for place, name in enumerate(names):
+        for repeat in range(seeds):
+            start(nested, f"{name}.{repeat}", {}, baseline=rows[name]["baseline"], repeats=name)
+            trial, fmd = f"{name}.{repeat}", 30 * 1.3**place * rng.uniform(0.99, 1.01)
+            report(nested, trial, 2, fmd)
+            end(nested, trial, "COMPLETE")
+            if tested:
+                row = {"trial": trial, "split": "test", "metric": cards["test"]["version"], "samples": 2048}
+                row |= {"noise": place * seeds + repeat}  # its seed
+                evaluations.store(nested, row | {"fmd": fmd + 1, "fmd_se": 1.0, "sampler": "ancestral", "steps": 20})
+    return nested

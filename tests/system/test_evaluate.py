@@ -1,0 +1,212 @@
+"""search/evaluate.py on a tiny real run: what it prints, what it keeps, and what it refuses."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from analysis.run.evaluations import REAL, SCHEMA, as_json, show, store, stored, to_table
+from analysis.run.run import Run
+from search.evaluate import main
+from search.pretrained import Trained
+from search.settings import SettingsError
+from trainables.config import Flat, Variant
+from trainables.data.mnist import Images
+from trainables.metric.evaluation import Evaluation
+from trainables.metric.fmd import Reference
+from trainables.training.trainer import Trainer
+from trainables.trial import Plan, Trial
+
+TINY: Flat = {
+    "network/kind": "unet",
+    "network/unet/widths": "4",
+    "schedule/kind": "cosine",
+    "schedule/cosine/T": 20,
+    "sampler/steps": 3,
+    "training/batch": 16,
+}
+COLD: Flat = {**TINY, "degradation/kind": "morph", "sampler/kind": "cold1"}
+VARIANTS = {"000-gaussian": TINY, "001-morph": COLD, "002-bad": TINY, "003-pruned": TINY}
+ARGUMENTS = ("--split", "search", "--samples", "64")
+
+
+def diverge(trainer: Trainer) -> None:
+    with torch.no_grad():
+        for parameter in trainer.diffusion.network.parameters():
+            parameter.fill_(torch.nan)
+
+
+@pytest.fixture(scope="module")
+def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Four trials that ended: two as they should, one that diverged, one without its checkpoint; one that has begun."""
+    run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
+    run.write_settings({"settings": {"rungs": [48], "seed": 0, "dataset": "mnist", "data_dir": None}})
+    plan = Plan((48,), 0, str(run.path), device="cpu")
+    for number, (name, flat) in enumerate(VARIANTS.items()):
+        variant = Variant.from_flat(flat)
+        start = {"trial": name, "number": number, "seed": number, "baseline": "", "variant": variant.flat()}
+        run.append({"event": "start", **start})
+        trial = Trial(name, variant, number, plan, mnist, small_reference)
+        if name == "002-bad":
+            diverge(trial.trainer)
+        for report in trial.reports():
+            run.append({"event": "report", "trial": name, **asdict(report)})
+    (run.checkpoints / "003-pruned.pt").rename(run.checkpoints / "004-begun.pt")  # as saved on the way to a first rung
+    run.append({"event": "start", **start, "trial": "004-begun", "number": 4})
+    yield run
+    run.close()
+
+
+@pytest.fixture(scope="module")
+def bench(mnist: Images, small_reference: Reference) -> Evaluation:
+    return Evaluation(replace(mnist, train=mnist.train[:4096]), "search", 64)
+
+
+def answer(run: Run, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main([str(run.path), *ARGUMENTS, *arguments])
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def test_every_kept_trial_is_evaluated_next_to_real_images(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = answer(run, capsys, "--format", "json")
+    assert status == 0
+    rows: dict[str, dict[str, Any]] = {row["trial"]: row for row in json.loads(out)}
+    assert list(rows) == [REAL, "000-gaussian", "001-morph"]
+    assert "no Inception-FID: " in err
+    assert "[1/3] 000-gaussian: FMD" in err
+    assert "[3/3] 002-bad: diverged, or ended meanwhile: there is nothing to evaluate" in err
+    real = rows.pop(REAL)
+    for name, row in rows.items():
+        assert (row["split"], row["samples"], row["images_seen"], row["nfe"]) == ("search", 64, 48, 3)
+        assert row["sampler"] == VARIANTS[name].get("sampler/kind", "ancestral")
+        assert row["fmd"] > 5 * real["fmd"]
+        assert row["kid"] - real["kid"] > 3 * real["kid_se"]
+        assert row["coverage"] < real["coverage"]
+        assert sum(row["labels"]) == 64
+        assert [len(row[f"{name}_by_t"]) for name in ("loss", "ssim", "psnr", "rmse", "sampled_ssim")] == [20] * 4 + [4]
+        assert row["sampled_ssim_by_t"][-1] == row["ssim"]
+        assert np.isfinite([value for value in row.values() if isinstance(value, float)]).all()
+    assert "loss" not in real
+    assert stored(run).column("trial").to_pylist() == [*rows, REAL]
+
+
+@pytest.mark.slow
+def test_it_is_said_again_for_a_person_and_as_csv(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    _, table, _ = answer(run, capsys, "000-gaussian")
+    assert table.splitlines()[0].startswith("tiny: 64 samples against the search images, FMD flat-1024-n64-")
+    assert max(map(len, table.splitlines())) <= 120
+    _, text, _ = answer(run, capsys, "000-gaussian", "--format", "csv")
+    _, row = csv.DictReader(io.StringIO(text))
+    assert list(row) == SCHEMA.names
+    assert f"{float(row['fmd']):.1f} ± " in table
+    assert len(row["ssim_by_t"].split()) == 20
+    assert len(row["labels"].split()) == 10
+
+
+@pytest.mark.slow
+def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, again = (answer(run, capsys, "001-morph", "--format", "json")[1] for _ in range(2))
+    assert first == again
+    names = stored(run).column("trial").to_pylist()
+    assert len(names) == len(set(names))
+    answer(run, capsys, "001-morph", "--sampler", "cold2", "--steps", "5")
+    rows = [row for row in stored(run).to_pylist() if row["trial"] == "001-morph"]
+    assert sorted((row["sampler"], row["nfe"]) for row in rows) == [("cold1", 3), ("cold2", 5)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["003-pruned"], "keeps no checkpoint of a trial '003-pruned' that has reported; those of which "),
+        (["004-begun"], "it does: 000-gaussian, 001-morph, 002-bad\n"),
+        (["nobody"], "keeps no checkpoint of a trial 'nobody'"),
+        (["--samples", "31"], "--samples: give 32 to 5000 samples, as many as the 'search' split can judge, not 31"),
+        (["--samples", "5001"], "not 5001"),
+        (["--steps", "0"], "sampler/steps=0 is outside its domain"),
+        (["001-morph", "--sampler", "ancestral"], "sampler/kind=ancestral: degradation morph"),
+        (["--sampler", "nothing"], "invalid choice: 'nothing'"),
+        (["--data-dir", "nowhere"], "is missing"),
+    ],
+    ids=str,
+)
+def test_a_usage_error_is_one_line_and_status_2(
+    arguments: list[str], complaint: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = answer(run, capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("search/evaluate.py: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_what_is_no_run_or_keeps_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "is not a run" in capsys.readouterr().err
+    assert main([str(Run.create(tmp_path, "empty").path)]) == 2
+    assert "keeps no checkpoints" in capsys.readouterr().err
+    assert main([]) == 2
+    assert capsys.readouterr().err.endswith("the following arguments are required: RUN; see --help\n")
+
+
+def test_a_model_is_sampled_from_once_it_is_trained(run: Run) -> None:
+    with pytest.raises(
+        SettingsError, match="000-gaussian: it is still in training; wait for its end, or --resume tiny"
+    ):
+        Trained.open(f"{run.path}/000-gaussian")
+
+
+def test_without_a_trial_that_can_be_evaluated_the_status_is_3(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(run, capsys, "002-bad")[0] == 3
+
+
+def test_its_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    assert "exit status: 0 done" in capsys.readouterr().out
+
+
+def test_each_check_finds_what_it_is_for(bench: Evaluation) -> None:
+    real = bench.real()
+    assert abs(real.fmd_normalised) < 0.02
+    assert real.memorised_share < 0.1
+    copies = bench.samples(torch.from_numpy(bench.images.train[:64].copy()))
+    assert copies.memorised_share == 1
+    assert copies.fmd == pytest.approx(real.fmd, rel=0.3)  # which FMD does not see
+    ones = torch.from_numpy(bench.images.confirm[bench.images.confirm_labels == 1][:64])
+    collapsed = bench.samples(ones)
+    assert collapsed.label_distance > 0.8
+    assert collapsed.coverage < 0.4 < real.coverage
+
+
+def test_rows_survive_the_file_with_what_they_lack(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "a")
+    assert len(stored(run)) == 0
+    row = {"trial": REAL, "split": "test", "samples": 64, "fmd": 1.5, "labels": (1, 2), "loss": float("nan")}
+    store(run, row)
+    store(run, {**row, "fmd": 2.5})
+    store(run, {**row, "samples": 128})
+    table = stored(run)
+    assert table.schema == SCHEMA
+    assert table.column("fmd").to_pylist() == [2.5, 1.5]
+    assert table.column("ssim").null_count == 2
+    assert json.loads(as_json(table))[0]["loss"] is None
+
+
+def test_many_trials_are_shown_in_tables_of_a_few() -> None:
+    rows = [{"trial": name, "fmd": 1.0, "fmd_se": 0.1} for name in (REAL, *(f"{i:03}-x" for i in range(9)))]
+    tables = show(to_table(rows))
+    assert [len(table.columns) - 2 for table in tables] == [4, 4, 1]
+    assert all(table.columns[1].header == REAL for table in tables)
+    assert pa.types.is_list(SCHEMA.field("labels").type)

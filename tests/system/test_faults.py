@@ -1,0 +1,198 @@
+"""What can go wrong with a trial, its process, its checkpoint or its disk, in whole searches with the real Ray."""
+
+import json
+import random
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.run.run import Run
+from analysis.run.tables import CURVES
+from tests.helpers.disks import Disk
+from tests.system.test_search import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, reports, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+# A search whose trials also write what they report to a file that the product does not know.
+WITNESSED = """
+import json, os, sys
+from dataclasses import asdict
+from search import run
+from search.execution import tune as tuner
+
+FILE = os.path.abspath("witness.jsonl")
+train, reports = tuner.trial.run, tuner.trial.Trial.reports
+
+
+def told(self):
+    for report in reports(self):
+        line = json.dumps({"trial": self.name, **asdict(report)}) + "\\n"
+        file = os.open(FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, line.encode())
+        os.close(file)
+        yield report
+
+
+def witnessed(config, plan, images, reference):
+    tuner.trial.Trial.reports = told
+    train(config, plan, images, reference)
+
+
+tuner.trial.run = witnessed
+sys.exit(run.main())
+"""
+RESTARTS = 10
+
+
+@pytest.fixture
+def searches(tmp_path: Path) -> Iterator[Searches]:
+    searches = Searches(tmp_path)
+    yield searches
+    searches.kill()
+
+
+def wait_until_reported(process: subprocess.Popen[str], folder: Path, count: int) -> None:
+    """Wait until a search has so many reports; before the first, until there is something to resume."""
+
+    def there(events: list[dict[str, Any]]) -> bool:
+        return (folder / "search.json").exists() and sum(event["event"] == "report" for event in events) >= count
+
+    wait_for(process, folder, there)
+
+
+def test_killed_ten_times_a_search_has_every_report_once_and_no_other(searches: Searches) -> None:
+    rng = random.Random(10)
+    (searches.folder / "witnessed.py").write_text(WITNESSED)
+    begin = ["--space", "tiny.py", "--name", "a", *BUDGET, "--trials", "1000"]  # more than it can have before the last
+    folder, reported = searches.folder / "runs" / "a", 0
+    for _ in range(RESTARTS):
+        process = searches.start("witnessed.py", *(["--resume", "a"] if (folder / "search.json").exists() else begin))
+        wait_until_reported(process, folder, reported + rng.randrange(3))  # no more than before: as it begins
+        time.sleep(rng.uniform(0, 2))
+        searches.kill()
+        process.communicate()
+        reported = sum(event["event"] == "report" for event in Run.open(folder).events())
+    assert reported > RESTARTS / 2
+    trials = Run.open(folder).trials().num_rows + 3
+    ended = searches.run("witnessed.py", "--resume", "a", "--trials", str(trials))
+    assert ended.returncode == 0, ended.stderr
+    run = Run.open(folder)
+    check_run(run, trials)
+    said: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in (searches.folder / "witness.jsonl").read_text().splitlines():
+        report = json.loads(line)
+        assert said.setdefault((report["trial"], report["images_seen"]), report) == report
+    rows = {(row["trial"], row["images_seen"]): row for row in run.curves().to_pylist()}
+    told = [name for name in CURVES.names if name not in ("number", "time")]
+    assert {key: {name: row[name] for name in told} for key, row in rows.items()} == {
+        key: {name: report[name] for name in told} for key, report in said.items()
+    }
+    assert len(rows) == run.curves().num_rows
+
+
+# Each happens once to the trial of one learning rate, or at every try.
+TROUBLED = """
+import os, pickle, signal, sys, time
+from pathlib import Path
+from search import run
+from search.execution import tune as tuner
+
+HERE, train, reports = Path.cwd(), tuner.trial.run, tuner.trial.Trial.reports
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, (str(HERE / "executed"),)
+
+
+def once(what):
+    file = HERE / what
+    return not file.exists() and not file.write_text("")
+
+
+def die(self, checkpoint):
+    Path(self.plan.run_uri, "checkpoints", self.name + ".pt").write_bytes(checkpoint)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def told(self):
+    lr = self.variant.training.lr
+    for report in reports(self):
+        yield report
+        if lr == 0.0011 and once("hangs"):
+            time.sleep(10_000)
+        if lr == 0.0012 and once("damaged"):
+            die(self, b"PK of a checkpoint")
+        if lr == 0.0013 and once("malicious"):
+            die(self, pickle.dumps(Malicious(), protocol=2))
+        if lr == 0.0014:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does when there is no memory left
+        if lr == 0.0015:
+            raise MemoryError("no room for 8 GiB")
+
+
+def troubled(config, plan, images, reference):
+    tuner.trial.Trial.reports = told
+    train(config, plan, images, reference)
+
+
+tuner.trial.run = troubled
+sys.exit(run.main())
+"""
+
+
+def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_search_goes_on(
+    searches: Searches,
+) -> None:
+    (searches.folder / "troubled.py").write_text(TROUBLED)
+    rates = (0.002, 0.0011, 0.0012, 0.0013, 0.0014, 0.0015)
+    starts = ", ".join(f'{{"training/lr": {lr}, "training/target": "x0"}}' for lr in rates)
+    (searches.folder / "tiny.py").write_text(SPACE.replace("STARTS = (", f"STARTS = ({starts}, "))
+    arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "6"]
+    ended = searches.run("troubled.py", *arguments, "--hang-limit", "45", "--time-budget", "2000")
+    assert ended.returncode == 0, ended.stderr
+    run = Run.open(searches.folder / "runs" / "a")
+    check_run(run, 6)
+    rows = {row["training/lr"]: row for row in run.trials().to_pylist()}
+    assert {lr: row["state"] for lr, row in rows.items()} == {
+        **dict.fromkeys(rates[:4], "COMPLETE"),
+        **dict.fromkeys(rates[4:], "FAIL"),
+    }
+    assert not (searches.folder / "executed").exists()
+    said = {lr: [line for line in ended.stdout.splitlines() if rows[lr]["trial"] in line] for lr in rates}
+    tried = {lr: [line for line in lines if "failed and is tried again" in line] for lr, lines in said.items()}
+    # One that is damaged dies first, and what it left is found at the next try.
+    assert [len(tried[lr]) for lr in rates] == [0, 1, 2, 2, 2, 2]
+    assert "its process died" in tried[0.0011][0]
+    assert "it did not report for" in tried[0.0011][0]
+    assert all("cannot be read" in tried[lr][1] and "it begins anew" in tried[lr][1] for lr in (0.0012, 0.0013))
+    errors = {e["trial"]: e["error"] for e in run.events() if e["event"] == "end" and e["state"] == "FAIL"}
+    assert "died" in errors[rows[0.0014]["trial"]]
+    assert "no room for 8 GiB" in errors[rows[0.0015]["trial"]]
+
+
+def test_on_a_full_disk_a_search_ends_with_a_line_and_goes_on_when_there_is_room(searches: Searches) -> None:
+    disk = Disk(searches.folder / "disk", "1200k")  # room for the first trials
+    try:
+        begin = ["--space", "tiny.py", "--name", "a", "--storage-path", "disk", *BUDGET]
+        ended = searches.run(str(SCRIPT), *begin)
+        assert ended.returncode == 2, ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stderr + ended.stdout
+        line = r"search/run.py: cannot write to .*, No space left on device: see to it, then --resume the run"
+        assert re.fullmatch(line, ended.stderr.strip().splitlines()[-1]), ended.stderr
+        before = reports(Run.open(disk.path / "a"))
+        assert before
+        disk.grow("64m")
+        resumed = searches.run(str(SCRIPT), "--resume", "a", "--storage-path", "disk")
+        assert resumed.returncode == 0, resumed.stderr
+        run = Run.open(disk.path / "a")
+        check_run(run, TRIALS)
+        assert before.items() <= reports(run).items()
+    finally:
+        searches.kill()
+        disk.remove()

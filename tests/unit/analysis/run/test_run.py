@@ -1,0 +1,281 @@
+"""A run's folder: nothing that was reported is ever lost, and its tables follow from its log alone."""
+
+import json
+import pickle
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.run import tables
+from analysis.run.run import Event, Run, RunError
+
+MORPH = {"degradation/kind": "morph", "training/lr": 0.002, "training/batch": 64, "network/norm": True}
+MASK = {"degradation/kind": "mask", "training/lr": 1, "degradation/mask/count": 5, "network/norm": False}
+
+
+def start(number: int, variant: Event = MORPH, baseline: str = "", **more: object) -> Event:
+    trial = f"{number:03d}-trial"
+    return {
+        "event": "start",
+        "trial": trial,
+        "number": number,
+        "seed": 7 * number,
+        "baseline": baseline,
+        "variant": variant,
+        **more,
+    }
+
+
+def report(number: int, rung: int, fmd: float = 50.0, **more: object) -> Event:
+    measured = {"fmd": fmd, "fmd_normalised": fmd / 700, "fmd_se": 1.5, "fmd_corrected": fmd - 1.0, "loss": 0.25}
+    spent = {"train_seconds": 4.0, "sample_seconds": 2.0, "score_seconds": 1.0, "setup_seconds": 0.5}
+    speed = {"images_per_second": 800.0, "parameters": 12345, "nfe": 20, "diverged": False}
+    event = {"event": "report", "trial": f"{number:03d}-trial", "images_seen": 1000 * 2**rung, "rung": rung}
+    return {**event, **measured, **spent, **speed, **more}
+
+
+def end(number: int, state: str = "COMPLETE", **more: object) -> Event:
+    return {"event": "end", "trial": f"{number:03d}-trial", "state": state, **more}
+
+
+STORY = [
+    start(0, time=1.0),
+    start(1, MASK, "A4", time=2.0),
+    report(0, 0, 90.0, time=3.0),
+    report(1, 0, 80.0, time=4.0),
+    end(1, "PRUNED", time=5.0),
+    start(2, time=6.0),
+    report(0, 1, 60.0, time=7.0),
+    end(2, "FAIL", time=8.0),
+    report(0, 2, 40.0, time=9.0),
+    end(0, time=10.0),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run.create(tmp_path / "runs", "degradations")
+    for event in STORY:
+        run.append(event)
+    return run
+
+
+def test_trials_hold_the_last_report_the_time_spent_and_the_configuration(run: Run) -> None:
+    first, second, third = run.trials().to_pylist()
+    assert (first["trial"], first["number"], first["seed"], first["state"]) == ("000-trial", 0, 0, "COMPLETE")
+    assert (first["images_seen"], first["rung"], first["fmd"], first["parameters"]) == (4000, 2, 40.0, 12345)
+    assert (first["train_seconds"], first["setup_seconds"]) == (12.0, 1.5)
+    assert first["started"].timestamp() == 1.0
+    assert first["ended"].timestamp() == 10.0
+    assert (second["baseline"], second["state"], second["degradation/mask/count"]) == ("A4", "PRUNED", 5)
+    assert first["degradation/mask/count"] is None
+    assert (third["state"], third["fmd"], third["diverged"], third["rung"]) == ("FAIL", None, None, None)
+
+
+def test_curves_hold_every_report(run: Run) -> None:
+    curves = run.curves()
+    assert curves["trial"].to_pylist() == ["000-trial"] * 3 + ["001-trial"]
+    assert curves["fmd"].to_pylist() == [90.0, 60.0, 40.0, 80.0]
+    assert curves["train_seconds"].to_pylist() == [4.0] * 4
+
+
+def test_tables_are_typed_and_documented(run: Run) -> None:
+    run.write_tables()
+    trials, curves = (pq.read_table(run.path / f"{name}.parquet") for name in ("trials", "curves"))
+    assert trials.equals(run.trials())
+    assert curves.equals(run.curves())
+    assert curves.schema.equals(tables.CURVES)
+    assert trials.select(tables.TRIALS.names).schema.equals(tables.TRIALS)
+    kinds = {"degradation/kind": pa.string(), "training/batch": pa.int64(), "network/norm": pa.bool_()}
+    kinds |= {"training/lr": pa.float64(), "degradation/mask/count": pa.int64()}  # lr: an int beside a float
+    assert {name: trials.schema.field(name).type for name in tables.fields(trials)} == kinds
+    assert all(name in str(tables.__doc__) for name in [*tables.TRIALS.names, *tables.CURVES.names])
+
+
+def test_an_empty_run_has_empty_tables_of_the_same_types(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "empty")
+    run.write_tables()
+    assert pq.read_table(run.path / "trials.parquet").schema.equals(tables.TRIALS)
+    assert run.curves().num_rows == 0
+
+
+def test_a_log_cut_anywhere_keeps_every_whole_line_and_can_go_on(run: Run, tmp_path: Path) -> None:
+    log = (run.path / "log.jsonl").read_bytes()
+    lines = log.splitlines(keepends=True)
+    for length in range(len(log) - len(b"".join(lines[-3:])), len(log) + 1):
+        cut = tmp_path / "cut"
+        cut.mkdir(exist_ok=True)
+        (cut / "log.jsonl").write_bytes(log[:length])
+        whole = log[:length].count(b"\n")
+        assert Run.open(cut).events() == run.events()[:whole]
+        continued = Run.open(cut)
+        assert continued.append(report(2, 0, time=11.0))
+        continued.close()
+        assert Run.open(cut).events() == [*run.events()[:whole], report(2, 0, time=11.0)]
+
+
+def test_a_killed_process_loses_no_event_that_append_returned_from(tmp_path: Path) -> None:
+    program = f"""
+import itertools
+from analysis.run.run import Run
+run = Run.create({str(tmp_path)!r}, "killed")
+for rung in itertools.count():
+    run.append({{"event": "report", "trial": "a", "images_seen": rung}})
+    print(rung, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(20)]
+        process.send_signal(signal.SIGKILL)
+        returned = int([*lines, *process.stdout][-1])
+    seen = [event["images_seen"] for event in Run.open(tmp_path / "killed").events()]
+    assert seen == list(range(len(seen)))
+    assert len(seen) > returned
+
+
+def test_the_first_of_repeated_reports_counts(run: Run) -> None:
+    trials, curves = run.trials(), run.curves()
+    assert not run.append(report(0, 1, 999.0))
+    for repeated in (run, Run.open(run.path)):
+        assert repeated.trials().equals(trials)
+        assert repeated.curves().equals(curves)
+        assert len(repeated.events()) == len(STORY)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tables_do_not_depend_on_the_order_of_events(run: Run, tmp_path: Path, seed: int) -> None:
+    shuffled = Run.create(tmp_path, "shuffled")
+    for event in random.Random(seed).sample(STORY, len(STORY)):
+        shuffled.append(event)
+    names = run.trials().column_names
+    assert shuffled.trials().select(names).equals(run.trials())
+    assert shuffled.curves().equals(run.curves())
+
+
+def test_a_trial_started_again_keeps_its_first_start_and_takes_its_last_end(run: Run) -> None:
+    run.append(start(2, time=20.0))
+    run.append(end(2, "COMPLETE", time=30.0))
+    row = run.trials().to_pylist()[2]
+    assert (row["state"], row["started"].timestamp(), row["ended"].timestamp()) == ("COMPLETE", 6.0, 30.0)
+
+
+def test_a_log_is_read_once_however_long_it_grows(tmp_path: Path) -> None:
+    events = [event for n in range(2000) for event in (start(n), report(n, 0), report(n, 1), end(n))]
+    written = Run.create(tmp_path, "long")
+    log = written.path / "log.jsonl"
+    log.write_text("".join(json.dumps(event | {"time": 1.0}) + "\n" for event in events))
+    reader = Run.open(written.path)
+    assert reader.trials().num_rows == 2000
+    log.write_bytes(b"x" * log.stat().st_size)  # nobody looks at these bytes again
+    with log.open("a") as file:
+        file.write(json.dumps(start(2000, time=2.0)) + "\n")
+    assert reader.trials().num_rows == 2001
+    assert reader.append(end(2000))
+    assert reader.trials()["state"][2000].as_py() == "COMPLETE"
+    assert reader.curves().num_rows == 4000
+
+
+def test_a_reader_follows_a_run_that_goes_on_and_waits_for_the_whole_line(run: Run) -> None:
+    reader = Run.open(run.path)
+    run.append(start(3))
+    assert reader.trials().num_rows == 4
+    line = json.dumps(start(4, time=1.0)).encode() + b"\n"
+    with (run.path / "log.jsonl").open("ab", buffering=0) as log:
+        log.write(line[:40])
+        assert reader.trials().num_rows == 4
+        log.write(line[40:])
+    assert reader.trials().num_rows == 5
+
+
+def test_a_copy_reads_like_the_original(run: Run, tmp_path: Path) -> None:
+    run.write_settings({"status": "done", "metric": {"floor": 1.5}})
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "elsewhere" / "copy"))
+    assert copy.trials().equals(run.trials())
+    assert copy.settings() == {"status": "done", "metric": {"floor": 1.5}}
+    assert pickle.loads(pickle.dumps(run)).trials().equals(run.trials())
+
+
+def test_floats_that_are_not_finite_become_null(run: Run) -> None:
+    run.append(report(2, 0, loss=float("inf"), diverged=True))
+    assert run.trials()["loss"].to_pylist() == [0.25, 0.25, None]
+    assert Run.open(run.path).events() == run.events()
+    run.write_settings({"blank": [float("nan"), 1.0]})
+    assert run.settings() == {"blank": [None, 1.0]}
+
+
+def test_settings_are_empty_before_they_are_written(run: Run) -> None:
+    assert run.settings() == {}
+
+
+def test_a_full_disk_is_one_line_and_leaves_whole_lines(run: Run) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (run.path / "log.jsonl").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot write to .*log\.jsonl.*--resume") as error:
+            run.append(start(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert Run.open(run.path).events() == run.events()
+    assert run.append(start(3))
+    assert Run.open(run.path).trials().num_rows == 4
+
+
+@pytest.mark.parametrize(
+    "event", [{"event": "stop", "trial": "a"}, {"event": "report", "trial": "a"}, {"event": "end"}]
+)
+def test_an_event_that_no_reader_could_take_is_not_written(run: Run, event: Event) -> None:
+    with pytest.raises(ValueError, match="event"):
+        run.append(event)
+    assert Run.open(run.path).events() == run.events()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-a", "a b", "é"])
+def test_a_name_is_a_plain_file_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="run name"):
+        Run.create(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_folders_are_one_line_that_says_what_would_be_right(run: Run, tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    attempts = {
+        "--resume degradations, or give another --name": lambda: Run.create(run.path.parent, "degradations"),
+        "is not a run: give another --name": lambda: Run.create(tmp_path, "folder"),
+        "Not a directory: give a writable --storage-path": lambda: Run.create(file, "a"),
+        "no run at": lambda: Run.open(tmp_path / "none"),
+        "it has no log.jsonl": lambda: Run.open(folder),
+    }
+    for message, attempt in attempts.items():
+        with pytest.raises(RunError) as error:
+            attempt()
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b"[1]\n", b'{"event": "start", "trial": "a"}\n', b"\xff\n"])
+def test_damage_before_the_end_of_the_log_is_named_by_its_line(run: Run, damage: bytes) -> None:
+    log = run.path / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+    with pytest.raises(RunError, match="line 2 is no event of a run"):
+        Run.open(run.path)
+
+
+def test_damaged_settings_are_one_line(run: Run) -> None:
+    (run.path / "search.json").write_text("{")
+    with pytest.raises(RunError, match=r"search\.json is not JSON") as error:
+        run.settings()
+    assert "\n" not in str(error.value)

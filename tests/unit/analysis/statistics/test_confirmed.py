@@ -1,0 +1,118 @@
+"""What a confirmation says, from the run on disk: who is best, who is tied, what it does not say."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from analysis.run.evaluations import store
+from analysis.run.run import Run
+from analysis.statistics.confirmed import Verdict, verdict
+
+CARD = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
+CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
+TIED = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [30.1, 30.6, 29.7, 30.4], "000-A0": [200.0]}
+
+
+def make_run(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Run:
+    """A run with a confirmation in which each trial's configuration has these FMDs."""
+    run = Run.create(folder, "run")
+    for number, name in enumerate(sorted(fmds)):
+        run.append({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": {}})
+    nested = Run.create(run.path, run.confirmation.name)
+    nested.write_settings({"metric": CARD, "tested": tested, "final_metric": {**CARD, "split": "test", "floor": 0.0}})
+    number = 0
+    for repeats, values in fmds.items():
+        for index, fmd in enumerate(values):
+            name, baseline = f"{repeats}.{index}", "A0" if repeats.endswith("A0") else ""
+            start = {"number": number, "seed": number, "baseline": baseline, "variant": {}, "repeats": repeats}
+            nested.append({"event": "start", "trial": name, **start})
+            report = {"images_seen": 900, "rung": 0, "fmd": fmd, "diverged": False}
+            nested.append({"event": "report", "trial": name, **report})
+            number += 1
+    return run
+
+
+def told(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Verdict:
+    found = verdict(make_run(folder, fmds, tested))
+    assert found is not None
+    return found
+
+
+def test_there_is_no_verdict_before_a_training_has_ended(tmp_path: Path) -> None:
+    assert verdict(Run.create(tmp_path, "run")) is None
+    assert verdict(make_run(tmp_path / "other", {"000-a": []})) is None
+
+
+@pytest.mark.parametrize("fmds", [CLEAR, TIED])
+def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str, list[float]], tmp_path: Path) -> None:
+    standings = told(tmp_path, fmds).standings
+    assert [s.fmd for s in standings] == sorted(s.fmd for s in standings)
+    assert sum(s.p_best for s in standings) == pytest.approx(1)
+    for standing in standings:
+        assert standing.fmds == tuple(fmds[standing.trial])
+        assert standing.fmd == pytest.approx(math.prod(standing.fmds) ** (1 / len(standing.fmds)))
+        assert standing.low < standing.fmd < standing.high
+        assert standing.normalised == pytest.approx((standing.fmd - 10) / 500)
+        assert standing.dropped == (len(standing.fmds) < 4)
+
+
+def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: Path) -> None:
+    found = told(tmp_path, CLEAR)
+    assert [s.tied for s in found.standings] == [True, False, False]
+    assert found.sentences[0].startswith("003-a is the best of those that were taken again: with 4 fresh seeds")
+    assert "A0" in found.sentences[1]
+    assert "6.6 times" in found.sentences[1]  # 200 / 30.12
+    assert "for the 3 of 3 configurations" in found.sentences[2]
+
+
+def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
+    found = told(tmp_path, TIED)
+    assert {s.trial for s in found.standings if s.tied} == {"003-a", "001-b"}
+    assert "cannot be told from 001-b" in found.sentences[0]
+
+
+def test_a_confirmation_that_goes_on_says_so(tmp_path: Path) -> None:
+    assert "not over" in told(tmp_path, CLEAR, tested=False).sentences[0]
+
+
+def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
+    run = make_run(tmp_path, CLEAR)
+    nested = run.confirmed()
+    assert nested is not None
+    final = {"split": "test", "metric": CARD["version"], "samples": 64}
+    for index, fmd in enumerate((25.0, 26.0, 25.5, 25.2)):
+        store(nested, {"trial": f"003-a.{index}", **final, "noise": index, "fmd": fmd})
+    store(nested, {"trial": "003-a.0", **final, "noise": 0, "split": "search", "fmd": 1.0})
+    store(nested, {"trial": "003-a.0", **final, "noise": 0, "metric": "another", "fmd": 2.0})
+    store(nested, {"trial": "003-a.0", **final, "noise": 10**9, "fmd": 3.0})  # as a user evaluates it
+    found = verdict(run)
+    assert found is not None
+    assert [s.trial for s in found.final] == ["003-a"]
+    assert found.final[0].fmds == (25.0, 26.0, 25.5, 25.2)
+    assert found.final[0].normalised == pytest.approx(found.final[0].fmd / 510)
+
+
+def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_the_others(tmp_path: Path) -> None:
+    run = make_run(tmp_path, CLEAR)
+    nested = run.confirmed()
+    assert nested is not None
+    nested.append(
+        {
+            "event": "start",
+            "trial": "001-b.2",
+            "number": 9,
+            "seed": 9,
+            "baseline": "",
+            "variant": {},
+            "repeats": "001-b",
+        }
+    )
+    nested.append(
+        {"event": "report", "trial": "001-b.2", "images_seen": 900, "rung": 0, "fmd": 510.0, "diverged": True}
+    )
+    found = verdict(run)
+    assert found is not None
+    assert [s.trial for s in found.standings] == ["003-a", "000-A0"]
+    assert found.sentences[-1] == "001-b diverged or failed with one of its fresh seeds, and is out."
+    assert found.standings[0].high < 32

@@ -1,0 +1,91 @@
+"""A front holds exactly the trials that no other beats."""
+
+import random
+import shutil
+from pathlib import Path
+
+import optuna
+import pytest
+
+from analysis.run.run import Run
+from analysis.statistics.pareto import COSTS, Point, front_budget, fronts, points
+
+IMAGES = (1_000, 3_000)
+
+
+def add(
+    run: Run, fmds: list[float], nfe: int = 20, seconds: float = 1.0, state: str = "COMPLETE", **more: object
+) -> None:
+    """Append a trial with a report for each fmd, each after so many seconds more; keywords change the reports."""
+    number = run.trials().num_rows
+    trial = f"{number:03d}"
+    run.append({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": {}})
+    for rung, fmd in enumerate(fmds):
+        spent = {"train_seconds": seconds, "sample_seconds": 0.5, "parameters": 100}
+        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "nfe": nfe, "diverged": False}
+        run.append({"event": "report", "trial": trial, **measured, **spent, **more})
+    run.append({"event": "end", "trial": trial, "state": state})
+
+
+def beats(one: Point, other: Point) -> bool:
+    return one.cost <= other.cost and one.fmd <= other.fmd and (one.cost, one.fmd) != (other.cost, other.fmd)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_front_is_that_of_brute_force_and_of_optuna(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    run = Run.create(tmp_path, "any")
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for _ in range(draw.randint(2, 30)):
+        nfe, fmd = draw.randint(1, 10), float(draw.randint(1, 10))  # of few values: ties in one and in both
+        add(run, [fmd], nfe=nfe)
+        study.add_trial(optuna.trial.create_trial(values=[nfe, fmd]))
+    add(run, [50.0], nfe=11)  # so that the cost is not the same for all
+    found = points(run)["nfe"]
+    for point in found:
+        better = [other for other in found if beats(other, point)]
+        assert (point.dominated_by is None) == (not better)
+        if better:
+            dominator = next(other for other in found if other.trial == point.dominated_by)
+            assert beats(dominator, point)
+            assert dominator.fmd == min(other.fmd for other in better)
+            assert dominator.trial in fronts(run)["nfe"]
+    assert set(fronts(run)["nfe"]) == {f"{trial.number:03d}" for trial in study.best_trials}
+    assert [(point.cost, point.fmd) for point in found] == sorted((point.cost, point.fmd) for point in found)
+
+
+def test_seconds_of_training_are_those_up_to_the_budget_and_of_sampling_those_of_one_evaluation(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "seconds")
+    add(run, [90.0, 30.0], seconds=2.0)
+    add(run, [90.0, 20.0], seconds=3.0, sample_seconds=0.7)
+    assert [(point.cost, point.fmd) for point in points(run)["train_seconds"]] == [(4.0, 30.0), (6.0, 20.0)]
+    assert [(point.cost, point.fmd) for point in points(run)["sample_seconds"]] == [(0.5, 30.0), (0.7, 20.0)]
+
+
+def test_a_cost_that_does_not_differ_is_left_out(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "same")
+    add(run, [90.0], nfe=20, seconds=1.0)
+    add(run, [80.0], nfe=10, seconds=1.01)
+    assert list(fronts(run)) == ["nfe"]
+    assert set(COSTS) == {"nfe", "parameters", "train_seconds", "sample_seconds"}
+
+
+def test_trials_are_compared_at_the_largest_budget_that_two_reached(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "rungs")
+    assert (front_budget(run), fronts(run)) == (None, {})
+    add(run, [90.0, 30.0], nfe=20)
+    assert (front_budget(run), fronts(run)) == (None, {})
+    add(run, [80.0], nfe=10, state="PRUNED")
+    assert front_budget(run) == IMAGES[0]
+    assert fronts(run)["nfe"] == ["001"]
+    add(run, [95.0, 10.0], nfe=30)
+    add(run, [1.0, 1.0], nfe=1, diverged=True)  # whatever the value of what diverged
+    assert front_budget(run) == IMAGES[1]
+    assert fronts(run)["nfe"] == ["000", "002"]
+
+
+def test_a_copy_has_the_same_fronts(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "original")
+    for number in range(8):
+        add(run, [90.0, 30.0 - number], nfe=20 + number % 5, seconds=number / 3)
+    assert points(Run.open(shutil.copytree(run.path, tmp_path / "copy"))) == points(run)

@@ -1,0 +1,71 @@
+"""What a run tells besides its ranking, as a command prints it."""
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from analysis import insight
+from analysis.run.run import Run
+from analysis.statistics.effects import effects
+from analysis.statistics.importances import importances
+from analysis.statistics.pareto import fronts
+
+IMAGES = (1_000, 3_000)
+
+
+def write(root: Path, count: int) -> Run:
+    draw = random.Random(0)
+    run = Run.create(root, "degradations")
+    for number in range(count):
+        variant = {"schedule/kind": draw.choice(["cosine", "linear"]), "training/lr": draw.uniform(1e-3, 6e-3)}
+        trial, fmd = f"{number:03d}-trial", 40.0 + 20 * (variant["schedule/kind"] == "linear") + draw.random()
+        run.append({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": variant})
+        for rung, images in enumerate(IMAGES[: 1 if number % 4 == 3 else 2]):
+            measured = {"images_seen": images, "fmd": fmd / (1 + rung), "nfe": draw.randint(5, 20), "diverged": False}
+            run.append({"event": "report", "trial": trial, **measured})
+        run.append({"event": "end", "trial": trial, "state": "PRUNED" if number % 4 == 3 else "COMPLETE"})
+    return run
+
+
+def test_json_holds_what_the_functions_return(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write(tmp_path, 40)
+    assert insight.main([str(run.path), "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["images_seen"], told["trials"], told["reported"]) == (3_000, 30, 40)
+    assert told["importances"] == [asdict(found) for found in importances(run)]
+    assert told["effects"] == [asdict(found) for found in effects(run)]
+    assert told["rung_correlation"][0]["stopped"] == 10
+    assert {cost: [point["trial"] for point in front] for cost, front in told["fronts"].items()} == fronts(run)
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "latex"])
+def test_tables_say_of_which_trials_they_are(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert insight.main([str(write(tmp_path, 40).path), "--format", form]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "30 trials that the search drew, at 3,000 images seen, survivors of 40" in text
+    assert "only of trials that were not stopped in between" in text
+    for word in ("schedule/kind", "cosine", "Spearman", "network evaluations for one generated image"):
+        assert word in text
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_young_run_says_what_it_takes(tmp_path: Path, count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write(tmp_path, count)
+    assert insight.main([str(run.path)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Which fields mattered takes 20 trials" in text
+    assert f"{count} trials that the search drew" in text or count == 0
+    assert insight.main([str(run.path), "--format", "json"]) == 0
+
+
+@pytest.mark.parametrize(("arguments", "message"), [(["nowhere"], "no run at nowhere"), ([], "required: run")])
+def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    command = [sys.executable, str(Path(insight.__file__).resolve()), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr

@@ -1,0 +1,69 @@
+"""The literature beside what runs measured: at equal images seen, by one metric, with what its authors report."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import literature
+from analysis.run.run import Run
+
+MEASURED = {"fmd_se": 1.0, "ssim": 0.5, "validation_loss": 0.1, "loss": 0.1, "diverged": False, "rung": 0}
+
+
+def make(root: Path, name: str, fmds: dict[str, dict[int, float]], version: str = "flat-1024-n256-abc") -> Run:
+    """A run with trials "A0", "A4", ... that repeat the literature, and others, and their FMD by images seen."""
+    run = Run.create(root, name)
+    run.write_settings({"metric": {"version": version, "floor": 10.0, "blank": 510.0}})
+    for number, (trial, reports) in enumerate(fmds.items()):
+        baseline = trial if trial in literature.BASELINES else ""
+        variant = {"training/lr": 0.001 * (number + 1)}
+        start: dict[str, Any] = {"trial": trial, "number": number, "seed": number, "baseline": baseline}
+        run.append({"event": "start", **start, "variant": variant})
+        for images, fmd in reports.items():
+            measured = {"fmd": fmd, "fmd_normalised": (fmd - 10) / 500, **MEASURED}
+            run.append({"event": "report", "trial": trial, "images_seen": images, **measured})
+    return run
+
+
+ROWS = {"C2": {100: 400.0, 300: 300.0}, "A0": {100: 200.0, 300: 150.0, 900: 90.0}, "x": {100: 90.0, 300: 60.0}}
+
+
+def test_rows_are_compared_where_all_of_them_have_been_in_the_literatures_order(tmp_path: Path) -> None:
+    images, rows, best = literature.compare([make(tmp_path, "a", ROWS)])
+    assert images == 300
+    assert [(row["baseline"], row["fmd"]) for row in rows] == [("A0", 150.0), ("C2", 300.0)]
+    assert [(row["trial"], row["fmd"]) for row in best] == [("x", 60.0)]
+
+
+def test_the_best_comes_from_any_run_of_the_same_metric(tmp_path: Path) -> None:
+    runs = [make(tmp_path, "a", ROWS), make(tmp_path, "b", {"y": {300: 40.0}, "z": {900: 20.0}, "w": {300: 50.0}})]
+    assert [row["trial"] for row in literature.compare(runs)[2]] == ["y", "w", "x"]
+
+
+def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make(tmp_path, "a", ROWS)
+    for form, expected in (
+        ("markdown", "| A0 | starter of all reports | 150.0 ± 1.0 | 0.280 | 0.500 |"),
+        ("table", "C2"),
+    ):
+        assert literature.main([str(run.path), "--format", form]) == 0
+        printed = capsys.readouterr().out
+        assert expected in printed
+        assert "300 images seen, FMD flat-1024-n256-abc" in printed
+        assert "FID 432, test MSE 0.00275" in printed
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, other = make(tmp_path, "a", ROWS), make(tmp_path, "b", ROWS, version="flat-1024-n512-abc")
+    without = make(tmp_path, "c", {"x": {100: 1.0}})
+    cases = {
+        (run, other): "different metrics do not compare: a by flat-1024-n256-abc, b by flat-1024-n512-abc",
+        (without,): "no row of the literature has reported; run --space literature",
+    }
+    for runs, expected in cases.items():
+        assert literature.main([str(run.path) for run in runs]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith(f"literature.py: {expected}")
+        assert printed.err.count("\n") == 1

@@ -1,0 +1,195 @@
+"""A ranking compares only what can be compared, and says what it cannot tell apart."""
+
+import io
+import json
+import random
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from analysis import rank
+from analysis.run.run import Event, Run
+from analysis.text.show import describe
+
+RUNGS = (10_000, 20_000, 40_000)
+CARD: Event = {
+    "version": "spatial_mean-64-512-ab12cd34",
+    "layer": "spatial_mean",
+    "n": 512,
+    "floor": 1.25,
+    "blank": 700.0,
+}
+SEARCHED: Event = {"network/kind": "unet", "degradation/kind": "morph", "training/target": "x0", "training/lr": 0.002}
+LITERATURE: Event = {"network/kind": "cnn", "network/cnn/kernel": 7, "degradation/kind": "morph", "training/lr": 2e-4}
+
+
+def add(run: Run, name: str, variant: Event, fmds: list[float], state: str = "", **more: object) -> None:
+    """Append a trial with a report for each fmd; keywords change the reports or, for `baseline`, the start."""
+    number = run.trials().num_rows
+    started = {"number": number, "seed": 0, "baseline": more.pop("baseline", ""), "variant": variant}
+    run.append({"event": "start", "trial": name, **started})
+    for rung, fmd in enumerate(fmds):
+        values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 700, "fmd_corrected": fmd - 0.5, "diverged": False}
+        seen = {"images_seen": RUNGS[rung], "rung": rung, "train_seconds": 12.0}
+        run.append({"event": "report", "trial": name, **seen, **values, **more})
+    if state:
+        run.append({"event": "end", "trial": name, "state": state})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run.create(tmp_path, "degradations")
+    run.write_settings({"metric": CARD})
+    add(run, "000-B3", LITERATURE, [300.0, 250.0, 200.0], "COMPLETE", baseline="B3")
+    add(run, "001-morph", SEARCHED | {"training/lr": 0.003}, [90.0, 60.0, 31.0], "COMPLETE")
+    add(run, "002-mask", SEARCHED | {"degradation/kind": "mask", "degradation/mask/count": 5}, [5.0, 4.0], "PRUNED")
+    add(run, "003-morph", SEARCHED, [90.0, 60.0, 30.0], "COMPLETE")
+    add(run, "004-mask", SEARCHED | {"degradation/kind": "mask", "degradation/mask/count": 3}, [700.0], diverged=True)
+    add(run, "005-morph", SEARCHED, [900.0], "FAIL")
+    add(run, "006-morph", SEARCHED, [])
+    return run
+
+
+def test_the_order_is_by_budget_then_by_fmd_then_what_was_not_measured(run: Run) -> None:
+    ranking = rank.rank(run.trials(), 1.25)
+    order = ["003-morph", "001-morph", "000-B3", "002-mask", "005-morph", "004-mask", "006-morph"]
+    assert ranking["trial"].to_pylist() == order
+    assert ranking["rank"].to_pylist() == [1, 2, 3, 1, 1, None, None]
+    assert ranking["tied"].to_pylist() == [False, True, False, False, False, False, False]
+    assert ranking["floor"].to_pylist() == [1.25] * 7
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_budgets_are_never_compared_whatever_the_values(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    run = Run.create(tmp_path, "any")
+    for number in range(40):
+        diverged = draw.random() < 0.2
+        fmds = [draw.choice([700.0, draw.lognormvariate(4, 3)]) for _ in range(draw.randint(0, 3))]
+        add(run, f"{number:03d}", SEARCHED, fmds, draw.choice(["", "COMPLETE", "PRUNED", "FAIL"]), diverged=diverged)
+    rows = rank.rank(run.trials(), None).to_pylist()
+    assert len(rows) == 40
+    for above, below in pairwise(rows):
+        assert (above["images_seen"] or 0) >= (below["images_seen"] or 0)
+        if above["images_seen"] != below["images_seen"]:
+            assert below["rank"] in (1, None)
+            assert not below["tied"]
+        elif above["rank"] is None:
+            assert below["rank"] is None  # a diverged trial is above none that was measured
+        elif below["rank"] is not None:
+            assert above["fmd"] <= below["fmd"]
+            assert below["rank"] == above["rank"] + 1
+    assert all((row["rank"] is None) == (row["fmd"] is None or row["diverged"]) for row in rows)
+
+
+@pytest.mark.parametrize(("gap", "tied"), [(0.0, True), (9.99, True), (10.01, False)])
+def test_a_tie_is_a_gap_below_two_standard_errors_of_the_difference(tmp_path: Path, gap: float, tied: bool) -> None:
+    run = Run.create(tmp_path, "ties")
+    add(run, "a", SEARCHED, [100.0], fmd_se=3.0)
+    add(run, "b", SEARCHED, [100.0 + gap], fmd_se=4.0)  # sqrt(3^2 + 4^2) = 5
+    assert rank.rank(run.trials(), None)["tied"].to_pylist() == [False, tied]
+
+
+def test_only_fields_that_vary_are_columns_and_the_others_are_shared(run: Run) -> None:
+    names = ["network/kind", "degradation/kind", "training/lr", "degradation/mask/count"]
+    assert rank.varied(run.trials()) == names
+    assert rank.rank(run.trials(), None).column_names[-4:] == names
+    assert rank.usual(run.trials()) == {"network/kind": "unet", "training/target": "x0"}
+
+
+def test_csv_comes_back_through_arrow_as_it_was(run: Run) -> None:
+    rank.write_ranking(run)
+    ranking = rank.rank(run.trials(), CARD["floor"])
+    types = {field.name: field.type for field in ranking.schema}
+    options = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
+    assert pa.csv.read_csv(run.ranking, convert_options=options).equals(ranking)
+    assert pa.csv.read_csv(io.BytesIO(rank.as_csv(run).encode()), convert_options=options).equals(ranking)
+
+
+def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
+    told = json.loads(rank.as_json(run))
+    assert (told["run"], told["metric"], told["shared"]) == ("degradations", CARD, {"training/target": "x0"})
+    assert [row["trial"] for row in told["ranking"]] == rank.rank(run.trials(), None)["trial"].to_pylist()
+    assert told["ranking"][3]["degradation/mask/count"] == 5
+    assert "degradation/mask/count" not in told["ranking"][0]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_text_marks_baselines_states_ties_budgets_and_the_metric(
+    run: Run, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rank.main([str(run.path), "--format", form]) == 0
+    text = capsys.readouterr().out
+    lines = {name: line for line in text.splitlines() for name in re.findall(r"\b00\d-\w+", line)}
+    marks = {"000-B3": "B3 complete", "002-mask": "pruned", "004-mask": "diverged", "005-morph": "failed"}
+    assert all(mark in lines[name] for name, mark in (marks | {"006-morph": "running"}).items())
+    assert [name for name, line in lines.items() if "~" in line] == ["001-morph"]
+    assert re.search(r"30\.00 ± 1\.00\W+0\.043\W+29\.50\W+36 s\W+morph lr=0\.002", lines["003-morph"])
+    assert "mask lr=0.002 count=5" in lines["002-mask"]
+    assert "cnn morph lr=0.0002" in lines["000-B3"]
+    assert "kernel" not in text  # a baseline's own fields are the literature's, not the search's
+    titles = [text.index(f"{images:,} images") for images in sorted(RUNGS, reverse=True)]
+    assert titles == sorted(titles)
+    assert "spatial_mean-64-512-ab12cd34: real against real images 1.25 (norm. 0), a blank set 700 (norm. 1)" in text
+    assert "B3: baselines" in text
+    assert "does not say otherwise: unet x0" in text
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_a_table_of_many_fields_fits_a_terminal(
+    tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    run = Run.create(tmp_path, "wide")
+    for number in range(12):
+        own = {f"degradation/{number % 4}/field_{i}": 0.1 * number for i in range(8)}
+        add(run, f"{number:03d}-degradation", SEARCHED | own, [123.4 + number] * 3, "COMPLETE", fmd_se=0.2)
+    rank.main([str(run.path)])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= width
+    assert all(f"{number:03d}-degradation" in text and f"{123 + number}.4 ± 0.2" in text for number in range(12))
+
+
+def test_a_configuration_in_few_words() -> None:
+    variant = {"network/kind": "unet", "a/s": 1, "b/s": 2.0, "training/lr": 2e-3, "training/target": "x0", "x/y": None}
+    assert describe(variant) == "unet x0 a.s=1 b.s=2 lr=0.002"
+
+
+def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.create(tmp_path, "young")
+    for form in ("table", "csv", "markdown", "json"):
+        assert rank.main([str(run.path), "--format", form]) == 0
+    add(run, "000-morph", SEARCHED, [90.0])
+    run.append({"event": "end", "trial": "001-without-a-start", "state": "FAIL"})
+    with (run.path / "log.jsonl").open("a") as log:
+        log.write('{"event": "repo')
+    capsys.readouterr()
+    assert rank.main([str(run.path)]) == 0
+    assert "000-morph" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no run at nowhere"),
+        (["."], "is not a run"),
+        ([], "required: run"),
+        ([".", "--format", "xml"], "choose from"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    command = [sys.executable, str(Path(rank.__file__).resolve()), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert done.stderr.startswith("rank.py: ")
+    assert done.stderr.count("\n") == 1

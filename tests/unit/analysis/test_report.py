@@ -1,0 +1,361 @@
+"""A report is one page that says what a run holds, breaks at nothing a run is called, and depends on nothing else."""
+
+import base64
+import io
+import json
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from analysis import rank, report
+from analysis.page import choices, method
+from analysis.page.markup import VOID
+from analysis.page.material import Material, duration, listed
+from analysis.run.run import Event, Run
+from analysis.statistics.confirmed import verdict
+from search.options import parse
+from tests.helpers import stories
+
+HOSTILE = (
+    '</script><img src="x" onerror="alert(1)">',
+    "<b>bold</b>",
+    '" onmouseover="alert(1)',
+    "%{x} $\\LaTeX$ & <!-- \u2028",
+)
+MORPH: Event = {"degradation/kind": "morph", "training/lr": 0.002}
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a parser of HTML finds on a page: elements, texts by the id of the innermost table or section, scripts."""
+
+    text: str
+    elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    scripts: list[tuple[dict[str, str | None], str]] = field(default_factory=list)
+    rows: dict[str, list[list[str]]] = field(default_factory=dict)
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._open: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(self.text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len({name for name, _ in attrs}) == len(attrs)
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append((tag, dict(attrs)))
+        if tag == "tr":
+            self._table().append([])
+        elif tag in ("td", "th"):
+            self._table()[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        tags = [tag for tag, _ in self._open]
+        if tags and tags[-1] == "script":
+            self.scripts.append((self._open[-1][1], data))
+        elif "table" in tags and ("td" in tags or "th" in tags):
+            self._table()[-1][-1] += data
+        if tags and tags[-1] not in ("script", "style"):
+            self.words += data
+
+    def _table(self) -> list[list[str]]:
+        name = next(attributes["id"] for tag, attributes in reversed(self._open) if tag == "table")
+        return self.rows.setdefault(str(name), [])
+
+    def figures(self) -> list[Event]:
+        """Every figure of every plot."""
+        data = [text for attributes, text in self.scripts if attributes.get("type") == "application/json"]
+        return [figure for text in data for figure in json.loads(text)]
+
+    def ids(self) -> list[str]:
+        return [str(attributes["id"]) for _, attributes in self.elements if "id" in attributes]
+
+    def pictures(self) -> list[str]:
+        return [str(attributes["src"]) for tag, attributes in self.elements if tag == "img"]
+
+
+def made(run: Run) -> Page:
+    return Page(report.page(run))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return stories.search(tmp_path)
+
+
+def hostile(root: Path, name: str) -> Run:
+    run = Run.create(root, "hostile")
+    run.write_settings(stories.settings(name) | {"space": name, "classifier": name, "status": "done"})
+    for number, lr in enumerate((0.001, 0.002, 0.003, 0.004, 0.005, 0.006)):
+        variant = {"degradation/kind": name if number % 2 else "mask", "training/lr": lr, f"training/{name}": number}
+        stories.start(run, f"{number}{name}", variant, baseline=name if number == 3 else "")
+        stories.report(run, f"{number}{name}", 0, 50.0 + number)
+        stories.report(run, f"{number}{name}", 1, 40.0 + number)
+        stories.end(run, f"{number}{name}", "FAIL" if number == 4 else "PRUNED", error=name)
+    return run
+
+
+def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
+    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    page = made(run)
+    assert len(page.ids()) == len(set(page.ids()))
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            target = attributes.get(name) or "#"
+            assert target.startswith(("#", "data:")), target[:80]
+            assert target == "#" or target.startswith("data:") or target[1:] in page.ids()
+    assert {tag for tag, _ in page.elements}.isdisjoint({"link", "iframe", "object", "embed", "base"})
+    styles = re.search(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    assert styles is not None
+    assert re.search(r"url\(|@import|https?:", styles[1]) is None
+    policy = next(a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a)
+    assert str(policy).startswith("default-src 'none';")
+
+
+def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> None:
+    ranking = rank.rank(run.trials(), 12.5)
+    rows = made(run).rows["ranking-table"]
+    assert [row[1] for row in rows[1:] if len(row) > 1] == ranking["trial"].to_pylist()
+    titles = [int(row[0].removesuffix(" images").replace(",", "")) for row in rows if len(row) == 1]
+    assert titles == sorted(set(ranking["images_seen"].to_pylist()), reverse=True)
+    best = ranking.to_pylist()[0]
+    assert f"{best['fmd_normalised']:.3f}" in made(run).words.split("What came out")[1][:400]
+
+
+def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
+    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
+    first = report.write_report(run).read_bytes()
+    assert report.write_report(Run.open(copy)).read_bytes() == first
+    assert report.page(run).encode() == first  # the report that lies there now changes nothing
+    assert str(tmp_path).encode() not in first
+    assert b"/somewhere" not in first
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_text_wherever_they_come_from(tmp_path: Path, name: str) -> None:
+    page = made(hostile(tmp_path / "hostile", name))
+    tame = made(hostile(tmp_path / "tame", "tame"))
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in tame.elements]
+    assert [sorted(attributes) for _, attributes in page.elements] == [sorted(a) for _, a in tame.elements]
+    assert {f"{number}{name}" for number in range(6)} <= {row[1] for row in page.rows["ranking-table"] if len(row) > 1}
+    assert len(page.figures()) == len(tame.figures())
+
+
+def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(run: Run) -> None:
+    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    page = made(run)
+    figures = page.figures()
+    assert len(figures) >= 8
+    for figure in figures:
+        go.Figure(figure["data"], figure["layout"])  # raises at a property or value that Plotly does not know
+    used = set(re.findall(r"var\((--[\w-]+)\)", json.dumps(figures) + page.text))
+    light, dark = (set(re.findall(r"(--[\w-]+):", part)) for part in page.text.split("prefers-color-scheme: dark", 1))
+    assert used <= light & dark
+
+
+def begun(run: Run) -> None:
+    run.write_settings(stories.settings("young") | {"status": "running"})
+    stories.start(run, "000-morph", MORPH)
+
+
+def one(run: Run) -> None:
+    begun(run)
+    stories.report(run, "000-morph", 0, 90.0)
+
+
+def worse_than_blank(run: Run) -> None:
+    begun(run)
+    stories.report(run, "000-morph", 0, 4000.0)
+    stories.report(run, "000-morph", 1, 2.0)  # better than the floor
+
+
+def diverged(run: Run) -> None:
+    begun(run)
+    stories.report(run, "000-morph", 0, 560.0, diverged=True)
+    stories.end(run, "000-morph", "PRUNED")
+
+
+def crashed(run: Run) -> None:
+    begun(run)
+    stories.end(run, "000-morph", "FAIL", error="Traceback\nRuntimeError: out of memory")
+    run.append({"event": "end", "trial": "001-without-a-start", "state": "FAIL"})
+
+
+def baselines(run: Run) -> None:
+    for number in range(8):
+        stories.start(run, f"{number}", MORPH | {"training/lr": 0.001 * number}, baseline=f"A{number}")
+        stories.report(run, f"{number}", 0, 50.0 + number)
+        stories.end(run, f"{number}", "COMPLETE")
+
+
+def of_one_model(run: Run) -> None:
+    saved = stories.settings("young")
+    saved["settings"] |= {"trained": ["/somewhere/else/runs/mine", "003-morph"], "rungs": [108_000]}
+    run.write_settings(saved)
+    for number in range(8):
+        stories.start(run, f"{number}", {"sampler/steps": 5 + number})
+        stories.report(run, f"{number}", 2, 50.0 + number, validation_loss=0.1, train_seconds=0.0, nfe=number)
+        stories.end(run, f"{number}", "COMPLETE")
+
+
+STAGES = {
+    "nothing": (lambda run: None, "No trial gave a result"),
+    "begun": (begun, "No trial has a result yet; running: 1"),
+    "one": (one, "at 12,000 images seen: there is no curve to draw"),
+    "worse than blank": (worse_than_blank, "36,000 images of 108,000"),
+    "diverged": (diverged, "1 diverged"),
+    "crashed": (crashed, "out of memory"),
+    "baselines": (baselines, "No trial of the search itself has reported yet"),
+    "of one model": (of_one_model, "--from runs/mine/003-morph"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_at_any_stage_has_every_section_and_says_what_is_missing(tmp_path: Path, stage: str) -> None:
+    build, told = STAGES[stage]
+    run = Run.create(tmp_path, "young")
+    build(run)
+    page = made(run)
+    assert told in page.words
+    names = ["answer", "ranking", "pictures", "curves", "choices", "influence", "rungs", "costs", "losses", "stopped"]
+    assert [name for name in page.ids() if name in [*names, "method"]] == [*names, "method"]
+    for figure in page.figures():
+        assert figure["data"]
+        go.Figure(figure["data"], figure["layout"])
+    trials = run.trials()["trial"].to_pylist()
+    assert {row[1] for row in page.rows["ranking-table"][1:] if len(row) > 1} == set(trials)
+
+
+def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) -> None:
+    words = made(run).words
+    assert "one training of one seed" in words
+    assert "search/run.py --resume degradations --confirm 3" in words
+
+
+def test_a_confirmation_is_the_answer(run: Run) -> None:
+    chosen = [row["trial"] for row in Material.of(run).ranked[:3]]
+    stories.confirm(run, chosen[::-1])  # the search's third is the best
+    found, page = verdict(run), made(run)
+    assert found is not None
+    answer = page.words.split("What came out")[1].split("The search's ranking")[0]
+    assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
+    assert "one training of one seed" not in answer
+    assert all(sentence in answer for sentence in found.sentences)
+    low, high = found.standings[0].normalised_low, found.standings[0].normalised_high
+    assert f"95 % interval {low:.3f} to {high:.3f}" in answer
+    assert [row[0] for row in page.rows["confirmed-table"][1:]] == chosen[::-1]
+    dots = [trace["x"] for trace in page.figures()[0]["data"] if len(trace["x"]) == 3]
+    measured = [[(fmd - 12.5) / 547.5 for fmd in standing.fmds] for standing in found.standings]
+    assert [sorted(xs) for xs in dots] == [pytest.approx(sorted(xs)) for xs in measured]
+
+
+def test_what_was_stopped_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "places")
+    run.write_settings(stories.settings("places"))
+    for name in "abcd":
+        stories.start(run, name, MORPH)
+    for name, fmd in (("a", 90.0), ("b", 95.0), ("c", 70.0), ("d", 60.0)):
+        stories.report(run, name, 0, fmd)
+    stories.report(run, "a", 1, 60.0)
+    stories.report(run, "d", 1, 50.0)
+    for name in "abcd":
+        stories.end(run, name, "PRUNED")
+    rows = {row[0]: row[1:] for row in made(run).rows["stopped-table"][1:]}
+    # b came second and was then last of two; c was the better of three, but only one of three goes on: it had time.
+    assert rows["b"] == ["12,000", "95.0", "2 of 2", "4 of 4", "2 of 4", "behind others"]
+    assert rows["c"] == ["12,000", "70.0", "1 of 3", "2 of 4", "2 of 4", "no time left"]
+    assert rows["a"] == ["36,000", "60.0", "1 of 1", "2 of 2", "0 of 2", "no time left"]
+    assert rows["d"] == ["36,000", "50.0", "1 of 2", "1 of 2", "0 of 2", "no time left"]
+
+
+def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run) -> None:
+    best = Material.of(run).best
+    pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
+    files = [path.read_bytes() for name in best[:4] for path in (run.sample_grid(name), run.degradation_strip(name))]
+    assert pictures == [files[0], *files]
+    stories.draw(run, best[0], size=1618, mode="RGB")
+    source = made(run).pictures()[0]
+    assert source.startswith("data:image/jpeg;base64,")
+    with Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))) as image:
+        assert 320 <= image.width <= 640
+    assert len(source) < run.sample_grid(best[0]).stat().st_size / 8
+
+
+def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
+    links = {a.get("download"): str(a["href"]) for tag, a in made(run).elements if tag == "a"}
+    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == rank.as_csv(run)
+    tex = base64.b64decode(links["ranking-table.tex"].split(",", 1)[1]).decode()
+    assert all(name in tex for name in run.trials()["trial"].to_pylist())
+
+
+def test_the_command_of_the_page_asks_for_the_same_search(run: Run) -> None:
+    saved = run.settings()["settings"]
+    words = shlex.split(method.search_command(Material.of(run)))
+    assert words[:2] == ["python", "search/run.py"]
+    given = parse(words[2:])
+    assert (given.pop("max_images"), given.pop("grace_images")) == (saved["rungs"][-1], saved["rungs"][0])
+    assert given.pop("fixed") == {name.replace("/", "."): value for name, value in saved["fixed"].items()}
+    assert given == {name: saved[name] for name in given}
+    left_out = {"name", "storage_path", "space_digest", "data_dir", "trained", "address", "slots", "rungs", "against"}
+    assert saved.keys() - given.keys() - {"fixed"} == left_out | {"cpus_per_trial", "gpus_per_trial"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_axis_keeps_the_order_of_numbers_and_the_options_of_words_apart(seed: int) -> None:
+    rng = random.Random(seed)
+    numbers = [rng.choice([None, 10 ** rng.uniform(-5, 5)]) for _ in range(rng.randint(8, 40))]
+    axis = choices.coordinate("training/lr", [1.0, 2.0, *numbers])
+    given = [(value, place) for value, place in zip([1.0, 2.0, *numbers], axis.places, strict=True) if value]
+    assert [place for _, place in sorted(given)] == sorted(place for _, place in given)
+    assert all(0 <= place <= 1 for _, place in given)
+    words = [rng.choice([None, "a", "b", "c"]) for _ in range(40)]
+    axis = choices.coordinate("schedule/kind", words)
+    spans = {w: [p for v, p in zip(words, axis.places, strict=True) if v == w] for w in ("a", "b", "c", None)}
+    ends = sorted((min(places), max(places)) for places in spans.values() if places)
+    assert all(upper[0] > lower[1] for lower, upper in pairwise(ends))
+    assert set(spans[None]) <= {choices.LANE}
+
+
+def test_words_for_times_and_names() -> None:
+    assert [duration(s) for s in (None, 0.4, 59.6, 498, 3600 * 5 + 61)] == [
+        "-",
+        "0 s",
+        "1 min 0 s",
+        "8 min 18 s",
+        "5 h 1 min",
+    ]
+    assert [listed(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+    assert listed(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
+
+
+def test_the_command_line_writes_the_page_and_says_where(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main([str(run.path)]) == 0
+    assert capsys.readouterr().out == f"{run.report}\n"
+    assert run.report.read_text() == report.page(run)
+
+
+@pytest.mark.parametrize(("given", "message"), [("nowhere", "no run at nowhere"), (".", "is not a run")])
+def test_bad_input_is_one_line_and_status_2(tmp_path: Path, given: str, message: str) -> None:
+    command = [sys.executable, str(Path(report.__file__).resolve()), given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+    assert done.stderr.startswith("report.py: ")

@@ -1,0 +1,88 @@
+"""What a command writes can be read by what the format is for, and is refused where it cannot."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import rank
+from analysis.run.run import Event, Run
+from analysis.text.formats import Sheet, comment, latex, markdown, terminal
+
+HOSTILE = r"50% of_a & b #1 $x^2$ {c} ~3 \d <|> [e] * é"
+SHEET = Sheet(("rank", "trial", "configuration"), ("trial", "configuration"), [("at 10%", [["~1", HOSTILE, "x ± 1"]])])
+
+
+def add(run: Run, name: str, variant: Event, fmd: float) -> None:
+    number = run.trials().num_rows
+    run.append({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": variant})
+    run.append({"event": "report", "trial": name, "images_seen": 10, "fmd": fmd, "fmd_se": 1.0, "diverged": False})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run.create(tmp_path, "small")
+    run.write_settings({"metric": {"version": "flat-8-n16-ab", "split": "search", "floor": 1.0, "blank": 700.0}})
+    add(run, "000-cold_2", {"sampler/kind": "cold_2", "training/lr": 0.002, "training/batch": 64}, 30.0)
+    add(run, "001-morph", {"sampler/kind": "morph", "training/lr": 0.001, "training/batch": 32}, 40.0)
+    return run
+
+
+def test_latex_has_the_cells_of_each_row_and_nothing_special_left() -> None:
+    lines = latex(SHEET).splitlines()
+    assert lines[0] == r"\begin{tabular}{rlp{0.35\linewidth}}"
+    assert lines[-1] == r"\end{tabular}"
+    assert lines.count(r"\hline") == 3
+    rows = [line for line in lines if line.endswith(r"\\") and "multicolumn" not in line]
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [2, 2]
+    text = re.split(r"(?<!\\)&", rows[1])[1]
+    escaped = re.sub(r"\\textbackslash{}|\\textasciicircum{}|\$\\sim\$|\$[<>|]\$|{[\[*]}|\\[%_&#${}]", "", text)
+    assert escaped.split() == ["50", "ofa", "b", "1", "x2", "c", "3", "d", "e]", "é"]
+    assert r"\multicolumn{3}{l}{\textbf{at 10\%}} \\" in lines
+    assert "$\\pm$" in rows[1]
+
+
+def test_a_comment_of_latex_hides_every_line() -> None:
+    assert comment("one\ntwo % three") == "% one\n% two % three\n"
+
+
+def test_markdown_has_as_many_cells_in_every_row() -> None:
+    rows = markdown(SHEET).splitlines()
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
+    assert rows[1] == "| ---: | --- | --- |"
+    assert rows[2] == "|  | **at 10%** |  |"
+
+
+def test_a_terminal_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    Console(width=120).print(terminal(SHEET))
+    assert HOSTILE in capsys.readouterr().out
+
+
+def test_a_ranking_comes_back_from_parquet_as_it_was(run: Run, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert rank.main([str(run.path), "--format", "parquet"]) == 0
+    assert pq.read_table(io.BytesIO(capfdbinary.readouterr().out)).equals(rank.rank(run.trials(), 1.0))
+
+
+def test_a_ranking_in_latex_has_a_row_for_each_trial(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank.main([str(run.path), "--format", "latex"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(r"1 & 000-cold\_2 & 30.0 $\pm$ 1.0 &") for line in lines)
+    assert any(line.startswith(r"2 & 001-morph & 40.0 $\pm$ 1.0 &") for line in lines)
+    assert [line for line in lines if not re.match(r"%|\\|[12] & |rank & ", line)] == []
+
+
+def test_parquet_is_refused_on_a_terminal(run: Run) -> None:
+    primary, secondary = os.openpty()
+    command = [sys.executable, str(Path(rank.__file__).resolve()), str(run.path), "--format", "parquet"]
+    done = subprocess.run(command, stdout=secondary, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(secondary)
+    os.close(primary)
+    assert done.returncode == 2
+    assert re.fullmatch(r"rank\.py: parquet is not for a terminal: [^\n]*> ranking\.parquet\n", done.stderr)

@@ -1,0 +1,345 @@
+"""What a search shows while it runs: its numbers, the view that fits a terminal, the lines where there is none."""
+
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analysis.run.run import Run
+from analysis.run.storage import Disk
+from search.machine import Machine
+from search.progress import budget as ledger_module
+from search.progress import terminal as display_module
+from search.progress.budget import OVERTIME, Ledger
+from search.progress.state import Progress
+from search.progress.terminal import REFRESH_SECONDS, SUMMARY_SECONDS, Display
+from search.progress.view import view
+from search.schedulers import SCHEDULERS
+from search.settings import Settings
+from search.study.resume import History
+from tests.helpers.tools import Clock
+
+RUNGS = (100, 300, 900)
+SECONDS = {"train_seconds": 4.0, "sample_seconds": 2.0, "score_seconds": 1.0, "setup_seconds": 0.5}
+BUDGET = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(ledger_module, "time", clock)
+    monkeypatch.setattr(display_module, "time", clock)
+    return clock
+
+
+def make_settings(trials: int = 7, slots: int = 2) -> Settings:
+    given = {"name": "run", "trials": trials, "max_images": 900, "grace_images": 100, "storage_path": "runs"}
+    return Settings.resolve(given, "widths", "", Machine(slots, 0))
+
+
+def make_display(quiet: bool = False, terminal: bool = False, height: int = 24, **settings: int) -> Display:
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, width=80, height=height, color_system=None, legacy_windows=False
+    )
+    chosen = make_settings(**settings)
+    return Display(chosen, Ledger(chosen.slots, BUDGET), console, quiet)
+
+
+def make_report(rung: int, fmd: float, diverged: bool = False) -> dict[str, Any]:
+    numbers = {"fmd": fmd, "fmd_normalised": fmd / 100, "fmd_se": 0.5, "images_per_second": 25.0}
+    return {"images_seen": RUNGS[rung], "rung": rung, "diverged": diverged, **numbers, **SECONDS}
+
+
+def printed(display: Display) -> str:
+    return display.console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def shown(display: Display) -> list[str]:
+    """The lines of the view as the display's console renders them."""
+    width, height = display.console.size
+    with display.console.capture() as capture:
+        display.console.print(view(display.progress, display._picture(), width, height))
+    return capture.get().splitlines()
+
+
+def search(display: Display, clock: Clock) -> None:
+    """Three trials of seven: one ends at the first rung, one diverges, the third goes on to the second and runs."""
+    for number, (fmd, diverged) in enumerate(((30.0, False), (8.0, True), (20.0, False))):
+        name = f"{number:03d}-x"
+        display.started(name)
+        clock.now += 10
+        display.reported(name, make_report(0, fmd, diverged), stops=number != 2)
+        if number != 2:
+            display.ended(name, "PRUNED")
+    clock.now += 10
+    display.reported("002-x", make_report(1, 15.0), stops=False)
+
+
+def test_trials_are_counted_by_state_and_a_paused_one_has_not_ended(clock: Clock) -> None:
+    display = make_display()
+    search(display, clock)
+    display.started("003-x")
+    display.reported("003-x", make_report(0, 10.0), stops=True, pauses=True)
+    display.paused("003-x")
+    display.started("004-x")
+    display.ended("004-x", "FAIL")
+    assert display.progress.counts() == {"running": 1, "paused": 1, "stopped": 1, "diverged": 1, "failed": 1}
+    display.started("003-x")
+    assert display.progress.counts() == {"running": 2, "stopped": 1, "diverged": 1, "failed": 1}
+
+
+def test_rungs_tell_who_reached_them_who_went_on_and_who_is_best_there(clock: Clock) -> None:
+    display = make_display()
+    search(display, clock)
+    display.started("003-x")
+    display.reported("003-x", make_report(0, 10.0), stops=True, pauses=True)
+    display.paused("003-x")
+    first, second, last = display.progress.rungs
+    assert (set(first.reached), first.went_on) == ({"000-x", "001-x", "002-x", "003-x"}, {"002-x"})
+    assert (set(second.reached), second.went_on, set(last.reached)) == ({"002-x"}, {"002-x"}, set())
+    assert (first.best, second.best, last.best) == ("003-x", "002-x", None)  # 001-x has less, but diverged
+    display.started("003-x")
+    assert first.went_on == {"002-x", "003-x"}
+    assert display.progress.ranked() == ["002-x", "003-x", "000-x", "001-x"]  # by budget, then by FMD
+
+
+def test_pace_is_of_all_slots_and_overhead_is_what_was_neither_training_nor_sampling_nor_scoring(clock: Clock) -> None:
+    progress = Progress(make_settings(), Ledger(2, BUDGET))
+    assert (progress.images_per_second(), progress.overhead()) == (None, None)
+    clock.now += 5  # until the first two trials start
+    for name in ("000-x", "001-x"):
+        progress.started(name)
+    clock.now += 10
+    for name in ("000-x", "001-x"):
+        progress.reported(name, make_report(0, 20.0), goes_on=True)
+    clock.now += 50  # nothing is known of what they do now
+    assert progress.images_per_second() == pytest.approx(2 * 25 * 4 / 15)
+    assert progress.overhead() == pytest.approx(1 - 2 * (4 + 2 + 1) / (2 * 10))
+
+
+def test_time_left_is_the_trials_left_at_the_pace_so_far_within_the_budget(clock: Clock) -> None:
+    progress = Progress(make_settings(trials=10), Ledger(2, BUDGET))
+    assert progress.seconds_left() == (OVERTIME * BUDGET, False)
+    for number in range(4):
+        progress.started(f"{number:03d}-x")
+    clock.now += 40
+    for number in range(2):
+        progress.ended(f"{number:03d}-x", "PRUNED")
+    assert progress.seconds_left() == ((6 + 2 / 2) * 40 / 2, True)  # 6 to start, 2 half done, 2 in 40 s
+    clock.now += 800
+    assert progress.seconds_left() == (BUDGET - 840, True)
+    progress.paused("002-x")
+    assert progress.seconds_left() == (OVERTIME * BUDGET - 840, False)  # who knows whether it goes on
+    clock.now += 300
+    progress.ended("002-x", "PRUNED")
+    assert progress.seconds_left() == (OVERTIME * BUDGET - 1140, False)
+    clock.now += 300
+    assert progress.seconds_left() == (0.0, False)
+
+
+def test_a_resumed_search_shows_what_it_had_and_counts_its_own_pace(clock: Clock, tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    for number, fmds in enumerate(((30.0, 20.0), (40.0,), (10.0,))):
+        config = {"trial": f"{number:03d}-x", "number": number, "seed": 1, "baseline": "", "variant": {"pixels": "a"}}
+        run.append({"event": "start", **config})
+        for rung, fmd in enumerate(fmds):
+            whole = {"loss": 0.5, "validation_loss": 0.5, "ssim": 0.5, "psnr": 1.0, "rmse": 0.1, "loss_by_t": []}
+            rest = {"ssim_by_t": [], "fmd_corrected": fmd, "parameters": 1, "nfe": 1}
+            run.append({"event": "report", "trial": config["trial"], **make_report(rung, fmd), **whole, **rest})
+    run.append({"event": "end", "trial": "000-x", "state": "PRUNED"})
+    display = make_display()
+    clock.now += 500
+    display.recall(run, History(run.events(), SCHEDULERS["promotion"](RUNGS, 3)))
+    progress = display.progress
+    assert progress.counts() == {"paused": 1, "stopped": 1}  # the third is the best, it was about to go on
+    assert [line.split()[-2] for line in shown(display) if line.rstrip().endswith("002-x")][-1] == "interrupted"
+    assert (set(progress.rungs[0].reached), progress.rungs[0].went_on) == ({"000-x", "001-x", "002-x"}, {"000-x"})
+    assert progress.ranked()[0] == "000-x"
+    assert (progress.images_per_second(), progress.seconds_left()[1]) == (None, False)
+    assert "".join(shown(display)[-3:]).replace(" ", "").endswith(str(run.sample_grid("000-x")))
+
+
+@pytest.mark.parametrize(("slots", "height"), [(2, 24), (64, 24), (64, 50), (8, 18)])
+def test_the_view_fits_its_terminal_with_the_best_and_some_that_run(clock: Clock, slots: int, height: int) -> None:
+    display = make_display(height=height, slots=slots, trials=500)
+    display._run = Run(
+        Disk(Path.cwd() / "runs" / "a-search-with-a-name-that-is-far-longer-than-most-names-of-searches-are")
+    )
+    for number in range(100 + slots):
+        name = f"{number:03d}-average+gaussian+pixelate+inpaint+snow"
+        display.started(name)
+        if number < 100:
+            display.reported(name, make_report(number % 3, 100.0 + number), stops=True)
+            display.ended(name, "PRUNED")
+    lines = shown(display)
+    assert len(lines) < height
+    assert max(map(len, lines)) <= 80
+    assert f"{100 + slots} of 500 trials: {slots} running, 100 stopped" in lines
+    text = "\n".join(lines)
+    assert text.index("002-average") < text.index("005-average")  # the best at the full budget
+    assert "far-longer-than-most-names-of-searches-are/samples/002-average" in "".join(lines)
+    running = sum(" running " in line for line in lines[2:])
+    hidden = re.search(r"and (\d+) more that run", text)
+    assert running >= 1
+    assert running + (int(hidden[1]) if hidden else 0) == slots
+
+
+def run_display(display: Display, clock: Clock) -> str:
+    display.open(again=0)
+    search(display, clock)
+    display.out_of_time()
+    display.out_of_time()
+    clock.now += REFRESH_SECONDS
+    display.refresh()
+    display.close()
+    return printed(display)
+
+
+def test_without_a_terminal_every_report_is_a_plain_line_and_every_minute_is_summed_up(clock: Clock) -> None:
+    display = make_display()
+    lines = run_display(display, clock).splitlines()
+    fates = [line.split("  ")[-1].strip() for line in lines[1:5]]
+    assert fates == ["stopped", "diverged", "goes on", "goes on"]
+    assert sum("the time is up" in line for line in lines) == 1
+    assert not any("\x1b" in line for line in lines)
+    for _ in range(3):
+        clock.now += SUMMARY_SECONDS
+        display.refresh()
+        display.refresh()
+    added = printed(display).splitlines()[len(lines) :]
+    assert len(added) == 3
+    assert "3 of 7 trials: 1 running, 1 stopped, 1 diverged; best 002-x FMD 15 (0.150) at 300 images" in added[0]
+
+
+def test_a_trial_that_pauses_is_said_to(clock: Clock) -> None:
+    display = make_display()
+    display.started("000-x")
+    display.reported("000-x", make_report(0, 30.0), stops=True, pauses=True)
+    assert printed(display).rstrip().endswith("paused")
+
+
+def test_on_a_terminal_nothing_is_printed_for_a_report_and_the_view_is_gone_at_the_end(clock: Clock) -> None:
+    text = run_display(make_display(terminal=True), clock)
+    assert "3 of 7 trials: 1 running, 1 stopped, 1 diverged" in text
+    assert "goes on" not in text
+    assert "\x1b[2J" not in text  # a screen that is cleared flickers
+    assert "\x1b[?25h" in text  # the cursor is given back
+    assert screen(text)[-1].endswith("by 20:50")
+
+
+def test_a_view_is_drawn_at_most_once_a_second(clock: Clock) -> None:
+    display = make_display(terminal=True)
+    display.open(again=0)
+    display.refresh()
+    before = len(printed(display))
+    for _ in range(9):
+        clock.now += REFRESH_SECONDS / 10
+        display.refresh()
+    assert len(printed(display)) == before
+    clock.now += REFRESH_SECONDS / 5
+    display.refresh()
+    display.close()
+    assert len(printed(display)) > before
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_quiet_shows_nothing(clock: Clock, terminal: bool) -> None:
+    display = make_display(quiet=True, terminal=terminal)
+    assert run_display(display, clock) == ""
+    clock.now += SUMMARY_SECONDS
+    display.refresh()
+    assert printed(display) == ""
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows after a text with cursor up, carriage return and erase line: its lines but the blank last.
+
+    A terminal scrolls, so that lines are counted from the first.
+    """
+    lines, row, column = [""], 0, 0
+    for sequence, plain in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z])|(\r|\n|[^\x1b\r\n]+)", text):
+        if sequence.endswith("A"):
+            row -= int(sequence[2:-1] or 1)
+            assert row >= 0, "the cursor went above what was printed"
+        elif sequence.endswith("K"):
+            lines[row] = ""
+        elif plain == "\r":
+            column = 0
+        elif plain == "\n":
+            row, column = row + 1, 0
+            lines += [""] if row == len(lines) else []
+        elif plain:
+            lines[row] = lines[row][:column].ljust(column) + plain + lines[row][column + len(plain) :]
+            column += len(plain)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+PROGRAM = """
+import os
+from rich.console import Console
+from search.progress.terminal import Display
+from search.progress.budget import Ledger
+from search.machine import Machine
+from search.settings import Settings
+from tests.helpers.tools import Clock
+
+given = {"name": "run", "trials": 99, "max_images": 900, "grace_images": 100}
+settings = Settings.resolve(given, "widths", "", Machine(64, 0))
+display = Display(settings, Ledger(64, 1000.0), Console(), quiet=False)
+display.open(again=0)
+for number in range(70):
+    display.started(f"{number:03d}-x")
+    if number < 6:
+        display.reported(f"{number:03d}-x", REPORT, stops=True)
+        display.ended(f"{number:03d}-x", "PRUNED")
+display.note("a note")
+for _ in range(5):
+    display._refreshed = 0
+    display.refresh()
+os.write(1, b"MARK")
+display.close()
+"""
+
+
+def in_terminal(program: str, rows: int, columns: int) -> str:
+    """Run a Python program in a terminal of a size and return what it wrote."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), follower)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], **streams, env={**environment, "TERM": "xterm-256color"}
+    )
+    os.close(follower)
+    written = b""
+    try:
+        while data := os.read(leader, 65536):
+            written += data
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(leader)
+    assert process.wait() == 0, written.decode()
+    return written.decode()
+
+
+def test_in_a_real_terminal_the_view_stays_in_its_place_and_goes_at_the_end() -> None:
+    text = in_terminal(PROGRAM.replace("REPORT", repr(make_report(0, 50.0))), rows=24, columns=80)
+    assert "\x1b[2J" not in text
+    before, after = screen(text[: text.index("MARK")]), screen(text.replace("MARK", ""))
+    assert [line.split("  ")[-1] for line in after[1:]] == ["a note"]
+    assert before[:2] == after
+    assert sum("70 of 99 trials: 64 running, 6 stopped" in line for line in before) == 1
+    assert len(before) - 2 < 24
+    assert re.fullmatch(r"and \d+ more that run", before[-1])

@@ -1,0 +1,177 @@
+"""The command line: everything bad is refused in one line that says what would be right, with nothing half-written."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from search import run as command
+from search.machine import this_machine
+from search.options import parse
+from search.settings import SIZES, Settings
+from search.space.load import load
+from trainables.config import Training
+from trainables.data.mnist import BUNDLED
+
+
+def space_file(folder: Path, text: str) -> str:
+    path = folder / "my_space.py"
+    path.write_text(text)
+    return str(path)
+
+
+GOOD = "def space(trial):\n    trial.suggest_float('training/lr', 1e-4, 1e-2, log=True)\n    return {}\n"
+USAGE_ERRORS = {
+    "no space": ([], "--space is missing"),
+    "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3"),
+    "no number": (["--space", "widths", "--trials", "many"], "argument --trials: invalid int value: 'many'"),
+    "unknown space": (["--space", "degradation"], "unknown space 'degradation'; did you mean degradations? known are"),
+    "unknown file": (["--space", "nowhere.py"], "--space nowhere.py: there is no such file"),
+    "unknown field": (["--space", "widths", "--set", "training.lrr=1"], "unknown field training/lrr: did you mean"),
+    "no value": (["--space", "widths", "--set", "training.lr"], "--set training.lr: give NAME=VALUE"),
+    "outside": (["--space", "widths", "--set", "training.lr=7"], "training/lr=7.0 is outside its domain: 1e-05 to 0.1"),
+    "no such option": (["--space", "widths", "--set", "training.loss=l3"], "training/loss='l3': expected one of"),
+    "never applies": (
+        ["--space", "widths", "--set", "network.unet.widths=8-8"],
+        "--set network.unet.widths=8-8: space widths never selects the kind it belongs to",
+    ),
+    "contradiction": (
+        ["--space", "degradations", "--set", "sampler.kind=ddim"],
+        "space degradations with --set sampler.kind=ddim can draw what cannot be: sampler/kind=ddim",
+    ),
+    "zero trials": (["--space", "widths", "--trials", "0"], "--trials 0: give at least 1"),
+    "cores": (["--space", "widths", "--cpus-per-trial", "5000"], "--cpus-per-trial 5000: there are "),
+    "gpus": (["--space", "widths", "--gpus-per-trial", "5000"], "--gpus-per-trial 5000: there are "),
+    "data set": (["--space", "widths", "--dataset", "mnits"], "unknown data set 'mnits'; known are mnist"),
+    "untrained": (["--space", "samplers"], "--space samplers samples from a trained model: give --from RUN/TRIAL"),
+    "from nowhere": (["--space", "samplers", "--from", "nowhere/a"], "no run at "),
+    "from no trial": (
+        ["--space", "samplers", "--from", "runs/taken/000-a"],
+        "has no checkpoint of a trial '000-a'; it keeps none",
+    ),
+    "from and data": (
+        ["--space", "samplers", "--from", "runs/taken/000-a", "--dataset", "mnist"],
+        "--dataset does not go with --from: runs/taken/000-a is trained already; leave it out",
+    ),
+    "no data": (["--space", "widths", "--data-dir", "."], "is missing; this folder should hold"),
+    "name": (["--space", "widths", "--name", "a/b"], "run name 'a/b': give one of letters"),
+    "taken": (["--space", "widths", "--name", "taken"], "taken exists already: continue it with --resume taken"),
+    "unwritable": (["--space", "widths", "--storage-path", "/proc/runs"], "cannot write to /proc/runs"),
+    "no run": (["--resume", "takne"], "/runs, there are taken; is it in another --storage-path?"),
+    "combination": (["--resume", "taken", "--seed", "3"], "--seed does not go with --resume"),
+    "set on resume": (["--resume", "taken", "--set", "training.lr=1"], "--set does not go with --resume"),
+    "never begun": (["--resume", "taken"], "--resume taken: it ended before it began"),
+}
+SPACE_ERRORS = {
+    "no function": ("x = 1\n", "has no function space(trial)"),
+    "raises": ("raise OSError('no disk')\n", "the file raised OSError: no disk (my_space.py, line 1)"),
+    "syntax": ("def space(\n", "the file raised SyntaxError: '(' was never closed (my_space.py, line 1)"),
+    "space raises": (
+        "def space(trial):\n    return 1 / 0\n",
+        "space() raised ZeroDivisionError: division by zero (my_space.py, line 2)",
+    ),
+    "no dict": ("def space(trial):\n    return 7\n", "space() returned 7"),
+    "unknown name": (
+        "def space(trial):\n    return {'training/rate': 1}\n",
+        "can draw what cannot be: unknown field training/rate",
+    ),
+    "sometimes outside": (
+        "def space(trial):\n    trial.suggest_float('training/lr', 0.09, 0.11)\n",
+        "is outside its domain: 1e-05 to 0.1",
+    ),
+    "nothing": ("def space(trial):\n    return {}\n", "there is nothing to search"),
+    "unknown baseline": (GOOD + "BASELINES = ('Z9',)\n", "unknown baseline 'Z9' in BASELINES; known are A0"),
+    "start outside": (GOOD + "STARTS = ({'training/lr': 0.5},)\n", "training/lr=0.5 is outside 0.0001 to 0.01"),
+    "start unknown": (
+        GOOD + "STARTS = ({'training/batch': 32},)\n",
+        "STARTS has training/batch, which the space does not ask",
+    ),
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with one run in it."""
+    monkeypatch.chdir(tmp_path)
+    command.Run.create("runs", "taken")
+    return tmp_path
+
+
+def refuse(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the command line, which has to fail without leaving anything, and return its one line."""
+    before = sorted(folder.rglob("*"))
+    assert command.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("search/run.py: ")
+    assert printed.err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+    return printed.err
+
+
+@pytest.mark.parametrize("case", USAGE_ERRORS)
+def test_bad_input_is_one_line_and_status_2(case: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, expected = USAGE_ERRORS[case]
+    assert expected in refuse(arguments, workplace, capsys)
+
+
+@pytest.mark.parametrize("case", SPACE_ERRORS)
+def test_a_bad_space_file_is_one_line_and_status_2(
+    case: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, expected = SPACE_ERRORS[case]
+    assert expected in refuse(["--space", space_file(workplace, text)], workplace, capsys)
+
+
+def test_a_damaged_data_file_is_one_line_and_status_2(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = shutil.copytree(BUNDLED / "mnist", workplace / "data") / "train-images-idx3-ubyte.gz"
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    assert f"{damaged} " in refuse(["--space", "widths", "--data-dir", str(workplace / "data")], workplace, capsys)
+
+
+def test_a_run_does_not_go_on_with_another_space_or_other_defaults(
+    workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = load(space_file(workplace, GOOD), {})
+    settings = Settings.resolve({"name": "taken"}, space.given, space.digest, this_machine())
+    command.Run.open("runs/taken").write_settings({"settings": settings.saved()})
+    resume = ["--resume", "taken"]
+    with monkeypatch.context() as patched:
+        others = tuple(0.002 if default == Training.lr else default for default in Training.__init__.__defaults__ or ())
+        patched.setattr(Training.__init__, "__defaults__", others)
+        assert "the defaults around it, is not what it was" in refuse(resume, workplace, capsys)
+    space_file(workplace, GOOD + "STARTS = ({'training/lr': 2e-3},)\n")
+    assert "is not what it was" in refuse(resume, workplace, capsys)
+
+
+def test_a_dry_run_tells_the_plan_and_leaves_nothing(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(workplace.rglob("*"))
+    assert command.main(["--space", "degradations", "--dry-run", "--trials", "40", "--max-images", "9000"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for expected in (
+        "334, 1,002, 3,006, 9,000 images",
+        "baseline A0",
+        "baseline B3",
+        "degradation/kind = morph",
+        "tpe draws",
+    ):
+        assert expected in printed.out
+    assert sorted(workplace.rglob("*")) == before
+
+
+def test_only_what_is_given_is_returned_and_fields_are_collected() -> None:
+    given = parse(["--space", "widths", "--set", "network.kind=cnn", "--set", "training.lr=0.001"])
+    assert given == {"space": "widths", "fixed": {"network.kind": "cnn", "training.lr": "0.001"}}
+    assert parse(["--resume", "a", "--trials", "9"]) == {"resume": "a", "trials": 9, "fixed": {}}
+
+
+def test_every_option_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(["--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "python search/run.py --space degradations" in text
+    assert f"{SIZES['cpu'].max_images:,} without a GPU" in text

@@ -1,0 +1,164 @@
+"""Settings: sized for the machine, checked before anything is written, refused in a line that says what is right."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import settings as settings_module
+from search.execution.cluster import Cluster
+from search.machine import Machine
+from search.plan import STOPS, plan
+from search.schedulers import SCHEDULERS
+from search.settings import SIZES, Settings, SettingsError, rungs
+from search.space.load import load
+from search.study.journal import OBJECTIVES
+
+LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
+
+
+def resolve(machine: Machine | Cluster = LAPTOP, **given: Any) -> Settings:
+    return Settings.resolve(given, "degradations", "0" * 64, machine)
+
+
+@pytest.mark.parametrize("eta", [2, 3, 5])
+@pytest.mark.parametrize(
+    ("grace", "full"), [(1, 1), (7, 7), (10, 1000), (20_000, 180_000), (3, 100), (None, 1000), (None, 2)]
+)
+def test_rungs_ascend_by_the_reduction_factor_to_exactly_the_full_budget(
+    grace: int | None, full: int, eta: int
+) -> None:
+    budgets = rungs(grace, full, eta)
+    assert budgets[-1] == full
+    assert grace is None or budgets[0] == grace
+    assert all(later == eta * earlier for earlier, later in pairwise(budgets[:-1]))
+    assert list(budgets) == sorted(set(budgets))
+    assert len(budgets) < 2 or budgets[-1] <= eta * budgets[-2]
+
+
+def test_two_cores_get_two_trials_and_the_documented_rungs() -> None:
+    settings = resolve()
+    assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, SIZES["cpu"].trials)
+    assert settings.rungs == rungs(None, SIZES["cpu"].max_images, 3)
+
+
+def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:
+    settings, space = resolve(SERVER, trials_per_gpu="auto"), load("degradations", {})
+    assert "2 at a time, each with" in plan(settings, space)
+    assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, measures_gpu=True)
+
+
+def test_a_plan_of_a_trained_model_trains_nothing() -> None:
+    space = load("samplers", {})
+    text = plan(resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000), space)
+    assert "estimate   nothing is trained, only sampled and scored" in text
+    assert "baseline" not in text
+    with pytest.raises(SettingsError, match="--against seconds with --from: nothing is trained"):
+        resolve(trained=("runs/a", "000-x"), against="seconds")
+
+
+def test_gpus_are_used_where_there_are_any_and_shared_as_asked() -> None:
+    assert resolve(SERVER).gpus_per_trial == SIZES["gpu"].gpus_per_trial
+    assert resolve(SERVER, gpus_per_trial=0.5).slots == 4
+    assert resolve(SERVER, gpus_per_trial=0.4).slots == 4  # two fit on each card, a third does not
+    assert resolve(SERVER, gpus_per_trial=2).slots == 1
+    assert resolve(SERVER, gpus_per_trial=0, cpus_per_trial=4).slots == 4
+    assert resolve(SERVER, gpus_per_trial=0.25, cpus_per_trial=4).slots == 4
+
+
+def test_settings_survive_search_json(tmp_path: Path) -> None:
+    settings = resolve(storage_path=str(tmp_path), fixed={"network/kind": "cnn"}, seed=3)
+    resumed = Settings.resume(settings.saved(), {"storage_path": str(tmp_path)}, LAPTOP)
+    assert resumed == settings
+    longer = Settings.resume(settings.saved(), {"storage_path": str(tmp_path), "trials": 99}, SERVER)
+    assert longer == replace(settings, trials=99, slots=16)
+
+
+def test_a_run_is_named_after_its_space() -> None:
+    assert Settings.resolve({}, "/somewhere/my space.py", "", LAPTOP).name.startswith("my-space-")
+    assert resolve(name="mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"trials": 0}, "--trials 0: give at least 1"),
+        ({"time_budget": 0.0}, "--time-budget 0: give a number of seconds above 0"),
+        ({"seed": -1}, "--seed -1: give a number of at least 0"),
+        ({"max_images": 0}, "--max-images 0: give at least 1"),
+        ({"reduction_factor": 1}, "--reduction-factor 1: give a whole number of at least 2"),
+        ({"grace_images": 0}, "--grace-images 0: give a number from 1 to --max-images, 180000"),
+        ({"grace_images": 500, "max_images": 100}, "--grace-images 500: give a number from 1 to --max-images, 100"),
+        ({"cpus_per_trial": 0.0}, "--cpus-per-trial 0: give a number above 0"),
+        ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3: there are 2 cores; give at most that many"),
+        ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give 0 to train on the CPU"),
+        ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: give a fraction of one GPU or a whole number of them"),
+        ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: give a fraction of one GPU or a whole number of them"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_would_be_right(given: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        resolve(**{"max_images": 180_000, **given})
+    assert str(refusal.value) == expected
+
+
+def test_too_many_gpus_are_refused_with_how_many_there_are() -> None:
+    with pytest.raises(SettingsError, match="--gpus-per-trial 3: there are 2 GPUs; give at most 2"):
+        resolve(SERVER, gpus_per_trial=3.0)
+
+
+def test_two_objectives_stop_nothing_early() -> None:
+    assert resolve(against="nfe").scheduler == "none"
+    assert resolve(against="nfe").objectives == ("fmd", "nfe")
+    with pytest.raises(SettingsError, match=r"--against nfe with --scheduler asha: .* give --scheduler none"):
+        resolve(against="nfe", scheduler="asha")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("s3://bucket/runs/", "s3://bucket/runs"), ("/there/./runs", "/there/runs"), ("file:///there", "/there")],
+)
+def test_runs_go_to_a_folder_or_to_object_storage(given: str, meant: str) -> None:
+    assert resolve(storage_path=given).storage_path == meant
+
+
+def test_data_lie_in_a_folder() -> None:
+    with pytest.raises(SettingsError, match="--data-dir s3://bucket/data: give a folder"):
+        resolve(data_dir="s3://bucket/data")
+
+
+@pytest.mark.parametrize("trials", [1, 3, 7, 49])
+def test_trials_per_gpu_is_the_inverse_of_gpus_per_trial(trials: int) -> None:
+    machine = Machine(cpus=100, gpus=2)
+    assert resolve(machine, trials_per_gpu=trials).slots == 2 * trials
+    assert resolve(machine, trials_per_gpu=trials).gpus_per_trial == 1 / trials
+    with pytest.raises(SettingsError, match="say the same"):
+        resolve(machine, trials_per_gpu=trials, gpus_per_trial=0.5)
+
+
+def test_a_trial_runs_on_one_machine_of_a_cluster() -> None:
+    cluster = Cluster((Machine(cpus=3, gpus=1), Machine(cpus=5, gpus=0)))
+    assert resolve(cluster, cpus_per_trial=2, gpus_per_trial=0).slots == 3  # not four: 8 cores, but in two places
+    assert resolve(cluster, cpus_per_trial=1, gpus_per_trial=0.5).slots == 2
+    with pytest.raises(SettingsError, match="--cpus-per-trial 6: there are 5 cores"):
+        resolve(cluster, cpus_per_trial=6)
+
+
+def test_a_confirmation_takes_two_seeds_at_least() -> None:
+    with pytest.raises(SettingsError, match="--seeds 1: give at least 2"):
+        resolve(seeds=1)
+    with pytest.raises(SettingsError, match="--confirm -1"):
+        resolve(confirm=-1)
+
+
+def test_the_weights_of_the_best_stay() -> None:
+    assert resolve(kept_checkpoints=7).kept_checkpoints == 7
+    with pytest.raises(SettingsError, match="--kept-checkpoints 0: give at least 1"):
+        resolve(kept_checkpoints=0)
+
+
+def test_the_command_line_offers_the_schedulers_and_costs_there_are() -> None:
+    assert set(settings_module.SCHEDULERS) == SCHEDULERS.keys() == STOPS.keys()
+    assert {"fmd", *settings_module.COSTS} == OBJECTIVES.keys()

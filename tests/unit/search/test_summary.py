@@ -1,0 +1,83 @@
+"""What a run says at its end: its ranking, where its results are, how to go on, and the exit status."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.run.run import Run
+from search.machine import Machine
+from search.settings import Settings, SettingsError
+from search.summary import close, require_same, resume_command
+
+SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
+
+
+def make_run(folder: Path, *trials: tuple[str, dict[str, Any] | None]) -> Run:
+    """A run with these trials, each given as its state and what it reported."""
+    run = Run.create(folder, "run")
+    for number, (state, report) in enumerate(trials):
+        name = f"{number:03d}-x"
+        start = {"number": number, "seed": 0, "baseline": "", "variant": {"training/lr": 0.1 * number}}
+        run.append({"event": "start", "trial": name, **start})
+        if report is not None:
+            run.append({"event": "report", "trial": name, "images_seen": 900, "rung": 2, "fmd_se": 0.1, **report})
+        if state != "RUNNING":
+            run.append({"event": "end", "trial": name, "state": state})
+    return run
+
+
+GOOD, DIVERGED = {"fmd": 40.0, "diverged": False}, {"fmd": 8.0, "diverged": True}
+
+
+@pytest.mark.parametrize(
+    ("trials", "status", "expected"),
+    [
+        ([("COMPLETE", GOOD), ("PRUNED", GOOD), ("FAIL", None)], "done", 0),
+        ([("PRUNED", DIVERGED), ("PRUNED", GOOD)], "done", 0),
+        ([("PRUNED", DIVERGED), ("FAIL", None)], "done", 3),
+        ([("FAIL", GOOD)], "done", 3),
+        ([], "done", 3),
+        ([("COMPLETE", GOOD), ("RUNNING", GOOD)], "interrupted", 130),
+    ],
+)
+def test_the_exit_status_says_whether_there_is_a_result(
+    trials: list[tuple[str, dict[str, Any] | None]], status: str, expected: int, tmp_path: Path
+) -> None:
+    assert close(make_run(tmp_path, *trials), SETTINGS, status) == expected
+
+
+def test_the_end_says_where_things_are_and_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = make_run(tmp_path / "my runs", ("PRUNED", {"fmd": 90.0, "diverged": False}), ("COMPLETE", GOOD))
+    close(run, SETTINGS, "done")
+    printed = capsys.readouterr().out
+    assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
+    assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
+    assert "--resume run --storage-path 'my runs' --trials 6" in printed
+    assert run.ranking.is_file()
+
+
+def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
+    run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "wall_seconds": SETTINGS.time_budget})
+    assert resume_command(run).endswith(" --address auto")
+    close(run, SETTINGS, "done")
+    more = f" --address auto --trials 6 --time-budget {2 * SETTINGS.time_budget:g}\n"
+    assert more in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    require_same(run, {"images": "ab"}, "flat-1")  # it ended before it began
+    run.write_settings({"data": {"images": "ab"}, "metric": {"version": "flat-1"}})
+    require_same(run, {"images": "ab"}, "flat-1")
+    with pytest.raises(SettingsError, match="--resume run: the data are not those that it began with"):
+        require_same(run, {"images": "cd"}, "flat-1")
+    with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
+        require_same(run, {"images": "ab"}, "flat-2")

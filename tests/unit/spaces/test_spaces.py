@@ -1,0 +1,339 @@
+"""Spaces: short, titled, and valid wherever a trial may land; baselines with the very numbers of the literature."""
+
+import importlib
+import math
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import optuna
+import pytest
+
+import spaces
+from spaces.baselines import BASELINES
+from spaces.suggest import suggest, suggest_kind
+from trainables.config import FAMILIES, Sampling, Variant, domain_of
+from trainables.diffusion.degradations import DEGRADATIONS
+from trainables.domain import Choice, ConfigError, domains
+from trainables.networks import ACTIVATIONS, NETWORKS
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+MODULES = {name: importlib.import_module(f"spaces.{name}") for _, name, _ in pkgutil.iter_modules(spaces.__path__)}
+SPACES = {name: module for name, module in MODULES.items() if hasattr(module, "space")}
+
+
+def ask(module: ModuleType, study: optuna.Study) -> tuple[optuna.Trial, dict[str, Any]]:
+    """Return a trial and the whole flat point that the space makes of it."""
+    trial = study.ask()
+    constants = module.space(trial)
+    assert not set(constants) & set(trial.params), "a constant must not also be suggested"
+    return trial, {**trial.params, **constants}
+
+
+def random_study(seed: int = 0) -> optuna.Study:
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+
+
+def test_there_are_the_spaces_of_the_readme() -> None:
+    assert set(SPACES) == {
+        *("degradations", "schedules", "widths", "activations", "networks", "training", "samplers"),
+        *("literature", "everything", "fruits"),
+    }
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_is_a_short_file_with_a_title(name: str) -> None:
+    text = Path(str(SPACES[name].__file__)).read_text()
+    assert len(text.splitlines()) < 40
+    title = str(SPACES[name].__doc__).splitlines()[0]
+    assert title.endswith((".", ";", ":"))
+    assert len(title) <= 120
+    assert SPACES[name].space.__doc__
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_its_baselines_are_known_and_none_is_named_twice(name: str) -> None:
+    baselines = SPACES[name].BASELINES
+    assert baselines or SPACES[name].SAMPLES_ONLY
+    assert set(baselines) <= set(BASELINES)
+    assert len(set(baselines)) == len(baselines)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_hundred_random_trials_are_valid_variants(name: str) -> None:
+    study = random_study()
+    for _ in range(100):
+        _, flat = ask(SPACES[name], study)
+        assert Variant.from_flat(flat).flat().items() >= flat.items()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_random_trials_differ_and_reach_every_option(name: str) -> None:
+    study, seen = random_study(), set()
+    options: dict[str, set[Any]] = {}
+    sizes: dict[str, float] = {}
+    for _ in range(300):
+        trial, flat = ask(SPACES[name], study)
+        seen.add(str(sorted(flat.items())))
+        for field, distribution in trial.distributions.items():
+            sizes[field] = math.inf
+            if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+                sizes[field] = len(distribution.choices)
+                options.setdefault(field, set(distribution.choices)).discard(flat[field])
+    assert len(seen) > 0.8 * min(300, math.prod(sizes.values()))
+    assert not any(options.values()), options
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_what_is_suggested_lies_in_the_fields_own_domain(name: str) -> None:
+    """At its ends too, so that no rare draw ends a search."""
+    study = random_study()
+    for _ in range(50):
+        trial, _ = ask(SPACES[name], study)
+        for field, distribution in trial.distributions.items():
+            own = domain_of(field)
+            if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+                assert [own.check(field, choice) for choice in distribution.choices] == list(distribution.choices)
+            else:
+                assert isinstance(
+                    distribution, optuna.distributions.FloatDistribution | optuna.distributions.IntDistribution
+                )
+                own.check(field, distribution.low)
+                own.check(field, distribution.high)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_its_starting_points_lie_in_the_space_and_are_valid(name: str) -> None:
+    starts = getattr(SPACES[name], "STARTS", ())
+    assert len({str(sorted(start.items())) for start in starts}) == len(starts)
+    for start in starts:
+        study = random_study()
+        study.enqueue_trial(start)
+        trial, flat = ask(SPACES[name], study)
+        assert {field: trial.params.get(field) for field in start} == start
+        Variant.from_flat(flat)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_is_a_function_of_the_trial_alone(name: str) -> None:
+    study = random_study(3)
+    for _ in range(5):
+        trial, flat = ask(SPACES[name], study)
+        fixed = optuna.trial.FixedTrial(trial.params)
+        constants = SPACES[name].space(fixed)
+        assert {**fixed.params, **constants} == flat
+
+
+def test_the_degradations_space_starts_with_every_degradation_once() -> None:
+    kinds = [str(start["degradation/kind"]).partition("+")[0] for start in SPACES["degradations"].STARTS]
+    assert sorted(kinds) == sorted(set(DEGRADATIONS) - {"noise"})
+
+
+def test_the_activations_space_starts_with_every_activation() -> None:
+    tried = {value for start in SPACES["activations"].STARTS for value in start.values()}
+    assert tried >= set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_kind_is_suggested_with_every_field_that_has_a_range(family: str) -> None:
+    for kind, member in FAMILIES[family].items():
+        study = random_study()
+        trial = study.ask()
+        if member in NETWORKS.values():
+            with pytest.raises(TypeError, match=r"(widths|mults): give the Choice"):
+                suggest_kind(trial, family, [kind])
+            continue
+        assert suggest_kind(trial, family, [kind]) == kind
+        assert set(trial.params) == {f"{family}/kind", *(f"{family}/{kind}/{name}" for name in domains(member))}
+
+
+def test_a_composition_is_suggested_with_the_fields_of_all_its_parts() -> None:
+    trial = random_study().ask()
+    assert suggest_kind(trial, "degradation", ["mask+contrast"]) == "mask+contrast"
+    parts = {part for part in trial.params if part != "degradation/kind"}
+    assert {part.rpartition("/")[0] for part in parts} == {"degradation/mask", "degradation/contrast"}
+
+
+def test_an_unknown_field_cannot_be_suggested() -> None:
+    with pytest.raises(ConfigError, match=r"^unknown field training/rate: "):
+        suggest(random_study().ask(), "training/rate")
+    assert suggest(random_study().ask(), "training/batch", Choice(32)) == 32
+
+
+# The literature's table, row by row, with what the rows share written once.
+STARTER = {
+    "pixels": "-0.5..0.5",
+    "degradation/kind": "gaussian",
+    "network/kind": "cnn",
+    "network/cnn/widths": "16-32-32-16",
+    "network/cnn/kernel": 7,
+    "network/cnn/activation": "gelu",
+    "network/cnn/norm": "image",
+    "network/cnn/patch": 1,
+    "training/target": "eps",
+    "training/loss": "l2",
+    "training/optimizer": "adam",
+    "training/lr": 2e-4,
+    "training/lr_decay": "none",
+    "training/warmup": 0,
+    "training/weight_decay": 0.0,
+    "training/batch": 128,
+    "training/drop_last": True,
+    "training/ema": 0.0,
+    "training/weight": "uniform",
+    "training/split": "none",
+    "training/fold": 0,
+    "training/patience": 0,
+    "sampler/kind": "ancestral_large",
+    "sampler/prior": "own",
+}
+
+
+def linear(beta_start: float, beta_end: float, T: int) -> dict[str, Any]:
+    return {
+        "schedule/kind": "linear",
+        "schedule/linear/beta_start": beta_start,
+        "schedule/linear/beta_end": beta_end,
+        "schedule/linear/T": T,
+    }
+
+
+def constant(beta: float, T: int) -> dict[str, Any]:
+    return {"schedule/kind": "constant", "schedule/constant/beta": beta, "schedule/constant/T": T}
+
+
+USUAL = linear(1e-4, 0.02, 1000)
+MASK = {"degradation/mask/count": 5, "degradation/mask/growth": 0.25}
+CONTRAST = {"degradation/contrast/start": 0.5, "degradation/contrast/growth": 0.5}
+SIDDIQUEI = {"network/cnn/widths": "16-32-64-32-16", "pixels": "0..1"}
+COLD = {"training/target": "x0", "sampler/kind": "cold2"}
+GRIVOT = {
+    "schedule/kind": "logistic",
+    "schedule/logistic/low": -4.0,
+    "schedule/logistic/high": 6.0,
+    "schedule/logistic/T": 1000,
+    "network/cnn/widths": "16-32-64-32-16",
+    **COLD,
+    "training/lr": 1e-4,
+    "training/weight_decay": 1e-5,
+    "training/lr_decay": "plateau",
+}
+JAIN = {"training/split": "80:20"}
+
+
+def cosine(T: int) -> dict[str, Any]:
+    return {
+        "schedule/kind": "cosine",
+        "schedule/cosine/s": 0.008,
+        "schedule/cosine/beta_max": 0.9,
+        "schedule/cosine/T": T,
+    }
+
+
+CONVNEXT = {
+    "network/kind": "convnext_unet",
+    "network/convnext_unet/dim": 32,
+    "network/convnext_unet/mults": "1-2-4",
+    "network/convnext_unet/attention": "linear",
+    "network/convnext_unet/activation": "gelu",
+    "network/convnext_unet/patch": 1,
+}
+FRUITS = {
+    "network/kind": "fruits_unet",
+    "network/fruits_unet/widths": "32-64-128-128",
+    "network/fruits_unet/attention": True,
+    "network/fruits_unet/activation": "gelu",
+    "network/fruits_unet/patch": 1,
+}
+
+LITERATURE: dict[str, dict[str, Any]] = {
+    "A0": USUAL,
+    "A2": {
+        **linear(0.001, 0.015, 1000),
+        "network/cnn/widths": "32-64-128-64-32",
+        "network/cnn/activation": "leaky_relu",
+        "training/lr": 5e-4,
+    },
+    "A3": {
+        **linear(0.0005, 0.02, 1000),
+        "network/cnn/widths": "64-96-96-64",
+        "network/cnn/activation": "elu",
+        "training/lr": 3e-4,
+    },
+    "A4": {**USUAL, "degradation/kind": "mask+contrast+gaussian", **MASK, **CONTRAST},
+    "A5": {**USUAL, "degradation/kind": "contrast+gaussian", **CONTRAST},
+    "A6": {**GRIVOT, "degradation/kind": "pseudo_qr", "degradation/pseudo_qr/block": 1},
+    # He gives no numbers for these two.
+    "A7": {
+        **GRIVOT,
+        "degradation/kind": "elastic",
+        "degradation/elastic/alpha": 150.0,
+        "degradation/elastic/sigma": 4.0,
+    },
+    "A7q": {**GRIVOT, "degradation/kind": "qr", "degradation/qr/version": 1},
+    "B0": {**USUAL, **SIDDIQUEI},
+    "B1": {**linear(1e-4, 0.1, 200), **SIDDIQUEI},
+    "B2": {**linear(1e-4, 0.004, 5000), **SIDDIQUEI},
+    "B3": {**USUAL, **SIDDIQUEI, **COLD, "degradation/kind": "morph"},
+    "C1": {**JAIN, **constant(0.001, 2000)},
+    "C2": {**JAIN, **constant(0.1, 200)},
+    "C3": {**JAIN, **cosine(1000), **CONVNEXT},
+    "C4": {**JAIN, **cosine(100), **CONVNEXT, **COLD, "degradation/kind": "blur", "degradation/blur/sigma": 10.0},
+    "D1": USUAL,
+    "D2": {**linear(1e-4, 0.02, 1500), "training/lr": 4e-4},
+    "D3": {
+        **linear(1e-4, 0.02, 28),
+        **COLD,
+        "degradation/kind": "average",
+        "degradation/average/order": "random",
+        "degradation/average/axis": "rows",
+        "training/loss": "l1",
+    },
+    "F": {
+        **linear(0.001, 0.02, 1000),
+        **FRUITS,
+        "pixels": "-1..1",
+        "training/weight": "inverse_beta",
+        "training/weight_decay": 1e-6,
+        "training/batch": 64,
+        "training/drop_last": False,
+        "training/split": "5-fold-grouped",
+        "training/patience": 5,
+    },
+}
+
+
+def test_every_baseline_is_a_row_of_the_literature() -> None:
+    assert set(BASELINES) == set(LITERATURE)
+
+
+@pytest.mark.parametrize("name", LITERATURE)
+def test_a_baseline_has_exactly_the_literatures_numbers(name: str) -> None:
+    """Complete: only the number format is the project's own choice, and that images are sampled from every step."""
+    found = dict(BASELINES[name].exact)
+    expected = {**STARTER, **LITERATURE[name]}
+    expected = {n: v for n, v in expected.items() if "/cnn/" not in n or expected["network/kind"] == "cnn"}
+    expected["sampler/steps"] = next(value for field, value in expected.items() if field.endswith("/T"))
+    assert found.pop("training/precision") == "auto"
+    assert found.pop(f"schedule/{found['schedule/kind']}/zero_snr") is False
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_search_changes_nothing_of_a_baseline_but_how_it_is_sampled(name: str) -> None:
+    searched, exact = BASELINES[name].variant, BASELINES[name].exact
+    changed = {field for field in searched if searched[field] != exact[field]}
+    assert searched.keys() == exact.keys()
+    assert changed <= {"sampler/kind", "sampler/steps"}
+    assert (searched["sampler/kind"] == "ancestral") == (exact["sampler/kind"] == "ancestral_large")
+    assert searched["sampler/steps"] == Sampling().steps
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_says_where_it_is_from_and_what_was_reported(name: str) -> None:
+    baseline = BASELINES[name]
+    assert baseline.name == name
+    assert baseline.source
+    assert baseline.reported

@@ -1,0 +1,166 @@
+"""Cross-checks of samples: equal to their definitions, quiet on real images, and loud on what each is there for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from trainables.data.mnist import Images
+from trainables.metric import inception
+from trainables.metric.classifier import Classifier, features
+from trainables.metric.classifiers import load_classifier
+from trainables.metric.report_protocol import report_protocol
+from trainables.metric.sample_checks import Labels, kernel_distance, labels, manifold, memorisation, nearest
+
+Cloud = np.ndarray
+
+
+def cloud(n: int, seed: int, d: int = 6, shift: float = 0.0, scale: float = 1.0) -> Cloud:
+    """n vectors float32 (n, d), normal."""
+    return np.random.default_rng(seed).normal(shift, scale, (n, d)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return load_classifier("mnist")
+
+
+def drawn(images: np.ndarray, count: int, seed: int = 0) -> torch.Tensor:
+    """Random images: in MNIST's order neighbours are by one writer."""
+    return torch.from_numpy(images[np.random.default_rng(seed).choice(len(images), count, replace=False)])
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(40, 40, 0.0), (50, 30, 0.0), (30, 60, 0.7)])
+def test_kid_equals_its_definition(n: int, m: int, shift: float) -> None:
+    x, y = cloud(n, 1, shift=shift), cloud(m, 2)
+
+    def k(a: Cloud, b: Cloud) -> float:
+        return (float(a.astype(float) @ b.astype(float)) / len(a) + 1) ** 3
+
+    expected = np.mean([k(x[i], x[j]) for i in range(n) for j in range(n) if i != j])
+    expected += np.mean([k(y[i], y[j]) for i in range(m) for j in range(m) if i != j])
+    expected -= 2 * np.mean([k(a, b) for a in x for b in y])
+    assert kernel_distance(x, y).kid == pytest.approx(expected, abs=1e-12)
+
+
+def test_kid_equals_torchmetrics() -> None:
+    x, y = cloud(64, 1, d=16, shift=0.5), cloud(64, 2, d=16)
+    metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=64)
+    metric.update(torch.from_numpy(y), real=True)
+    metric.update(torch.from_numpy(x), real=False)
+    assert kernel_distance(x, y).kid == pytest.approx(metric.compute()[0].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_kids_error_is_that_of_repeated_draws_or_a_little_more(shift: float) -> None:
+    found = [kernel_distance(cloud(64, 2 * i, shift=shift), cloud(64, 2 * i + 1)) for i in range(60)]
+    values = np.array([one.kid for one in found])
+    assert 0.8 < np.mean([one.se for one in found]) / values.std(ddof=1) < 2
+    assert (abs(values.mean()) < 3 * values.std(ddof=1) / np.sqrt(60)) == (shift == 0)
+
+
+def test_kid_of_too_few_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 vectors or more of each kind, given 1 and 8"):
+        kernel_distance(cloud(1, 0), cloud(8, 0))
+
+
+@pytest.mark.parametrize(("n", "m", "neighbours"), [(30, 30, 5), (20, 50, 3), (50, 20, 1)])
+def test_density_and_coverage_equal_their_definitions(n: int, m: int, neighbours: int) -> None:
+    x, y = cloud(n, 1, scale=0.8).astype(float), cloud(m, 2).astype(float)
+    radii = [sorted(np.linalg.norm(one - other) for other in y)[neighbours] for one in y]
+    inside = [[np.linalg.norm(made - one) < radius for one, radius in zip(y, radii, strict=True)] for made in x]
+    found = manifold(x.astype(np.float32), y.astype(np.float32), neighbours)
+    assert found.density == pytest.approx(np.sum(inside) / (neighbours * n))
+    assert found.coverage == pytest.approx(np.any(inside, axis=0).mean())
+
+
+def test_copies_cover_everything_and_a_collapsed_model_next_to_nothing() -> None:
+    real = cloud(200, 1)
+    assert manifold(real, real).coverage == 1
+    assert manifold(cloud(200, 2), real).density == pytest.approx(1, abs=0.15)
+    centre = np.repeat(real.mean(0, keepdims=True), 200, axis=0)
+    collapsed = manifold(centre, real)
+    assert collapsed.density > 1
+    assert collapsed.coverage < 0.5
+    assert manifold(cloud(200, 2, shift=50), real) == type(collapsed)(0, 0)
+
+
+def test_a_manifold_takes_more_vectors_than_neighbours() -> None:
+    with pytest.raises(ValueError, match="more than 5 real vectors, given 5"):
+        manifold(cloud(8, 0), cloud(5, 0))
+
+
+def test_labels_are_the_classifiers(mnist: Images, classifier: Classifier) -> None:
+    zeros, real = mnist.search[mnist.search_labels == 0][:50], mnist.search[:400]
+    found = labels(classifier, features(classifier, zeros), features(classifier, real))
+    assert sum(found.generated) == 50
+    assert found.generated[0] >= 48
+    truth = np.bincount(mnist.search_labels[:400], minlength=10)
+    assert np.abs(np.array(found.real) - truth).sum() <= 8
+    assert found.total_variation == pytest.approx(1 - truth[0] / 400, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("generated", "real", "expected"),
+    [((5, 5), (50, 50), 0.0), ((4, 0), (2, 2), 0.5), ((3, 0), (0, 9), 1.0), ((6, 3, 1), (3, 6, 1), 0.3)],
+)
+def test_total_variation_is_between_shares(generated: tuple[int, ...], real: tuple[int, ...], expected: float) -> None:
+    assert Labels(generated, real).total_variation == pytest.approx(expected)
+
+
+def test_the_nearest_is_the_nearest_of_all(mnist: Images) -> None:
+    images, training = drawn(mnist.test, 20), drawn(mnist.train, 5000)
+    a, b = (x.flatten(1).numpy().astype(float) / 255 for x in (images, training))
+    expected = [min(np.linalg.norm(one - other) for other in b) for one in a]
+    np.testing.assert_allclose(nearest(images, training).numpy(), expected, rtol=1e-4)
+
+
+def test_large_colour_images_are_compared_smaller() -> None:
+    images = torch.randint(256, (6, 3, 100, 100), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    found = nearest(images, images[2:])
+    assert found[2:].max() < 0.01
+    assert found[:2].min() > 1
+
+
+def test_copies_of_training_images_are_found_and_new_real_ones_are_not(mnist: Images) -> None:
+    training = drawn(mnist.train, 10_000)
+    held_out = nearest(drawn(mnist.test, 400), training)
+    copied = memorisation(nearest(training[:200], training), held_out)
+    assert copied.share == 1
+    assert copied.ratio < 0.01
+    new = memorisation(nearest(drawn(mnist.search, 400), training), held_out)
+    assert new.share < 0.05
+    assert new.ratio == pytest.approx(1, abs=0.1)
+    half = memorisation(nearest(torch.cat([training[:200], drawn(mnist.search, 200)]), training), held_out)
+    assert half.share == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_reports_fmd_is_0_for_real_images_and_1_for_black_ones(mnist: Images, classifier: Classifier) -> None:
+    black = report_protocol(np.zeros((64, 1, 28, 28), np.uint8), mnist, classifier)
+    assert black.normalised == pytest.approx(1, abs=1e-3)
+    assert black.scatter == pytest.approx(0, abs=1e-3)
+    real = report_protocol(drawn(mnist.confirm, 160), mnist, classifier)
+    assert (real.zero, real.one) == (black.zero, black.one)
+    assert real.normalised == pytest.approx(0, abs=0.06)
+    assert 0 < real.scatter < 0.06
+    assert real.fmd == pytest.approx(real.zero + real.normalised * (real.one - real.zero))
+    first = report_protocol(drawn(mnist.confirm, 160)[:32], mnist, classifier)
+    assert (first.fmd, first.scatter) == (real.fmd, 0)
+
+
+def test_the_reports_fmd_takes_32_images(mnist: Images, classifier: Classifier) -> None:
+    with pytest.raises(ValueError, match="takes 32 samples or more, given 31"):
+        report_protocol(mnist.test[:31], mnist, classifier)
+
+
+def test_without_inception_there_is_one_line_that_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    reason = inception.missing()
+    assert reason is not None
+    assert "\n" not in reason
+    assert "torch-fidelity" in reason

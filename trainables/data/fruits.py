@@ -1,0 +1,126 @@
+"""Fruits-360 in its own layout: `Training/<object>/*_100.jpg` and `Test/<object>/*_100.jpg`, RGB of 100 x 100 pixels.
+
+An object is one fruit that turned before the camera: its folder is its label and its group. Kaggle has the data set as
+moltean/fruits, GitHub in the organisation fruits-360.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trainables.data.images import DataError, Images, Overlays
+
+NAME = "fruits360"
+SIDE = 100  # pixels
+FOLDER = "the folder of Fruits-360 that holds Training and Test (Kaggle moltean/fruits, GitHub organisation fruits-360)"
+
+# Of every six views of a training object in their order, one each, as far from each other as that allows: neighbouring
+# views are near-duplicates, so these splits tell views apart, not objects.
+VIEWS = 6
+HELD_OUT = {2: "search", 5: "confirm"}
+
+
+class View(NamedTuple):
+    """One photograph, its split, and the number of its object."""
+
+    path: Path
+    split: str
+    label: int
+
+
+def read_fruits(folder: Path, overlays: Overlays) -> Images:
+    """Read Fruits-360 as uint8 (N, 3, 100, 100); `test` is the Test folder, the other splits are views of Training.
+
+    Raises:
+        DataError: a folder or file is missing, too small, of another size or not a JPEG.
+    """
+    training, test = _objects(folder, "Training"), _objects(folder, "Test")
+    classes = [*training, *(name for name in test if name not in training)]
+    views = [*_training_views(training), *_test_views(test, classes)]
+    splits: dict[str, list[View]] = {split: [] for split in ("train", "search", "confirm", "test")}
+    for view in views:
+        splits[view.split].append(view)
+    pixels, digests = _decode([view.path for split in splits.values() for view in split])
+    labels = np.array([view.label for split in splits.values() for view in split], np.int64)
+    ends = np.cumsum([len(split) for split in splits.values()])[:-1]
+    parts = {
+        **dict(zip(splits, np.split(pixels, ends), strict=True)),
+        **dict(zip((f"{split}_labels" for split in splits), np.split(labels, ends), strict=True)),
+    }
+    return Images(
+        name=NAME,
+        **parts,
+        classes=tuple(classes),
+        groups=parts["train_labels"],
+        overlays_train=overlays.train,
+        overlays_sample=overlays.sample,
+        checksums={NAME: _checksum(folder, digests), **overlays.checksums},
+    )
+
+
+def natural(name: str) -> list[str | int]:
+    """Key that sorts names as a person does: `9_100.jpg` before `10_100.jpg`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def _objects(folder: Path, part: str) -> dict[str, list[Path]]:
+    """The photographs of each object's folder, both in natural order."""
+    if not (folder / part).is_dir():
+        raise DataError(f"{folder / part} is missing; --data-dir should be {FOLDER}")
+    names = sorted((path.name for path in (folder / part).iterdir() if path.is_dir()), key=natural)
+    objects = {name: sorted((folder / part / name).glob("*_100.jpg"), key=lambda p: natural(p.name)) for name in names}
+    few = next((name for name, paths in objects.items() if part == "Training" and len(paths) < VIEWS), None)
+    if few is not None:
+        found = f"{len(objects[few])} files *_100.jpg"
+        raise DataError(f"{folder / part / few} holds {found}; the splits need {VIEWS} or more of each object")
+    if not any(objects.values()):
+        raise DataError(f"{folder / part} holds no files <object>/*_100.jpg; --data-dir should be {FOLDER}")
+    return objects
+
+
+def _training_views(objects: dict[str, list[Path]]) -> Iterable[View]:
+    for label, paths in enumerate(objects.values()):
+        for row, path in enumerate(paths):
+            yield View(path, HELD_OUT.get(row % VIEWS, "train"), label)
+
+
+def _test_views(objects: dict[str, list[Path]], classes: list[str]) -> Iterable[View]:
+    for name, paths in objects.items():
+        for path in paths:
+            yield View(path, "test", classes.index(name))
+
+
+def _decode(paths: list[Path]) -> tuple[np.ndarray, dict[Path, str]]:
+    """All photographs, uint8 (N, 3, 100, 100), and the SHA-256 of each file."""
+    pixels = np.empty((len(paths), 3, SIDE, SIDE), np.uint8)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # JPEG is decoded without Python's lock
+        digests = list(threads.map(_decode_one, paths, pixels))
+    return pixels, dict(zip(paths, digests, strict=True))
+
+
+def _decode_one(path: Path, pixels: np.ndarray) -> str:
+    from PIL import Image  # only this data set needs it
+
+    try:
+        content = path.read_bytes()
+        with Image.open(BytesIO(content), formats=("JPEG",)) as image:
+            if image.size != (SIDE, SIDE):
+                raise DataError(f"{path} has {image.width} x {image.height} pixels, expected {SIDE} x {SIDE}")
+            pixels[:] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    except OSError as error:
+        reason = str(error).splitlines()[0].replace(f": {str(path)!r}", "")
+        raise DataError(f"{path} cannot be read as JPEG ({reason}); replace it with an intact copy") from None
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checksum(folder: Path, digests: dict[Path, str]) -> str:
+    """One SHA-256 over the sorted names of all files and the SHA-256 of their contents."""
+    lines = sorted(f"{path.relative_to(folder).as_posix()} {digest}\n" for path, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

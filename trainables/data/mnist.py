@@ -1,0 +1,175 @@
+"""Data sets as uint8 arrays in memory, cut into the fixed splits of this project, checksums verified or taken.
+
+The full MNIST and the Fashion-MNIST test images travel with the package: the main job needs no download anywhere.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.fruits import FOLDER, NAME, read_fruits
+from trainables.data.images import DataError, Images, Overlays
+
+__all__ = ["CHECKSUMS", "DATASETS", "DataError", "Images", "cache_dir", "load", "read_idx", "split_rows"]
+
+BUNDLED = Path(__file__).parent / "datasets"
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
+
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+# SHA-256 of the files before compression (a gzip header varies).
+CHECKSUMS: dict[str, dict[str, str]] = {
+    "mnist": {
+        TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "fashion-mnist": {
+        TRAIN_IMAGES: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        TRAIN_LABELS: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        TEST_IMAGES: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        TEST_LABELS: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+}
+
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+}
+
+# Rows of the training images, modulo 24; one odd and one even each, because MNIST's rows alternate between two groups
+# of writers: an FMD of 14 apart, where random halves are 0.17 apart. Source: tests/benchmarks/splits.py.
+HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
+
+OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; the last 2,000 only ever start sampling, as in literature row B3
+
+
+def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
+    """Read a data set as uint8 arrays.
+
+    Args:
+        name: a key of `DATASETS`.
+        data_dir: where the data set lies, as it was published; None takes the bundled MNIST, or for Fashion-MNIST
+            Debian's folder, else torchvision's download. Fruits-360 does not come along.
+
+    Raises:
+        DataError: the data set is unknown, or a file is missing or damaged.
+    """
+    if name not in DATASETS:
+        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}")
+    return DATASETS[name](name, data_dir)
+
+
+def _load_idx(name: str, data_dir: str | Path | None) -> Images:
+    """MNIST or Fashion-MNIST from four idx files, gzipped or not; every image is a group of its own.
+
+    The overlays of MNIST are the Fashion-MNIST test images; those of Fashion-MNIST are the MNIST test images, because
+    a prior made of the evaluation's own real images would score as a perfect model.
+    """
+    folder = _folder(name, data_dir)
+    arrays = {file: read_idx(folder, file, checksum) for file, checksum in CHECKSUMS[name].items()}
+    overlays = _overlays("fashion-mnist" if name == "mnist" else "mnist")
+    images, labels = arrays[TRAIN_IMAGES][:, None], arrays[TRAIN_LABELS].astype(np.int64)
+    rows = {split: split_rows(split, len(images)) for split in ("train", "search", "confirm")}
+    return Images(
+        name=name,
+        **{split: images[index] for split, index in rows.items()},
+        **{f"{split}_labels": labels[index] for split, index in rows.items()},
+        test=arrays[TEST_IMAGES][:, None],
+        test_labels=arrays[TEST_LABELS].astype(np.int64),
+        classes=CLASSES[name],
+        groups=np.arange(len(rows["train"])),
+        overlays_train=overlays.train,
+        overlays_sample=overlays.sample,
+        checksums={**CHECKSUMS[name], **overlays.checksums},
+    )
+
+
+def _load_fruits(name: str, data_dir: str | Path | None) -> Images:
+    if data_dir is None:
+        raise DataError(f"{name} does not come along; give --data-dir {FOLDER}")
+    return read_fruits(Path(data_dir), _overlays("fashion-mnist"))
+
+
+def _overlays(name: str) -> Overlays:
+    checksum = CHECKSUMS[name][TEST_IMAGES]
+    images = read_idx(BUNDLED / name.replace("-", "_"), TEST_IMAGES, checksum)[:, None]
+    return Overlays(images[:OVERLAYS_TRAIN], images[OVERLAYS_TRAIN:], {f"overlays/{TEST_IMAGES}": checksum})
+
+
+def split_rows(split: str, count: int = 60_000) -> np.ndarray:
+    """Row numbers int64 of `train`, `search` or `confirm` among the training images, by arithmetic, without a seed."""
+    remainder = np.arange(count) % 24
+    if split == "train":
+        return np.flatnonzero(~np.isin(remainder, sum(HELD_OUT.values(), ())))
+    return np.flatnonzero(np.isin(remainder, HELD_OUT[split]))
+
+
+def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
+    """Read one idx file of bytes, `file` or `file`.gz in `folder`, as a uint8 array of the shape in its header.
+
+    Raises:
+        DataError: missing, not gzip, cut short, not an idx file of bytes, or not the bytes the checksum was taken of.
+    """
+    path = next((p for p in (folder / f"{file}.gz", folder / file) if p.is_file()), None)
+    if path is None:
+        raise DataError(f"{folder / file}.gz is missing; this folder should hold the data set's four idx files")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}); replace it with an intact copy") from None
+    if content[:3] != b"\x00\x00\x08" or len(content) < 4:
+        raise DataError(
+            f"{path} starts with {content[:4].hex() or 'nothing'}, not with an idx header 000008..; replace it"
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != checksum:
+        raise DataError(
+            f"{path} has SHA-256 {found[:16]}.., expected {checksum[:16]}..; replace it with an intact copy"
+        )
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">u4", count=dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape.astype(int)).copy()
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of this project, by the XDG rule; it may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion-search"
+
+
+def _folder(name: str, data_dir: str | Path | None) -> Path:
+    if data_dir is not None:
+        return Path(data_dir)
+    if name == "mnist":
+        return BUNDLED / "mnist"
+    return DEBIAN_FASHION if DEBIAN_FASHION.is_dir() else _torchvision_fashion()
+
+
+def _torchvision_fashion() -> Path:
+    from torchvision.datasets import FashionMNIST  # heavy, so imported only where it downloads
+
+    try:
+        return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)
+    except (OSError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+        raise DataError(
+            f"Fashion-MNIST is neither in {DEBIAN_FASHION} nor can torchvision download it ({reason}); "
+            "give --data-dir a folder with its four idx files, or install Debian's dataset-fashion-mnist"
+        ) from None
+
+
+DATASETS: dict[str, Callable[[str, str | Path | None], Images]] = {
+    "mnist": _load_idx,
+    "fashion-mnist": _load_idx,
+    NAME: _load_fruits,
+}

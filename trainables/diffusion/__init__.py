@@ -1,0 +1,1 @@
+"""Schedules, degradations, the diffusion process and its samplers."""

@@ -1,0 +1,137 @@
+"""What a degradation is: (x0, step, z) -> x_t, where sampling starts, and how degradations compose.
+
+`draw(x0, source) -> z` is what a corruption needs besides x0, drawn once per image and kept along its whole trajectory;
+`D(x0, step, z)` is pure, batched, at a different step for each image, and D(x0, step 0, z) == x0. It computes in
+float32, whatever the type of x0, and returns that type. `prior` draws x_T, where sampling starts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from trainables.diffusion.schedules import Step
+from trainables.diffusion.source import Source
+
+Latent = Any  # a tensor (N, ...), or a tuple of them for a composition
+
+
+@dataclass(frozen=True)
+class Degradation(ABC):
+    """One corruption of images; the level of `step` drives it unless a member says otherwise."""
+
+    has_prior: ClassVar[bool] = False
+    """Whether it has a prior of its own, that is, overrides `prior`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.has_prior = cls.prior is not Degradation.prior
+
+    @abstractmethod
+    def draw(self, x0: Tensor, source: Source) -> Latent:
+        """Return z for images like x0 (N, C, H, W)."""
+
+    @abstractmethod
+    def __call__(self, x0: Tensor, step: Step, z: Latent) -> Tensor:
+        """Return x_t (N, C, H, W) of x0's dtype."""
+
+    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Latent) -> Latent:
+        """Return the z for which D(x0, step, z) == x_t, where the degradation can be solved for it; else z itself."""
+        return z
+
+    def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Latent]:
+        """Return (x_T, z) of `shape` (N, C, H, W), drawn without looking at any single image.
+
+        Without a prior of its own (`has_prior`), a degradation gets the normal distribution fitted to degraded images.
+        """
+        return fitted_prior(self, shape, step, source)
+
+
+def fitted_prior(
+    degradation: Degradation, shape: torch.Size, step: Step, source: Source, images: int = 1024
+) -> tuple[Tensor, Latent]:
+    """Return (x_T, z), x_T normal with the mean and covariance of `images` degraded training images.
+
+    Sampled as mean + sum_i w_i (x_i - mean) / sqrt(n - 1), w ~ N(0, 1), which needs no factorisation at any image size.
+    Where z can be solved for, it is the one that leads from the mean training image to x_T.
+    """
+    x0 = source.images(images)
+    at = Step(*(part[:1].expand(images) for part in step))
+    degraded = degradation(x0, at, degradation.draw(x0, source)).flatten(1)
+    mean = degraded.mean(0)
+    weights = source.normal(torch.Size((shape[0], images))) / (images - 1) ** 0.5
+    x_T = (mean + weights @ (degraded - mean)).view(shape)
+    return x_T, degradation.estimate(x_T, x0.mean(0, keepdim=True).expand(shape), step, degradation.draw(x_T, source))
+
+
+@dataclass(frozen=True)
+class Overlay(Degradation):
+    """x_t = kept x0 + level z: z comes over x0, of which sqrt(alpha_bar) is kept unless a member says otherwise."""
+
+    def kept(self, at: Step) -> Tensor:
+        """Return the share of x0 in x_t, of the shape of `at.level`."""
+        return at.signal
+
+    def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
+        """Return x_t (N, C, H, W) of x0's dtype."""
+        at = step.over(x0)
+        return (self.kept(at) * x0 + at.level * z).to(x0.dtype)
+
+    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
+        """Return the z (N, C, H, W) that leads from x0 to x_t."""
+        at = step.over(x0)
+        return (x_t - self.kept(at) * x0) / at.level
+
+    def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
+        """Return nothing but overlay: x_T is z, as `source` draws it."""
+        z = self.draw(torch.empty(shape, device=source.generator.device), source)
+        return z, z
+
+
+@dataclass(frozen=True)
+class Straight(Overlay):
+    """x_t = (1 - level) x0 + level z: the straight line from x0 to z, whose velocity along the level is z - x0."""
+
+    def kept(self, at: Step) -> Tensor:
+        """Return 1 - level."""
+        return 1 - at.level
+
+
+@dataclass(frozen=True)
+class Chain(Degradation):
+    """Degradations applied in order; its z is the tuple of theirs."""
+
+    parts: tuple[Degradation, ...]
+
+    def draw(self, x0: Tensor, source: Source) -> tuple[Latent, ...]:
+        """Return each part's z."""
+        return tuple(part.draw(x0, source) for part in self.parts)
+
+    def __call__(self, x0: Tensor, step: Step, z: tuple[Latent, ...]) -> Tensor:
+        """Return x_t (N, C, H, W) of x0's dtype."""
+        return apply_parts(self.parts, x0, step, z)
+
+    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: tuple[Latent, ...]) -> tuple[Latent, ...]:
+        """Return z with the last part's replaced by the one that leads to x_t."""
+        before = apply_parts(self.parts[:-1], x0, step, z)
+        return (*z[:-1], self.parts[-1].estimate(x_t, before, step, z[-1]))
+
+    def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, tuple[Latent, ...]]:
+        """Return the prior of the last part that has one, degraded by the parts after it."""
+        own = [k for k, part in enumerate(self.parts) if part.has_prior]
+        if not own:
+            return fitted_prior(self, shape, step, source)
+        x_T, z_own = self.parts[own[-1]].prior(shape, step, source)
+        z = [part.draw(x_T, source) for part in self.parts]
+        z[own[-1]] = z_own
+        return apply_parts(self.parts[own[-1] + 1 :], x_T, step, z[own[-1] + 1 :]), tuple(z)
+
+
+def apply_parts(parts: tuple[Degradation, ...], x: Tensor, step: Step, z: Any) -> Tensor:
+    """Return x (N, C, H, W) after each of `parts` in turn."""
+    for part, own in zip(parts, z, strict=False):
+        x = part(x, step, own)
+    return x

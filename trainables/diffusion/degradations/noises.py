@@ -1,0 +1,53 @@
+"""Degradations by normal noise: of DDPM, of flow matching, and a little on top of another corruption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
+
+from trainables.diffusion.degradations.base import Degradation, Overlay, Straight
+from trainables.diffusion.schedules import Step
+from trainables.diffusion.source import Source
+from trainables.domain import Log
+
+
+@dataclass(frozen=True)
+class Gaussian(Overlay):
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) z, z standard normal (Ho et al. 2020, eq. 4)."""
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return standard normal noise z (N, C, H, W)."""
+        return source.normal(x0.shape)
+
+
+@dataclass(frozen=True)
+class Flow(Straight):
+    """x_t = (1 - level) x0 + level z, z standard normal: flow matching's path (Lipman et al. 2023, eq. 22)."""
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return standard normal noise z (N, C, H, W)."""
+        return source.normal(x0.shape)
+
+
+@dataclass(frozen=True)
+class Noise(Degradation):
+    """x_t = x0 + sigma level z: some noise on top of another corruption, which gives cold sampling its diversity."""
+
+    sigma: Annotated[float, Log(0.01, 1)] = 0.15
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return standard normal noise z (N, C, H, W)."""
+        return source.normal(x0.shape)
+
+    def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
+        """Return x_t (N, C, H, W) of x0's dtype."""
+        return (x0 + self.sigma * step.over(x0).level * z).to(x0.dtype)
+
+
+NOISES: dict[str, type[Degradation]] = {
+    "gaussian": Gaussian,
+    "flow": Flow,
+    "noise": Noise,
+}

@@ -1,0 +1,82 @@
+"""Degradations that bring another image over x0: clothes, random patterns, QR codes."""
+
+from __future__ import annotations
+
+import functools
+import random
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainables.diffusion.degradations.base import Degradation, Overlay, Straight
+from trainables.diffusion.source import Source
+from trainables.domain import Choice
+
+
+@dataclass(frozen=True)
+class Morph(Overlay):
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) f, f a Fashion-MNIST image (Siddiquei; Bansal 2022)."""
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return one overlay image per image, (N, C, H, W)."""
+        return source.overlays(x0.shape)
+
+
+@dataclass(frozen=True)
+class PseudoQR(Straight):
+    """x_t = (1 - level) x0 + level q, q a random black-and-white pattern of `block` x `block` pixels (Grivot)."""
+
+    block: Annotated[int, Choice(1, 2, 4, 7)] = 1
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return one pattern per image with values {low, high}, (N, C, H, W); colour channels share it."""
+        n, channels, height, width = x0.shape
+        cells = torch.Size((n, 1, -(-height // self.block), -(-width // self.block)))
+        bits = (source.uniform(cells) < 0.5).to(x0.dtype)
+        bits = bits.repeat_interleave(self.block, 2).repeat_interleave(self.block, 3)[..., :height, :width]
+        return (source.low + (source.high - source.low) * bits).expand(n, channels, height, width)
+
+
+@dataclass(frozen=True)
+class QR(Straight):
+    """x_t = (1 - level) x0 + level q, q a real QR code, 17 + 4 version modules wide (tried and dropped by Grivot)."""
+
+    version: Annotated[int, Choice(1, 2, 3, 4)] = 1
+
+    def draw(self, x0: Tensor, source: Source) -> Tensor:
+        """Return one code per image with values {low, high}, (N, C, H, W), by nearest pixels; channels share it."""
+        codes = _codes(self.version, x0.device)
+        bits = codes[source.index(len(codes), len(x0))].to(x0.dtype)
+        bits = functional.interpolate(bits, size=x0.shape[-2:], mode="nearest-exact")
+        return (source.low + (source.high - source.low) * bits).expand(x0.shape)
+
+
+# Making codes is what made them too slow for Grivot: 0.6 to 2 ms each, so once a process.
+CODES = 1024
+# Bytes that fill a code of versions 1 to 4 at the lowest error correction (ISO/IEC 18004, table 7).
+CAPACITY = {1: 17, 2: 32, 3: 53, 4: 78}
+
+
+@functools.cache
+def _codes(version: int, device: torch.device) -> Tensor:
+    """Return (CODES, 1, S, S) uint8, 1 where a code is light: codes of random bytes, without the quiet zone."""
+    import segno
+
+    rng = random.Random(0)
+    codes = [
+        # Any of the eight masks is valid; trying which one reads best takes five times as long.
+        segno.make(rng.randbytes(CAPACITY[version]), version=version, error="l", mode="byte", mask=k % 8)
+        for k in range(CODES)
+    ]
+    dark = torch.tensor([[list(row) for row in code.matrix] for code in codes], dtype=torch.uint8)
+    return (1 - dark)[:, None].to(device)
+
+
+OVERLAYS: dict[str, type[Degradation]] = {
+    "morph": Morph,
+    "pseudo_qr": PseudoQR,
+    "qr": QR,
+}

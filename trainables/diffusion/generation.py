@@ -1,0 +1,87 @@
+"""Generation: images drawn from a trained diffusion, all trials from the same noise, and pictures of how."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.config import Sampling
+from trainables.diffusion.degradations import fitted_prior
+from trainables.diffusion.process import Diffusion, Diverged
+from trainables.diffusion.samplers import SAMPLERS, strided
+from trainables.diffusion.source import Source
+
+# Images sampled together: more fall out of a CPU's cache, or of the share of a GPU's memory that one of several trials
+# has; a rung's 256 are one either way. Part of what fixes the noise, whose generators differ between devices anyway.
+CHUNKS = {"cpu": 256, "cuda": 512}
+
+
+def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
+    """Return (x_T, z) of `shape` (N, C, H, W) from the prior that `sampling` names."""
+    step = diffusion.step(torch.full((shape[0],), diffusion.T, device=source.generator.device))
+    if sampling.prior == "fitted":
+        return fitted_prior(diffusion.degradation, shape, step, source)
+    return diffusion.degradation.prior(shape, step, source)
+
+
+@torch.inference_mode()
+def generate(
+    diffusion: Diffusion, sampling: Sampling, n: int, image_shape: tuple[int, ...], source: Source, seed: int
+) -> Tensor:
+    """Return n generated images as uint8 (n, C, H, W); `seed` fixes the noise of every image, whatever the model.
+
+    Raises:
+        Diverged: a sample is not finite, as those of weights that are not.
+    """
+    chunks, chunk = [], CHUNKS[source.generator.device.type]
+    for first in range(0, n, chunk):
+        source.generator.manual_seed(seed + first)
+        x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
+        path = SAMPLERS[sampling.kind](diffusion, x_T, z, strided(diffusion.T, sampling.steps), source)
+        x_0 = deque(path, maxlen=1)[0]  # a whole path of 1,000 steps would take 0.8 GB
+        if not x_0.isfinite().all():
+            raise Diverged("the samples are not finite")
+        chunks.append(source.pixels.to_uint8(x_0))
+    return torch.cat(chunks)
+
+
+@torch.inference_mode()
+def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int, columns: int = 9) -> Tensor:
+    """Return uint8 (2 N, columns, C, H, W): x0 (N, C, H, W) being degraded, then N samples on their way from x_T."""
+    source.generator.manual_seed(seed)
+    z = diffusion.degradation.draw(x0, source)
+    ts = [torch.full((len(x0),), round(diffusion.T * k / (columns - 1)), device=x0.device) for k in range(columns)]
+    forward = [diffusion.degradation(x0, diffusion.step(t), z) for t in ts]
+    x_T, z = start(diffusion, sampling, x0.shape, source)
+    path = [x_T, *SAMPLERS[sampling.kind](diffusion, x_T, z, strided(diffusion.T, sampling.steps), source)]
+    backward = [path[round((len(path) - 1) * k / (columns - 1))] for k in range(columns)]
+    rows = torch.cat([torch.stack(forward, 1), torch.stack(backward, 1)])
+    return source.pixels.to_uint8(rows)
+
+
+def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
+    """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `scale` wide."""
+    from PIL import Image
+
+    rows, columns, channels, height, width = images.shape
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 96, np.uint8)
+    tiles = images.permute(0, 1, 3, 4, 2).cpu().numpy()
+    for row in range(rows):
+        for column in range(columns):
+            top, left = gap + row * (height + gap), gap + column * (width + gap)
+            canvas[top : top + height, left : left + width] = tiles[row, column]
+    picture = Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas)
+    data = io.BytesIO()
+    picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(data, "PNG")
+    return data.getvalue()
+
+
+def sampling_source(training: Source, overlays: Tensor) -> Source:
+    """Return a source for sampling: its own generator, and overlays (K, C, H, W) uint8 that training never showed."""
+    generator = torch.Generator(training.generator.device)
+    return Source(generator, training.pixels, training.training_images, overlays)

@@ -1,0 +1,192 @@
+"""Samplers: free functions of one signature that yield x_t on the way from x_T to x_0.
+
+`sampler(diffusion, x_T, z, times, source)` goes from each of the steps `times` to the next, T = times[0] > ... >
+times[-1] = 0, and yields x_t (N, C, H, W) after each; the last is the sample. `nfe` counts the network's calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.diffusion.degradations import Degradation, Gaussian, Overlay
+from trainables.diffusion.process import Diffusion, last_part
+from trainables.diffusion.source import Source
+
+Walk = Callable[[Diffusion, Tensor, Any, list[int], Source], Iterator[Tensor]]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A walk from x_T to x_0, and what it is right for."""
+
+    walk: Walk
+    last: type
+    """The last degradation that its formula is for"""
+    calls: int = 1
+    """Of the network in a step; the last step has one"""
+
+    def __call__(self, diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+        """Yield x_t (N, C, H, W) after each step; without gradients if the caller says so."""
+        return self.walk(diffusion, x_T, z, times, source)
+
+    @property
+    def degrades(self) -> bool:
+        """Whether it puts its guess through the whole degradation, which must then be of the clean image."""
+        return self.last is Degradation
+
+
+def strided(T: int, steps: int) -> list[int]:
+    """Return min(steps, T) + 1 evenly spaced times from T down to 0 (Nichol & Dhariwal 2021, section 4)."""
+    steps = min(steps, T)
+    return [round(T * (steps - k) / steps) for k in range(steps + 1)]
+
+
+def nfe(kind: str, T: int, steps: int) -> int:
+    """Return how often a sampler of SAMPLERS calls the network on the way from T to 0 in min(steps, T) steps."""
+    return SAMPLERS[kind].calls * (min(steps, T) - 1) + 1
+
+
+def _pairs(x_t: Tensor, times: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (t, s), each (N,): the present and the next, cleaner step."""
+    for t, s in pairwise(times):
+        yield tuple(torch.full((len(x_t),), k, device=x_t.device) for k in (t, s))  # type: ignore[misc]
+
+
+def _posterior(diffusion: Diffusion, x_T: Tensor, times: list[int], source: Source, large: bool) -> Iterator[Tensor]:
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x0 = diffusion.restore(x_t, t)
+        ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
+        beta = 1 - ab_t / ab_s
+        mean = (ab_s.sqrt() * beta * x0 + (ab_t / ab_s).sqrt() * (1 - ab_s) * x_t) / (1 - ab_t)
+        variance = beta if large else beta * (1 - ab_s) / (1 - ab_t)
+        noise = source.normal(x_t.shape) * variance.sqrt()
+        x_t = torch.where((s > 0).view(-1, 1, 1, 1), mean + noise, x0)
+        yield x_t
+
+
+def ancestral(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t from the posterior q(x_s | x_t, x0_hat) with its own variance (Ho et al. 2020, eq. 6-7)."""
+    yield from _posterior(diffusion, x_T, times, source, large=False)
+
+
+def ancestral_large(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t as `ancestral` does, but with the variance sigma_t^2 = beta_t of the forward step (the starter's)."""
+    yield from _posterior(diffusion, x_T, times, source, large=True)
+
+
+def _step(diffusion: Diffusion, x_t: Tensor, x0: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (x_s, z_hat): z_hat leads from x0 to x_t = kept x0 + level z_hat at t, and to x_s at s."""
+    last = last_part(diffusion.degradation)
+    z = last.estimate(x_t, x0, diffusion.step(t), None)
+    return last(x0, diffusion.step(s), z), z
+
+
+def euler(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t of the flow's ODE by Euler's steps along the line from z_hat to x0_hat (Liu et al. 2023)."""
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x_t, _ = _step(diffusion, x_t, diffusion.restore(x_t, t), t, s)
+        yield x_t
+
+
+def ddim(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t of the deterministic sampler (Song et al. 2021, eq. 12 with sigma = 0), Euler's of Gaussian noise."""
+    yield from euler(diffusion, x_T, z, times, source)
+
+
+def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t of the same ODE by Heun's second-order steps, Euler's at the last (Karras et al. 2022, algorithm 1).
+
+    Not along their sigma = level / kept, infinite where no signal is left, but along place = level / (kept + level):
+    there x_t / (kept + level) = (1 - place) x0 + place z is a straight path of velocity z - x0, whatever the overlay.
+    """
+    x_t, left = x_T, len(times) - 1
+    for t, s in _pairs(x_t, times):
+        left -= 1
+        x0 = diffusion.restore(x_t, t)
+        x_s, z_t = _step(diffusion, x_t, x0, t, s)
+        if left:
+            x0_s = diffusion.restore(x_s, s)
+            _, z_s = _step(diffusion, x_s, x0_s, s, s)
+            (scale, place), (scale_s, place_s) = (_straight(diffusion, x_t, k) for k in (t, s))
+            velocity = (z_t - x0 + z_s - x0_s) / 2
+            x_s = scale_s * (x_t / scale + (place_s - place) * velocity)
+        x_t = x_s
+        yield x_t
+
+
+def _straight(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (kept + level, level / (kept + level)), each (N, 1, 1, 1)."""
+    last, at = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
+    assert isinstance(last, Overlay)
+    scale = last.kept(at) + at.level
+    return scale, at.level / scale
+
+
+def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_t of DPM-Solver++ (2M), first order at the first and the last step (Lu et al. 2022, algorithm 2).
+
+    A step is DDIM's from x0_hat extrapolated in lambda = log(signal / level) by half a step.
+    """
+    x_t, left = x_T, len(times) - 1
+    x0_before, h_before = x_T, torch.zeros(())
+    for t, s in _pairs(x_t, times):
+        left -= 1
+        x0, h = diffusion.restore(x_t, t), _log_ratio(diffusion, x_t, s) - _log_ratio(diffusion, x_t, t)
+        # No step before it that moved: the first, or where the schedule stands still.
+        half = torch.where(h_before > 0, h / h_before / 2, 0.0) if left else 0.0
+        x_t, _ = _step(diffusion, x_t, x0 + half * (x0 - x0_before), t, s)
+        x0_before, h_before = x0, h
+        yield x_t
+
+
+def _log_ratio(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> Tensor:
+    at = diffusion.step(t).over(x_t)
+    return (at.signal / at.level).log()
+
+
+def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_s = D(x0_hat, s, z): restore, then degrade a little less (Bansal et al. 2022, algorithm 1)."""
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x_t = diffusion.degradation(diffusion.restore(x_t, t), diffusion.step(s), z)
+        yield x_t
+
+
+def cold2(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), one z all the way (Bansal et al. 2022, algorithm 2)."""
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x0 = diffusion.restore(x_t, t)
+        x_t = x_t - diffusion.degradation(x0, diffusion.step(t), z) + diffusion.degradation(x0, diffusion.step(s), z)
+        yield x_t
+
+
+def cold2_estimated(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_s as `cold2` does, z solved anew from (x_t, x0_hat) at each step; for Gaussian noise this is DDIM."""
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x0, at = diffusion.restore(x_t, t), diffusion.step(t)
+        z = diffusion.degradation.estimate(x_t, x0, at, z)
+        x_t = x_t - diffusion.degradation(x0, at, z) + diffusion.degradation(x0, diffusion.step(s), z)
+        yield x_t
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "ancestral": Sampler(ancestral, Gaussian),
+    "ancestral_large": Sampler(ancestral_large, Gaussian),
+    "ddim": Sampler(ddim, Gaussian),
+    "dpmpp": Sampler(dpmpp, Gaussian),
+    "euler": Sampler(euler, Overlay),
+    "heun": Sampler(heun, Overlay, calls=2),
+    "cold1": Sampler(cold1, Degradation),
+    "cold2": Sampler(cold2, Degradation),
+    "cold2_estimated": Sampler(cold2_estimated, Degradation),
+}

@@ -1,0 +1,1 @@
+"""FMD and what else is measured of samples."""

@@ -1,0 +1,189 @@
+"""Trains the metric's classifiers, reproducibly: the same bits twice on one kind of machine."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.data.mnist import DATASETS, DataError, Images, load
+from trainables.device import multiplies_bf16
+from trainables.metric.classifier import Classifier, Weights
+from trainables.metric.classifiers import (
+    RECIPES,
+    Recipe,
+    WeightsError,
+    load_weights,
+    own,
+    pack,
+    shipped,
+    weights_file,
+    write,
+)
+
+CPU = torch.device("cpu")
+TIMED_STEPS = 5  # after the first, which is slow; from these the time that training takes is told
+
+Log = Callable[[str], None]
+
+
+def ensure_classifier(images: Images, log: Log = print) -> Weights:
+    """The classifier of a data set, trained and kept in the user's cache if it is neither there nor in the package.
+
+    Raises:
+        WeightsError: the package's weights are damaged, or training did not reach the accuracy that the metric needs.
+    """
+    try:
+        return load_weights(images.name, images.checksums)
+    except WeightsError:
+        if shipped(images.name):
+            raise
+    weights, content, card = train_tested(images, RECIPES[images.name], log)
+    try:
+        write(content, card, weights_file(images.name, images.checksums))
+    except OSError as error:
+        log(f"the classifier cannot be kept for the next time: {error}")
+    return weights
+
+
+def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, bytes, dict[str, Any]]:
+    """A classifier that passed its test, the bytes of its file, and its card.
+
+    Raises:
+        WeightsError: the accuracy is below what the metric requires.
+    """
+    started = time.process_time()
+    with one_thread():
+        weights, content = pack(train(images, recipe, log), recipe.stored)
+        seconds = time.process_time() - started
+        test, labels = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
+        reached = accuracy(weights.classifier(), test, labels)
+    told = f"the classifier of {images.name} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
+    if reached < recipe.required_accuracy:
+        raise WeightsError(f"{told}, below the {recipe.required_accuracy:.2%} that the metric needs; it is not kept")
+    log(f"{told}, after {seconds:.0f} CPU-seconds")
+    card = {"sha256": weights.sha256, **_card(images, recipe), f"{recipe.tested_on}_accuracy": reached}
+    return weights, content, card
+
+
+def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
+    """Train a classifier on a data set's `train` split, on the CPU, to the same bits for one thread count.
+
+    Adam under one cosine cycle, random shifts, bfloat16 where the CPU has matrix units for it.
+    """
+    torch.manual_seed(recipe.seed)
+    count = len(images.train)
+    classifier = Classifier(images.shape[0], images.shape[1], classes=int(images.train_labels.max()) + 1)
+    steps = recipe.epochs_of(count) * max(1, count // recipe.batch)
+    optimizer = torch.optim.Adam(classifier.parameters(), recipe.peak_learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.peak_learning_rate, total_steps=steps, pct_start=0.15
+    )
+    targets, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
+    for rows in _timed(_batches(count, recipe), steps, f"training the classifier of {images.name}", log):
+        x = classifier.to_unit(shifted(resident[rows], recipe.shift_pixels))
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16(CPU)):
+            loss = nn.functional.cross_entropy(classifier(x), targets[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return classifier.eval().requires_grad_(False)
+
+
+def shifted(images: Tensor, pixels: int) -> Tensor:
+    """Images (N, C, H, W) each moved by its own random -pixels..pixels, zeros moving in."""
+    count, height, width = len(images), *images.shape[2:]
+    padded = nn.functional.pad(images, (pixels,) * 4)
+    corner = torch.randint(0, 2 * pixels + 1, (2, count, 1))
+    rows, columns = corner[0] + torch.arange(height), corner[1] + torch.arange(width)
+    index = torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
+    return padded.permute(0, 2, 3, 1)[index].permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
+    """Share 0..1 of uint8 images (N, C, H, W) that the classifier gives their label (N,), in float32."""
+    right = sum(
+        int((classifier(classifier.to_unit(images[i : i + 256])).argmax(1).numpy() == labels[i : i + 256]).sum())
+        for i in range(0, len(images), 256)
+    )
+    return right / len(images)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: the order of additions, so the bits, depends on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of `python -m trainables.metric.classifier`; 0 done, 1 below the accuracy required, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="python -m trainables.metric.classifier", description=__doc__)
+    parser.add_argument("--dataset", default="mnist", choices=tuple(DATASETS))
+    parser.add_argument("--data-dir", help="where the data set lies, as it was published")
+    parser.add_argument("--epochs", type=int, help="default: the data set's own")
+    parser.add_argument("--out", type=Path, help="safetensors file to write; default: where searches look for it")
+    options = parser.parse_args(arguments)
+    if options.epochs is not None and options.epochs < 1:
+        parser.error(f"--epochs must be 1 or more, given {options.epochs}")
+    try:
+        images = load(options.dataset, options.data_dir)
+        recipe = RECIPES[images.name]
+        if options.epochs is not None:
+            recipe = replace(recipe, epochs=options.epochs, least_images=0)
+        out = options.out or weights_file(images.name, images.checksums)
+        _, content, card = train_tested(images, recipe, print)
+        write(content, card, out)
+    except (DataError, OSError, WeightsError) as error:
+        print(error, file=sys.stderr)
+        return 1 if isinstance(error, WeightsError) else 2
+    print(f"{out}: SHA-256 {card['sha256']}")
+    return 0
+
+
+def _card(images: Images, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "dataset": images.name,
+        "shape": images.shape,
+        "data_checksums": own(images.checksums),
+        "split": "train",
+        "images": len(images.train),
+        "optimizer": "Adam, betas and learning rate of torch's OneCycleLR",
+        **asdict(recipe),
+        "epochs": recipe.epochs_of(len(images.train)),
+        "precision": "bfloat16" if multiplies_bf16(CPU) else "float32",
+        "torch": torch.__version__,
+    }
+
+
+def _batches(count: int, recipe: Recipe) -> Iterator[Tensor]:
+    """The rows of every batch of a training; the images that fill no batch sit out the epoch."""
+    batch = min(recipe.batch, count)
+    for _ in range(recipe.epochs_of(count)):
+        order = torch.randperm(count)
+        yield from order[: count - count % batch].split(batch)
+
+
+def _timed(batches: Iterator[Tensor], steps: int, title: str, log: Log) -> Iterator[Tensor]:
+    """The batches, one after the other; says after a few how long all of them take."""
+    started = time.monotonic()
+    for step, rows in enumerate(batches):
+        if step == 1:
+            started = time.monotonic()
+        if step == 1 + TIMED_STEPS:
+            seconds = (time.monotonic() - started) / TIMED_STEPS * steps
+            log(f"{title}: {steps:,} steps, about {seconds:.0f} s; only this once")
+        yield rows

@@ -1,0 +1,179 @@
+"""Everything besides the search's own FMD that is measured of a trained model, on one split of real images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.config import Sampling
+from trainables.data.mnist import Images
+from trainables.diffusion.process import Diffusion
+from trainables.diffusion.source import Source
+from trainables.metric.classifier import features
+from trainables.metric.fmd import FLOOR_SPLITS, Reference
+from trainables.metric.frechet import Statistics, frechet_distance
+from trainables.metric.inception import inception_statistics, missing
+from trainables.metric.report_protocol import report_protocol
+from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread
+from trainables.metric.sample_checks import kernel_distance, labels, manifold, memorisation, nearest
+
+SAMPLES = 2048  # with 256 as in a search, half of a good model's FMD is bias
+RESTORED = 256  # held-out images; their SSIM has then a standard error of 0.01
+ONE_STEP = 20  # t = T/20, ..., T: of T = 1000 the 50, 100, ..., 1000 of literature row F
+SAMPLED = 4  # t = T/4, ..., T
+INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
+
+
+@dataclass(frozen=True)
+class SampleScores:
+    """What generated images score; the same of real images, as many, is what there is to reach."""
+
+    fmd: float
+    fmd_se: float
+    fmd_normalised: float
+    fmd_corrected: float
+    report_fmd: float
+    report_normalised: float
+    report_scatter: float
+    kid: float
+    kid_se: float
+    density: float
+    coverage: float
+    label_distance: float
+    """Total variation, 0..1, between the predicted labels of these images and of real ones"""
+    labels: tuple[int, ...]
+    """Images by predicted label"""
+    memorised_share: float
+    memorised_ratio: float
+    inception_fid: float | None
+    """Of at most 1,000 images; None where Inception is not installed"""
+
+
+@dataclass(frozen=True)
+class RestorationScores:
+    """What restored held-out images score: sampled from t = T where nothing else is said; PSNR in dB."""
+
+    loss: float
+    """Mean over t = T/20, ..., T, as all that ends in `_by_t` but `sampled_ssim_by_t`, at T/4, ..., T"""
+    ssim: float
+    ssim_se: float
+    psnr: float
+    psnr_se: float
+    rmse: float
+    rmse_se: float
+    loss_by_t: tuple[float, ...]
+    ssim_by_t: tuple[float, ...]
+    psnr_by_t: tuple[float, ...]
+    rmse_by_t: tuple[float, ...]
+    sampled_ssim_by_t: tuple[float, ...]
+
+
+class Evaluation:
+    """Scores models on `split` with n images; what it takes from the real images is computed once for all models.
+
+    Attributes:
+        n: images that each model generates.
+        reference: FMD against the split.
+        inception_missing: why there is no Inception-FID, in one line, or None.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        split: str,
+        n: int | None = None,
+        device: str | torch.device = "cpu",
+        inception: bool = True,
+    ) -> None:
+        """Prepare; None takes 2,048 images, or as many as there are real ones; without `inception` no Inception-FID.
+
+        Raises:
+            ValueError: an unknown split, or an n below 32 or above the real images there are.
+            WeightsError: the classifier is missing or damaged.
+        """
+        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS.get(split, ("search",))])
+        available = min(len(others), len(getattr(images, split, others)))
+        self.n = min(SAMPLES, available) if n is None else n
+        if not 32 <= self.n <= available:
+            raise ValueError(f"give 32 to {available} samples, as many as the '{split}' split can judge, not {self.n}")
+        self.images, self.device = images, torch.device(device)
+        self.reference = Reference.build(images, split, self.n)
+        self.classifier = self.reference.classifier().to(self.device)
+        self.inception_missing = missing() if inception else "it was not asked for"
+        # Random rows: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
+        draw = np.random.default_rng(0)
+        held_out = getattr(images, split)
+        self._real = torch.from_numpy(held_out[draw.permutation(len(held_out))[: self.n]]).to(self.device)
+        self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
+
+    def real(self) -> SampleScores:
+        """Return what as many real images of other held-out splits score."""
+        return self.samples(self._others)
+
+    def samples(self, generated: Tensor) -> SampleScores:
+        """Return what n generated uint8 images (n, C, H, W) score."""
+        score = self.reference.score(generated, self.classifier)
+        report = report_protocol(generated, self.images, self.classifier)
+        x = features(self.classifier, generated)
+        kernel, spreads = kernel_distance(x, self._features), manifold(x, self._features)
+        seen = labels(self.classifier, x, self._features)
+        copied = memorisation(nearest(generated, self._training), self._nearest)
+        return SampleScores(
+            fmd=score.fmd,
+            fmd_se=score.se,
+            fmd_normalised=score.normalised,
+            fmd_corrected=score.corrected,
+            report_fmd=report.fmd,
+            report_normalised=report.normalised,
+            report_scatter=report.scatter,
+            kid=kernel.kid,
+            kid_se=kernel.se,
+            density=spreads.density,
+            coverage=spreads.coverage,
+            label_distance=seen.total_variation,
+            labels=seen.generated,
+            memorised_share=copied.share,
+            memorised_ratio=copied.ratio,
+            inception_fid=None if self.inception_missing else self._inception_fid(generated),
+        )
+
+    def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> RestorationScores:
+        """Return what at most 256 images of the split score, degraded by draws that `seed` fixes, and restored."""
+        x0, T = self._real[:RESTORED], diffusion.T
+        ts = spread(T, ONE_STEP)
+        losses = losses_by_t(diffusion, x0, ts, source, seed)
+        restored = restore_at(diffusion, x0, ts, source, seed)
+        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
+        return RestorationScores(
+            loss=fmean(losses[t] for t in ts),
+            **vars(sampled[T]),
+            loss_by_t=tuple(losses[t] for t in ts),
+            ssim_by_t=tuple(restored[t].ssim for t in ts),
+            psnr_by_t=tuple(restored[t].psnr for t in ts),
+            rmse_by_t=tuple(restored[t].rmse for t in ts),
+            sampled_ssim_by_t=tuple(sampled[t].ssim for t in spread(T, SAMPLED)),
+        )
+
+    def _inception_fid(self, generated: Tensor) -> float:
+        return frechet_distance(inception_statistics(generated[:INCEPTION_SAMPLES]), self._inception)
+
+    @cached_property
+    def _inception(self) -> Statistics:
+        return inception_statistics(self._real[:INCEPTION_SAMPLES])
+
+    @cached_property
+    def _features(self) -> np.ndarray:
+        return features(self.classifier, self._real)
+
+    @cached_property
+    def _training(self) -> Tensor:
+        return torch.from_numpy(self.images.train)
+
+    @cached_property
+    def _nearest(self) -> Tensor:
+        return nearest(self._real, self._training)

@@ -1,0 +1,194 @@
+"""FMD, the Frechet MNIST distance of generated images to real ones, with its floor, its scale and its standard error.
+
+Lower is better. Every number belongs to one version of the metric - features, their dimension, n, classifier - which is
+printed beside it; numbers of different versions do not compare.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from trainables.data.mnist import Images, cache_dir
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features
+from trainables.metric.classifiers import load_weights
+from trainables.metric.frechet import Statistics, frechet_distance, standard_error
+
+__all__ = ["LAYER", "SAMPLES", "Reference", "Score", "Statistics", "frechet_distance", "metric_version"]
+
+# Wrong orders among pairs of models 4-25 % apart, sampled from the same noise (from independent noise in brackets), and
+# FMD in units of its value at 4,096 for the best and the worst model, at each n. Sampling costs more than scoring.
+#     spatial_mean  128: 10.6 % (26.0 %) 1.42 / 1.12   256: 3.1 % (11.5 %) 1.22 / 1.08   512: 2.7 % (5.2 %) 1.09 / 1.03
+#     flat          128:  7.3 % (21.4 %) 1.78 / 1.28   256: 1.4 %  (7.9 %) 1.43 / 1.16   512: 0.0 % (2.5 %) 1.19 / 1.07
+# What bias flat has more, the floor of the same n takes off. A score of 256 takes 0.2 CPU-seconds (spatial_mean 0.12).
+# source: tests/benchmarks/feature_choice.py
+LAYER: Layer = "flat"
+SAMPLES = 256
+
+# The real-against-real floor of a reference split comes from these, which no model and no classifier trained on either.
+FLOOR_SPLITS = {"search": ("confirm",), "confirm": ("search",), "test": ("search", "confirm")}
+FLOOR_SUBSETS = 8  # disjoint, fewer where n leaves fewer; the floor of one subset scatters by 10 % at n = 256
+CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """FMD of n images; `normalised` is 0 at the real-against-real floor of that n and 1 for black images.
+
+    `se` is the standard error of `fmd` over the draw of the images; `corrected` removes the first-order bias of a
+    finite n: 2 FMD(n) - mean FMD(n/2).
+    """
+
+    fmd: float
+    normalised: float
+    se: float
+    corrected: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real statistics of one split, floor, blank value and classifier: all that scoring n images needs, picklable."""
+
+    split: str
+    layer: Layer
+    n: int
+    real: Statistics
+    floor: float
+    blank: float
+    weights: Weights
+
+    @property
+    def version(self) -> str:
+        """Name of this version of the metric: numbers of different versions do not compare."""
+        return metric_version(self.layer, self.n, self.weights.sha256)
+
+    def card(self) -> dict[str, str | int | float]:
+        """What a run says of the metric that it measures by."""
+        return {name: getattr(self, name) for name in ("version", "layer", "n", "split", "floor", "blank")}
+
+    @classmethod
+    def build(
+        cls,
+        images: Images,
+        split: str = "search",
+        n: int | None = None,
+        layer: Layer = LAYER,
+        weights: Weights | None = None,
+    ) -> "Reference":
+        """Reference for scoring n images against `split`, from the user's cache or computed (5 CPU-seconds) and cached.
+
+        Args:
+            images: the data set.
+            split: search, confirm or test.
+            n: None takes 256, or all of the smaller held-out split where that is less.
+            layer: features that are compared.
+            weights: the classifier; None takes the one of this data set that is shipped or in the user's cache.
+
+        Raises:
+            ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
+            WeightsError: the classifier is missing or damaged.
+        """
+        n = min(SAMPLES, len(images.search), len(images.confirm)) if n is None else n
+        _check(images, split, n, layer)
+        weights = weights or load_weights(images.name, images.checksums)
+        path = cache_dir() / "references" / f"{_key(images, split, n, layer, weights.sha256)}.npz"
+        cached = _read(path, split, layer, n, weights)
+        if cached is not None:
+            return cached
+        reference = cls._compute(images, split, n, layer, weights)
+        _write(path, reference)
+        return reference
+
+    @classmethod
+    def _compute(cls, images: Images, split: str, n: int, layer: Layer, weights: Weights) -> "Reference":
+        classifier = weights.classifier()
+        real = Statistics.from_features(features(classifier, getattr(images, split), layer))
+        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
+        subsets = min(FLOOR_SUBSETS, len(others) // n)
+        # In MNIST's order neighbours are by one writer and two groups of writers alternate: subsets are random.
+        drawn = np.random.default_rng(0).permutation(len(others))[: subsets * n]
+        parts = np.split(features(classifier, others[drawn], layer), subsets)
+        floors = [frechet_distance(Statistics.from_features(part), real) for part in parts]
+        black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
+        blank = frechet_distance(Statistics.from_features(black), real)
+        return cls(split, layer, n, real, float(np.mean(floors)), blank, weights)
+
+    def classifier(self) -> Classifier:
+        """The classifier to score with, on the CPU; no process needs the user's cache for it."""
+        return self.weights.classifier()
+
+    def score(self, images: np.ndarray | Tensor, classifier: Classifier) -> Score:
+        """Score of exactly n uint8 images (n, C, H, W).
+
+        Raises:
+            ValueError: another number, shape or type of images, or features that are not finite.
+        """
+        if len(images) != self.n:
+            raise ValueError(f"this reference scores {self.n} images, given {len(images)}; the value depends on n")
+        x = features(classifier, images, self.layer)
+        fmd = frechet_distance(Statistics.from_features(x), self.real)
+        halves = [frechet_distance(Statistics.from_features(x[half::2]), self.real) for half in (0, 1)]
+        return Score(fmd, self.normalise(fmd), standard_error(x, self.real), 2 * fmd - float(np.mean(halves)))
+
+    def normalise(self, fmd: float) -> float:
+        """(fmd - floor) / (blank - floor): 0 for real images, 1 for black ones, above 1 for worse than nothing."""
+        return (fmd - self.floor) / (self.blank - self.floor)
+
+    def blank_score(self) -> Score:
+        """The finite score of a trial that diverged: that of black images."""
+        return Score(self.blank, 1.0, 0.0, self.blank)
+
+
+def metric_version(layer: Layer, n: int, classifier_sha256: str) -> str:
+    """Name of one version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
+    return f"{layer}-{WIDTHS[layer]}-n{n}-{classifier_sha256[:8]}"
+
+
+def _check(images: Images, split: str, n: int, layer: Layer) -> None:
+    if split not in FLOOR_SPLITS:
+        raise ValueError(f"unknown reference split '{split}'; known are {', '.join(FLOOR_SPLITS)}")
+    if layer not in WIDTHS:
+        raise ValueError(f"unknown feature layer '{layer}'; known are {', '.join(WIDTHS)}")
+    available = sum(len(getattr(images, other)) for other in FLOOR_SPLITS[split])
+    if not 4 <= n <= available:
+        raise ValueError(f"n must be 4 to {available} for the '{split}' split, given {n}")
+
+
+def _key(images: Images, split: str, n: int, layer: Layer, sha256: str) -> str:
+    parts = [CACHE_FORMAT, FLOOR_SUBSETS, sha256, images.name, sorted(images.checksums.items()), split, layer, n]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Reference | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            real = Statistics(file["mean"], file["covariance"], int(file["count"]))
+            real.__dict__["root"] = file["root"]  # where cached_property looks
+            return Reference(split, layer, n, real, float(file["floor"]), float(file["blank"]), weights)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # absent or damaged: computed again
+
+
+def _write(path: Path, reference: Reference) -> None:
+    real = reference.real
+    arrays = {
+        "mean": real.mean,
+        "covariance": real.covariance,
+        "root": real.root,
+        "count": np.array(real.n),
+        "floor": np.array(reference.floor),
+        "blank": np.array(reference.blank),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(file.name, path)
+    except OSError:
+        return  # an unwritable home only costs the next process the same seconds

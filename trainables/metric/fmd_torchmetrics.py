@@ -1,0 +1,61 @@
+"""FMD as a torchmetrics metric; a module of its own, so that trials do not spend seconds on importing torchmetrics."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features
+from trainables.metric.classifiers import load_classifier
+from trainables.metric.fmd import LAYER
+from trainables.metric.frechet import Statistics, frechet_distance
+
+
+class FrechetMnistDistance(Metric):
+    """Frechet distance between classifier features of real and generated images, a scalar float64 tensor.
+
+    `classifier` is the one whose features are compared; None takes MNIST's. The states are sums in float64, so that
+    updates may come in any batches, in any order, from any process.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    def __init__(self, layer: Layer = LAYER, classifier: Classifier | None = None) -> None:
+        super().__init__()
+        self.layer = layer
+        self.classifier = load_classifier() if classifier is None else classifier
+        d = WIDTHS[layer]
+        for side in ("real", "fake"):
+            self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(f"{side}_outer", torch.zeros(d, d, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(f"{side}_n", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Add uint8 images (N, C, H, W) to the real or to the generated side.
+
+        Raises:
+            ValueError: the images are of another shape or type.
+        """
+        x = torch.from_numpy(features(self.classifier, images, self.layer)).to(self.device, torch.float64)
+        side = "real" if real else "fake"
+        for state, value in (("sum", x.sum(0)), ("outer", x.T @ x), ("n", len(x))):
+            setattr(self, f"{side}_{state}", getattr(self, f"{side}_{state}") + value)
+
+    def compute(self) -> Tensor:
+        """The distance of what both sides have seen.
+
+        Raises:
+            ValueError: a side has seen fewer than two images.
+        """
+        distance = frechet_distance(self._statistics("fake"), self._statistics("real"))
+        return torch.tensor(distance, dtype=torch.float64, device=self.device)
+
+    def _statistics(self, side: str) -> Statistics:
+        n = int(getattr(self, f"{side}_n"))
+        if n < 2:
+            raise ValueError(f"FMD needs 2 or more images on each side, the {side} side has {n}")
+        mean = getattr(self, f"{side}_sum").cpu().numpy() / n
+        outer = getattr(self, f"{side}_outer").cpu().numpy()
+        return Statistics(mean, (outer - n * np.outer(mean, mean)) / (n - 1), n)

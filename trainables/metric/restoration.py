@@ -1,0 +1,132 @@
+"""Restoration: held-out images degraded to a step t and restored, in one step or by the sampler; not generation.
+
+All trials see the same images and the same draws: `seed` fixes z, and one image has the same z at every t. A network
+whose weights are not finite has NaN for loss and quality.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from trainables.config import Sampling
+from trainables.diffusion.process import Diffusion
+from trainables.diffusion.samplers import SAMPLERS, strided
+from trainables.diffusion.source import Source
+from trainables.metric.quality import Quality, quality
+
+# Images restored together: more fall out of a CPU's cache. Part of what fixes the draws, so the same on every device.
+CHUNK = 256
+# What a trial is validated on at each rung: 1,280 calls of the network, as many as 64 samples in 20 steps.
+VALIDATION_IMAGES = 64
+VALIDATION_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Loss and quality of one-step restorations of held-out images, means over t = T/10, ..., T; PSNR in dB.
+
+    They tell how training goes, and at which t it goes badly; never rank by them: of two models of the literature the
+    one with a ninth of the test loss generates worse (Jain).
+    """
+
+    loss: float
+    ssim: float
+    psnr: float
+    rmse: float
+    loss_by_t: tuple[float, ...]
+    """At t = T/10, 2 T/10, ..., T"""
+    ssim_by_t: tuple[float, ...]
+    """At t = T/10, 2 T/10, ..., T"""
+
+
+def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:
+    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes what degrades them, whatever the model."""
+    ts = spread(diffusion.T, VALIDATION_STEPS)
+    losses = losses_by_t(diffusion, x0, ts, source, seed)
+    restored = restore_at(diffusion, x0, ts, source, seed)
+    return Validation(
+        loss=fmean(losses[t] for t in ts),
+        ssim=fmean(restored[t].ssim for t in ts),
+        psnr=fmean(restored[t].psnr for t in ts),
+        rmse=fmean(restored[t].rmse for t in ts),
+        loss_by_t=tuple(losses[t] for t in ts),
+        ssim_by_t=tuple(restored[t].ssim for t in ts),
+    )
+
+
+def spread(T: int, count: int) -> list[int]:
+    """Return T/count, 2 T/count, ..., T, rounded, at least 1; below T = count some repeat."""
+    return [max(1, round(T * k / count)) for k in range(1, count + 1)]
+
+
+@torch.inference_mode()
+def losses_by_t(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, float]:
+    """Return the mean loss at each t, as `Diffusion.loss_at` defines it, on uint8 images x0 (N, C, H, W)."""
+    losses = {}
+    for t in ts:
+        chunks = [diffusion.loss_at(clean, _at(t, clean), source) for clean in _chunks(x0, source, seed)]
+        losses[t] = torch.cat(chunks).double().mean().item()
+    return losses
+
+
+def restore_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, Quality]:
+    """Return the quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
+
+    def one_step(x_t: Tensor, z: object, t: int) -> Tensor:
+        return diffusion.restore(x_t, _at(t, x_t))
+
+    return {t: _restore(diffusion, x0, t, source, seed, one_step) for t in ts}
+
+
+def restore_by_sampling(
+    diffusion: Diffusion, sampling: Sampling, x0: Tensor, ts: Sequence[int], source: Source, seed: int
+) -> dict[int, Quality]:
+    """Return the quality at each t of uint8 images x0 (N, C, H, W), degraded to t and sampled from there down to 0.
+
+    The sampler strides as it does from T, and is told the z that degraded them, which cold sampling takes as known
+    (Bansal et al. 2022): so only trials of the same degradation and sampler compare.
+    """
+
+    def sample(x_t: Tensor, z: object, t: int) -> Tensor:
+        steps = max(1, round(min(sampling.steps, diffusion.T) * t / diffusion.T))
+        return deque(SAMPLERS[sampling.kind](diffusion, x_t, z, strided(t, steps), source), maxlen=1)[0]
+
+    return {t: _restore(diffusion, x0, t, source, seed, sample) for t in ts}
+
+
+@torch.inference_mode()
+def _restore(
+    diffusion: Diffusion,
+    x0: Tensor,
+    t: int,
+    source: Source,
+    seed: int,
+    restorer: Callable[[Tensor, object, int], Tensor],
+) -> Quality:
+    chunks = []
+    for clean in _chunks(x0, source, seed):
+        z = diffusion.degradation.draw(clean, source)
+        x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
+        restored = restorer(x_t, z, t)
+        # Quantised as the originals are, and as any image that leaves the project.
+        grey = source.pixels.to_uint8(restored) / 255
+        chunks.append(grey.where(restored.isfinite(), torch.nan))
+    restored = torch.cat(chunks)
+    return quality(restored, x0.to(restored.device) / 255)
+
+
+def _chunks(x0: Tensor, source: Source, seed: int) -> Iterator[Tensor]:
+    """Yield x0 in the pixels' range, in chunks, having seeded the source: every t begins with the same draws."""
+    source.generator.manual_seed(seed)
+    for chunk in x0.to(source.generator.device).split(CHUNK):
+        yield source.pixels.to_model(chunk)
+
+
+def _at(t: int, x: Tensor) -> Tensor:
+    return torch.full((len(x),), t, device=x.device)

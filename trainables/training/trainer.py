@@ -1,0 +1,222 @@
+"""Training: a network, its averaged weights and its optimizer, advanced to exact numbers of images seen."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.config import Training, Variant
+from trainables.data.folds import fold_rows
+from trainables.device import keep_freed
+from trainables.diffusion.process import Diffusion, Diverged, runs_bf16
+from trainables.diffusion.source import PIXELS, Source
+from trainables.metric.restoration import VALIDATION_IMAGES, validation
+from trainables.training.adam import Adam
+from trainables.training.cuda_graph import Recorded
+from trainables.training.early_stopping import Patience, Plateau
+
+# Steps between looks at the loss: a look waits for the device.
+FINITE_CHECK = 50
+
+
+class Trainer:
+    """Trains one variant on images that stay on the device as uint8; the same seed gives the same weights.
+
+    Attributes:
+        images: (N, C, H, W) uint8, those for validation among them.
+        held_out: (K, C, H, W) uint8, some of the validation images; none where the variant splits nothing off.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        seed: int,
+        images: Tensor,
+        overlays: Tensor,
+        total: int,
+        groups: np.ndarray | None = None,
+    ) -> None:
+        """Start from fresh weights.
+
+        Args:
+            variant: what to train.
+            seed: of the weights, the batches and the noise.
+            images: (N, C, H, W) uint8.
+            overlays: (K, C, H, W) uint8, of another data set.
+            total: the full budget in images.
+            groups: (N,), the number of the object that each image shows; None where each shows its own.
+        """
+        keep_freed()
+        self.settings: Training = variant.training
+        self.seed, self.images, self.total = seed, images, total
+        self.device = images.device
+        groups = np.arange(len(images)) if groups is None else groups
+        rows, validated = fold_rows(groups, self.settings.split, self.settings.fold)
+        self._rows = torch.from_numpy(rows)
+        self.held_out = images[torch.from_numpy(evenly(validated)).to(self.device)]
+        torch.manual_seed(seed)
+        channels, size = images.shape[1], images.shape[-1]
+        network = variant.network.build(channels, size).to(self.device).to(memory_format=torch.channels_last)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        self.source = Source(generator, PIXELS[variant.pixels], images, overlays)
+        self.diffusion = Diffusion(
+            alpha_bar=variant.schedule.alpha_bar().float().to(self.device),
+            degradation=variant.degradation,
+            network=network,
+            target=variant.training.target,
+            pixels=self.source.pixels,
+            bf16=runs_bf16(variant.training.precision, self.device),
+            measure=variant.training.loss,
+            weight=variant.training.weight,
+        )
+        self.ema = copy.deepcopy(network).requires_grad_(False)
+        decoupled = self.settings.optimizer == "adamw"
+        self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled)
+        self._averages: list[Tensor] = list(self.ema.parameters())
+        # Of the parts and not of this trainer, which it would otherwise keep alive until Python looks for cycles.
+        self._learn = Recorded(partial(_learn, self.diffusion, self.source, images, self.optimizer), generator)
+        self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
+        self.patience = Patience(self.settings.patience)
+        self.images_seen = self.steps = 0
+        self._loss = math.inf
+        self._on_the_way: tuple[int, Tensor] | None = None  # images seen when `run_to` began, and the loss since
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
+        """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
+
+        Once patience is lost the network sees no more images, and the loss is the one before. What `after_step` saves
+        can be continued from, towards the same `images_seen`, as if never interrupted.
+
+        Raises:
+            Diverged: the loss became NaN or infinite.
+        """
+        if self._on_the_way is None:
+            self._on_the_way = self.images_seen, torch.zeros((), device=self.device)
+        start, total = self._on_the_way
+        while self.images_seen < images_seen and not self.patience.lost:
+            batch = self._batch(images_seen)
+            loss = self._step(batch)
+            total += loss * len(batch)
+            self.epoch_loss += loss * len(batch)
+            self.images_seen += len(batch)
+            if self.images_seen % self._epoch_images == 0:
+                self._end_epoch()
+            if self.steps % FINITE_CHECK == 0:
+                _require_finite(loss)
+            after_step()
+        self._on_the_way = None
+        _require_finite(total)
+        if self.images_seen > start:
+            self._loss = total.item() / (self.images_seen - start)
+        return self._loss
+
+    @property
+    def began(self) -> int:
+        """The images seen when the way to the next rung began, before an interruption if there was one."""
+        return self.images_seen if self._on_the_way is None else self._on_the_way[0]
+
+    @property
+    def _epoch_images(self) -> int:
+        """The images of an epoch."""
+        count, batch = len(self._rows), self.settings.batch
+        return count - count % batch if self.settings.drop_last and batch <= count else count
+
+    def _end_epoch(self) -> None:
+        self.plateau.epoch(self.epoch_loss.item())
+        self.epoch_loss.zero_()
+        if self.settings.patience:
+            source = replace(self.source, generator=torch.Generator(self.device))
+            self.patience.epoch(validation(self.averaged(), self.held_out, source, seed=0).loss)
+
+    def averaged(self) -> Diffusion:
+        """Return the diffusion with the averaged weights, which samples are drawn with."""
+        return replace(self.diffusion, network=self.ema)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the following steps depend on."""
+        return {
+            "network": self.diffusion.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.source.generator.get_state(),
+            "plateau": dict(vars(self.plateau)),
+            "patience": dict(vars(self.patience)),
+            "epoch_loss": self.epoch_loss,
+            "images_seen": self.images_seen,
+            "steps": self.steps,
+            "loss": self._loss,
+            "on_the_way": self._on_the_way,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`, as if never interrupted; one of another kind of device with other random numbers."""
+        self.diffusion.network.load_state_dict(state["network"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
+        self.patience = Patience(**state["patience"])
+        self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
+        self._go_on_drawing(state["generator"].cpu())
+        if (on_the_way := state.get("on_the_way")) is not None:
+            self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
+
+    def _go_on_drawing(self, state: Tensor) -> None:
+        """Set the generator to a saved state; that of a CPU means nothing to a GPU, nor the other way around."""
+        generator = self.source.generator
+        if state.shape == generator.get_state().shape:
+            generator.set_state(state)
+        else:
+            generator.manual_seed(self.seed + self.images_seen)
+
+    def _batch(self, until: int) -> Tensor:
+        """Return the next indices; each epoch is a permutation of all rows, given by the seed and its number."""
+        epoch, position = divmod(self.images_seen, self._epoch_images)
+        if epoch != self._epoch:
+            order = torch.randperm(len(self._rows), generator=torch.Generator().manual_seed(self.seed * 1009 + epoch))
+            self._epoch, self._order = epoch, self._rows[order].to(self.device)
+        size = min(self.settings.batch, until - self.images_seen, self._epoch_images - position)
+        return self._order[position : position + size]
+
+    def _step(self, batch: Tensor) -> Tensor:
+        self.optimizer.lr.fill_(self.settings.lr * self._lr_factor())
+        loss = self._learn(batch)
+        self.steps += 1
+        # A young average forgets faster, so that it does not remember the initial weights (as in torch's EMA recipes).
+        decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
+        return loss
+
+    def _lr_factor(self) -> float:
+        factor = min(1.0, (self.steps + 1) / max(self.settings.warmup, 1))
+        if self.settings.lr_decay == "cosine":
+            factor *= (1 + math.cos(math.pi * min(self.images_seen / self.total, 1.0))) / 2
+        return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
+
+
+def _learn(diffusion: Diffusion, source: Source, images: Tensor, optimizer: Adam, batch: Tensor) -> Tensor:
+    """Step the weights by the loss of the images whose rows are given, and return the loss; all on the device."""
+    loss = diffusion.loss(source.pixels.to_model(images[batch]), source)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def evenly(rows: np.ndarray, count: int = VALIDATION_IMAGES) -> np.ndarray:
+    """Return at most `count` of the rows, evenly spaced: for validation, which needs no more."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
+
+
+def _require_finite(loss: Tensor) -> None:
+    if not math.isfinite(loss.item()):
+        raise Diverged(f"the loss became {loss.item()}")
