@@ -15,8 +15,8 @@ if __name__ == "__main__":
 
 from analysis.run.run import Run, RunError
 from analysis.run.storage import exists, join, names
-from search.execution.cluster import Cluster, join_ray, require_shared
-from search.machine import Machine, MachineError, start_ray, this_machine
+from search.execution.cluster import join_ray, require_shared, start_ray
+from search.machine import Cluster, Machine, MachineError, this_machine
 from search.options import parse
 from search.settings import Settings, SettingsError, located
 from trainables.data.mnist import DataError

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from analysis.run.storage import is_remote
-from search.execution.cluster import Cluster
-from search.machine import Machine
+from search.machine import Cluster, Machine
 
 SCHEDULERS = ("promotion", "asha", "hyperband", "iepoch", "none")  # of search/schedulers.py
 SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py

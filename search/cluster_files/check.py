@@ -10,7 +10,6 @@ from pathlib import Path
 
 from analysis.text.arguments import Parser
 from search.cluster_files.file import ClusterFile, NotACluster, Problem
-from search.cluster_files.rules import problems
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("cluster.yaml", "cluster-onprem.yaml")
@@ -54,6 +53,8 @@ def check(path: Path, pins: dict[str, str], python: str) -> tuple[list[Problem],
     Raises:
         UsageError: the file cannot be read, or botocore is missing and the file is for AWS.
     """
+    from search.cluster_files.rules import problems  # it imports Ray, which takes a second; --help has no need of it
+
     try:
         file = ClusterFile.read(path)
     except (OSError, UnicodeDecodeError) as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import logging
 import re
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+
+import jsonschema  # type: ignore[import-untyped]
 
 from search.cluster_files.ec2 import faults, near
 from search.cluster_files.file import ClusterFile, Problem, Where
+from search.execution import autoscaler
 
 START = {"head": "head_start_ray_commands", "worker": "worker_start_ray_commands"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -53,19 +53,12 @@ def _nothing(_file: ClusterFile) -> Iterator[Problem]:
 
 def _schema(file: ClusterFile) -> Iterator[Problem]:
     """Yield what Ray's schema refuses."""
-    import json
-    from pathlib import Path
-
-    import jsonschema  # type: ignore[import-untyped]
-    import ray.autoscaler
-
-    schema = json.loads(Path(ray.autoscaler.__file__).with_name("ray-schema.json").read_text())
     data = copy.deepcopy(file.data)
     types = data.get("available_node_types")
     for node_type in types.values() if isinstance(types, dict) else ():
         if isinstance(node_type, dict):
             node_type.setdefault("resources", {})  # required by the schema, but Ray asks EC2 for what is missing
-    for error in jsonschema.Draft7Validator(schema).iter_errors(data):
+    for error in jsonschema.Draft7Validator(autoscaler.schema()).iter_errors(data):
         where = tuple(error.absolute_path)
         if error.validator != "additionalProperties":
             yield Problem(file.line(*where), f"{_dotted(where)}: {error.message}")
@@ -76,20 +69,8 @@ def _schema(file: ClusterFile) -> Iterator[Problem]:
 
 
 def _prepared(file: ClusterFile) -> Iterator[Problem]:
-    """Yield what Ray refuses when it puts the file together with its defaults, as `ray up` does first."""
-    import click
-
-    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)  # it tells what it fills in
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            config = prepare_config(copy.deepcopy(file.data))
-            for node_type in config["available_node_types"].values():
-                node_type.setdefault("resources", {})
-            validate_config(config)
-    except (AssertionError, NotImplementedError, ValueError, click.ClickException) as error:
-        text = " ".join(str(getattr(error, "message", error)).split())
+    """Yield what `ray up` refuses when it completes the file with its defaults."""
+    if text := autoscaler.refusal(file.data):
         named = [word for word in re.findall(r"[a-z_]+", text) if word in file.data]
         yield Problem(file.line(named[0] if named else "provider"), text)
 

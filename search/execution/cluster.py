@@ -1,22 +1,23 @@
-"""A running Ray cluster: what its machines have, what it may grow to, and whether all of them see where runs go."""
+"""The connection to Ray: start it on this machine, or join a cluster and find out what its machines have."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.run.storage import is_remote
-from search.machine import Machine, MachineError, connect
+from search.machine import Cluster, Machine, MachineError
 
 if TYPE_CHECKING:
     from trainables.checkpoints import Folder
 
+START_ATTEMPTS = 2
 INSTEAD = "give s3://BUCKET/runs, or a folder that is mounted on all machines"
 # What `ray up` leaves on the head, for the autoscaler.
 CONFIGURATION = Path("~/ray_bootstrap_config.yaml")
@@ -28,25 +29,61 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Machines that trials run on; a trial runs on one of them."""
+def start_ray(machine: Machine, data_bytes: int) -> None:
+    """Start a Ray of our own on this machine, silent and for this process alone; `data_bytes` is what trials share.
 
-    machines: tuple[Machine, ...]
+    Ray >= 2.59 turns its token authentication on by default and would write a token into the user's home, which later
+    changes how `ray start` behaves there. A random token in the environment keeps the protection and leaves no file.
 
-    @property
-    def cpus(self) -> int:
-        """The most cores that one trial can have."""
-        return max(machine.cpus for machine in self.machines)
+    Raises:
+        MachineError: the machine is too busy for Ray.
+    """
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
+    os.environ |= {"RAY_prestart_worker_first_driver": "0"}
+    for _ in range(START_ATTEMPTS):
+        try:
+            return connect(
+                address="local",
+                num_cpus=machine.cpus,
+                num_gpus=machine.gpus,
+                # Trials share the data set and the reference and report a few numbers: a fixed margin is enough.
+                object_store_memory=2 * data_bytes + 200 * 2**20,
+                include_dashboard=False,
+            )
+        except Exception as error:  # Ray raises nothing narrower, after 30 seconds that cannot be set
+            if "timed out during startup" not in str(error):
+                raise
+            import ray
 
-    @property
-    def gpus(self) -> int:
-        """The most GPUs that one trial can have."""
-        return max(machine.gpus for machine in self.machines)
+            ray.shutdown()
+    raise MachineError(
+        "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
+    )
 
-    def slots(self, cpus_per_trial: float, gpus_per_trial: float) -> int:
-        """Return how many trials can run at a time."""
-        return sum(machine.slots(cpus_per_trial, gpus_per_trial) for machine in self.machines)
+
+def connect(**options: Any) -> None:
+    """Connect to Ray with these options of `ray.init`, silent."""
+    _quiet()
+    import ray
+
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _quiet() -> None:
+    """Turn off what Ray and Tune write besides our own display; Tune reads some of these when it is imported."""
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        # Tune's snapshots serve Tuner.restore, which is not used: the run's log and study are all that a resume reads.
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    }
 
 
 def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:

@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from threading import Timer
 from typing import IO, Any
 
-from search.execution.cluster import Cluster
-from search.machine import Machine, MachineError
+from search.machine import Cluster, Machine, MachineError
 from search.space.fake_trial import Probe
 from search.space.space import Space
 from trainables.config import Flat, Variant

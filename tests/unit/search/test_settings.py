@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from search import settings as settings_module
-from search.execution.cluster import Cluster
-from search.machine import Machine
+from search.machine import Cluster, Machine
 from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import SIZES, Settings, SettingsError, rungs

@@ -9,8 +9,8 @@ import ray
 import yaml
 from ray._private.runtime_env.packaging import create_package
 
-from search.execution.cluster import NOT_SENT, PROJECT, Cluster, _present, grown, writable
-from search.machine import Machine, MachineError
+from search.execution.cluster import NOT_SENT, PROJECT, _present, grown, writable
+from search.machine import Cluster, Machine, MachineError
 
 FILES = Path(__file__).parents[4]
 AWS = yaml.safe_load((FILES / "cluster.yaml").read_text())
