@@ -5,21 +5,24 @@ VENV ?= .venv
 INSTALLER ?= uv
 SPACE ?= degradations
 LOGDIR ?= runs
+WORKERS ?= 8
 PARTS ?= start training_speed evaluation_speed distance_speed whole_search overhead overhead_of_ray
 
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test lint format tensorboard bench cluster-check lock clean
+.PHONY: help env search test test-long test-all lint format tensorboard bench cluster-check lock clean
 
 help:  ## list the targets and the variables
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
-	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)  PARTS=$(PARTS)"
-	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS=\"-m 'not slow'\""
+	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
+	@echo "  WORKERS=$(WORKERS) (at the most, of pytest, one a core)  PARTS=$(PARTS)"
+	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS='-k schedules'"
 
 env: $(STAMP)  ## make the environment, from nothing or where pyproject.toml or constraints.txt changed
 
@@ -38,13 +41,25 @@ $(STAMP): pyproject.toml constraints.txt
 search: env  ## search SPACE with the defaults of this machine; the result is in runs/
 	$(BIN)/python search/run.py --space $(SPACE) $(ARGS)
 
-test: lint  ## lint, then every test, the slow ones included
-	$(BIN)/python -m pytest $(ARGS)
+test: hello lint  ## lint, then every test that is not slow, one small search among them: minutes
+	$(PYTEST) -m 'not slow' -n auto --maxprocesses $(WORKERS) --dist loadfile $(ARGS)
 
-lint: env  ## ruff and mypy
+.PHONY: hello
+hello:
+	@echo "make test: environment, lint, types, unit tests, a real search with a kill and a resume, the page in a browser."
+	@echo "It takes about 9 minutes on two cores, less on more; make test-all runs the slow tests too."
+
+test-long: env  ## every slow test: whole searches, dashboards in a browser, clusters
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: test test-long  ## both: about an hour on two cores
+
+lint: env  ## ruff, mypy, who may import whom, who may name a run's files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python .ci/run_files.py
 
 format: env  ## let ruff rewrite what lint would refuse
 	$(BIN)/ruff check --fix

@@ -18,6 +18,9 @@ from trainables.metric.fmd import Reference
 # One thread: sums come out in the same order wherever the tests run, and nobody else's cores are taken.
 torch.set_num_threads(1)
 
+# What is printed is as wide wherever the tests run.
+os.environ["COLUMNS"] = "120"
+
 MakeSource = Callable[..., Source]
 
 # Data sets that are too large for the package: a folder beside the repository's, or where this variable says.
