@@ -22,7 +22,8 @@ from analysis import rank
 from analysis.run.run import Run
 from analysis.statistics.confirmed import verdict
 from search.execution.stopping import Stopping
-from search.execution.tune import Interruptible, Status, make_trainable, make_tuner, run_tuner
+from search.execution.tune import Interruptible, Status, make_tuner, run_tuner
+from search.execution.worker import make_trainable
 from search.progress.budget import Ledger
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display

@@ -121,11 +121,13 @@ def _measure(
     run: Run, settings: dict[str, Any], images: Images, bench: Evaluation, name: str, variant: Variant, seed: int
 ) -> dict[str, Any] | None:
     """Return the columns of one trial; None if it diverged."""
+    from analysis.run.storage import Folder
     from trainables.metric.measuring import measure
     from trainables.trial import Plan, Trial
 
-    plan = Plan(tuple(settings["rungs"]), settings["seed"], run.uri, device=_device())
-    return measure(bench, Trial(name, variant, seed, plan, images, bench.reference), SEED, restored=True)
+    plan = Plan(tuple(settings["rungs"]), settings["seed"], device=_device())
+    trial = Trial(name, variant, seed, plan, images, bench.reference, Folder(run.uri))
+    return measure(bench, trial, SEED, restored=True)
 
 
 def _print(run: Run, table: Any, form: str) -> None:

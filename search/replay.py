@@ -6,8 +6,8 @@ import argparse
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +100,15 @@ def _recorded(run: Run, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]
 
 
 def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[Report]:
-    """Yield the trial's reports as they come out now, in a folder of their own that is gone afterwards."""
+    """Yield the trial's reports as they come out now; nothing is written."""
     import torch
 
+    from analysis.run.storage import Folder
     from trainables.config import Variant
     from trainables.data.mnist import load
     from trainables.metric.classifier_training import ensure_classifier
     from trainables.metric.fmd import Reference
-    from trainables.trial import Plan, Trial
+    from trainables.trial import Memory, Plan, Trial
 
     settings, metric = run.settings()["settings"], run.settings()["metric"]
     images = load(settings["dataset"], data_dir or settings["data_dir"])
@@ -115,13 +116,16 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
     if reference.version != metric["version"]:
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
     torch.set_num_threads(max(1, int(settings["cpus_per_trial"])))
-    with tempfile.TemporaryDirectory() as folder:
-        trained = settings["trained"] and tuple(settings["trained"])
-        device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
-        noise = start.get("sampling_seed", settings["seed"])  # a confirmation has fresh noise for each fresh seed
-        plan = Plan(tuple(settings["rungs"]), noise, folder, device, trained)
-        trial = Trial(start["trial"], Variant.from_flat(start["variant"]), start["seed"], plan, images, reference)
-        yield from trial.reports()
+    device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
+    noise = start.get("sampling_seed", settings["seed"])  # a confirmation has fresh noise for each fresh seed
+    plan = Plan(tuple(settings["rungs"]), noise, device)
+    pretrained = None
+    if settings["trained"]:
+        other, model = settings["trained"]
+        pretrained = partial(Folder(other).require_checkpoint, model)
+    variant = Variant.from_flat(start["variant"])
+    trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, Memory(), pretrained)
+    yield from trial.reports()
 
 
 if __name__ == "__main__":

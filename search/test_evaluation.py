@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from analysis.run import evaluations
 from analysis.run.run import Run
+from analysis.run.storage import Folder
 from analysis.statistics.confirmed import Verdict
 from search.settings import Settings
 from trainables.config import Variant
@@ -27,7 +28,7 @@ def measure_finally(
     literature = [standing for standing in judged.standings if standing.baseline][:1]
     wanted = {standing.trial for standing in judged.standings if standing.tied or standing in literature}
     starts = [event for event in nested.events() if event["event"] == "start" and event["repeats"] in wanted]
-    plan = Plan(settings.rungs, settings.seed, nested.uri)
+    plan, folder = Plan(settings.rungs, settings.seed), Folder(nested.uri)
     n = min(judged.metric["n"], len(images.test))
     bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
     nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
@@ -38,7 +39,7 @@ def measure_finally(
     for start in starts:
         if start["trial"] in reported and (start["trial"], start["seed"], *common.values()) not in known:
             variant = Variant.from_flat(start["variant"])
-            trial = Trial(start["trial"], variant, start["seed"], plan, images, bench.reference)
+            trial = Trial(start["trial"], variant, start["seed"], plan, images, bench.reference, folder)
             row = measure(bench, trial, start["seed"], restored=False)
             if row is not None:
                 evaluations.store(nested, {"trial": start["trial"], "baseline": start["baseline"], **common, **row})

@@ -1,4 +1,4 @@
-"""A trial: one variant trained to each rung, sampled, scored and reported; what Ray Tune runs."""
+"""A trial: one variant, trained to each rung, sampled, scored and reported; it knows neither Ray nor a file system."""
 
 from __future__ import annotations
 
@@ -6,31 +6,73 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
-from trainables.checkpoints import CheckpointError, Folder
+from trainables.checkpoint import from_bytes, to_bytes
 from trainables.config import Variant
 from trainables.data.mnist import Images
-from trainables.device import finish, share_of
+from trainables.device import finish
 from trainables.diffusion.generation import generate, grid_png, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
 from trainables.metric.fmd import Reference
 from trainables.metric.restoration import validation
-from trainables.preemption import NOTICED, Preempted, noticed
 from trainables.report import NOTHING, Report, Stopwatch, measured
 from trainables.training.trainer import Trainer, evenly
-from trainables.watchdog import Watchdog
 
-# An 8 x 8 grid of samples, and three images each way in the strip: what a person takes in at a glance.
+# An 8 x 8 grid of samples, and three images in each direction of the strip: what a person takes in at a glance.
 GRID_SIDE = 8
 STRIP_IMAGES = 3
-# What a machine that is lost without notice can cost a trial.
+# Seconds of training that a machine lost without notice can cost a trial.
 SAVE_EVERY = 60.0
+PREEMPTED = "its machine is about to be taken back"
+
+Picture = Literal["samples", "degradation"]
+
+
+class Preempted(RuntimeError):
+    """A trial has left its machine, its checkpoint saved; the trial itself did not fail."""
+
+
+class Storage(Protocol):
+    """Where trials keep their checkpoints and pictures, each by the name of its trial."""
+
+    def load_checkpoint(self, trial: str) -> bytes | None:
+        """Return the trial's checkpoint, or None where there is none."""
+        ...
+
+    def save_checkpoint(self, trial: str, checkpoint: bytes) -> None:
+        """Replace the trial's checkpoint."""
+        ...
+
+    def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
+        """Replace the trial's picture: its `samples`, or a strip of its `degradation` there and back."""
+        ...
+
+
+class Memory:
+    """A storage in memory, for a trial that nobody continues in another process."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.checkpoints: dict[str, bytes] = {}
+        self.pictures: dict[tuple[str, Picture], bytes] = {}
+
+    def load_checkpoint(self, trial: str) -> bytes | None:
+        """Return the trial's checkpoint, or None where there is none."""
+        return self.checkpoints.get(trial)
+
+    def save_checkpoint(self, trial: str, checkpoint: bytes) -> None:
+        """Replace the trial's checkpoint."""
+        self.checkpoints[trial] = checkpoint
+
+    def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
+        """Replace the trial's picture."""
+        self.pictures[trial, kind] = png
 
 
 @dataclass(frozen=True)
@@ -41,17 +83,10 @@ class Plan:
     """Images seen at which a trial is scored, ascending; the last is the full budget."""
     sampling_seed: int
     """Fixes the noise that samples start from: the same for every trial, worth a factor of four in images."""
-    run_uri: str
-    """The run's folder, an absolute path or a URI that pyarrow.fs understands."""
     device: str = "auto"
-    trained: tuple[str, str] | None = None
-    """The folder of a run and the trial of it whose weights all trials take as they are."""
-    hang_limit: float = 600.0
-    """Seconds after which a process is ended that took no step, in training or in sampling."""
+    """A device of torch, or "auto": CUDA where there is any, else the CPU."""
     save_every: float = SAVE_EVERY
     """Seconds of training after which a checkpoint is saved on the way to a rung."""
-    gpu_share: float = 1.0
-    """Of a GPU's memory, that a trial may take."""
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
@@ -59,7 +94,12 @@ class Plan:
 
 
 class Trial:
-    """One variant on its way through the rungs; `name` is what its pictures and its checkpoint are called."""
+    """One variant on its way through the rungs.
+
+    Attributes:
+        name: names its checkpoint and its pictures in the storage.
+        last: the report of the last rung that it passed; None before the first.
+    """
 
     def __init__(
         self,
@@ -69,12 +109,30 @@ class Trial:
         plan: Plan,
         images: Images,
         reference: Reference,
+        storage: Storage,
+        pretrained: Callable[[], bytes] | None = None,
         alive: Callable[[], None] = lambda: None,
+        should_leave: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Prepare training; continue from the trial's checkpoint if there is one; `alive` is called after each step."""
-        self.watch, self._alive = Stopwatch(), alive
-        self.name, self.variant, self.plan, self.reference = name, variant, plan, reference
-        self.folder = Folder(plan.run_uri)
+        """Prepare training, and continue from the trial's checkpoint if `storage` has one.
+
+        Args:
+            name: of the trial.
+            variant: what to train.
+            seed: of the weights, the batches and the noise.
+            plan: what all trials of the run share.
+            images: the data set.
+            reference: the real images that samples are scored against.
+            storage: has the trial's checkpoint and pictures.
+            pretrained: returns the checkpoint of another trial, whose weights this one starts from.
+            alive: called after each training step.
+            should_leave: called after each training step; returns whether to save a checkpoint and raise `Preempted`.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read.
+        """
+        self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
+        self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
         device = plan.resolve_device()
         train, seen, unseen = (
             _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample)
@@ -85,13 +143,14 @@ class Trial:
         held_out = self.trainer.held_out
         self.held_out = held_out if len(held_out) else _tensor(evenly(images.search), device)
         self.last: Report | None = None
-        state = self.folder.load_checkpoint(name)
-        if state is not None:
+        checkpoint = storage.load_checkpoint(name)
+        if checkpoint is not None:
+            state = from_bytes(checkpoint, name)
             self.trainer.load_state_dict(state["trainer"])
             self.last = Report(**state["report"]) if state["report"] else None
             self.watch.seconds |= state.get("seconds", {})
-        elif plan.trained is not None:
-            self.trainer.load_state_dict(_trained(*plan.trained))
+        elif pretrained is not None:
+            self.trainer.load_state_dict(from_bytes(pretrained(), "the trained model")["trainer"])
         self.watch.charge("setup")
         self._saved = time.monotonic()
 
@@ -150,39 +209,32 @@ class Trial:
 
     def _after_step(self) -> None:
         self._alive()
-        leaves = noticed()
+        leaves = self._should_leave()
         if leaves or time.monotonic() - self._saved >= self.plan.save_every:
             finish(self.trainer.device)
             self.watch.charge("train")
             self._save()
             self.watch.charge("setup")
         if leaves:
-            raise Preempted(NOTICED)
+            raise Preempted(PREEMPTED)
 
     def _save(self) -> None:
         report = None if self.last is None else asdict(self.last)
         state = {"trainer": self.trainer.state_dict(), "report": report, "seconds": dict(self.watch.seconds)}
-        self.folder.save_checkpoint(self.name, state)
+        self.storage.save_checkpoint(self.name, to_bytes(state))
         self._saved = time.monotonic()
 
     def _sample(self) -> torch.Tensor:
-        """Return the samples to score, uint8 (n, C, H, W), and leave their pictures in the run's folder."""
+        """Return the samples to score, uint8 (n, C, H, W), and save their pictures."""
         diffusion, sampling = self.trainer.averaged(), self.variant.sampler
         images, seed = self.trainer.images, self.plan.sampling_seed
         samples = generate(diffusion, sampling, self.reference.n, tuple(images.shape[1:]), self.source, seed)
         shown = min(GRID_SIDE**2, len(samples) // GRID_SIDE * GRID_SIDE)
         grid = samples[:shown].unflatten(0, (-1, GRID_SIDE))
         path = strip(diffusion, sampling, self.source.pixels.to_model(images[:STRIP_IMAGES]), self.source, seed)
-        self.folder.write(f"samples/{self.name}.png", grid_png(grid))
-        self.folder.write(f"samples/{self.name}-strip.png", grid_png(path))
+        self.storage.save_picture(self.name, "samples", grid_png(grid))
+        self.storage.save_picture(self.name, "degradation", grid_png(path))
         return samples
-
-
-def _trained(folder: str, trial: str) -> dict[str, Any]:
-    state = Folder(folder).load_checkpoint(trial)
-    if state is None:
-        raise FileNotFoundError(f"{folder} keeps no checkpoint of {trial} any more")
-    return state["trainer"]
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -191,34 +243,3 @@ def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
         # What lies in the object store is read-only, and nothing here writes to it.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)
-
-
-def run(config: dict[str, Any], plan: Plan, images: Images, reference: Reference) -> None:
-    """Run one trial inside Ray Tune: `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed".
-
-    Raises:
-        CheckpointError: its checkpoint cannot be read; it is gone now, so tried again the trial begins anew.
-        NotShared: this machine does not see the run's folder.
-        OutOfMemory: it takes more than its share of a GPU.
-        Preempted: this machine is about to be taken back; the checkpoint is saved.
-    """
-    from ray import tune
-
-    Folder(plan.run_uri).require_here()
-    watchdog = Watchdog(plan.hang_limit)
-    watchdog.start()
-    variant, name = Variant.from_flat(config["variant"]), config["trial"]
-    plan = replace(plan, sampling_seed=config.get("sampling_seed", plan.sampling_seed))
-    try:
-        with share_of(plan.resolve_device(), plan.gpu_share):
-            trial = Trial(name, variant, config["seed"], plan, images, reference, watchdog.alive)
-            watchdog.watch(trial.trainer.ema)
-            for report in trial.reports():
-                watchdog.stop()  # a trial that is stopped waits in there for its process's next
-                tune.report(asdict(report))
-                watchdog.start()
-    except CheckpointError as error:
-        Folder(plan.run_uri).drop_checkpoint(name)
-        raise CheckpointError(f"{error}; it begins anew") from None
-    finally:
-        watchdog.stop()

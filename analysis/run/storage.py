@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from analysis.run.log import RunError
@@ -273,3 +274,89 @@ def _segment(name: str, number: int) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".")
+
+
+class NotShared(RunError):
+    """A machine does not see a run's folder, and would lose what its trials write; the message is one line."""
+
+
+class Folder:
+    """The storage of a run's trials: a folder, at an absolute path or a URI such as s3://bucket/run.
+
+    It implements `trainables.trial.Storage`; every process that runs trials opens its own.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Open the file system.
+
+        Raises:
+            OSError, pyarrow.ArrowInvalid: there is none at `uri`.
+        """
+        from pyarrow.fs import FileSystem, LocalFileSystem
+
+        self._uri = uri
+        self._filesystem, self._root = FileSystem.from_uri(uri)
+        self._on_disk = isinstance(self._filesystem, LocalFileSystem)
+
+    def require_here(self) -> None:
+        """Raise NotShared if the folder is on a disk that this machine does not see."""
+        if self._on_disk and not Path(self._root).is_dir():
+            host = socket.gethostname()
+            raise NotShared(f"{host} does not see {self._root}: mount it there as on the other machines")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all: a reader never sees half of it."""
+        path = f"{self._root}/{name}"
+        part = path + ".part" if self._on_disk else path  # an object is there as a whole or not at all
+        if self._on_disk:
+            self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        try:
+            with self._filesystem.open_output_stream(part) as stream:
+                stream.write(data)
+        except OSError:
+            if self._on_disk:  # a full disk needs the space of the unfinished file
+                with suppress(OSError):  # there is none if it could not be opened
+                    self._filesystem.delete_file(part)
+            raise
+        if self._on_disk:
+            self._filesystem.move(part, path)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return bool(self._filesystem.get_file_info(f"{self._root}/{name}").is_file)
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        self._filesystem.delete_file(f"{self._root}/{name}")
+
+    def load_checkpoint(self, trial: str) -> bytes | None:
+        """Return the trial's checkpoint, or None where there is none."""
+        name = f"checkpoints/{trial}.pt"
+        if not self.has(name):
+            return None
+        with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
+            return bytes(stream.read())
+
+    def require_checkpoint(self, trial: str) -> bytes:
+        """Return the trial's checkpoint.
+
+        Raises:
+            FileNotFoundError: there is none any more.
+        """
+        checkpoint = self.load_checkpoint(trial)
+        if checkpoint is None:
+            raise FileNotFoundError(f"{self._uri} keeps no checkpoint of {trial} any more")
+        return checkpoint
+
+    def save_checkpoint(self, trial: str, checkpoint: bytes) -> None:
+        """Replace the trial's checkpoint."""
+        self.write(f"checkpoints/{trial}.pt", checkpoint)
+
+    def drop_checkpoint(self, trial: str) -> None:
+        """Delete the trial's checkpoint, if there is one."""
+        with suppress(FileNotFoundError):
+            self.delete(f"checkpoints/{trial}.pt")
+
+    def save_picture(self, trial: str, kind: Literal["samples", "degradation"], png: bytes) -> None:
+        """Replace the trial's picture of this kind."""
+        self.write({"samples": f"samples/{trial}.png", "degradation": f"samples/{trial}-strip.png"}[kind], png)

@@ -9,13 +9,10 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from analysis.run.storage import is_remote
+from analysis.run.storage import Folder, is_remote
 from search.machine import Cluster, Machine, MachineError
-
-if TYPE_CHECKING:
-    from trainables.checkpoints import Folder
 
 START_ATTEMPTS = 2
 INSTEAD = "give s3://BUCKET/runs, or a folder that is mounted on all machines"
@@ -180,8 +177,6 @@ def writable(storage_path: str) -> Folder:
     Raises:
         MachineError: it cannot write there.
     """
-    from trainables.checkpoints import Folder
-
     try:
         if not is_remote(storage_path):
             Path(storage_path).mkdir(parents=True, exist_ok=True)
@@ -194,8 +189,6 @@ def writable(storage_path: str) -> Folder:
 
 
 def _write(storage_path: str, mark: str) -> str:
-    from trainables.checkpoints import Folder
-
     name = f"{mark}-{socket.gethostname()}-{os.getpid()}"
     Folder(storage_path).write(name, b"")
     return name

@@ -2,20 +2,21 @@
 
 EC2 says two minutes ahead, in what it tells a machine about itself (spot/instance-action, docs.aws.amazon.com/AWSEC2/
 latest/UserGuide/spot-instance-termination-notices.html), that a spot machine goes. Ray is then told to begin nothing
-there any more, and a file tells the trials to save a checkpoint and go on elsewhere, see trainables/preemption.py.
+there any more, and a file, the notice, tells the trials to save a checkpoint and go on elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-from trainables import preemption
-
+NOTICE = Path(tempfile.gettempdir()) / "diffusion-search-preempted"
 # The address is EC2's in every network; asked every five seconds, as its documentation recommends.
 METADATA = "http://169.254.169.254"
 EVERY = 5.0
@@ -43,16 +44,24 @@ def announced(metadata: str = METADATA) -> bool:
         return False
 
 
+def noticed() -> bool:
+    """Return whether the notice is there; takes a microsecond, and is called at every training step."""
+    try:
+        return NOTICE.stat().st_uid == os.getuid()  # everyone can write to that folder
+    except FileNotFoundError:
+        return False
+
+
 def watch() -> None:
     """Wait for the notice, however long, and pass it on."""
-    preemption.NOTICE.unlink(missing_ok=True)
+    NOTICE.unlink(missing_ok=True)
     while not announced():
         time.sleep(EVERY)
     # Ray first: a trial that leaves must not be begun here again.
     said = subprocess.run(DRAIN, check=False, capture_output=True, text=True)
     print(f"this machine is about to be taken back; ray drain-node ended with {said.returncode}\n{said.stderr}")
     if said.returncode == 0:
-        preemption.NOTICE.touch()
+        NOTICE.touch()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from analysis.run.run import Run
 from search.execution.stopping import Stopping
+from search.execution.worker import make_trainable
 from search.progress.budget import Ledger
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
@@ -24,7 +25,6 @@ from search.settings import Settings
 from search.space.space import Space
 from search.study.queue import StudySearch
 from search.study.resume import History, reconcile
-from trainables import trial
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
 
@@ -111,21 +111,6 @@ def run_tuner(
         recorder.write(status=status)
         recorder.close()
     return status
-
-
-def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
-    """Return what Ray Tune runs for each trial of a run, with its data and what it takes of the machine."""
-    plan = trial.Plan(
-        rungs=settings.rungs,
-        sampling_seed=settings.seed,
-        trained=settings.trained,
-        run_uri=run.uri,
-        device="cuda" if settings.gpus_per_trial else "cpu",
-        gpu_share=settings.gpus_per_trial,
-        hang_limit=settings.hang_limit,
-    )
-    with_data = tune.with_parameters(trial.run, plan=plan, images=images, reference=reference)
-    return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
 def make_tuner(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trainables.checkpoints import NotShared
-from trainables.preemption import Preempted
+from analysis.run.storage import NotShared
+from trainables.trial import Preempted
 
 # What Ray says, in a paragraph, of a process that is gone, and what that means; the first that is found counts.
 _GONE = {

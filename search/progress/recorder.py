@@ -22,8 +22,8 @@ from search.study.dashboard import Gallery
 from search.study.journal import State, state_at
 from search.study.resume import History
 from search.study.tries import Tries
-from trainables.preemption import NOTICED
 from trainables.report import Report
+from trainables.trial import PREEMPTED
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
@@ -120,7 +120,7 @@ class Recorder(tune.Callback):
         if self._tries.has_more(trial.config["number"]):
             self.ledger.end(name)
             if left_its_machine(error):
-                self.display.note(f"{name} goes on elsewhere: {NOTICED}")
+                self.display.note(f"{name} goes on elsewhere: {PREEMPTED}")
             else:
                 self.display.note(f"{name} failed and is tried again: {line}")
             return

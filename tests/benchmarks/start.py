@@ -26,7 +26,7 @@ trainer = Trainer(Variant.from_flat({}), 0, images, images, 10**6)
 STARTS = {
     "import torch": "import torch",
     "import ray.tune": "from ray import tune",
-    "a trial's imports": "from ray import tune; import trainables.trial",
+    "a trial's imports": "import search.execution.worker",
     "a trainer's first step": f"{STEP}trainer.run_to(64)",
     "the same beside torch.optim.Adam": f"{STEP}torch.optim.Adam(trainer.optimizer.params)\ntrainer.run_to(64)",
 }

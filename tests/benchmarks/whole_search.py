@@ -66,12 +66,13 @@ class Task:
 
     def reports(self, name: str, variant: Row, images: Any, reference: Any) -> Iterator[tuple[int, float]]:
         """Train one variant and yield images seen and FMD at each rung."""
+        from analysis.run.storage import Folder
         from trainables.config import Variant
         from trainables.trial import Plan, Trial
 
-        plan = Plan(self.rungs, self.seed, str(self.folder), "cpu")
+        plan, storage = Plan(self.rungs, self.seed, "cpu"), Folder(str(self.folder))
         self.note(event="start", trial=name, variant=variant, seed=self.seed)
-        trial = Trial(name, Variant.from_flat(variant), self.seed, plan, images, reference)
+        trial = Trial(name, Variant.from_flat(variant), self.seed, plan, images, reference, storage)
         if self.starters_loop:
             from starter import StarterTrainer
 
@@ -227,6 +228,7 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
     """Return FMD by 2,048 samples of one trial, given its run, the rungs and its start."""
     import torch
 
+    from analysis.run.storage import Folder
     from trainables.config import Variant
     from trainables.data.mnist import load
     from trainables.diffusion.generation import generate
@@ -236,9 +238,10 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
 
     torch.set_num_threads(1)
     folder, rungs, start = asked
-    images, plan = load("mnist"), Plan(rungs, 0, str(folder), "cpu")
+    images, plan, storage = load("mnist"), Plan(rungs, 0, "cpu"), Folder(str(folder))
     reference = Reference.build(images, n=SAMPLES)
-    trial = Trial(start["trial"], Variant.from_flat(start["variant"]), start["seed"], plan, images, reference)
+    variant = Variant.from_flat(start["variant"])
+    trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, storage)
     drawn = generate(trial.trainer.averaged(), trial.variant.sampler, SAMPLES, images.shape, trial.source, SEED)
     return float(reference.score(drawn, trial.classifier).fmd)
 

@@ -15,6 +15,7 @@ import torch
 
 from analysis.run.evaluations import REAL, SCHEMA, as_json, show, store, stored, to_table
 from analysis.run.run import Run
+from analysis.run.storage import Folder
 from search.evaluate import main
 from search.pretrained import Trained
 from search.settings import SettingsError
@@ -49,12 +50,12 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
     """Four trials that ended: two as they should, one that diverged, one without its checkpoint; one that has begun."""
     run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
     run.write_settings({"settings": {"rungs": [48], "seed": 0, "dataset": "mnist", "data_dir": None}})
-    plan = Plan((48,), 0, str(run.path), device="cpu")
+    plan, folder = Plan((48,), 0, device="cpu"), Folder(run.uri)
     for number, (name, flat) in enumerate(VARIANTS.items()):
         variant = Variant.from_flat(flat)
         start = {"trial": name, "number": number, "seed": number, "baseline": "", "variant": variant.flat()}
         run.append({"event": "start", **start})
-        trial = Trial(name, variant, number, plan, mnist, small_reference)
+        trial = Trial(name, variant, number, plan, mnist, small_reference, folder)
         if name == "002-bad":
             diverge(trial.trainer)
         for report in trial.reports():

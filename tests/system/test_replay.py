@@ -13,7 +13,7 @@ from search.replay import judge, main
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan, Trial
+from trainables.trial import Memory, Plan, Trial
 
 TINY: Flat = {
     "network/kind": "cnn",
@@ -37,8 +37,8 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         start = {"trial": name, "number": number, "seed": 10 + number, "baseline": "", "variant": variant.flat()}
         noise = {"sampling_seed": 99} if name == "001-b" else {}
         run.append({"event": "start", **start, **noise})
-        plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), str(run.path), device="cpu")
-        reports = Trial(name, variant, 10 + number, plan, mnist, small_reference).reports()
+        plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), device="cpu")
+        reports = Trial(name, variant, 10 + number, plan, mnist, small_reference, Memory()).reports()
         for _, report in zip(range(reported), reports, strict=False):
             run.append({"event": "report", "trial": name, **asdict(report)})
     yield run

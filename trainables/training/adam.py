@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.checkpoints import CheckpointError
+from trainables.checkpoint import CheckpointError
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's defaults
 

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import pickle
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
+from io import BytesIO
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables import preemption
-from trainables.checkpoints import CheckpointError, Folder, NotShared
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 from trainables.training.trainer import Trainer
-from trainables.trial import Plan, Trial
+from trainables.trial import Memory, Plan, Preempted, Trial
 
 RUNGS = (48, 150, 400)
 TINY: Flat = {
@@ -48,17 +45,23 @@ def images(mnist: Images) -> Images:
 
 
 @pytest.fixture
-def make(tmp_path: Path, images: Images, small_reference: Reference) -> Make:
+def storage() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def make(storage: Memory, images: Images, small_reference: Reference) -> Make:
     def make(
         name: str = "003-tiny",
         changes: Flat | None = None,
         seed: int = 5,
-        folder: str = "run",
         rungs: tuple[int, ...] = RUNGS,
-        **plan_too: Any,
+        save_every: float = 60.0,
+        **hooks: Any,
     ) -> Trial:
-        plan = Plan(rungs, sampling_seed=11, run_uri=str(tmp_path / folder), device="cpu", **plan_too)
-        return Trial(name, Variant.from_flat({**TINY, **(changes or {})}), seed, plan, images, small_reference)
+        plan = Plan(rungs, sampling_seed=11, device="cpu", save_every=save_every)
+        variant = Variant.from_flat({**TINY, **(changes or {})})
+        return Trial(name, variant, seed, plan, images, small_reference, storage, **hooks)
 
     return make
 
@@ -155,23 +158,12 @@ def test_a_restarted_trial_repeats_its_last_report_and_goes_on_as_if_never_stopp
 
 
 @pytest.mark.parametrize("steps", [1, 7])
-def test_a_trial_whose_machine_is_taken_back_leaves_with_all_that_it_has_done(
-    steps: int, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_whose_machine_is_taken_back_leaves_with_all_that_it_has_done(steps: int, make: Make) -> None:
     whole = [what_it_says(report) for report in make("whole").reports()]
-    monkeypatch.setattr(preemption, "NOTICE", tmp_path / "notice")
-    leaves = make("leaves")
-    step, done = leaves._after_step, itertools.count(1)
-
-    def noticed_at_a_step() -> None:
-        if next(done) == steps:
-            preemption.NOTICE.touch()
-        step()
-
-    monkeypatch.setattr(leaves, "_after_step", noticed_at_a_step)
-    with pytest.raises(preemption.Preempted):
+    done = itertools.count(1)
+    leaves = make("leaves", should_leave=lambda: next(done) == steps)
+    with pytest.raises(Preempted):
         list(leaves.reports())
-    preemption.NOTICE.unlink()  # the next machine has none
     again = make("leaves")
     assert again.trainer.images_seen == leaves.trainer.images_seen > 0
     reports = list(again.reports())
@@ -181,20 +173,21 @@ def test_a_trial_whose_machine_is_taken_back_leaves_with_all_that_it_has_done(
 @pytest.mark.parametrize("steps", [1, 4, 9, 15])
 @pytest.mark.parametrize("changes", [{}, {"training/split": "80:20", "training/lr_decay": "plateau"}], ids=str)
 def test_a_trial_that_dies_between_rungs_goes_on_from_what_was_saved_last(
-    steps: int, changes: Flat, make: Make
+    steps: int, changes: Flat, make: Make, storage: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [what_it_says(report) for report in make("whole", changes).reports()]
     killed = make("killed", changes, save_every=0.0)
-    save, saved = killed.folder.save_checkpoint, itertools.count(1)
+    save, saved = storage.save_checkpoint, itertools.count(1)
 
-    def save_and_die(name: str, state: dict[str, Any]) -> None:
-        save(name, state)
+    def save_and_die(name: str, checkpoint: bytes) -> None:
+        save(name, checkpoint)
         if next(saved) == steps:
             raise KeyboardInterrupt
 
-    killed.folder.save_checkpoint = save_and_die  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        list(killed.reports())
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "save_checkpoint", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            list(killed.reports())
     again = make("killed", changes)
     assert again.trainer.images_seen == killed.trainer.images_seen > 0
     reports = list(again.reports())
@@ -213,19 +206,16 @@ def test_it_is_validated_on_what_its_split_holds_out_and_else_on_what_the_search
     assert len(kept) == 64
 
 
-def test_a_trained_model_is_sampled_from_in_other_ways_and_learns_nothing(make: Make, tmp_path: Path) -> None:
-    model = make("model")
-    *_, last = model.reports()
-    trained = (str(tmp_path / "run"), "model")
+def test_a_trained_model_is_sampled_from_in_other_ways_and_learns_nothing(make: Make, storage: Memory) -> None:
+    *_, last = make("model").reports()
+    model = storage.checkpoints["model"]
     again, faster = (
-        next(make(f"{steps} steps", {"sampler/steps": steps}, seed=9, rungs=RUNGS[-1:], trained=trained).reports())
+        next(make(f"{steps} steps", {"sampler/steps": steps}, 9, RUNGS[-1:], pretrained=lambda: model).reports())
         for steps in (TINY["sampler/steps"], 1)
     )
     assert (again.fmd, again.loss, again.images_seen) == (last.fmd, last.loss, last.images_seen)
     assert faster.fmd != last.fmd
     assert (faster.nfe, faster.images_per_second) == (1, 0)
-    with pytest.raises(FileNotFoundError, match=r"run keeps no checkpoint of another any more$"):
-        make(rungs=RUNGS[-1:], trained=(trained[0], "another"))
 
 
 def test_once_patience_is_lost_its_pace_is_that_of_its_last_training(make: Make) -> None:
@@ -272,20 +262,17 @@ def test_samples_that_are_no_numbers_are_divergence_too(make: Make, small_refere
     assert report.images_seen == RUNGS[0]
 
 
-def test_its_pictures_are_there_before_its_report(make: Make, tmp_path: Path) -> None:
+def test_its_pictures_are_there_before_its_report(make: Make, storage: Memory) -> None:
     trial = make("007-morph")
     for report in trial.reports():
-        samples = Image.open(tmp_path / "run/samples/007-morph.png")
-        strip = Image.open(tmp_path / "run/samples/007-morph-strip.png")
+        samples = Image.open(BytesIO(storage.pictures["007-morph", "samples"]))
+        strip = Image.open(BytesIO(storage.pictures["007-morph", "degradation"]))
         assert samples.format == strip.format == "PNG"
         assert samples.size == (2 * (8 * 29 + 1), 2 * (8 * 29 + 1))
         assert strip.size == (2 * (9 * 29 + 1), 2 * (6 * 29 + 1))
         assert len(np.unique(np.asarray(samples))) > 10, report
-    assert sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file()) == [
-        "007-morph-strip.png",
-        "007-morph.png",
-        "007-morph.pt",
-    ]
+    assert list(storage.checkpoints) == ["007-morph"]
+    assert set(storage.pictures) == {("007-morph", "samples"), ("007-morph", "degradation")}
 
 
 def test_it_takes_read_only_arrays_without_a_word(make: Make) -> None:
@@ -298,68 +285,7 @@ def test_it_takes_read_only_arrays_without_a_word(make: Make) -> None:
         torch.set_warn_always(False)
 
 
-@pytest.mark.parametrize("folder", ["run", "a run", "läufe/50% #1+"])
-def test_a_run_folder_may_have_any_name(folder: str, make: Make, tmp_path: Path) -> None:
-    report = next(make(folder=folder).reports())
-    assert (tmp_path / folder / "checkpoints/003-tiny.pt").is_file()
-    assert next(make(folder=folder).reports()) == report
-
-
-def test_a_folder_that_this_machine_does_not_see_is_one_line(tmp_path: Path, bucket: str) -> None:
-    with pytest.raises(NotShared, match=r"does not see .*/nfs/a: mount it there"):
-        Folder(str(tmp_path / "nfs" / "a")).require_here()
-    Folder(str(tmp_path)).require_here()
-    Folder(f"{bucket}/a").require_here()
-
-
-def test_a_checkpoint_is_replaced_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path))
-    assert folder.load_checkpoint("a") is None
-    for value in (1, 2):
-        folder.save_checkpoint("a", {"value": value, "weights": torch.full((3,), value)})
-    loaded = folder.load_checkpoint("a")
-    assert loaded is not None
-    assert loaded["value"] == 2
-    assert loaded["weights"].tolist() == [2, 2, 2]
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["a.pt"]
-
-
-class Malicious:
-    """What unpickles into a call."""
-
-    def __init__(self, touched: Path) -> None:
-        self.touched = touched
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.touched,)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_checkpoint_cannot_run_code(zipped: bool, tmp_path: Path) -> None:
-    folder, evil = Folder(str(tmp_path)), Malicious(tmp_path / "touched")
-    if zipped:
-        folder.save_checkpoint("a", {"value": evil})
-    else:
-        folder.write("checkpoints/a.pt", pickle.dumps(evil, protocol=2))
-    with pytest.raises(CheckpointError, match=r"the checkpoint of a cannot be read \(Weights only"):
-        folder.load_checkpoint("a")
-    assert not evil.touched.exists()
-    pickle.loads(pickle.dumps(evil))  # it is indeed one
-    assert evil.touched.exists()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
-def test_a_checkpoint_that_is_not_whole_is_one_line(share: float, make: Make) -> None:
-    trial = make()
-    next(trial.reports())
-    path = Path(trial.plan.run_uri) / "checkpoints" / f"{trial.name}.pt"
-    data = path.read_bytes()
-    path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny cannot be read \([^\n]+\)$"):
-        make()
-
-
 @pytest.mark.parametrize("name", ["auto", "cpu"])
 def test_the_device_is_the_one_that_is_there(name: str) -> None:
-    device = Plan((1,), 0, "", name).resolve_device()
+    device = Plan((1,), 0, name).resolve_device()
     assert device.type == ("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")

@@ -1,6 +1,7 @@
 """A run on object storage: what was written is there, whole, for every other machine, whenever this one is lost."""
 
 import random
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,10 +11,9 @@ import pytest
 from analysis.run import storage as remote
 from analysis.run.lock import held
 from analysis.run.run import Event, Run, RunError
-from analysis.run.storage import Remote, copy_of, join, parent
+from analysis.run.storage import Folder, NotShared, Remote, copy_of, join, parent
 from search.progress.tensorboard import TrialBoard
 from tests.helpers.tools import add_trial
-from trainables.checkpoints import Folder
 
 
 @pytest.fixture
@@ -172,12 +172,12 @@ def test_checkpoints_are_listed_and_dropped_where_trials_wrote_them(root: str) -
     run = Run.create(root, "one")
     assert run.kept_checkpoints() == []
     for name in ("001-b", "000-a"):
-        Folder(run.uri).save_checkpoint(name, {"step": 1})
+        Folder(run.uri).save_checkpoint(name, name.encode())
     assert run.kept_checkpoints() == ["000-a", "001-b"]
     for name in ("000-a", "000-a", "none-such"):
         run.drop_checkpoint(name)
     assert run.kept_checkpoints() == ["001-b"]
-    assert Folder(run.uri).load_checkpoint("001-b") == {"step": 1}
+    assert Folder(run.uri).load_checkpoint("001-b") == b"001-b"
     assert Folder(run.uri).load_checkpoint("000-a") is None
 
 
@@ -210,3 +210,28 @@ def test_a_name_joined_is_a_name_apart(uri: str) -> None:
     assert joined.partition("?")[0].endswith("/one")
     assert joined.partition("?")[2] == uri.partition("?")[2]
     assert parent(joined) == uri.rstrip("/")
+
+
+@pytest.mark.parametrize("name", ["run", "a run", "läufe/50% #1+"])
+def test_a_folder_of_any_name_keeps_checkpoints_and_pictures(name: str, tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path / name))
+    assert folder.load_checkpoint("a") is None
+    for value in (b"first", b"second"):
+        folder.save_checkpoint("a", value)
+    folder.save_picture("a", "samples", b"grid")
+    folder.save_picture("a", "degradation", b"strip")
+    assert Folder(str(tmp_path / name)).load_checkpoint("a") == folder.require_checkpoint("a") == b"second"
+    files = {path.relative_to(tmp_path / name).as_posix(): path for path in (tmp_path / name).rglob("*.*")}
+    assert set(files) == {"checkpoints/a.pt", "samples/a.png", "samples/a-strip.png"}
+    assert files["samples/a.png"].read_bytes() == b"grid"
+    for _ in range(2):
+        folder.drop_checkpoint("a")
+    with pytest.raises(FileNotFoundError, match=rf"{re.escape(name)} keeps no checkpoint of a any more$"):
+        folder.require_checkpoint("a")
+
+
+def test_a_folder_that_this_machine_does_not_see_is_one_line(tmp_path: Path, bucket: str) -> None:
+    with pytest.raises(NotShared, match=r"does not see .*/nfs/a: mount it there"):
+        Folder(str(tmp_path / "nfs" / "a")).require_here()
+    Folder(str(tmp_path)).require_here()
+    Folder(f"{bucket}/a").require_here()

@@ -11,7 +11,7 @@ from search.execution.stopping import Stopping
 from search.schedulers import Scheduler
 from search.study.tries import MAX_FAILURES, Tries
 from tests.cluster.metadata import make_server
-from trainables.preemption import NOTICED
+from trainables.trial import PREEMPTED
 
 
 def test_ec2_is_understood(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_machine_taken_back_costs_a_trial_none_of_its_tries(failures: int, tmp
 
     assert all(fail("ValueError: no") for _ in range(failures))
     for _ in range(10 * MAX_FAILURES):
-        assert fail(f"trainables.preemption.Preempted: {NOTICED}")
+        assert fail(f"trainables.trial.Preempted: {PREEMPTED}")
     assert all(fail("ValueError: no") for _ in range(MAX_FAILURES - failures))
     assert not fail("ValueError: no")
     assert not tries.has_more(3)

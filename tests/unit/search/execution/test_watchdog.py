@@ -7,7 +7,7 @@ import pytest
 
 BEGIN = """
 import time, torch
-from trainables import watchdog
+from search.execution import watchdog
 watchdog.EVERY = 0.01
 dog, network = watchdog.Watchdog(3.0), torch.nn.Linear(2, 2)
 network(torch.zeros(2))  # the first call takes torch a while

@@ -12,10 +12,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis.run.run import Run, RunError
+from analysis.run.storage import Folder
 from search.progress.disk import in_one_line, require_room
 from tests.helpers.disks import Disk
 from tests.helpers.tools import load_driver
-from trainables.checkpoints import Folder
 
 TRIALS, SLOTS = 6, 2
 PAGE = 4096
@@ -75,7 +75,7 @@ def test_a_trial_that_failed_of_a_full_disk_ends_the_search_and_another_does_not
     require_room(run, "003-x", "Traceback ...\nOSError: [Errno 28] of before\nValueError: [Errno 2] no luck")
     require_room(run, "003-x", "")
     with pytest.raises(RunError, match=r"^a host does not see /a: mount it, then --resume the run$"):
-        require_room(run, "003-x", "Traceback ...\ntrainables.checkpoints.NotShared: a host does not see /a: mount it")
+        require_room(run, "003-x", "Traceback ...\nanalysis.run.storage.NotShared: a host does not see /a: mount it")
 
 
 def test_what_is_no_matter_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 8.00 GiB.
 LEFT = """ray::ImplicitFunc.train() (pid=10513, ip=10.77.0.5)
   File "trial.py", line 143, in _after_step
     raise Preempted
-trainables.preemption.Preempted: its machine is about to be taken back
+trainables.trial.Preempted: its machine is about to be taken back
 """
 
 
@@ -43,7 +43,7 @@ trainables.preemption.Preempted: its machine is about to be taken back
         (MONITOR, "its process was ended because the machine ran out of memory"),
         (NODE, "its machine was lost"),
         (RAISED, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 8.00 GiB."),
-        (LEFT, "trainables.preemption.Preempted: its machine is about to be taken back"),
+        (LEFT, "trainables.trial.Preempted: its machine is about to be taken back"),
         ("", "no reason is known"),
     ],
 )

@@ -23,7 +23,7 @@ from search.settings import KEPT_CHECKPOINTS, Settings
 from search.study.resume import History
 from search.study.tries import MAX_FAILURES, Tries
 from tests.helpers.tools import Clock
-from trainables.preemption import NOTICED
+from trainables.trial import PREEMPTED
 
 RUNGS = (100, 300, 900)
 
@@ -108,7 +108,7 @@ def test_a_failure_is_logged_with_its_traceback_unless_the_trial_runs_again(tmp_
 
 
 def test_a_trial_that_leaves_its_machine_keeps_its_tries(tmp_path: Path) -> None:
-    (tmp_path / "error.txt").write_text(f"Traceback ...\ntrainables.preemption.Preempted: {NOTICED}\n")
+    (tmp_path / "error.txt").write_text(f"Traceback ...\ntrainables.trial.Preempted: {PREEMPTED}\n")
     tries = Tries()
     recorder = make_recorder(Run.create(tmp_path, "run"), tries)
     for _ in range(2 * MAX_FAILURES):

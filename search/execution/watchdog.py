@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import time
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
-# Not at every call, a thread each: a limit is minutes.
+# Seconds; faulthandler starts a thread at each call, and a limit is minutes.
 EVERY = 1.0
 
 

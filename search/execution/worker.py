@@ -1,0 +1,96 @@
+"""Runs a trial in a process of Ray Tune's: what Tune is given, and how it maps to a `Trial` and its storage."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from analysis.run.storage import Folder
+from search.execution.preemption import noticed
+from search.execution.watchdog import Watchdog
+from trainables.checkpoint import CheckpointError
+from trainables.config import Variant
+from trainables.data.mnist import Images
+from trainables.device import share_of
+from trainables.metric.fmd import Reference
+from trainables.trial import Plan, Trial
+
+if TYPE_CHECKING:
+    from analysis.run.run import Run
+    from search.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every process of a run is given."""
+
+    plan: Plan
+    run_uri: str
+    """The run's folder: an absolute path or a URI that pyarrow.fs understands."""
+    trained: tuple[str, str] | None = None
+    """The folder of a run and the trial of it whose weights all trials start from."""
+    hang_limit: float = 600.0
+    """Seconds without a step, in training or in sampling, after which a process is ended."""
+    gpu_share: float = 1.0
+    """Share of a GPU's memory, 0 to 1, that a trial may take."""
+
+
+def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+    """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
+    work = Work(
+        plan=Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu"),
+        run_uri=run.uri,
+        trained=settings.trained,
+        hang_limit=settings.hang_limit,
+        gpu_share=settings.gpus_per_trial,
+    )
+    with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference)
+    return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
+
+
+def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Reference) -> None:
+    """Run one trial; `config` has its name ("trial"), "seed", flat "variant", and maybe "sampling_seed".
+
+    Raises:
+        CheckpointError: its checkpoint cannot be read; it is deleted, so the next try begins anew.
+        NotShared: this machine does not see the run's folder.
+        OutOfMemory: the trial takes more than its share of a GPU.
+        Preempted: this machine is about to be taken back; the checkpoint is saved.
+    """
+    folder = Folder(work.run_uri)
+    folder.require_here()
+    pretrained = None
+    if work.trained is not None:
+        other, model = work.trained
+        pretrained = partial(Folder(other).require_checkpoint, model)
+    watchdog = Watchdog(work.hang_limit)
+    watchdog.start()
+    name, variant = config["trial"], Variant.from_flat(config["variant"])
+    plan = replace(work.plan, sampling_seed=config.get("sampling_seed", work.plan.sampling_seed))
+    try:
+        with share_of(plan.resolve_device(), work.gpu_share):
+            trial = Trial(
+                name,
+                variant,
+                config["seed"],
+                plan,
+                images,
+                reference,
+                folder,
+                pretrained,
+                alive=watchdog.alive,
+                should_leave=noticed,
+            )
+            watchdog.watch(trial.trainer.ema)
+            for report in trial.reports():
+                watchdog.stop()  # a trial that Tune stops stays in `report` until its process has another
+                tune.report(asdict(report))
+                watchdog.start()
+    except CheckpointError as error:
+        folder.drop_checkpoint(name)
+        raise CheckpointError(f"{error}; it begins anew") from None
+    finally:
+        watchdog.stop()

@@ -1,0 +1,82 @@
+"""A trial in its process, without Ray: what it reports, keeps and raises."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ray import tune
+
+from analysis.run.storage import Folder, NotShared
+from search.execution import preemption
+from search.execution.worker import Work, run_trial
+from trainables.checkpoint import CheckpointError, to_bytes
+from trainables.config import Flat, Variant
+from trainables.data.mnist import Images
+from trainables.metric.fmd import Reference
+from trainables.trial import Memory, Plan, Preempted, Trial
+
+TINY: Flat = {
+    "network/kind": "unet",
+    "network/unet/widths": "4",
+    "schedule/cosine/T": 20,
+    "sampler/steps": 2,
+    "training/batch": 16,
+}
+CONFIG = {"trial": "003-tiny", "seed": 5, "variant": TINY}
+PLAN = Plan((48, 96), sampling_seed=11, device="cpu")
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(preemption, "NOTICE", tmp_path / "notice")
+    return Work(PLAN, str(tmp_path / "run"))
+
+
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What Ray Tune hears."""
+    heard: list[dict[str, Any]] = []
+    monkeypatch.setattr(tune, "report", heard.append)
+    return heard
+
+
+def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
+    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
+) -> None:
+    run_trial({**CONFIG, "sampling_seed": 12}, work, mnist, small_reference)
+    plan = Plan(PLAN.rungs, sampling_seed=12, device="cpu")
+    alone = Trial("alone", Variant.from_flat(TINY), 5, plan, mnist, small_reference, Memory())
+    assert [report["fmd"] for report in reported] == [report.fmd for report in alone.reports()]
+    files = sorted(path.name for path in Path(work.run_uri).rglob("*.*"))
+    assert files == ["003-tiny-strip.png", "003-tiny.png", "003-tiny.pt"]
+
+
+def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(
+    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
+) -> None:
+    Folder(work.run_uri).save_checkpoint("003-tiny", to_bytes({"a": torch.zeros(9)})[:200])
+    with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny cannot be read .*; it begins anew$"):
+        run_trial(CONFIG, work, mnist, small_reference)
+    run_trial(CONFIG, work, mnist, small_reference)
+    assert [report["images_seen"] for report in reported] == list(PLAN.rungs)
+
+
+def test_it_leaves_a_machine_that_is_taken_back(
+    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
+) -> None:
+    preemption.NOTICE.touch()
+    with pytest.raises(Preempted):
+        run_trial(CONFIG, work, mnist, small_reference)
+    assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
+    assert reported == []
+
+
+def test_what_it_cannot_begin_with_is_one_line(
+    work: Work, tmp_path: Path, mnist: Images, small_reference: Reference
+) -> None:
+    with pytest.raises(NotShared, match="mount it there"):
+        run_trial(CONFIG, Work(PLAN, str(tmp_path / "nfs")), mnist, small_reference)
+    with pytest.raises(FileNotFoundError, match=r"run keeps no checkpoint of another any more$"):
+        run_trial(CONFIG, Work(PLAN, work.run_uri, trained=(work.run_uri, "another")), mnist, small_reference)
