@@ -12,7 +12,7 @@ ROOM = Path("analysis/run")
 TABLES = ("trials.parquet", "curves.parquet", "evaluation.parquet", "ranking.csv")
 NAMES = {"search.json", "log.jsonl", "study.journal", "report.html", *TABLES}
 FOLDERS = ("artifacts/", "checkpoints/", "confirm/", "samples/", "tensorboard/")
-EXCEPTIONS = {"analysis/page/ranking.py", "trainables/checkpoints.py", "trainables/trial.py"}
+EXCEPTIONS = {"analysis/page/ranking.py"}
 
 
 def offences(path: Path) -> list[str]:
