@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
@@ -15,17 +14,12 @@ if __name__ == "__main__":
 
 from analysis.run.run import Run, RunError
 from analysis.run.storage import exists, join, names
-from search.execution.cluster import join_ray, require_shared, start_ray
+from search.execution.cluster import join_ray
 from search.machine import Cluster, Machine, MachineError, this_machine
 from search.options import parse
 from search.settings import Settings, SettingsError, located
 from trainables.data.mnist import DataError
 from trainables.domain import ConfigError
-
-if TYPE_CHECKING:
-    from search.space.space import Space
-    from trainables.data.mnist import Images
-    from trainables.metric.fmd import Reference
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +54,9 @@ def _begin(given: dict[str, Any]) -> int:
     if "dry_run" in given:
         print(plan(settings, space, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
-    with _packed(settings, space, images, machine, given) as settings:
-        return _search(None, settings, space, images, machine, quiet="quiet" in given)
+    from search.session import run_session  # imports Ray, a second
+
+    return run_session(None, settings, space, images, machine, **_how(given))
 
 
 def _sampling(given: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +71,7 @@ def _sampling(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resume(given: dict[str, Any]) -> int:
+    from search.session import run_session
     from search.space.load import load
     from trainables.data import mnist as data
 
@@ -90,80 +86,11 @@ def _resume(given: dict[str, Any]) -> int:
             "search anew"
         )
     images = data.load(settings.dataset, settings.data_dir)
-    with _packed(settings, space, images, machine, given) as settings:
-        return _search(run, settings, space, images, machine, quiet="quiet" in given)
+    return run_session(run, settings, space, images, machine, **_how(given))
 
 
-def _search(
-    run: Run | None, settings: Settings, space: Space, images: Images, machine: Machine | Cluster, quiet: bool
-) -> int:
-    """Search in a run's folder, a new one if there is none yet; everything given has been checked by now."""
-    from analysis.run.lock import held
-    from search.progress.disk import in_one_line
-    from search.summary import card, close, require_same, resume_command
-    from trainables.metric.classifier_training import ensure_classifier
-    from trainables.metric.fmd import Reference
-
-    if isinstance(machine, Cluster):
-        require_shared(settings.storage_path)
-    weights = ensure_classifier(images, (lambda line: None) if quiet else print)
-    reference = Reference.build(images, weights=weights)
-    if run is not None:
-        require_same(run, images.checksums, reference.version)
-    run = run or Run.create(settings.storage_path, settings.name)
-    try:
-        with held(run), in_one_line(run):
-            run.write_settings({**run.settings(), **card(settings, space, images, reference)})
-            status = _with_ray(run, settings, space, images, reference, machine, quiet)
-            return close(run, settings, status)
-    except KeyboardInterrupt:
-        print(f"interrupted; to go on: {resume_command(run)}")
-        return 130
-
-
-def _with_ray(
-    run: Run,
-    settings: Settings,
-    space: Space,
-    images: Images,
-    reference: Reference,
-    machine: Machine | Cluster,
-    quiet: bool,
-) -> str:
-    if isinstance(machine, Machine):
-        start_ray(machine, data_bytes=sum(array.nbytes for array in vars(images).values() if hasattr(array, "nbytes")))
-    import ray
-
-    from search.confirmation import confirm
-    from search.execution.tune import search
-
-    try:
-        status = search(run, settings, space, images, reference, quiet)
-        if status == "done" and settings.confirm:
-            status = confirm(run, settings, images, reference, quiet)
-        return status
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _packed(
-    settings: Settings, space: Space, images: Images, machine: Machine | Cluster, given: dict[str, Any]
-) -> Iterator[Settings]:
-    """Yield the settings, with as many trials on a GPU as were measured to be best there if that was asked for."""
-    from search.execution.mps import mps
-
-    if given.get("trials_per_gpu") != "auto":
-        with mps() if settings.mps else nullcontext():
-            yield settings
-        return
-    from search.execution.packing import best
-
-    say: Callable[[str], None] = (lambda line: None) if "quiet" in given else print
-    with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
-        trials = best(space, images.shape, machine, settings.cpus_per_trial, say)
-        say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
-        yield settings.sharing(trials, machine, shared)
+def _how(given: dict[str, Any]) -> dict[str, bool]:
+    return {"quiet": "quiet" in given, "measures_gpu": given.get("trials_per_gpu") == "auto"}
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:

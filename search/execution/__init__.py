@@ -1,1 +1,17 @@
-"""Trials on machines; the only package that imports Ray."""
+"""Trials on machines; the only package that imports Ray.
+
+Ray and Ray Tune read these variables when they are imported. The run's log and study are all that a resume reads, so
+Tune's own snapshots are switched off, and so is all output but the search's own.
+"""
+
+import os
+
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+}

@@ -62,25 +62,10 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
 
 def connect(**options: Any) -> None:
     """Connect to Ray with these options of `ray.init`, silent."""
-    _quiet()
     import ray
 
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-
-def _quiet() -> None:
-    """Turn off what Ray and Tune write besides our own display; Tune reads some of these when it is imported."""
-    os.environ |= {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        # Tune's snapshots serve Tuner.restore, which is not used: the run's log and study are all that a resume reads.
-        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-    }
 
 
 def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:

@@ -9,24 +9,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
-import optuna
+import ray
 from ray import tune
 from ray.tune.search import Searcher
-from rich.console import Console
 
 from analysis.run.run import Run
 from search.execution.stopping import Stopping
-from search.execution.worker import make_trainable
-from search.progress.budget import Ledger
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
-from search.schedulers import SCHEDULERS
 from search.settings import Settings
-from search.space.space import Space
-from search.study.queue import StudySearch
-from search.study.resume import History, reconcile
-from trainables.data.mnist import Images
-from trainables.metric.fmd import Reference
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
@@ -61,25 +52,9 @@ class Interruptible(tune.Stopper):
         return self.interrupted
 
 
-def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, quiet: bool) -> Status:
-    """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
-
-    The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
-    history = History(run.events(), scheduler)
-    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
-    reconcile(run, history, searcher)
-    display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(run, history, ledger, display, searcher.tries, scheduler.waiting, settings.kept_checkpoints)
-    searcher.on_release = recorder.release
-    stopper = Interruptible(recorder)
-    trainable = make_trainable(run, settings, images, reference)
-    stopping = Stopping(scheduler, ledger.has_time, searcher.tries)
-    tuner = make_tuner(run, settings, trainable, searcher, stopping, recorder, stopper)
-    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), searcher.release)
+def disconnect() -> None:
+    """Disconnect from Ray, and stop the one that this process started."""
+    ray.shutdown()
 
 
 def run_tuner(

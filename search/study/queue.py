@@ -40,6 +40,7 @@ class StudySearch(OptunaSearch):
 
         `scheduler` says which of the trials that wait at their rungs go on.
         """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.settings, self.space, self._out_of_time, self._scheduler = settings, space, out_of_time, scheduler
         self._searched = space.names
         self._again: deque[int] = deque()

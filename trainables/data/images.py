@@ -51,3 +51,8 @@ class Images:
         """Channels, height and width of each image."""
         channels, height, width = self.train.shape[1:]
         return channels, height, width
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
