@@ -16,11 +16,11 @@ if __name__ == "__main__":
 
 from analysis.page.answer import answer, heading
 from analysis.page.choices import choices
+from analysis.page.context import ReportContext
 from analysis.page.costs import costs, losses, rungs
 from analysis.page.curves import curves
 from analysis.page.influence import influence
 from analysis.page.markup import Markup, tag
-from analysis.page.material import Material
 from analysis.page.method import method
 from analysis.page.pictures import pictures
 from analysis.page.ranking import confirmed, ranking
@@ -39,8 +39,8 @@ SECTIONS = (
 
 def page(run: Run) -> str:
     """Return a run's report as HTML."""
-    material = Material.of(run)
-    made = [(title, make.__name__, make(material)) for title, make in SECTIONS]
+    context = ReportContext.of(run)
+    made = [(title, make.__name__, make(context)) for title, make in SECTIONS]
     contents = [tag("a", title, href=f"#{name}") for title, name, part in made if title and part]
     from plotly.offline import get_plotlyjs
 
@@ -53,7 +53,7 @@ def page(run: Run) -> str:
         tag("title", run.name),
         tag("style", _file("page.css")),
     )
-    main = tag("main", tag("header", heading(material), tag("nav", *contents)), *(part for *_, part in made))
+    main = tag("main", tag("header", heading(context), tag("nav", *contents)), *(part for *_, part in made))
     scripts = [tag("script", Markup(get_plotlyjs())), tag("script", _file("page.js"))]
     noscript = tag("noscript", tag("p", "The plots and the sorting of tables need JavaScript.", class_="note"))
     return f"<!doctype html>\n{tag('html', head, tag('body', noscript, main, *scripts), lang='en')}\n"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.page.context import ENOUGH, ReportContext, plain
 from analysis.page.markup import Markup, code, note, paragraph, section
-from analysis.page.material import ENOUGH, Material, Row, plain
 from analysis.page.plots import Figure, axis, figure, plot
 from analysis.run.tables import fields
-from analysis.statistics.comparable_trials import cohort
-from analysis.text.show import PLAIN
+from analysis.statistics.comparable_trials import comparable_trials
+from analysis.statistics.ranking import Row
+from analysis.text.configuration import UNNAMED
 
 TITLE = "Choices side by side"
 READING = (
@@ -35,14 +36,14 @@ class Coordinate:
     marks: list[tuple[float, str]]
 
 
-def choices(material: Material) -> Markup:
+def choices(context: ReportContext) -> Markup:
     """Return parallel coordinates of the varied fields and FMD, by budget."""
     figures, left_out, most = [], dict[str, None](), 0
-    for images in _budgets(material):
-        rows = _compared(material, images)
-        names, others = _fields(material, rows)
+    for images in _budgets(context):
+        rows = _compared(context, images)
+        names, others = _fields(context, rows)
         if names:
-            figures.append(_figure(material, rows, names, f"{images:,} images, {len(rows)} trials"))
+            figures.append(_figure(context, rows, names, f"{images:,} images, {len(rows)} trials"))
             left_out |= dict.fromkeys(others)
             most = max(most, len(names) + 1)
     if not figures:
@@ -57,42 +58,42 @@ def _left_out(names: Sequence[str]) -> list[Markup]:
     return [note("Without an axis, for want of trials that have them, or of room: ", *pieces, ".")] if names else []
 
 
-def _budgets(material: Material) -> list[int]:
+def _budgets(context: ReportContext) -> list[int]:
     """Return the budgets with enough trials, first the one that the importances are about."""
-    searched = cohort(material.run)
-    first = [searched.images_seen] if searched and len(searched.rows) >= ENOUGH else []
-    return list(dict.fromkeys([*first, *material.compared]))
+    searched = comparable_trials(context.run)
+    first = [searched.images_seen] if searched and len(searched.trials) >= ENOUGH else []
+    return list(dict.fromkeys([*first, *context.compared]))
 
 
-def _compared(material: Material, images: int) -> list[Row]:
+def _compared(context: ReportContext, images: int) -> list[Row]:
     """Return the reports at a budget with their trials' configurations, the best last so that its line is on top."""
-    names = fields(material.trials)
-    rows = [row | {name: material.rows[row["trial"]][name] for name in names} for row in material.budgets[images]]
+    names = fields(context.trials)
+    rows = [row | {name: context.rows[row["trial"]][name] for name in names} for row in context.budgets[images]]
     return sorted(rows, key=lambda row: (-row["diverged"], -row["fmd"]))
 
 
-def _fields(material: Material, rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+def _fields(context: ReportContext, rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """Return the fields worth an axis, and those that vary but are not.
 
     A baseline differs from a search in nearly every field, so it does not say which are worth one.
     """
-    searched = [row for row in rows if not material.rows[row["trial"]]["baseline"]]
+    searched = [row for row in rows if not context.rows[row["trial"]]["baseline"]]
     rows = searched if len(searched) >= ENOUGH else rows
     varied = {}
-    for name in fields(material.trials):
+    for name in fields(context.trials):
         values = [row[name] for row in rows if row[name] is not None]
         if len(set(values)) > 1:
             varied[name] = len(values)
     common = [name for name, count in varied.items() if 2 * count > len(rows)]
-    chosen = sorted(common, key=lambda name: (name.rsplit("/", 1)[-1] not in PLAIN, -varied[name]))[:MOST_AXES]
+    chosen = sorted(common, key=lambda name: (name.rsplit("/", 1)[-1] not in UNNAMED, -varied[name]))[:MOST_AXES]
     kept = [name for name in common if name in chosen]
     return kept, [name for name in varied if name not in kept]
 
 
-def _figure(material: Material, rows: list[Row], names: Sequence[str], label: str) -> Figure:
+def _figure(context: ReportContext, rows: list[Row], names: Sequence[str], label: str) -> Figure:
     coordinates = [coordinate(name, [row[name] for row in rows]) for name in names]
     coordinates.append(coordinate("FMD", [row["fmd"] for row in rows], logarithmic=True))
-    lines = [_line(material, row, [c.places[index] for c in coordinates]) for index, row in enumerate(rows)]
+    lines = [_line(context, row, [c.places[index] for c in coordinates]) for index, row in enumerate(rows)]
     lacking = any(LANE in c.places for c in coordinates)
     upright = {"type": "line", "yref": "y", "y0": 0, "y1": 1, "line": {"color": "var(--axis)", "width": 1}}
     shapes = [upright | {"x0": x, "x1": x, "layer": "below"} for x in range(len(coordinates))]
@@ -108,9 +109,9 @@ def _figure(material: Material, rows: list[Row], names: Sequence[str], label: st
     )
 
 
-def _line(material: Material, row: Row, places: list[float]) -> Row:
-    best = row["trial"] in material.best
-    colour = material.colour(row["trial"])
+def _line(context: ReportContext, row: Row, places: list[float]) -> Row:
+    best = row["trial"] in context.best
+    colour = context.colour(row["trial"])
     return {
         "x": list(range(len(places))),
         "y": places,
@@ -118,7 +119,7 @@ def _line(material: Material, row: Row, places: list[float]) -> Row:
         "line": {"color": colour, "width": 2.2 if best else 1.1},
         "marker": {"color": colour, "size": 6 if best else 4},
         "opacity": 1 if best else 0.5,
-        "hovertext": [material.about(row)] * len(places),
+        "hovertext": [context.about(row)] * len(places),
     }
 
 

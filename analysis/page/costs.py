@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.page.context import ReportContext, plain, wrapped
 from analysis.page.markup import Cell, Column, Markup, note, paragraph, section, table, tag
-from analysis.page.material import Material, Row, plain, wrapped
 from analysis.page.plots import Figure, Trace, figure, logarithmic, plot
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
+from analysis.statistics.ranking import Row
 from analysis.statistics.rung_correlation import RungCorrelation, rung_correlation
 
 RUNGS = (
@@ -19,9 +20,9 @@ RUNGS = (
 )
 
 
-def rungs(material: Material) -> Markup:
+def rungs(context: ReportContext) -> Markup:
     """Return how well the order at each rung tells the order at the full budget."""
-    found = rung_correlation(material.run)
+    found = rung_correlation(context.run)
     title = "How early the end can be told"
     if not found:
         return section("rungs", title, paragraph("Too few trials have reports at two budgets to compare their orders."))
@@ -44,20 +45,20 @@ def _rung(row: RungCorrelation) -> list[Cell]:
     ]
 
 
-def costs(material: Material) -> Markup:
+def costs(context: ReportContext) -> Markup:
     """Return FMD against what a model costs, with the fronts, and against its loss."""
-    images = front_budget(material.run)
+    images = front_budget(context.run)
     title = "FMD against cost"
     if images is None:
         return section("costs", title, paragraph("No trial has been measured yet."))
-    planes = points(material.run)
+    planes = points(context.run)
     if not planes:
         return section("costs", title, paragraph("The trials do not differ in cost."))
     plots = [
         tag(
             "div",
             tag("h3", COSTS[cost]),
-            plot(f"cost-{cost}", f"FMD against {COSTS[cost]}", [_plane(material, cost, found)], 320),
+            plot(f"cost-{cost}", f"FMD against {COSTS[cost]}", [_plane(context, cost, found)], 320),
         )
         for cost, found in planes.items()
     ]
@@ -65,9 +66,9 @@ def costs(material: Material) -> Markup:
     return section("costs", title, tag("div", *plots, class_="grid"), note(text))
 
 
-def _plane(material: Material, cost: str, found: list[Point]) -> Figure:
+def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
     front = [point for point in found if point.dominated_by is None]
-    found = sorted(found, key=lambda point: point.trial in material.best)  # the coloured ones on top
+    found = sorted(found, key=lambda point: point.trial in context.best)  # the coloured ones on top
     step = {
         "x": [p.cost for p in front],
         "y": [p.fmd for p in front],
@@ -80,25 +81,25 @@ def _plane(material: Material, cost: str, found: list[Point]) -> Figure:
         "y": [p.fmd for p in found],
         "mode": "markers",
         "marker": {
-            "color": [material.colour(p.trial) for p in found],
+            "color": [context.colour(p.trial) for p in found],
             "size": [10 if p.dominated_by is None else 7 for p in found],
-            "opacity": [1 if p.dominated_by is None or p.trial in material.best else 0.6 for p in found],
+            "opacity": [1 if p.dominated_by is None or p.trial in context.best else 0.6 for p in found],
         },
-        "hovertext": [_told(material, cost, p) for p in found],
+        "hovertext": [_told(context, cost, p) for p in found],
     }
     return figure([step, shown], logarithmic("", shown["x"]), logarithmic("FMD", shown["y"]))
 
 
-def _told(material: Material, cost: str, point: Point) -> str:
+def _told(context: ReportContext, cost: str, point: Point) -> str:
     value = f"FMD {point.fmd:.4g}, {point.cost:,.4g} {COSTS[cost]}"
     beaten = [f"beaten by {plain(point.dominated_by)}"] if point.dominated_by else []
-    return "<br>".join([plain(point.trial), value, *wrapped(material.words[point.trial]), *beaten])
+    return "<br>".join([plain(point.trial), value, *wrapped(context.words[point.trial]), *beaten])
 
 
-def losses(material: Material) -> Markup:
+def losses(context: ReportContext) -> Markup:
     """Return FMD against the held-out loss, at the budget with most reports."""
     title = "Loss against FMD"
-    rows = [row for row in _most(material) if row["validation_loss"] and not row["diverged"]]
+    rows = [row for row in _most(context) if row["validation_loss"] and not row["diverged"]]
     if len(rows) < 3:
         return section("losses", title, paragraph("Fewer than three trials have a held-out loss at one budget."))
     if len({row["validation_loss"] for row in rows}) == 1:
@@ -106,13 +107,13 @@ def losses(material: Material) -> Markup:
     from scipy.stats import spearmanr
 
     rho = float(spearmanr([r["validation_loss"] for r in rows], [r["fmd"] for r in rows]).statistic)
-    rows.sort(key=lambda row: row["trial"] in material.best)
+    rows.sort(key=lambda row: row["trial"] in context.best)
     shown = {
         "x": [row["validation_loss"] for row in rows],
         "y": [row["fmd"] for row in rows],
         "mode": "markers",
-        "marker": {"color": [material.colour(row["trial"]) for row in rows], "size": 8},
-        "hovertext": [material.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows],
+        "marker": {"color": [context.colour(row["trial"]) for row in rows], "size": 8},
+        "hovertext": [context.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows],
     }
     drawn = figure([shown], logarithmic("held-out loss", shown["x"]), logarithmic("FMD", shown["y"]))
     text = (
@@ -123,5 +124,5 @@ def losses(material: Material) -> Markup:
     return section("losses", title, plot("loss-plot", "FMD against held-out loss", [drawn], 380), note(text))
 
 
-def _most(material: Material) -> list[Row]:
-    return max(material.budgets.values(), key=len, default=[])
+def _most(context: ReportContext) -> list[Row]:
+    return max(context.budgets.values(), key=len, default=[])

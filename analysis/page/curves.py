@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.page.context import ReportContext
 from analysis.page.markup import Markup, note, paragraph, section
-from analysis.page.material import Material, Row
 from analysis.page.plots import axis, figure, logarithmic, plot, rule
+from analysis.statistics.ranking import Row
 
 
-def curves(material: Material) -> Markup:
+def curves(context: ReportContext) -> Markup:
     """Return a plot of every trial's reports, the best few in colour."""
-    if not material.reports:
+    if not context.reports:
         return section("curves", "Learning curves", paragraph("No trial has reported yet."))
-    seen = sorted({row["images_seen"] for row in material.reports})
+    seen = sorted({row["images_seen"] for row in context.reports})
     if len(seen) == 1:
         text = f"Every trial reported once, at {seen[0]:,} images seen: there is no curve to draw."
         return section("curves", "Learning curves", paragraph(text))
-    shapes, labels = _rules(material)
-    marks = material.search.get("rungs") or seen
+    shapes, labels = _rules(context)
+    marks = context.search.get("rungs") or seen
     x = axis("images seen", type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks])
     shown = figure(
-        _traces(material),
+        _traces(context),
         x,
-        logarithmic("FMD", _values(material)),
+        logarithmic("FMD", _values(context)),
         shapes=shapes,
         annotations=labels,
         meta={"lines": True},
@@ -36,27 +37,27 @@ def curves(material: Material) -> Markup:
     return section("curves", "Learning curves", plot("curves-plot", "FMD against images seen", [shown]), note(text))
 
 
-def _rules(material: Material) -> tuple[list[Any], list[Any]]:
+def _rules(context: ReportContext) -> tuple[list[Any], list[Any]]:
     wanted = (("floor", "real images"), ("blank", "a blank set"))
-    pairs = [rule(material.card[name], text) for name, text in wanted if material.card.get(name)]
+    pairs = [rule(context.card[name], text) for name, text in wanted if context.card.get(name)]
     return [shape for shape, _ in pairs], [label for _, label in pairs]
 
 
-def _values(material: Material) -> list[float]:
-    return [*(row["fmd"] for row in material.reports), *(material.card.get(name) or 1.0 for name in ("floor", "blank"))]
+def _values(context: ReportContext) -> list[float]:
+    return [*(row["fmd"] for row in context.reports), *(context.card.get(name) or 1.0 for name in ("floor", "blank"))]
 
 
-def _traces(material: Material) -> list[Row]:
-    reports: dict[str, list[Row]] = {name: [] for name in material.rows}
-    for row in material.reports:
+def _traces(context: ReportContext) -> list[Row]:
+    reports: dict[str, list[Row]] = {name: [] for name in context.rows}
+    for row in context.reports:
         reports[row["trial"]].append(row)
-    behind = [name for name in reports if name not in material.best]
-    return [_trace(material, name, reports[name]) for name in [*behind, *reversed(material.best)] if reports[name]]
+    behind = [name for name in reports if name not in context.best]
+    return [_trace(context, name, reports[name]) for name in [*behind, *reversed(context.best)] if reports[name]]
 
 
-def _trace(material: Material, name: str, rows: list[Row]) -> Row:
-    best = name in material.best
-    colour = material.colour(name)
+def _trace(context: ReportContext, name: str, rows: list[Row]) -> Row:
+    best = name in context.best
+    colour = context.colour(name)
     symbols = ["x" if row["diverged"] else "circle" for row in rows]
     return {
         "x": [row["images_seen"] for row in rows],
@@ -65,5 +66,5 @@ def _trace(material: Material, name: str, rows: list[Row]) -> Row:
         "line": {"color": colour, "width": 2.2 if best else 1.1},
         "marker": {"color": colour, "size": 7 if best else 5, "symbol": symbols},
         "opacity": 1 if best else 0.55,
-        "hovertext": [material.about(row) for row in rows],
+        "hovertext": [context.about(row) for row in rows],
     }

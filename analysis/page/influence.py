@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from analysis.page.context import ReportContext, plain
 from analysis.page.markup import Cell, Column, Markup, note, paragraph, section, table, tag
-from analysis.page.material import Material, plain
 from analysis.page.plots import Interval, axis, intervals, logarithmic, plot
-from analysis.statistics.comparable_trials import ENOUGH, Cohort, cohort
+from analysis.statistics.comparable_trials import ENOUGH, ComparableTrials, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
 
@@ -22,27 +22,27 @@ EFFECTS = (
 SHOWN = 30  # choices in the plot; the table has all
 
 
-def influence(material: Material) -> Markup:
+def influence(context: ReportContext) -> Markup:
     """Return the importances of the fields and the marginal effects of their values."""
-    compared = cohort(material.run)
+    compared = comparable_trials(context.run)
     if compared is None:
         return section("influence", "What mattered", paragraph("No trial of the search itself has reported yet."))
-    parts = [_about(material, compared), *_importances(material), *_effects(material)]
+    parts = [_about(context, compared), *_importances(context), *_effects(context)]
     return section("influence", "What mattered", *parts)
 
 
-def _about(material: Material, compared: Cohort) -> Markup:
-    count, images = len(compared.rows), f"{compared.images_seen:,}"
+def _about(context: ReportContext, compared: ComparableTrials) -> Markup:
+    count, images = len(compared.trials), f"{compared.images_seen:,}"
     text = f"Of the {count} trials that the search drew and measured at {images} images seen"
     if compared.selected:
         text += f", the survivors of {compared.reported}"
-    if any(row["baseline"] for row in material.rows.values()):
+    if any(row["baseline"] for row in context.rows.values()):
         text += "; the literature's configurations are left out"
     return paragraph(text + ".")
 
 
-def _importances(material: Material) -> list[Markup]:
-    found = importances(material.run)
+def _importances(context: ReportContext) -> list[Markup]:
+    found = importances(context.run)
     if not found:
         few = f"Importances take at least {ENOUGH} trials of the search at one number of images seen."
         return [tag("h3", "Importances"), paragraph(few)]
@@ -67,8 +67,8 @@ def _importance(item: Importance) -> Interval:
     return Interval(item.name, item.value, item.low, item.high, text)
 
 
-def _effects(material: Material) -> list[Markup]:
-    found = effects(material.run)
+def _effects(context: ReportContext) -> list[Markup]:
+    found = effects(context.run)
     title = tag("h3", "The effect of each choice")
     if not found:
         return [title, paragraph("There are too few trials to compare the choices.")]

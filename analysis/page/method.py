@@ -6,43 +6,47 @@ import shlex
 from pathlib import PurePath
 from typing import Any
 
+from analysis.page.context import ReportContext
 from analysis.page.markup import Markup, commands, definitions, paragraph, section, tag
-from analysis.page.material import Material, duration, number
-from analysis.text.show import describe
+from analysis.text.configuration import describe_configuration
+from analysis.text.words import duration, number
 
 # Of the machine rather than of the search; a report is to be the same wherever its run lies.
 LOCAL = ("storage_path", "address", "data_dir", "trained", "fixed", "slots")
 OPTIONS = ("trials", "time_budget", "reduction_factor", "scheduler", "sampler", "seed", "against", "confirm", "seeds")
 
 
-def method(material: Material) -> Markup:
+def method(context: ReportContext) -> Markup:
     """Return the metric's card, the settings, versions, time and the commands that repeat it."""
-    parts = [*_metric(material), *_settings(material), *_time(material), *_again(material)]
+    parts = [*_metric(context), *_settings(context), *_time(context), *_again(context)]
     return section("method", "How it was done", *parts)
 
 
-def _metric(material: Material) -> list[Markup]:
-    card = material.card
+def _metric(context: ReportContext) -> list[Markup]:
+    card = context.card
     if not card:
         return [paragraph("search.json has no metric yet.")]
     told = {"floor": "floor, real against real images (0 normalised)", "blank": "a blank set (1 normalised)"}
     told |= {"n": "generated images", "split": "real images of the split", "layer": "features", "version": "version"}
     pairs = [(told.get(name, name), f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in card.items()]
-    pairs.append(("classifier, SHA-256", str(material.settings.get("classifier", "-"))))
+    pairs.append(("classifier, SHA-256", str(context.settings.get("classifier", "-"))))
     meaning = "Frechet distance between a classifier's features of generated and of real images (FMD); lower is better."
     return [tag("h3", "The metric"), paragraph(meaning), definitions(pairs)]
 
 
-def _settings(material: Material) -> list[Markup]:
-    if not material.search:
+def _settings(context: ReportContext) -> list[Markup]:
+    if not context.search:
         return []
-    pairs = [(name.replace("_", " "), _text(value)) for name, value in material.search.items() if name not in LOCAL]
-    versions = [(name, str(version)) for name, version in material.settings.get("versions", {}).items()]
-    data = [(name, str(checksum)) for name, checksum in material.settings.get("data", {}).items()]
+    pairs = [(name.replace("_", " "), _text(value)) for name, value in context.search.items() if name not in LOCAL]
+    versions = [(name, str(version)) for name, version in context.settings.get("versions", {}).items()]
+    data = [(name, str(checksum)) for name, checksum in context.settings.get("data", {}).items()]
     return [
         tag("h3", "Settings"),
         definitions(pairs),
-        paragraph("What all trials but the literature's share: ", tag("code", describe(material.shared) or "nothing")),
+        paragraph(
+            "What all trials but the literature's share: ",
+            tag("code", describe_configuration(context.shared) or "nothing"),
+        ),
         tag("h3", "Versions"),
         definitions(versions),
         tag("details", tag("summary", f"Checksums of the data, SHA-256 ({len(data)})"), definitions(data)),
@@ -57,35 +61,35 @@ def _text(value: Any) -> str:
     return "-" if value is None else PurePath(str(value)).name if str(value).startswith("/") else str(value)
 
 
-def _time(material: Material) -> list[Markup]:
-    seconds = material.settings.get("seconds")
+def _time(context: ReportContext) -> list[Markup]:
+    seconds = context.settings.get("seconds")
     if not seconds:
         return []
     parts = [f"{name} {duration(value)}" for name, value in seconds.items() if name not in ("wall", "trials")]
     pairs = [
         (
             "from start to end",
-            f"{duration(seconds.get('wall'))}, {material.settings.get('slots', '-')} trials at a time",
+            f"{duration(seconds.get('wall'))}, {context.settings.get('slots', '-')} trials at a time",
         ),
         ("trials, added up", f"{duration(seconds.get('trials'))}: {', '.join(parts)}"),
-        ("overhead", f"{number(material.settings.get('overhead'), '.1%')} of the trials' time"),
-        ("idle", f"{number(material.settings.get('idle'), '.1%')} of the slots' time"),
+        ("overhead", f"{number(context.settings.get('overhead'), '.1%')} of the trials' time"),
+        ("idle", f"{number(context.settings.get('idle'), '.1%')} of the slots' time"),
     ]
     return [tag("h3", "Time"), definitions(pairs)]
 
 
-def _again(material: Material) -> list[Markup]:
-    run = shlex.quote(f"runs/{material.run.name}")
-    lines = [search_command(material)] if material.search else []
-    if material.best and not material.search.get("trained"):
-        lines.append(f"python search/replay.py {run} {shlex.quote(material.best[0])}")
+def _again(context: ReportContext) -> list[Markup]:
+    run = shlex.quote(f"runs/{context.run.name}")
+    lines = [search_command(context)] if context.search else []
+    if context.best and not context.search.get("trained"):
+        lines.append(f"python search/replay.py {run} {shlex.quote(context.best[0])}")
     lines += [f"python analysis/rank.py {run}", f"python analysis/report.py {run}", f"tensorboard --logdir {run}"]
     return [tag("h3", "To do it again"), commands(*lines)]
 
 
-def search_command(material: Material) -> str:
+def search_command(context: ReportContext) -> str:
     """Return the line that searches like this again, with every option that a machine might set otherwise."""
-    given = material.search
+    given = context.search
     space = given["space"] if not given["space"].startswith("/") else PurePath(given["space"]).name
     words = ["python", "search/run.py", "--space", space]
     if given.get("trained"):

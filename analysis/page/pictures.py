@@ -7,21 +7,22 @@ import io
 from math import ceil
 from pathlib import Path
 
+from analysis.page.context import ReportContext
 from analysis.page.markup import Markup, paragraph, section, tag
-from analysis.page.material import Material, number
+from analysis.text.words import number
 
 SHOWN = 4
 MOST_BYTES = 200_000  # of a PNG; one of 64 digits has 60,000, one of 64 colour photographs nearly two million
 MOST_PIXELS = 640  # the width, of those that are more; twice what it is shown at
 
 
-def pictures(material: Material) -> Markup:
+def pictures(context: ReportContext) -> Markup:
     """Return samples and degradation strips of the best few trials that have any."""
-    run = material.run
-    names = [name for name in material.best if run.sample_grid(name).is_file()][:SHOWN]
+    run = context.run
+    names = [name for name in context.best if run.sample_grid(name).is_file()][:SHOWN]
     if not names:
         return section("pictures", "Samples", paragraph("No trial has drawn samples yet."))
-    figures = [_figure(material, name) for name in names]
+    figures = [_figure(context, name) for name in names]
     text = "What a trial generates, then images being degraded (top rows) and samples on their way (bottom rows)."
     return section("pictures", "Samples", paragraph(text), *figures)
 
@@ -31,11 +32,11 @@ def picture(path: Path, text: str) -> Markup:
     return tag("img", src=_uri(path), alt=text) if path.is_file() else Markup()
 
 
-def _figure(material: Material, name: str) -> Markup:
-    row = material.rows[name]
-    told = f"{number(row['fmd_normalised'])} normalised FMD at {row['images_seen']:,} images. {material.words[name]}"
-    grid = picture(material.run.sample_grid(name), f"samples of {name}")
-    strip = picture(material.run.degradation_strip(name), f"degradation and sampling of {name}")
+def _figure(context: ReportContext, name: str) -> Markup:
+    row = context.rows[name]
+    told = f"{number(row['fmd_normalised'])} normalised FMD at {row['images_seen']:,} images. {context.words[name]}"
+    grid = picture(context.run.sample_grid(name), f"samples of {name}")
+    strip = picture(context.run.degradation_strip(name), f"degradation and sampling of {name}")
     caption = tag("figcaption", tag("strong", name), " ", told)
     return tag("figure", tag("div", grid, strip, class_="pair"), caption, class_="samples")
 

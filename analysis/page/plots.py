@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any
 
+from analysis.page.context import plain
 from analysis.page.markup import Markup, data, join, tag
-from analysis.page.material import plain
 
 Trace = dict[str, Any]
 Figure = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What search/evaluate.py measured: the table `evaluation.parquet` of a run, and how it is shown.
+"""The table `evaluation.parquet` of a run: what search/evaluate.py measured.
 
 One row for each trial, or "real images", judged on one split by one number of samples of one sampler:
 
@@ -25,16 +25,12 @@ One row for each trial, or "real images", judged on one split by one number of s
 """
 
 import io
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
-from rich.table import Table
 
-from analysis.run.log import finite
 from analysis.run.run import Run
 
 Row = dict[str, Any]
@@ -45,9 +41,28 @@ _TEXTS = ("trial", "baseline", "split", "metric", "sampler")
 _COUNTS = ("images_seen", "samples", "steps", "nfe", "noise")
 _LISTS = ("loss_by_t", "ssim_by_t", "psnr_by_t", "rmse_by_t", "sampled_ssim_by_t")
 _NUMBERS = (
-    *("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "report_fmd", "report_normalised", "report_scatter"),
-    *("kid", "kid_se", "density", "coverage", "label_distance", "memorised_share", "memorised_ratio", "inception_fid"),
-    *("loss", "ssim", "ssim_se", "psnr", "psnr_se", "rmse", "rmse_se"),
+    "fmd",
+    "fmd_se",
+    "fmd_normalised",
+    "fmd_corrected",
+    "report_fmd",
+    "report_normalised",
+    "report_scatter",
+    "kid",
+    "kid_se",
+    "density",
+    "coverage",
+    "label_distance",
+    "memorised_share",
+    "memorised_ratio",
+    "inception_fid",
+    "loss",
+    "ssim",
+    "ssim_se",
+    "psnr",
+    "psnr_se",
+    "rmse",
+    "rmse_se",
 )
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in _TEXTS]
@@ -57,95 +72,28 @@ SCHEMA = pa.schema(
     + [(name, pa.list_(pa.float64())) for name in _LISTS]
 )
 
-MEASURES: dict[str, Callable[[Row], str]] = {
-    "FMD ± s.e.": lambda row: f"{row['fmd']:.1f} ± {row['fmd_se']:.1f}",
-    "  normalised": lambda row: f"{row['fmd_normalised']:.3f}",
-    "  corrected": lambda row: f"{row['fmd_corrected']:.1f}",
-    "report's FMD, 32 images": lambda row: f"{row['report_normalised']:.3f} ± {row['report_scatter']:.3f}",
-    "KID ± s.e.": lambda row: f"{row['kid']:.4f} ± {row['kid_se']:.4f}",
-    "density": lambda row: f"{row['density']:.3f}",
-    "coverage": lambda row: f"{row['coverage']:.3f}",
-    "labels, distance": lambda row: f"{row['label_distance']:.3f}",
-    "memorised, share": lambda row: f"{row['memorised_share']:.3f}",
-    "memorised, ratio": lambda row: f"{row['memorised_ratio']:.3f}",
-    "Inception-FID": lambda row: f"{row['inception_fid']:.1f}",
-    "restored from T: SSIM": lambda row: f"{row['ssim']:.3f} ± {row['ssim_se']:.3f}",
-    "  PSNR, dB": lambda row: f"{row['psnr']:.2f} ± {row['psnr_se']:.2f}",
-    "  RMSE": lambda row: f"{row['rmse']:.3f} ± {row['rmse_se']:.3f}",
-    "one step: SSIM at T/20": lambda row: f"{row['ssim_by_t'][0]:.3f}",
-    "  at T/2": lambda row: f"{row['ssim_by_t'][9]:.3f}",
-    "  at T": lambda row: f"{row['ssim_by_t'][-1]:.3f}",
-    "loss, held out": lambda row: f"{row['loss']:.5f}",
-    "sampler": lambda row: row["sampler"] + f", NFE {row['nfe']}",
-    "images seen": lambda row: f"{row['images_seen']:,}",
-}
-PER_TABLE = 4  # trials, next to the real images and the names of the measures, in 120 columns
-
 
 def to_table(rows: Iterable[Row]) -> pa.Table:
-    """Return rows as a table; what a row lacks, as real images lack a sampler, is null."""
+    """Return rows as a table; a value that a row lacks, such as the sampler of real images, is null."""
     rows = list(rows)
     return pa.table([pa.array([row.get(f.name) for row in rows], f.type) for f in SCHEMA], schema=SCHEMA)
 
 
 def stored(run: Run) -> pa.Table:
-    """Return the rows that the run's evaluation.parquet has; none where it was never evaluated."""
+    """Return the rows of the run's evaluation.parquet; none if it was never evaluated."""
     if not run.evaluation.is_file():
         return to_table([])
     return to_table(pq.read_table(run.evaluation).to_pylist())
 
 
 def store(run: Run, row: Row) -> None:
-    """Add a row to the run's evaluation.parquet, in place of one that has the same KEY."""
+    """Add a row to the run's evaluation.parquet; it replaces a row with the same KEY."""
 
     def key(other: Row) -> tuple[Any, ...]:
         return tuple(other.get(name) for name in KEY)
 
-    rows = {key(other): other for other in stored(run).to_pylist()} | {key(row): row}
+    rows = {key(other): other for other in stored(run).to_pylist()}
+    rows[key(row)] = row
     data = io.BytesIO()
     pq.write_table(to_table(rows.values()), data)
     run.write(run.evaluation, data.getvalue())
-
-
-def as_json(table: pa.Table) -> str:
-    """Return the rows as JSON; a null is left out."""
-    rows = [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
-    return json.dumps(finite(rows), indent=2) + "\n"
-
-
-def as_csv(table: pa.Table) -> str:
-    """Return the rows as CSV with a header line, a list as one text of values with spaces between; a null is empty."""
-    for index, column in enumerate(table.schema):
-        if pa.types.is_list(column.type):
-            texts = [values and " ".join(map(str, values)) for values in table[column.name].to_pylist()]
-            table = table.set_column(index, column.name, pa.array(texts, pa.string()))
-    data = io.BytesIO()
-    pyarrow.csv.write_csv(table, data)
-    return data.getvalue().decode()
-
-
-def show(table: pa.Table) -> list[Table]:
-    """Return the rows for a terminal: a column for each, a line for each measure, the real images in every table."""
-    rows = table.to_pylist()
-    real = [row for row in rows if row["trial"] == REAL]
-    trials = [row for row in rows if row["trial"] != REAL]
-    return [_columns(real + trials[first : first + PER_TABLE]) for first in range(0, max(len(trials), 1), PER_TABLE)]
-
-
-def _columns(rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for row in rows:
-        table.add_column(" ".join(filter(None, (row["trial"], row["baseline"]))), justify="right")
-    for name, text in MEASURES.items():
-        cells = [_cell(text, row) for row in rows]
-        if any(cells):
-            table.add_row(name, *cells)
-    return table
-
-
-def _cell(text: Callable[[Row], str], row: Row) -> str:
-    try:
-        return text(row)
-    except TypeError:
-        return ""  # a null, of what this row has not

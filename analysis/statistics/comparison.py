@@ -1,4 +1,4 @@
-"""What several runs come to side by side, if they compare at all."""
+"""Compare several runs that were measured by one metric on the same images."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from analysis.rank import metric, rank
 from analysis.run.run import Run, RunError
 from analysis.run.tables import Fold, fields
-from analysis.statistics.confirmed import Standing, Verdict, standings, verdict
-
-Row = dict[str, Any]
+from analysis.statistics.confirmed import ConfirmationResult, Standing, confirmation_result, standings
+from analysis.statistics.ranking import MetricCard, metric_card, rank
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs that compare; in all tables a trial is called RUN/TRIAL, and all but `trials` are `analysis.rank.rank`'s.
+    """Runs that compare.
+
+    In all tables a trial is called RUN/TRIAL. All but `trials` have the columns of `analysis.statistics.ranking.rank`.
 
     Attributes:
         runs: by the name that tells them apart: the run's, or its path where two have one name.
@@ -28,14 +28,14 @@ class Comparison:
         ranking: of all trials.
         best: of the best trial of each run at the largest number of images seen that all runs have reached; without
             a row where there is none.
-        common: of the trials of one configuration, for each that more than one run trained, at the largest number of
-            images seen that two of the runs have reached with it.
+        common: for each configuration that more than one run trained, the ranking of its trials at the largest number
+            of images seen that two of the runs have reached with it.
         confirmed: what was trained again with fresh seeds in any of the runs, in one race, the best first.
         unequal: why the confirmations of several runs do not compare, and are left out; else empty.
     """
 
     runs: Mapping[str, Run]
-    card: Row
+    card: MetricCard
     trials: pa.Table
     ranking: pa.Table
     best: pa.Table
@@ -45,26 +45,30 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Return runs side by side.
+    """Return the comparison of two runs or more.
 
     Raises:
-        RunError: they are not two runs or more, or were measured by different metrics or on different images.
+        RunError: they are fewer, or were measured by different metrics or on different images.
     """
     named = _named(runs)
     _refuse_different(named)
-    card = metric(runs[0])
+    card = metric_card(runs[0])
+    floor = card.get("floor")
     trials, budgets = _fold(named).trials(), _budgets(named)
     shared = [images for images, table in budgets.items() if len(_runs(table)) == len(named)]
-
-    def ranked(table: pa.Table) -> pa.Table:
-        return rank(table, card.get("floor"))
-
     best = _bests(budgets[max(shared)]) if shared else trials.slice(0, 0)
-    common = tuple(ranked(table) for table in _common(budgets))
-    verdicts = {name: found for name, run in named.items() if (found := verdict(run))}
-    unequal = _unequal(named, verdicts)
-    confirmed = () if unequal else _race(verdicts)
-    return Comparison(named, card, trials, ranked(trials), ranked(best), common, confirmed, unequal)
+    results = {name: found for name, run in named.items() if (found := confirmation_result(run))}
+    unequal = _unequal(results)
+    return Comparison(
+        runs=named,
+        card=card,
+        trials=trials,
+        ranking=rank(trials, floor),
+        best=rank(best, floor),
+        common=tuple(rank(table, floor) for table in _common(budgets)),
+        confirmed=() if unequal else _race(results),
+        unequal=unequal,
+    )
 
 
 def run_of(trial: str) -> str:
@@ -81,52 +85,52 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _refuse_different(named: Mapping[str, Run]) -> None:
-    cards = {name: metric(run) for name, run in named.items()}
+    cards = {name: metric_card(run) for name, run in named.items()}
     if unmeasured := [name for name, card in cards.items() if not card]:
         raise RunError(f"{unmeasured[0]} has not measured anything yet: wait for its first report, or leave it out")
-    _refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
-    _refuse_unequal("splits of the images", "split", {name: card.get("split") for name, card in cards.items()})
+    refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
+    refuse_unequal("splits of the images", "split", {name: card.get("split") for name, card in cards.items()})
     data = {name: run.settings().get("data", {}) for name, run in named.items()}
     for file in sorted({file for checksums in data.values() for file in checksums}):
         sums = {name: (checksums.get(file) or "no such file")[:12] for name, checksums in data.items()}
-        _refuse_unequal(f"images, {file},", "data set", sums)
+        refuse_unequal(f"images, {file},", "data set", sums)
 
 
-def _refuse_unequal(what: str, kind: str, values: Mapping[str, Any]) -> None:
+def refuse_unequal(what: str, kind: str, values: Mapping[str, Any]) -> None:
+    """Raise RunError unless all runs, given by name, have the same value."""
     if len(set(values.values())) > 1:
         given = ", ".join(f"{name} by {value}" for name, value in values.items())
         raise RunError(f"different {what} do not compare: {given}; give runs of one {kind}")
 
 
-def _unequal(named: Mapping[str, Run], verdicts: Mapping[str, Verdict]) -> str:
+def _unequal(results: Mapping[str, ConfirmationResult]) -> str:
     """Return why confirmations do not compare; empty if they do."""
-    by = {name: f"{found.metric['version']} on {found.metric['split']}" for name, found in verdicts.items()}
-    images = {
-        name: max(run.trials()["images_seen"].drop_null().to_pylist())
-        for name in by
-        if (run := named[name].confirmed())
+    conditions = {
+        name: f"after {found.images_seen:,} images by {found.metric['version']} on {found.metric['split']}"
+        for name, found in results.items()
     }
-    given = ", ".join(f"{name} after {images[name]:,} images by {by[name]}" for name in by)
-    return given if len(set(by.values())) > 1 or len(set(images.values())) > 1 else ""
+    if len(set(conditions.values())) <= 1:
+        return ""
+    return ", ".join(f"{name} {condition}" for name, condition in conditions.items())
 
 
-def _race(verdicts: Mapping[str, Verdict]) -> tuple[Standing, ...]:
+def _race(results: Mapping[str, ConfirmationResult]) -> tuple[Standing, ...]:
     """Return the confirmed trials of all runs, estimated together."""
-    raced = {f"{name}/{standing.trial}": standing for name, found in verdicts.items() for standing in found.standings}
+    raced = {f"{name}/{standing.trial}": standing for name, found in results.items() for standing in found.standings}
     if not raced:
         return ()
+    fmds = {name: standing.fmds for name, standing in raced.items()}
     baselines = {name: standing.baseline for name, standing in raced.items()}
-    card = next(iter(verdicts.values())).metric
-    return standings({name: standing.fmds for name, standing in raced.items()}, baselines, card)
+    return standings(fmds, baselines, next(iter(results.values())).metric)
 
 
 def _fold(named: Mapping[str, Run], upto: float = float("inf")) -> Fold:
-    """Return the state of all runs together, of the reports of no more than so many images seen."""
+    """Return the state of all runs together, without the reports of more than `upto` images seen."""
     fold = Fold()
     for name, run in named.items():
         for event in run.events():
             if event.get("images_seen", 0) <= upto:
-                fold.add(event | {"trial": f"{name}/{event['trial']}"})
+                fold.add({**event, "trial": f"{name}/{event['trial']}"})
     return fold
 
 
@@ -142,8 +146,10 @@ def _budgets(named: Mapping[str, Run]) -> dict[int, pa.Table]:
 
 def _bests(table: pa.Table) -> pa.Table:
     """Return the row of each run's lowest FMD."""
-    rows = sorted(table.select(["trial", "fmd"]).to_pylist(), key=lambda row: -row["fmd"])
-    return _of(table, {run_of(row["trial"]): row["trial"] for row in rows}.values())
+    best: dict[str, str] = {}
+    for row in sorted(table.select(["trial", "fmd"]).to_pylist(), key=lambda row: row["fmd"]):
+        best.setdefault(run_of(row["trial"]), row["trial"])
+    return _of(table, best.values())
 
 
 def _common(budgets: Mapping[int, pa.Table]) -> list[pa.Table]:

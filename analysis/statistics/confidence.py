@@ -1,10 +1,11 @@
-"""What a few trainings say about a configuration: its mean FMD over training seeds, and whether it is the best.
+"""Estimates from a few trainings of each configuration: its mean FMD over training seeds, and whether it is the best.
 
-The model: the log of FMD scatters normally over training seeds, each configuration about a mean of its own and by a
-spread of its own, of which a few seeds tell little; so a spread is estimated from the configuration's own seeds and, as
-if they were `BORROWED` seeds more, from those of the others (the moderated t statistic of Smyth 2004, limma). All take
-the same seeds, which is not made use of. The interval of one that is ahead covers less often than that of any one: a
-lead is part luck. How much less, tests/benchmarks/confirmation.py tells.
+The model: the log of FMD is normally distributed over training seeds. Each configuration has a mean and a spread of its
+own. A few seeds determine a spread badly, so it is estimated from the configuration's own seeds and from those of the
+others, which weigh as much as `BORROWED` further seeds (the moderated t statistic of Smyth 2004, limma). All
+configurations take the same seeds; the estimates do not use that. The interval of the configuration that is ahead
+covers its true mean less often than 95 %, because a lead is partly luck; tests/benchmarks/confirmation.py measures by
+how much.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean over training seeds, in logs: a t distribution of so many degrees of freedom about `mean`."""
+    """The mean log FMD over training seeds: a t distribution with location `mean`, scale `error` and `dof`."""
 
     mean: float
     error: float
@@ -52,10 +53,11 @@ def estimates(fmds: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
     estimated = {}
     for name, values in logs.items():
         others = all_degrees - degrees[name]
-        lent = BORROWED * others / (BORROWED + others)
-        lent_squares = lent * (all_squares - squares[name]) / others if others else 0.0
-        dof, sum_of_squares = degrees[name] + lent, squares[name] + lent_squares
-        if not all_degrees:
+        borrowed = BORROWED * others / (BORROWED + others)
+        borrowed_squares = borrowed * (all_squares - squares[name]) / others if others else 0.0
+        if all_degrees:
+            dof, sum_of_squares = degrees[name] + borrowed, squares[name] + borrowed_squares
+        else:
             dof, sum_of_squares = PRIOR_DOF, PRIOR_DOF * PRIOR_SPREAD**2
         estimated[name] = Estimate(float(values.mean()), math.sqrt(sum_of_squares / dof / len(values)), dof)
     return estimated
@@ -65,11 +67,11 @@ def chance_of_better(one: Estimate, other: Estimate) -> float:
     """Return the probability that the mean of `one` is lower than that of `other`, by Welch's t."""
     from scipy.stats import t
 
-    variances = one.error**2, other.error**2
-    if not sum(variances):
+    variance = one.error**2 + other.error**2
+    if variance == 0:
         return 0.5 if one.mean == other.mean else float(one.mean < other.mean)
-    dof = sum(variances) ** 2 / (variances[0] ** 2 / one.dof + variances[1] ** 2 / other.dof)
-    return float(t.cdf((other.mean - one.mean) / math.sqrt(sum(variances)), dof))
+    dof = variance**2 / (one.error**4 / one.dof + other.error**4 / other.dof)
+    return float(t.cdf((other.mean - one.mean) / math.sqrt(variance), dof))
 
 
 def may_be_best(estimated: Mapping[str, Estimate]) -> list[str]:
@@ -88,14 +90,14 @@ def chances_of_best(estimated: Mapping[str, Estimate]) -> dict[str, float]:
 
 
 def next_round(fmds: Mapping[str, Sequence[float]], seeds: int) -> dict[str, int]:
-    """Return how many trainings each configuration should have next, by name; nothing where the race is over.
+    """Return how many trainings each configuration should have next, by name; empty when the race is over.
 
-    A race in the manner of SMAC (Hutter et al. 2011): all begin with one training; while several may be the best, and
-    for two at least, the trainings of those that may be are doubled, up to `seeds`.
+    A race as in SMAC (Hutter et al. 2011): all begin with one training. While several may be the best, or the best has
+    only one training, the trainings of those that may be the best are doubled, up to `seeds`.
 
     Args:
-        fmds: FMDs of the trainings so far, of every configuration in the race, maybe none yet.
-        seeds: trainings of a configuration at most.
+        fmds: of every configuration in the race the FMDs of its trainings so far, which may be none.
+        seeds: the largest number of trainings of a configuration.
     """
     waiting = {name: 1 for name, values in fmds.items() if not values}
     if waiting or not fmds:

@@ -1,4 +1,4 @@
-"""What each choice came to, all else averaged: geometric means of FMD with intervals."""
+"""The effect of each choice: geometric means of FMD with intervals, all other fields averaged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.run.run import Run
-from analysis.statistics.comparable_trials import Row, cohort
+from analysis.statistics.comparable_trials import ComparableTrial, comparable_trials
 
 FREEDOM = 3  # degrees of freedom; with two, t is above four, and an interval spans any FMD there is
 
@@ -33,32 +33,32 @@ class Effect:
 
 
 def effects(run: Run) -> list[Effect]:
-    """Return the choices field by field; empty without trials to compare, which `comparable_trials` chooses.
+    """Return the effect of each choice, field by field; empty without trials to compare (see `comparable_trials`).
 
-    Words come best first, numbers in ascending order. A diverged trial counts with the value of a blank set. A field
-    is left out where too few trials made the same choice.
+    Words come best first, numbers in ascending order. A diverged trial counts with the FMD of a blank set. A field is
+    left out where too few trials made the same choice.
 
     The interval is Student's t on log FMD, with one standard deviation for all options of a field, pooled within them
     (one-way analysis of variance), because most options have too few trials for one of their own.
 
-    Averaged is over what was tried, which a sampler such as TPE does not draw evenly: where a choice was mostly tried
-    beside others that are good, it looks good. `analysis.statistics.importances` says the same of its values.
+    The mean is over what was tried, which a sampler such as TPE does not draw evenly: a choice that was mostly tried
+    beside other good choices looks good. The same holds for `analysis.statistics.importances`.
     """
-    compared = cohort(run)
+    compared = comparable_trials(run)
     if compared is None:
         return []
     found = []
-    for name in compared.varied():
+    for name in compared.varied_fields():
         options = _effects(name, compared.groups(name))
         words = isinstance(compared.values(name)[0], str)
         found += sorted(options, key=lambda effect: effect.fmd) if words else options
     return found
 
 
-def _effects(name: str, groups: dict[str, list[Row]]) -> list[Effect]:
+def _effects(name: str, groups: dict[str, list[ComparableTrial]]) -> list[Effect]:
     from scipy.stats import t
 
-    logs = {option: np.log([row["fmd"] for row in rows]) for option, rows in groups.items()}
+    logs = {option: np.log([trial.fmd for trial in trials]) for option, trials in groups.items()}
     freedom = sum(len(values) - 1 for values in logs.values())
     if freedom < FREEDOM:
         return []
@@ -66,6 +66,7 @@ def _effects(name: str, groups: dict[str, list[Row]]) -> list[Effect]:
     found = []
     for option, values in logs.items():
         margin = t.ppf(0.975, freedom) * deviation / np.sqrt(len(values))
-        fmd, low, high = (float(np.exp(values.mean() + sign * margin)) for sign in (0, -1, 1))
+        mean = values.mean()
+        fmd, low, high = np.exp([mean, mean - margin, mean + margin]).tolist()
         found.append(Effect(name, option, len(values), fmd, low, high))
     return found

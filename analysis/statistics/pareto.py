@@ -1,14 +1,13 @@
-"""What a lower FMD costs: Pareto fronts of FMD against network evaluations, parameters and seconds."""
+"""Pareto fronts of FMD against what a model costs: network evaluations, parameters and seconds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.run.run import Run
+from analysis.statistics.ranking import Row
 
-Row = dict[str, Any]
 COSTS = {
     "nfe": "network evaluations for one generated image",
     "parameters": "weights of the network",
@@ -42,11 +41,11 @@ def front_budget(run: Run) -> int | None:
 
 
 def points(run: Run) -> dict[str, list[Point]]:
-    """Return for each of `COSTS` the trials at `front_budget`, by ascending cost, then FMD; the baselines as well.
+    """Return for each of `COSTS` the trials at `front_budget`, baselines included, by ascending cost, then FMD.
 
-    A cost that is the same for all of them is left out. Seconds count in tenths, as less of a difference is none, and
-    depend on what else the machine did. The error of FMD is left out of account: of two points closer than that, one
-    may be on the front by chance.
+    A cost that is the same for all of them is left out. Seconds are rounded to tenths: a smaller difference means
+    nothing, as they depend on what else the machine did. The error of FMD is not considered: of two points closer than
+    that, one may be on the front by chance.
     """
     rows = _rows(run)
     found = {cost: _points([(row["trial"], row[cost], row["fmd"]) for row in rows]) for cost in COSTS}
@@ -67,8 +66,11 @@ def _rows(run: Run) -> list[Row]:
         if budget is not None and row["images_seen"] <= budget:
             trained[row["trial"]] = trained.get(row["trial"], 0.0) + (row["train_seconds"] or 0.0)
     return [
-        row
-        | {"train_seconds": round(trained[row["trial"]], 1), "sample_seconds": round(row["sample_seconds"] or 0.0, 1)}
+        {
+            **row,
+            "train_seconds": round(trained[row["trial"]], 1),
+            "sample_seconds": round(row["sample_seconds"] or 0.0, 1),
+        }
         for row in curves
         if row["images_seen"] == budget and not row["diverged"]
     ]
@@ -82,8 +84,11 @@ def _points(given: list[tuple[str, float | None, float]]) -> list[Point]:
     found: list[Point] = []
     best: Point | None = None
     for cost, fmd, trial in sorted((cost, fmd, trial) for trial, cost, fmd in given if cost is not None):
-        dominated = best is not None and best.fmd <= fmd and (best.cost, best.fmd) != (cost, fmd)
-        found.append(Point(trial, cost, fmd, best.trial if best is not None and dominated else None))
+        dominated_by = None
+        if best is not None and best.fmd <= fmd and (best.cost, best.fmd) != (cost, fmd):
+            dominated_by = best.trial
+        point = Point(trial, cost, fmd, dominated_by)
+        found.append(point)
         if best is None or fmd < best.fmd:
-            best = found[-1]
+            best = point
     return found

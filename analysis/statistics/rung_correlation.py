@@ -1,4 +1,4 @@
-"""How well the order of trials at a rung tells their order at the full budget: what early stopping relies on."""
+"""Rank correlation of the trials' FMDs at a rung with those at the full budget, on which early stopping relies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RungCorrelation:
         trials: how many have a report at both.
         spearman, kendall: rank correlations (tau-b), -1..1.
         low, high: 95 % interval of `spearman`.
-        stopped: how many trials have a report at `images_seen` and were stopped before `final`.
+        stopped: how many trials have a report at `images_seen` and were pruned before `final`.
     """
 
     images_seen: int
@@ -52,21 +52,23 @@ def rung_correlation(run: Run) -> list[RungCorrelation]:
         return []
     final = max(reached)
     trials = run.trials().select(["trial", "state"]).to_pylist()
-    ended = {row["trial"] for row in trials if row["state"] == "PRUNED"}
+    pruned = {row["trial"] for row in trials if row["state"] == "PRUNED"}
     found = []
     for images in sorted(images for images in reached if images < final):
         both = sorted(fmds[images].keys() & fmds[final].keys())
         if len(both) >= FEWEST:
-            pairs = [fmds[images][trial] for trial in both], [fmds[final][trial] for trial in both]
-            stopped = len(ended & (fmds[images].keys() - fmds[final].keys()))
-            found.append(_correlation(images, final, *pairs, stopped=stopped))
+            first = [fmds[images][trial] for trial in both]
+            last = [fmds[final][trial] for trial in both]
+            stopped = len(pruned & (fmds[images].keys() - fmds[final].keys()))
+            found.append(_correlation(images, final, first, last, stopped))
     return found
 
 
 def _correlation(images: int, final: int, first: list[float], last: list[float], stopped: int) -> RungCorrelation:
     from scipy.stats import kendalltau, spearmanr
 
-    spearman, kendall = (float(correlate(first, last).statistic) for correlate in (spearmanr, kendalltau))
+    spearman = float(spearmanr(first, last).statistic)
+    kendall = float(kendalltau(first, last).statistic)
     low, high = interval(spearman, len(first))
     return RungCorrelation(images, final, len(first), spearman, low, high, kendall, stopped)
 

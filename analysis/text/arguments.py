@@ -1,4 +1,4 @@
-"""What the command lines of this folder share."""
+"""The command-line parser of the commands in this package."""
 
 import argparse
 import sys

@@ -1,11 +1,11 @@
-"""Tables of texts for a terminal, Markdown and LaTeX; tables of values as CSV and Parquet; where they are written."""
+"""Write tables: of texts for a terminal, as Markdown and as LaTeX; of values as CSV and Parquet."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,51 +18,84 @@ from rich.text import Text
 from analysis.run.log import RunError
 
 Part = tuple[str, list[list[str]]]
-WRAPS = r"p{0.35\linewidth}"
+WRAPPED = r"p{0.35\linewidth}"
 LATEX = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"$\sim$", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$"}
-    | {character: f"${character}$" for character in "<>|"}
-    | {character: f"{{{character}}}" for character in "[*"}  # which the \\ of the row above would take for its own
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"$\sim$",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        **{character: f"${character}$" for character in "<>|"},
+        **{character: f"{{{character}}}" for character in "[*"},  # which \\ of the row above would take as its argument
+    }
 )
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of texts in parts, each with a title, or none, and rows of one text for each column.
+    """A table of texts in parts, each with a title, which may be empty, and rows of one text for each column.
 
     Attributes:
         columns: their headings.
-        texts: those of them that are set to the left; numbers are set to the right.
+        texts: the columns that are set to the left; numbers are set to the right.
         parts: titles and rows.
-        wraps: the column that takes more lines where a terminal is narrow.
+        wraps: the columns that take more lines where a terminal is narrow.
+        title: a short heading of the table, or empty.
     """
 
     columns: Sequence[str]
     texts: Sequence[str]
     parts: Sequence[Part]
-    wraps: str = "configuration"
+    wraps: Sequence[str] = ("configuration",)
+    title: str = ""
 
-    def titled(self, title: str) -> list[str]:
-        """Return a row that has nothing but a title, in the first column of texts."""
+    def title_row(self, title: str) -> list[str]:
+        """Return a row with a part's title in the first column of texts and nothing else."""
+        first = next(place for place, name in enumerate(self.columns) if name in self.texts)
         row = [""] * len(self.columns)
-        row[min(map(list(self.columns).index, self.texts))] = title
+        row[first] = title
         return row
+
+
+Block = str | Sheet  # a document is a sequence of paragraphs and tables
+
+
+def print_blocks(blocks: Iterable[Block], console: Console) -> None:
+    """Print paragraphs and tables on a terminal, an empty line after each."""
+    for block in blocks:
+        if isinstance(block, str):
+            console.print(block, markup=False, highlight=False)
+        else:
+            if block.title:
+                console.print(block.title, style="bold", markup=False, highlight=False)
+            console.print(terminal(block))
+        console.print()
+
+
+def markdown_document(blocks: Iterable[Block]) -> str:
+    """Return paragraphs and tables as Markdown."""
+    return "\n".join(f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
+
+
+def latex_document(blocks: Iterable[Block]) -> str:
+    """Return tables as LaTeX, with the paragraphs as comments."""
+    return "".join(comment(block) if isinstance(block, str) else latex(block) for block in blocks)
 
 
 def terminal(sheet: Sheet) -> Table:
     """Return a sheet for a terminal."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in sheet.columns:
-        shown.add_column(
-            name, justify="left" if name in sheet.texts else "right", no_wrap=name != sheet.wraps, overflow="fold"
-        )
+        side = "left" if name in sheet.texts else "right"
+        shown.add_column(name, justify=side, no_wrap=name not in sheet.wraps, overflow="fold")  # type: ignore[arg-type]
     for title, rows in sheet.parts:
         shown.add_row()
         if title:
-            shown.add_row(*map(Text, sheet.titled(title)), style="bold")
+            shown.add_row(*map(Text, sheet.title_row(title)), style="bold")
         for row in rows:
-            shown.add_row(*map(Text, row))  # as it is: what stands in brackets would be taken for markup
+            shown.add_row(*map(Text, row))  # Text, as rich would take words in brackets for markup
     return shown
 
 
@@ -70,20 +103,22 @@ def markdown(sheet: Sheet) -> str:
     """Return a sheet as a Markdown table."""
     lines = [list(sheet.columns), ["---" if name in sheet.texts else "---:" for name in sheet.columns]]
     for title, rows in sheet.parts:
-        lines += [sheet.titled(f"**{title}**")] if title else []
+        if title:
+            lines.append(sheet.title_row(f"**{title}**"))
         lines += [[text.replace("|", r"\|") for text in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"**{sheet.title}**\n\n{table}" if sheet.title else table
 
 
 def latex(sheet: Sheet) -> str:
-    """Return a sheet as a tabular that needs no package; it is as long as it is, and does not break over pages."""
-    sides = "".join(WRAPS if name == sheet.wraps else "l" if name in sheet.texts else "r" for name in sheet.columns)
-    lines = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", _row(sheet.columns), r"\hline"]
+    """Return a sheet as a tabular that needs no package and does not break over pages."""
+    sides = "".join(WRAPPED if name in sheet.wraps else "l" if name in sheet.texts else "r" for name in sheet.columns)
+    lines = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", _latex_row(sheet.columns), r"\hline"]
     for title, rows in sheet.parts:
         if title:
             lines.append(rf"\multicolumn{{{len(sheet.columns)}}}{{l}}{{\textbf{{{title.translate(LATEX)}}}}} \\")
-        lines += [_row(row) for row in rows]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
+        lines += [_latex_row(row) for row in rows]
+    return comment(sheet.title) + "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
 
 
 def comment(text: str) -> str:
@@ -92,14 +127,21 @@ def comment(text: str) -> str:
 
 
 def csv(values: pa.Table) -> str:
-    """Return a table of values with a header line; a null is empty and unquoted, a text is quoted."""
+    """Return a table of values as CSV with a header line.
+
+    A null is empty and unquoted, a text is quoted, a list is one text of its values with spaces between.
+    """
+    for index, column in enumerate(values.schema):
+        if pa.types.is_list(column.type):
+            texts = [items and " ".join(map(str, items)) for items in values[column.name].to_pylist()]
+            values = values.set_column(index, column.name, pa.array(texts, pa.string()))
     data = io.BytesIO()
     pyarrow.csv.write_csv(values, data)
     return data.getvalue().decode()
 
 
 def parquet(values: pa.Table) -> bytes:
-    """Return a table of values with its types."""
+    """Return a table of values as Parquet, with its types."""
     data = io.BytesIO()
     pq.write_table(values, data)
     return data.getvalue()
@@ -120,10 +162,10 @@ def write(content: str | bytes) -> None:
     sys.stdout.flush()
 
 
-def console() -> Console:
-    """Return the console to print tables on, 120 columns wide if it is no terminal and nothing else is said."""
+def make_console() -> Console:
+    """Return a console on the standard output, 120 columns wide unless a terminal or COLUMNS says otherwise."""
     return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 
-def _row(texts: Sequence[str]) -> str:
+def _latex_row(texts: Sequence[str]) -> str:
     return " & ".join(text.translate(LATEX) for text in texts) + r" \\"

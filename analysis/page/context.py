@@ -1,46 +1,53 @@
-"""What the sections of a report are made from: a run, read once, so that all of them show the same moment."""
+"""The state of a run that the sections of a report page are made from."""
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
 
-from analysis import rank
 from analysis.run.run import Run
-from analysis.statistics.confirmed import Verdict, verdict
-from analysis.text.show import configurations
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.ranking import MetricCard, Row, rank, shared_values
+from analysis.text.configuration import describe_trials
 
-Row = dict[str, Any]
-COLOURED = 5  # trials with a colour of their own, the same in every plot; more are not told apart
+COLOURED = 5  # trials with a colour of their own, the same in every plot; the eye does not separate more
 ENOUGH = 5  # trials below which a plot of all of them shows less than the ranking does
 
 
 @dataclass(frozen=True)
-class Material:
-    """A run's tables, its ranking and its settings, as they were when it was read."""
+class ReportContext:
+    """A run's tables, ranking and settings, read once so that all sections show the same moment.
+
+    Attributes:
+        run: the run.
+        trials: the table of `Run.trials`.
+        reports: the rows of `Run.curves`.
+        settings: search.json.
+        result: that of the confirmation, if there is one.
+    """
 
     run: Run
     trials: pa.Table
     reports: list[Row]
-    """The rows of Run.curves."""
-    settings: Row
-    verdict: Verdict | None
+    settings: dict[str, Any]
+    result: ConfirmationResult | None
 
     @classmethod
     def of(cls, run: Run) -> Self:
         """Read a run."""
-        return cls(run, run.trials(), run.curves().to_pylist(), run.settings(), verdict(run))
+        return cls(run, run.trials(), run.curves().to_pylist(), run.settings(), confirmation_result(run))
 
     @cached_property
-    def card(self) -> Row:
+    def card(self) -> MetricCard:
         """The metric's card; empty before the run has one."""
         return self.settings.get("metric", {})
 
     @cached_property
-    def search(self) -> Row:
+    def search(self) -> dict[str, Any]:
         """The settings of the search; empty before the run has any."""
         return self.settings.get("settings", {})
 
@@ -51,28 +58,28 @@ class Material:
 
     @cached_property
     def ranking(self) -> pa.Table:
-        """The trials as analysis/rank.py orders them."""
-        return rank.rank(self.trials, self.card.get("floor"))
+        """The trials in the order of analysis/rank.py."""
+        return rank(self.trials, self.card.get("floor"))
 
     @cached_property
     def ranked(self) -> list[Row]:
-        """The rows of the ranking that have a place in it: those that reported and did not diverge."""
+        """The rows of the ranking that have a rank: those that reported and did not diverge."""
         return [row for row in self.ranking.to_pylist() if row["rank"] is not None]
 
     @cached_property
     def shared(self) -> Row:
         """The values that all trials but the baselines share."""
-        return rank.usual(self.trials)
+        return shared_values(self.trials)
 
     @cached_property
     def words(self) -> dict[str, str]:
-        """What each trial's configuration has of its own, in a few words."""
-        return configurations(self.trials, self.shared)
+        """What each trial's configuration has that is not shared, in a few words."""
+        return describe_trials(self.trials, self.shared)
 
     @cached_property
     def best(self) -> list[str]:
-        """The best few trials, best first: as they were confirmed, then as the search ranks them."""
-        confirmed = [standing.trial for standing in self.verdict.standings] if self.verdict else []
+        """The best few trials: first the confirmed ones, best first, then the others as the search ranks them."""
+        confirmed = [standing.trial for standing in self.result.standings] if self.result else []
         return list(dict.fromkeys([*confirmed, *(row["trial"] for row in self.ranked)]))[:COLOURED]
 
     def colour(self, trial: str) -> str:
@@ -91,40 +98,17 @@ class Material:
         return [images for images, rows in self.budgets.items() if len(rows) >= ENOUGH]
 
     def about(self, row: Row) -> str:
-        """Return what a pointer over a report's mark is told, in lines: the trial, its FMD, its configuration."""
+        """Return the hover text of a report's mark, in lines: the trial, its FMD, its configuration."""
         value = "diverged" if row["diverged"] else f"FMD {row['fmd']:.4g}, normalised {row['fmd_normalised']:.3f}"
         lines = [plain(row["trial"]), f"{value}, {row['images_seen']:,} images", *wrapped(self.words[row["trial"]])]
         return "<br>".join(lines)
 
 
 def plain(text: str) -> str:
-    """Return text as Plotly, which knows some HTML, shows it as it is."""
+    """Return text escaped for Plotly, which reads some HTML in labels."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def wrapped(text: str, width: int = 48) -> list[str]:
-    """Return text in lines of at most `width`, safe for Plotly."""
-    import textwrap
-
+    """Return text in lines of at most `width`, escaped for Plotly."""
     return [plain(line) for line in textwrap.wrap(text, width)]
-
-
-def number(value: float | None, form: str = ".3f") -> str:
-    """Return a number as text, a dash for none."""
-    return "-" if value is None else format(value, form)
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time in its largest two units: `8 min 18 s`."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def listed(names: list[str], most: int = 6) -> str:
-    """Return names in a row, `a, b and c`, and how many more there are."""
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

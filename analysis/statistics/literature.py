@@ -1,0 +1,63 @@
+"""The literature's configurations beside the best that a search found, at equal images seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.run.run import Run, RunError
+from analysis.statistics.comparison import refuse_unequal
+from analysis.statistics.ranking import MetricCard, Row, metric_card
+from spaces.baselines import BASELINES
+
+MOST_FOUND = 3
+
+
+@dataclass(frozen=True)
+class LiteratureComparison:
+    """Reports at one number of images seen, each with the `baseline` of its trial and the index of its run as `run`.
+
+    Attributes:
+        images_seen: the largest number at which every one of the literature's configurations has reported.
+        card: the metric of all runs.
+        literature: in the order of `spaces.baselines`.
+        found: the best of the other trials, the best first.
+    """
+
+    images_seen: int
+    card: MetricCard
+    literature: list[Row]
+    found: list[Row]
+
+
+def compare_with_literature(runs: Sequence[Run]) -> LiteratureComparison:
+    """Return the reports of the literature's configurations and of the best others.
+
+    Raises:
+        RunError: the runs measure by different metrics, or none of the literature's configurations has reported.
+    """
+    cards = {run.name: card for run in runs if (card := metric_card(run))}
+    refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
+    reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
+    images = _common_budget([report for report in reports if report["baseline"]])
+    rows = [report for report in reports if report["images_seen"] == images]
+    order = list(BASELINES)
+    literature = sorted((row for row in rows if row["baseline"]), key=lambda row: order.index(row["baseline"]))
+    others = sorted((row for row in rows if not row["baseline"]), key=lambda row: (row["diverged"], row["fmd"]))
+    return LiteratureComparison(images, metric_card(runs[0]), literature, others[:MOST_FOUND])
+
+
+def _reports(index: int, run: Run) -> list[Row]:
+    baseline = {row["trial"]: row["baseline"] for row in run.trials().select(["trial", "baseline"]).to_pylist()}
+    return [{**row, "run": index, "baseline": baseline[row["trial"]]} for row in run.curves().to_pylist()]
+
+
+def _common_budget(reports: Sequence[Row]) -> int:
+    """Return the largest number of images seen at which every one of the baselines that report has reported."""
+    seen: dict[str, set[int]] = {}
+    for report in reports:
+        seen.setdefault(report["baseline"], set()).add(report["images_seen"])
+    common = set.intersection(*seen.values()) if seen else set()
+    if not common:
+        raise RunError("no row of the literature has reported; run --space literature, which trains them all")
+    return max(common)

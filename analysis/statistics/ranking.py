@@ -1,0 +1,119 @@
+"""Rank the trials of a run.
+
+A trial is ranked among those whose last report is at the same number of images seen, never across: first come the
+trials of the full budget, then those that reached the rung before it, and so on. Each rung has its own rank 1. A
+diverged trial comes last in its rung and has no rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, TypedDict
+
+import pyarrow as pa
+import pyarrow.compute
+
+from analysis.run.run import Run
+from analysis.run.tables import fields
+
+Row = dict[str, Any]  # one row of a table, by column
+MEASURED = ("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "train_seconds", "parameters", "nfe")
+
+
+class MetricCard(TypedDict, total=False):
+    """The metric of a run as search.json has it; empty before the run has one.
+
+    `version` names classifier, features and number of images, `split` the real images; `floor` is the FMD of real
+    against real images, `blank` that of a blank set.
+    """
+
+    version: str
+    layer: str
+    n: int
+    split: str
+    floor: float
+    blank: float
+
+
+def metric_card(run: Run) -> MetricCard:
+    """Return the card of the run's metric; empty before the run has one."""
+    return run.settings().get("metric", {})
+
+
+def rank(trials: pa.Table, floor: float | None) -> pa.Table:
+    """Order and rank trials.
+
+    Args:
+        trials: the table of `Run.trials`.
+        floor: FMD of real against real images; a column of the result, so that each row explains itself.
+
+    Returns:
+        One row a trial: images_seen, rung, rank (int64, from 1 in each rung; null for a trial that diverged or has not
+        reported), tied (bool: not distinguishable from the row above), trial, baseline, state, diverged, the columns
+        of `MEASURED`, floor, and the configuration's fields that vary.
+    """
+    rows = trials.select(["images_seen", "diverged", "fmd", "fmd_se", "number"]).to_pylist()
+    order = sorted(range(len(rows)), key=lambda index: _sort_key(rows[index]))
+    ranks, tied = _ranks_and_ties(rows[index] for index in order)
+    ordered = trials.take(pa.array(order, pa.int64()))
+    kept = ("trial", "baseline", "state", "diverged", *MEASURED)
+    return pa.table(
+        {
+            "images_seen": ordered["images_seen"],
+            "rung": ordered["rung"],
+            "rank": pa.array(ranks, pa.int64()),
+            "tied": pa.array(tied, pa.bool_()),
+            **{name: ordered[name] for name in kept},
+            "floor": pa.array([floor] * len(order), pa.float64()),
+            **{name: ordered[name] for name in varied_fields(trials)},
+        }
+    )
+
+
+def rank_run(run: Run) -> pa.Table:
+    """Return the ranking of a run's trials; for the columns see `rank`."""
+    return rank(run.trials(), metric_card(run).get("floor"))
+
+
+def indistinguishable(a: Row, b: Row) -> bool:
+    """Return whether two FMDs differ by less than twice the standard error of the difference of independent values."""
+    return abs(a["fmd"] - b["fmd"]) < 2 * math.hypot(a["fmd_se"] or 0.0, b["fmd_se"] or 0.0)
+
+
+def varied_fields(trials: pa.Table) -> list[str]:
+    """Return the configuration's fields of which two trials have different values."""
+    return [name for name in fields(trials) if len(trials[name].drop_null().unique()) > 1]
+
+
+def shared_values(trials: pa.Table) -> Row:
+    """Return the configuration's fields, with their value, that are the same in all trials that the search drew.
+
+    Baselines count only if there is nothing else: they differ from a search's trials in nearly every field.
+    """
+    drawn = trials.filter(pyarrow.compute.equal(trials["baseline"], ""))
+    if not len(drawn):
+        drawn = trials
+    values = {name: drawn[name].drop_null().unique() for name in fields(trials)}
+    return {name: value[0].as_py() for name, value in values.items() if len(value) == 1}
+
+
+def _ranks_and_ties(ordered: Iterable[Row]) -> tuple[list[int | None], list[bool]]:
+    ranks: list[int | None] = []
+    tied: list[bool] = []
+    for _, rung in groupby(ordered, key=lambda row: row["images_seen"]):
+        above = None
+        for place, row in enumerate(rung, start=1):
+            measured = row["fmd"] is not None and not row["diverged"]
+            ranks.append(place if measured else None)
+            tied.append(above is not None and measured and indistinguishable(above, row))
+            above = row
+    return ranks, tied
+
+
+def _sort_key(row: Row) -> tuple[float, ...]:
+    number = row["number"] or 0
+    if row["fmd"] is None:
+        return (math.inf, 0, 0, number)
+    return (-row["images_seen"], row["diverged"], row["fmd"], number)

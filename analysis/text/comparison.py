@@ -1,0 +1,129 @@
+"""Write a comparison of runs as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+import pyarrow as pa
+
+from analysis.statistics.comparison import Comparison, run_of
+from analysis.statistics.confirmed import Standing
+from analysis.statistics.ranking import shared_values
+from analysis.text import formats
+from analysis.text.configuration import describe_trials
+from analysis.text.formats import Block, Part, Sheet
+from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts, rows_without_nulls, run_heading
+
+TRIAL = COLUMNS.index("trial")
+CONFIRMED = ("run", "trial", "seeds", "FMD", "norm.", "95 % interval", "P(best)", "remarks")
+
+
+def comparison_blocks(comparison: Comparison) -> list[Block]:
+    """Return a comparison as paragraphs and tables, with what is needed to understand it; empty tables are left out.
+
+    Runs are numbered in the heading, and called by their number in the tables.
+    """
+    shared = shared_values(comparison.trials)
+    words = describe_trials(comparison.trials, shared)
+    numbers = {name: str(number) for number, name in enumerate(comparison.runs, start=1)}
+
+    def sheet(title: str, *rankings: pa.Table) -> Sheet:
+        parts = [_numbered(part, numbers) for ranking in rankings for part in ranking_parts(ranking, words)]
+        return Sheet((*COLUMNS[:TRIAL], "run", *COLUMNS[TRIAL:]), TEXTS, parts, title=title)
+
+    confirmed = [_confirmed(standing, numbers) for standing in comparison.confirmed]
+    sheets = [
+        Sheet(CONFIRMED, TEXTS, [("", confirmed)] if confirmed else [], title="Confirmed with fresh seeds"),
+        sheet("The best of each", comparison.best),
+        sheet("In common", *comparison.common),
+        sheet("All trials", comparison.ranking),
+    ]
+    return [_heading(comparison), *(sheet for sheet in sheets if sheet.parts), legend(comparison.trials, shared)]
+
+
+def _heading(comparison: Comparison) -> str:
+    """Return a line for each run, numbered, one for the metric that they share, and why confirmations are left out."""
+    last = list(comparison.runs)[-1]
+    lines = [
+        f"{number}  {run_heading(name, comparison.card if name == last else {}, run.trials())}"
+        for number, (name, run) in enumerate(comparison.runs.items(), start=1)
+    ]
+    if comparison.unequal:
+        lines.append(f"What was confirmed does not compare: {comparison.unequal}")
+    return "\n".join(lines)
+
+
+def _numbered(part: Part, numbers: Mapping[str, str]) -> Part:
+    """Return a part of a ranking with its column of RUN/TRIAL as two, the run's number and the trial."""
+    title, rows = part
+    names = [row[TRIAL].rpartition("/") for row in rows]
+    return title, [
+        [*row[:TRIAL], numbers[run], trial, *row[TRIAL + 1 :]] for row, (run, _, trial) in zip(rows, names, strict=True)
+    ]
+
+
+def _confirmed(standing: Standing, numbers: Mapping[str, str]) -> list[str]:
+    run, _, trial = standing.trial.rpartition("/")
+    tied = "may be the best" if standing.tied else ""
+    return [
+        numbers[run],
+        trial,
+        str(len(standing.fmds)),
+        f"{standing.fmd:.4g}",
+        f"{standing.normalised:.3f}",
+        f"{standing.normalised_low:.3f} to {standing.normalised_high:.3f}",
+        f"{100 * standing.p_best:.0f} %",
+        f"{standing.baseline} {tied}".strip(),
+    ]
+
+
+def with_run_column(ranking: pa.Table) -> pa.Table:
+    """Return a ranking with its column of RUN/TRIAL as two, `run` and `trial`."""
+    place, names = ranking.column_names.index("trial"), ranking["trial"].to_pylist()
+    runs = pa.array([run_of(name) for name in names], pa.string())
+    trials = pa.array([name.rpartition("/")[2] for name in names], pa.string())
+    return ranking.set_column(place, "trial", trials).add_column(place, "run", runs)
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Return the ranking of all trials as CSV."""
+    return formats.csv(with_run_column(comparison.ranking))
+
+
+def as_parquet(comparison: Comparison) -> bytes:
+    """Return the ranking of all trials as Parquet."""
+    return formats.parquet(with_run_column(comparison.ranking))
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """Return a comparison as Markdown."""
+    return formats.markdown_document(comparison_blocks(comparison))
+
+
+def as_latex(comparison: Comparison) -> str:
+    """Return a comparison as tabulars of LaTeX."""
+    return formats.latex_document(comparison_blocks(comparison))
+
+
+def as_json(comparison: Comparison) -> str:
+    """Return a comparison as JSON; nulls are left out."""
+    content = {
+        "runs": {name: run.uri for name, run in comparison.runs.items()},
+        "metric": comparison.card,
+        "confirmed": [asdict(standing) for standing in comparison.confirmed],
+        "best": rows_without_nulls(with_run_column(comparison.best)),
+        "common": [rows_without_nulls(with_run_column(ranking)) for ranking in comparison.common],
+        "ranking": rows_without_nulls(with_run_column(comparison.ranking)),
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+WRITERS: dict[str, Callable[[Comparison], str | bytes]] = {
+    "csv": as_csv,
+    "markdown": as_markdown,
+    "json": as_json,
+    "latex": as_latex,
+    "parquet": as_parquet,
+}

@@ -1,0 +1,50 @@
+"""Describe configurations in a few words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+
+from analysis.run.tables import fields
+from analysis.statistics.ranking import Row
+
+UNNAMED = ("kind", "target", "activation")  # fields whose values need no name beside them
+
+
+def describe_configuration(configuration: Row) -> str:
+    """Return a configuration, or a part of one, in a few words: `morph x0 lr=0.002`.
+
+    Values of `UNNAMED` fields come first, without a name. Any other value follows the last part of its field's name, or
+    the last two parts where two fields share the last.
+    """
+    given = {name: value for name, value in configuration.items() if value is not None}
+    last = {name: name.rsplit("/", 1)[-1] for name in given}
+    uses = Counter(last.values())
+    words = [str(given[name]) for part in UNNAMED for name in given if last[name] == part]
+    for name in given:
+        if last[name] not in UNNAMED:
+            short = last[name] if uses[last[name]] == 1 else ".".join(name.split("/")[-2:])
+            words.append(f"{short}={_short(given[name])}")
+    return " ".join(words)
+
+
+def describe_trials(trials: pa.Table, shared: Row) -> dict[str, str]:
+    """Return by trial what its configuration has that is not in `shared`.
+
+    Of a baseline's configuration, only kinds and the fields that the search varies are named.
+    """
+    names = fields(trials)
+    rows = trials.select(["trial", "baseline", *names]).to_pylist()
+    searched = {name for row in rows if not row["baseline"] for name in names if row[name] is not None} - shared.keys()
+    words = {}
+    for row in rows:
+        own = {name: row[name] for name in names if row[name] != shared.get(name)}
+        if row["baseline"]:
+            own = {n: value for n, value in own.items() if n in searched or n.rsplit("/", 1)[-1] in UNNAMED}
+        words[row["trial"]] = describe_configuration(own)
+    return words
+
+
+def _short(value: str | float) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,125 @@
+"""Write what a run shows besides its ranking as text: importances, effects, rung correlations and Pareto fronts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import groupby
+
+from analysis.run.run import Run
+from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
+from analysis.statistics.effects import Effect, effects
+from analysis.statistics.importances import Importance, importances
+from analysis.statistics.pareto import COSTS, front_budget, points
+from analysis.statistics.rung_correlation import FEWEST, RungCorrelation, rung_correlation
+from analysis.text import formats
+from analysis.text.formats import Block, Sheet
+
+
+def insight_blocks(run: Run) -> list[Block]:
+    """Return a sentence for each of the four parts, and its table unless there is too little to show."""
+    return [*_importances(run), *_effects(run), *_correlations(run), *_fronts(run)]
+
+
+def _compared(run: Run) -> str:
+    """Say which trials importances and effects are about."""
+    compared = comparable_trials(run)
+    if compared is None:
+        return "the search has no report of a trial of its own"
+    text = f"{len(compared.trials)} trials that the search drew, at {compared.images_seen:,} images seen"
+    return f"{text}, survivors of {compared.reported}" if compared.selected else text
+
+
+def _importances(run: Run) -> list[Block]:
+    found = importances(run)
+    if not found:
+        return [f"Which fields mattered takes {ENOUGH} trials at one budget: {_compared(run)}."]
+    title = (
+        f"Which fields mattered: {_compared(run)}. Low to high: 95 %. Without influence a field is below chance in "
+        "95 % of cases."
+    )
+    columns = ("field", "share", "low", "high", "chance", "trials")
+    return [title, Sheet(columns, ("field",), [("", [_importance(item) for item in found])])]
+
+
+def _importance(item: Importance) -> list[str]:
+    shares = [f"{100 * share:.0f} %" for share in (item.value, item.low, item.high, item.chance)]
+    return [item.name, *shares, str(item.trials)]
+
+
+def _effects(run: Run) -> list[Block]:
+    found = effects(run)
+    if not found:
+        return [f"The effect of each choice takes more trials of the same choice: {_compared(run)}."]
+    parts = [(name, [_effect(item) for item in group]) for name, group in groupby(found, key=lambda item: item.name)]
+    title = f"The effect of each choice, as geometric mean FMD: {_compared(run)}."
+    return [title, Sheet(("choice", "trials", "FMD", "95 % interval"), ("choice",), parts)]
+
+
+def _effect(item: Effect) -> list[str]:
+    return [item.option, str(item.trials), f"{item.fmd:.4g}", f"{item.low:.4g} to {item.high:.4g}"]
+
+
+def _correlations(run: Run) -> list[Block]:
+    found = rung_correlation(run)
+    if not found:
+        return [f"How well a rung predicts the end takes {FEWEST} trials that reported at two."]
+    title = "How well the order at a rung predicts the later order"
+    if any(item.selected for item in found):
+        title += "; only of trials that were not pruned in between, which brings it towards zero"
+    columns = ("images seen", "later", "trials", "pruned", "Spearman", "95 % interval", "Kendall")
+    return [f"{title}.", Sheet(columns, (), [("", [_correlation(item) for item in found])])]
+
+
+def _correlation(item: RungCorrelation) -> list[str]:
+    return [
+        f"{item.images_seen:,}",
+        f"{item.final:,}",
+        str(item.trials),
+        str(item.stopped),
+        f"{item.spearman:.2f}",
+        f"{item.low:.2f} to {item.high:.2f}",
+        f"{item.kendall:.2f}",
+    ]
+
+
+def _fronts(run: Run) -> list[Block]:
+    parts = [
+        (COSTS[cost], [[p.trial, f"{p.cost:,.10g}", f"{p.fmd:.4g}"] for p in found if p.dominated_by is None])
+        for cost, found in points(run).items()
+    ]
+    if not parts:
+        return ["What a lower FMD costs: no two trials at one budget differ in any cost."]
+    title = f"What a lower FMD costs, at {front_budget(run):,} images seen: trials that no other beats in both."
+    return [title, Sheet(("trial", "cost", "FMD"), ("trial",), parts)]
+
+
+def as_markdown(run: Run) -> str:
+    """Return the four parts as Markdown."""
+    return formats.markdown_document(insight_blocks(run))
+
+
+def as_latex(run: Run) -> str:
+    """Return the four parts as tabulars of LaTeX."""
+    return formats.latex_document(insight_blocks(run))
+
+
+def as_json(run: Run) -> str:
+    """Return the four parts as JSON."""
+    compared = comparable_trials(run)
+    content = {
+        "run": run.name,
+        "images_seen": None if compared is None else compared.images_seen,
+        "trials": None if compared is None else len(compared.trials),
+        "reported": None if compared is None else compared.reported,
+        "importances": [asdict(item) for item in importances(run)],
+        "effects": [asdict(item) for item in effects(run)],
+        "rung_correlation": [asdict(item) for item in rung_correlation(run)],
+        "front_images_seen": front_budget(run),
+        "fronts": {cost: [asdict(p) for p in found if p.dominated_by is None] for cost, found in points(run).items()},
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+WRITERS: dict[str, Callable[[Run], str]] = {"markdown": as_markdown, "latex": as_latex, "json": as_json}

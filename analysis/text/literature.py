@@ -1,0 +1,57 @@
+"""Write the literature's configurations beside the best that a search found as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from analysis.run.run import Run
+from analysis.statistics.literature import compare_with_literature
+from analysis.statistics.ranking import Row, shared_values
+from analysis.text import formats
+from analysis.text.configuration import describe_trials
+from analysis.text.formats import Block, Sheet
+from spaces.baselines import BASELINES
+
+COLUMNS = ("row", "setting", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
+TEXTS = ("row", "setting", "reported")
+
+
+def literature_blocks(runs: Sequence[Run]) -> list[Block]:
+    """Return a heading and the comparison as a table, with what the literature's authors report."""
+    compared = compare_with_literature(runs)
+    lines = []
+    for row in compared.literature:
+        entry = BASELINES[row["baseline"]]
+        lines.append([entry.name, entry.source, *_measured(row), entry.reported])
+    for row in compared.found:
+        trials = runs[row["run"]].trials()
+        words = describe_trials(trials, shared_values(trials))[row["trial"]]
+        lines.append(["found", f"{row['trial']} {words}", *_measured(row), ""])
+    card = compared.card
+    heading = f"{compared.images_seen:,} images seen, FMD {card['version']}"
+    heading += f", floor {card['floor']:.4g}, blank {card['blank']:.4g}"
+    return [heading, Sheet(COLUMNS, TEXTS, [("", lines)], wraps=("setting", "reported"))]
+
+
+def _measured(row: Row) -> list[str]:
+    if row["diverged"]:
+        return ["diverged", "-", "-", "-"]
+    return [
+        f"{row['fmd']:.1f} ± {row['fmd_se']:.1f}",
+        f"{row['fmd_normalised']:.3f}",
+        f"{row['ssim']:.3f}",
+        f"{row['validation_loss']:.4f}",
+    ]
+
+
+def as_markdown(runs: Sequence[Run]) -> str:
+    """Return the comparison as Markdown."""
+    return formats.markdown_document(literature_blocks(runs))
+
+
+def as_latex(runs: Sequence[Run]) -> str:
+    """Return the comparison as a tabular of LaTeX."""
+    return formats.latex_document(literature_blocks(runs))
+
+
+WRITERS: dict[str, Callable[[Sequence[Run]], str]] = {"markdown": as_markdown, "latex": as_latex}

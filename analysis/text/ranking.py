@@ -1,0 +1,151 @@
+"""Write a ranking as text, with each configuration in a few words."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from itertools import groupby
+
+import pyarrow as pa
+from rich.console import Console
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import MetricCard, Row, metric_card, rank, rank_run, shared_values
+from analysis.text import formats
+from analysis.text.configuration import describe_configuration, describe_trials
+from analysis.text.confirmation import confirmation_blocks
+from analysis.text.formats import Block, Part, Sheet
+from analysis.text.words import count_states, number, state_text
+
+COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
+TEXTS = ("trial", "configuration", "remarks")
+
+
+def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
+    """Return lines that say what is ranked: the run, its trials by state, the metric with its floor and blank value."""
+    counts = count_states(trials["state"].to_pylist())
+    lines = [f"{name}: {len(trials)} trials, {counts}" if counts else f"{name}: {len(trials)} trials"]
+    if card:
+        floor, blank = f"{card['floor']:.4g}", f"{card['blank']:.4g}"
+        lines.append(
+            f"FMD {card['version']}: real against real images {floor} (norm. 0), a blank set {blank} (norm. 1)"
+        )
+    return "\n".join(lines)
+
+
+def legend(trials: pa.Table, shared: Row) -> str:
+    """Return lines that say how to read a ranking, and the part of the configurations that its rows leave out."""
+    lines = ["FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."]
+    names = sorted(set(trials["baseline"].to_pylist()) - {"", None})
+    if names:
+        lines.append(
+            f"{', '.join(names)}: baselines, configurations of the literature, in full in spaces/baselines.py."
+        )
+    lines.append(f"Where a row does not say otherwise: {describe_configuration(shared)}")
+    return "\n".join(lines)
+
+
+def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
+    """Return a ranking as text: for each budget its name and its rows, those with one text for each of `COLUMNS`.
+
+    Args:
+        ranking: as `analysis.statistics.ranking.rank` makes it.
+        words: the description of each trial's configuration.
+    """
+    errors = [100 * (error or 0.0) for error in ranking["fmd_se"].to_pylist()]
+    scale = min((value for value in [*ranking["fmd"].to_pylist(), *errors] if value), default=1.0)
+    digits = max(0, 2 - math.floor(math.log10(scale)))  # three significant ones of the best, one of its error
+    return [
+        (
+            "no report yet" if images is None else f"{images:,} images",
+            [_texts(row, f".{digits}f", words) for row in rows],
+        )
+        for images, rows in groupby(ranking.to_pylist(), key=lambda row: row["images_seen"])
+    ]
+
+
+def ranking_sheet(ranking: pa.Table, words: Mapping[str, str]) -> Sheet:
+    """Return a ranking as a table, a part for each budget; for the arguments see `ranking_parts`."""
+    return Sheet(COLUMNS, TEXTS, ranking_parts(ranking, words))
+
+
+def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
+    state = "diverged" if row["diverged"] else state_text(row["state"])
+    place = "-" if row["rank"] is None else str(row["rank"])
+    return [
+        f"~{place}" if row["tied"] else place,
+        row["trial"],
+        "-" if row["fmd"] is None else f"{row['fmd']:{form}} ± {number(row['fmd_se'], form)}",
+        number(row["fmd_normalised"]),
+        number(row["fmd_corrected"], form),
+        "-" if row["train_seconds"] is None else f"{row['train_seconds']:.0f} s",
+        words[row["trial"]],
+        f"{row['baseline'] or ''} {state}".strip(),
+    ]
+
+
+def ranking_blocks(run: Run) -> list[Block]:
+    """Return a run's ranking with what is needed to understand it."""
+    trials, card = run.trials(), metric_card(run)
+    shared = shared_values(trials)
+    sheet = ranking_sheet(rank(trials, card.get("floor")), describe_trials(trials, shared))
+    return [run_heading(run.name, card, trials), sheet, legend(trials, shared)]
+
+
+def print_ranking(run: Run, console: Console) -> None:
+    """Print the result of a confirmation, if there is one, and the run's ranking."""
+    blocks = ranking_blocks(run)
+    result = confirmation_result(run)
+    if result is not None:
+        trials = run.trials()
+        blocks = confirmation_blocks(run, result, describe_trials(trials, shared_values(trials))) + blocks
+    formats.print_blocks(blocks, console)
+
+
+def write_ranking(run: Run) -> None:
+    """Write the run's ranking.csv; for its columns see `analysis.statistics.ranking.rank`."""
+    run.write(run.ranking, as_csv(run).encode())
+
+
+def as_csv(run: Run) -> str:
+    """Return the run's ranking as CSV with a header line; a null is empty and unquoted, a text is quoted."""
+    return formats.csv(rank_run(run))
+
+
+def as_parquet(run: Run) -> bytes:
+    """Return the run's ranking as Parquet."""
+    return formats.parquet(rank_run(run))
+
+
+def as_markdown(run: Run) -> str:
+    """Return the run's ranking as Markdown."""
+    return formats.markdown_document(ranking_blocks(run))
+
+
+def as_latex(run: Run) -> str:
+    """Return the run's ranking as a tabular of LaTeX."""
+    return formats.latex_document(ranking_blocks(run))
+
+
+def as_json(run: Run) -> str:
+    """Return the run's ranking as JSON, with the metric and the values that the trials share; nulls are left out."""
+    ranking = rank_run(run)
+    shared = {name: value for name, value in shared_values(run.trials()).items() if name not in ranking.column_names}
+    content = {"run": run.name, "metric": metric_card(run), "shared": shared, "ranking": rows_without_nulls(ranking)}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def rows_without_nulls(table: pa.Table) -> list[Row]:
+    """Return the rows of a table; a null is left out."""
+    return [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
+
+
+WRITERS: dict[str, Callable[[Run], str | bytes]] = {
+    "csv": as_csv,
+    "markdown": as_markdown,
+    "json": as_json,
+    "latex": as_latex,
+    "parquet": as_parquet,
+}

@@ -1,0 +1,44 @@
+"""Write states, names, numbers and times in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED", "FAIL")  # in the order in which they are counted
+
+
+def state_text(state: str) -> str:
+    """Return the state of a trial as people read it: complete, pruned, paused, running or failed."""
+    return "failed" if state == "FAIL" else state.lower()
+
+
+def count_states(states: Iterable[str]) -> str:
+    """Return how many trials are in each state: `3 complete, 5 pruned`; empty without trials."""
+    counts = Counter(states)
+    return ", ".join(f"{counts[state]} {state_text(state)}" for state in STATES if counts[state])
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """Return a number as text, a dash for none."""
+    return "-" if value is None else format(value, form)
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in its largest two units: `8 min 18 s`; a dash for none."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Return names in a row, `a, b and c`, and how many more there are than `most`."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
