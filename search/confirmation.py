@@ -18,9 +18,9 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis import rank
 from analysis.run.run import Run
-from analysis.statistics.confirmed import verdict
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import rank_run
 from search.execution.stopping import Stopping
 from search.execution.tune import Interruptible, Status, make_tuner, run_tuner
 from search.execution.worker import make_trainable
@@ -53,7 +53,7 @@ def contenders(run: Run, best: int) -> list[Config]:
     configurations that differ.
     """
     starts = {event["trial"]: event for event in run.events() if event["event"] == "start"}
-    ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
+    ranking = rank_run(run).to_pylist()
     sound = [row for row in ranking if row["fmd"] is not None and not row["diverged"] and row["state"] != "FAIL"]
     chosen: list[str] = []
     for row in sound:
@@ -99,7 +99,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
 
 
 def _finally(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
-    judged = verdict(run)
+    judged = confirmation_result(run)
     if judged is not None:
         say: Callable[[str], None] = (lambda line: None) if quiet else print
         try:

@@ -133,7 +133,7 @@ def _measure(
 def _print(run: Run, table: Any, form: str) -> None:
     from rich.console import Console
 
-    from analysis.run import evaluations
+    from analysis.text import evaluations
 
     if form != "table":
         sys.stdout.write({"csv": evaluations.as_csv, "json": evaluations.as_json}[form](table))
@@ -143,7 +143,7 @@ def _print(run: Run, table: Any, form: str) -> None:
     first = table.slice(0, 1).to_pylist()[0]
     console.print(
         f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
-        *evaluations.show(table),
+        *evaluations.terminal_tables(table),
         sep="\n\n",
         highlight=False,
     )

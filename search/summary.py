@@ -13,7 +13,9 @@ from rich.console import Console
 from analysis import rank, report
 from analysis.run.run import Run
 from analysis.run.storage import is_remote, parent
-from analysis.statistics.confirmed import verdict
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import rank_run
+from analysis.text.ranking import print_ranking, write_ranking
 from search.settings import Settings, SettingsError
 from search.space.space import Space
 from trainables.data.mnist import Images
@@ -49,12 +51,12 @@ def require_same(run: Run, checksums: dict[str, str], metric: str) -> None:
 
 def close(run: Run, settings: Settings, status: str) -> int:
     """Write and print the ranking and what to do next; return the exit status, 3 where no trial ended with a result."""
-    rank.write_ranking(run)
+    write_ranking(run)
     console = Console()
-    rank.display(run, console if console.is_terminal else Console(width=120))
-    ranking = rank.rank(run.trials(), rank.metric(run).get("floor")).to_pylist()
+    print_ranking(run, console if console.is_terminal else Console(width=120))
+    ranking = rank_run(run).to_pylist()
     measured = [row for row in ranking if row["rank"] is not None]
-    confirmed = verdict(run)
+    confirmed = confirmation_result(run)
     best = [standing.trial for standing in confirmed.standings] if confirmed else []
     best = (best or [row["trial"] for row in measured])[:1]
     more = "" if status == "interrupted" else _more(run, settings)

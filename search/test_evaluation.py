@@ -7,7 +7,7 @@ from collections.abc import Callable
 from analysis.run import evaluations
 from analysis.run.run import Run
 from analysis.run.storage import Folder
-from analysis.statistics.confirmed import Verdict
+from analysis.statistics.confirmed import ConfirmationResult
 from search.settings import Settings
 from trainables.config import Variant
 from trainables.data.mnist import Images
@@ -17,7 +17,7 @@ from trainables.trial import Plan, Trial
 
 
 def measure_finally(
-    nested: Run, settings: Settings, judged: Verdict, images: Images, say: Callable[[str], None]
+    nested: Run, settings: Settings, judged: ConfirmationResult, images: Images, say: Callable[[str], None]
 ) -> None:
     """Measure the trainings of a race that is over on the test images, into the evaluation of its run `nested`.
 

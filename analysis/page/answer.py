@@ -11,6 +11,7 @@ from analysis.page.pictures import picture
 from analysis.run.tables import fields
 from analysis.statistics.ranking import indistinguishable
 from analysis.text.configuration import describe_configuration
+from analysis.text.confirmation import conclusions
 from analysis.text.words import duration, listed, number
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _confirmed(context: ReportContext, result: ConfirmationResult) -> list[Marku
             f"of {seeds}, on real images that the search did not see.",
             class_="note",
         ),
-        *(paragraph(sentence) for sentence in result.sentences),
+        *(paragraph(sentence) for sentence in conclusions(context.run, result)),
         _configuration(context, best.trial),
     ]
 

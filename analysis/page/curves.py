@@ -38,13 +38,14 @@ def curves(context: ReportContext) -> Markup:
 
 
 def _rules(context: ReportContext) -> tuple[list[Any], list[Any]]:
-    wanted = (("floor", "real images"), ("blank", "a blank set"))
-    pairs = [rule(context.card[name], text) for name, text in wanted if context.card.get(name)]
+    wanted = ((context.card.get("floor"), "real images"), (context.card.get("blank"), "a blank set"))
+    pairs = [rule(value, text) for value, text in wanted if value]
     return [shape for shape, _ in pairs], [label for _, label in pairs]
 
 
 def _values(context: ReportContext) -> list[float]:
-    return [*(row["fmd"] for row in context.reports), *(context.card.get(name) or 1.0 for name in ("floor", "blank"))]
+    marked = [context.card.get("floor") or 1.0, context.card.get("blank") or 1.0]
+    return [*(row["fmd"] for row in context.reports), *marked]
 
 
 def _traces(context: ReportContext) -> list[Row]:

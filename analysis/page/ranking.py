@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.page.context import ReportContext, plain
 from analysis.page.markup import Cell, Column, Group, Markup, file, join, note, paragraph, section, table, tag
 from analysis.page.plots import Interval, intervals, logarithmic, plot
-from analysis.statistics.ranking import Row
+from analysis.statistics.ranking import MetricCard
 from analysis.text.formats import csv
 from analysis.text.ranking import legend, ranking_sheet
 from analysis.text.words import number
@@ -59,19 +59,19 @@ def confirmed(context: ReportContext) -> Markup:
     return section("confirmed", "Confirmed", *content)
 
 
-def _judged(card: Row) -> str:
+def _judged(card: MetricCard) -> str:
     texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in card.items()}
     return f"The metric: {', '.join(f'{name} {text}' for name, text in texts.items())}."
 
 
-def _plot(name: str, context: ReportContext, standings: Sequence[Standing], card: Row) -> Markup:
+def _plot(name: str, context: ReportContext, standings: Sequence[Standing], card: MetricCard) -> Markup:
     rows = [_interval(context, standing, card) for standing in standings]
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     shown = intervals(rows, logarithmic("normalised FMD", values))
     return plot(name, "Confirmed trials with 95 % intervals", [shown], height=90 + 44 * len(rows))
 
 
-def _interval(context: ReportContext, s: Standing, card: Row) -> Interval:
+def _interval(context: ReportContext, s: Standing, card: MetricCard) -> Interval:
     single = [(fmd - card["floor"]) / (card["blank"] - card["floor"]) for fmd in s.fmds]
     low, high = number(s.normalised_low), number(s.normalised_high)
     about = f"{plain(s.trial)}<br>{number(s.normalised)}, {low} to {high}, of {len(single)} seeds"

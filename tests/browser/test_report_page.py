@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from analysis import report
-from analysis.page.material import Material
+from analysis.page.context import ReportContext
 from analysis.run.run import Run
 from tests.helpers import stories
 
@@ -25,7 +25,7 @@ SCHEME = "prefers-color-scheme"
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = stories.search(tmp_path_factory.mktemp("runs"))
     run.write_tables()
-    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     report.write_report(run)
     return run
 

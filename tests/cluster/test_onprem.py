@@ -8,8 +8,8 @@ import time
 import pytest
 from optuna.trial import TrialState
 
-from analysis.rank import rank
 from analysis.run.run import Run
+from analysis.statistics.ranking import rank
 from tests.cluster.commands import wait_for
 from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, LAPTOP, STORAGE, WORKERS, Onprem, comments

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from analysis.run.evaluations import REAL, SCHEMA, as_json, show, store, stored, to_table
+from analysis.run.evaluations import REAL, SCHEMA, store, stored, to_table
 from analysis.run.run import Run
 from analysis.run.storage import Folder
+from analysis.text.evaluations import as_json, terminal_tables
 from search.evaluate import main
 from search.pretrained import Trained
 from search.settings import SettingsError
@@ -207,7 +208,7 @@ def test_rows_survive_the_file_with_what_they_lack(tmp_path: Path) -> None:
 
 def test_many_trials_are_shown_in_tables_of_a_few() -> None:
     rows = [{"trial": name, "fmd": 1.0, "fmd_se": 0.1} for name in (REAL, *(f"{i:03}-x" for i in range(9)))]
-    tables = show(to_table(rows))
+    tables = terminal_tables(to_table(rows))
     assert [len(table.columns) - 2 for table in tables] == [4, 4, 1]
     assert all(table.columns[1].header == REAL for table in tables)
     assert pa.types.is_list(SCHEMA.field("labels").type)

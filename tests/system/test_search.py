@@ -20,11 +20,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis import rank as rank_command
-from analysis.rank import rank
 from analysis.run.lock import held
 from analysis.run.run import Run, RunError
 from analysis.run.storage import copy_of
-from analysis.statistics.confirmed import verdict
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import rank
+from analysis.text.confirmation import conclusions
 from search import run as command
 from search.confirmation import contenders
 from search.settings import KEPT_CHECKPOINTS
@@ -282,11 +283,11 @@ def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searche
         seeds = {row["seed"] for row in rows if row["trial"].endswith(f".{repeat}")}
         assert len(seeds) == 1
         assert seeds.isdisjoint(run.trials()["seed"].to_pylist())
-    found = verdict(run)
+    found = confirmation_result(run)
     assert found is not None
-    assert (found.metric["split"], found.final_metric["split"]) == ("confirm", "test")
-    assert {s.trial for s in found.final} == {s.trial for s in found.standings if s.tied}
-    assert all(sentence in " ".join(resumed.stdout.split()) for sentence in found.sentences)
+    assert (found.metric["split"], found.test_metric["split"]) == ("confirm", "test")
+    assert {s.trial for s in found.test_standings} == {s.trial for s in found.standings if s.tied}
+    assert all(sentence in " ".join(resumed.stdout.split()) for sentence in conclusions(run, found))
     assert nested.settings()["metric"]["n"] > run.settings()["metric"]["n"]
 
 

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import compare as command
-from analysis import rank
 from analysis.run.run import Event, Run, RunError
 from analysis.statistics.comparison import compare, run_of
+from analysis.statistics.ranking import rank
+from analysis.text.comparison import with_run_column
 
 IMAGES = (1_000, 3_000, 9_000)
 CARD: Event = {"version": "flat-1024-n256-ab12cd34", "split": "search", "n": 256, "floor": 12.0, "blank": 565.0}
@@ -95,7 +96,7 @@ def test_the_ranking_has_each_trial_of_each_run_once_in_the_order_of_its_own_run
     comparison = compare(runs)
     assert comparison.ranking.num_rows == 30
     for run in runs:
-        alone = rank.rank(run.trials(), 12.0)
+        alone = rank(run.trials(), 12.0)
         here = [name for name in comparison.ranking["trial"].to_pylist() if run_of(name) == run.name]
         assert [name.split("/")[1] for name in here] == alone["trial"].to_pylist()
     assert comparison.trials.num_rows == 30
@@ -112,7 +113,7 @@ def test_a_copy_of_a_run_ties_with_it_throughout(runs: tuple[Run, Run], tmp_path
 def test_runs_of_one_name_are_told_apart_by_their_paths(runs: tuple[Run, Run], tmp_path: Path) -> None:
     copy = Run.open(shutil.copytree(runs[0].path, tmp_path / "elsewhere" / "one"))
     assert list(compare([runs[0], copy]).runs) == [str(runs[0].path), str(copy.path)]
-    ranking = command.values(compare([runs[0], copy]).ranking)
+    ranking = with_run_column(compare([runs[0], copy]).ranking)
     assert set(ranking["run"].to_pylist()) == {str(runs[0].path), str(copy.path)}
     assert set(ranking["trial"].to_pylist()) == set(runs[0].trials()["trial"].to_pylist())
 
@@ -188,7 +189,7 @@ def test_values_are_the_same_in_every_format(runs: tuple[Run, Run], capfdbinary:
     for form in ("csv", "json", "parquet"):
         assert command.main([*paths, "--format", form]) == 0
         written[form] = capfdbinary.readouterr().out
-    expected = command.values(compare(runs).ranking)
+    expected = with_run_column(compare(runs).ranking)
     assert pq.read_table(io.BytesIO(written["parquet"])).equals(expected)
     names = list(
         zip(expected["run"].to_pylist(), expected["trial"].to_pylist(), expected["fmd"].to_pylist(), strict=True)

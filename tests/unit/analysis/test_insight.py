@@ -48,7 +48,7 @@ def test_tables_say_of_which_trials_they_are(tmp_path: Path, form: str, capsys: 
     assert insight.main([str(write(tmp_path, 40).path), "--format", form]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "30 trials that the search drew, at 3,000 images seen, survivors of 40" in text
-    assert "only of trials that were not stopped in between" in text
+    assert "only of trials that were not pruned in between" in text
     for word in ("schedule/kind", "cosine", "Spearman", "network evaluations for one generated image"):
         assert word in text
 

@@ -7,6 +7,8 @@ import pytest
 
 from analysis import literature
 from analysis.run.run import Run
+from analysis.statistics.literature import compare_with_literature
+from spaces.baselines import BASELINES
 
 MEASURED = {"fmd_se": 1.0, "ssim": 0.5, "validation_loss": 0.1, "loss": 0.1, "diverged": False, "rung": 0}
 
@@ -16,7 +18,7 @@ def make(root: Path, name: str, fmds: dict[str, dict[int, float]], version: str 
     run = Run.create(root, name)
     run.write_settings({"metric": {"version": version, "floor": 10.0, "blank": 510.0}})
     for number, (trial, reports) in enumerate(fmds.items()):
-        baseline = trial if trial in literature.BASELINES else ""
+        baseline = trial if trial in BASELINES else ""
         variant = {"training/lr": 0.001 * (number + 1)}
         start: dict[str, Any] = {"trial": trial, "number": number, "seed": number, "baseline": baseline}
         run.append({"event": "start", **start, "variant": variant})
@@ -30,15 +32,15 @@ ROWS = {"C2": {100: 400.0, 300: 300.0}, "A0": {100: 200.0, 300: 150.0, 900: 90.0
 
 
 def test_rows_are_compared_where_all_of_them_have_been_in_the_literatures_order(tmp_path: Path) -> None:
-    images, rows, best = literature.compare([make(tmp_path, "a", ROWS)])
-    assert images == 300
-    assert [(row["baseline"], row["fmd"]) for row in rows] == [("A0", 150.0), ("C2", 300.0)]
-    assert [(row["trial"], row["fmd"]) for row in best] == [("x", 60.0)]
+    compared = compare_with_literature([make(tmp_path, "a", ROWS)])
+    assert compared.images_seen == 300
+    assert [(row["baseline"], row["fmd"]) for row in compared.literature] == [("A0", 150.0), ("C2", 300.0)]
+    assert [(row["trial"], row["fmd"]) for row in compared.found] == [("x", 60.0)]
 
 
 def test_the_best_comes_from_any_run_of_the_same_metric(tmp_path: Path) -> None:
     runs = [make(tmp_path, "a", ROWS), make(tmp_path, "b", {"y": {300: 40.0}, "z": {900: 20.0}, "w": {300: 50.0}})]
-    assert [row["trial"] for row in literature.compare(runs)[2]] == ["y", "w", "x"]
+    assert [row["trial"] for row in compare_with_literature(runs).found] == ["y", "w", "x"]
 
 
 def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

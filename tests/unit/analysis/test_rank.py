@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from analysis import rank
+from analysis import rank as command
 from analysis.run.run import Event, Run
-from analysis.text.show import describe
+from analysis.statistics.ranking import rank, shared_values, varied_fields
+from analysis.text.configuration import describe_configuration
+from analysis.text.ranking import as_csv, as_json, write_ranking
 
 RUNGS = (10_000, 20_000, 40_000)
 CARD: Event = {
@@ -57,7 +59,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_the_order_is_by_budget_then_by_fmd_then_what_was_not_measured(run: Run) -> None:
-    ranking = rank.rank(run.trials(), 1.25)
+    ranking = rank(run.trials(), 1.25)
     order = ["003-morph", "001-morph", "000-B3", "002-mask", "005-morph", "004-mask", "006-morph"]
     assert ranking["trial"].to_pylist() == order
     assert ranking["rank"].to_pylist() == [1, 2, 3, 1, 1, None, None]
@@ -73,7 +75,7 @@ def test_budgets_are_never_compared_whatever_the_values(tmp_path: Path, seed: in
         diverged = draw.random() < 0.2
         fmds = [draw.choice([700.0, draw.lognormvariate(4, 3)]) for _ in range(draw.randint(0, 3))]
         add(run, f"{number:03d}", SEARCHED, fmds, draw.choice(["", "COMPLETE", "PRUNED", "FAIL"]), diverged=diverged)
-    rows = rank.rank(run.trials(), None).to_pylist()
+    rows = rank(run.trials(), None).to_pylist()
     assert len(rows) == 40
     for above, below in pairwise(rows):
         assert (above["images_seen"] or 0) >= (below["images_seen"] or 0)
@@ -93,29 +95,29 @@ def test_a_tie_is_a_gap_below_two_standard_errors_of_the_difference(tmp_path: Pa
     run = Run.create(tmp_path, "ties")
     add(run, "a", SEARCHED, [100.0], fmd_se=3.0)
     add(run, "b", SEARCHED, [100.0 + gap], fmd_se=4.0)  # sqrt(3^2 + 4^2) = 5
-    assert rank.rank(run.trials(), None)["tied"].to_pylist() == [False, tied]
+    assert rank(run.trials(), None)["tied"].to_pylist() == [False, tied]
 
 
 def test_only_fields_that_vary_are_columns_and_the_others_are_shared(run: Run) -> None:
     names = ["network/kind", "degradation/kind", "training/lr", "degradation/mask/count"]
-    assert rank.varied(run.trials()) == names
-    assert rank.rank(run.trials(), None).column_names[-4:] == names
-    assert rank.usual(run.trials()) == {"network/kind": "unet", "training/target": "x0"}
+    assert varied_fields(run.trials()) == names
+    assert rank(run.trials(), None).column_names[-4:] == names
+    assert shared_values(run.trials()) == {"network/kind": "unet", "training/target": "x0"}
 
 
 def test_csv_comes_back_through_arrow_as_it_was(run: Run) -> None:
-    rank.write_ranking(run)
-    ranking = rank.rank(run.trials(), CARD["floor"])
+    write_ranking(run)
+    ranking = rank(run.trials(), CARD["floor"])
     types = {field.name: field.type for field in ranking.schema}
     options = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
     assert pa.csv.read_csv(run.ranking, convert_options=options).equals(ranking)
-    assert pa.csv.read_csv(io.BytesIO(rank.as_csv(run).encode()), convert_options=options).equals(ranking)
+    assert pa.csv.read_csv(io.BytesIO(as_csv(run).encode()), convert_options=options).equals(ranking)
 
 
 def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
-    told = json.loads(rank.as_json(run))
+    told = json.loads(as_json(run))
     assert (told["run"], told["metric"], told["shared"]) == ("degradations", CARD, {"training/target": "x0"})
-    assert [row["trial"] for row in told["ranking"]] == rank.rank(run.trials(), None)["trial"].to_pylist()
+    assert [row["trial"] for row in told["ranking"]] == rank(run.trials(), None)["trial"].to_pylist()
     assert told["ranking"][3]["degradation/mask/count"] == 5
     assert "degradation/mask/count" not in told["ranking"][0]
 
@@ -124,7 +126,7 @@ def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
 def test_text_marks_baselines_states_ties_budgets_and_the_metric(
     run: Run, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rank.main([str(run.path), "--format", form]) == 0
+    assert command.main([str(run.path), "--format", form]) == 0
     text = capsys.readouterr().out
     lines = {name: line for line in text.splitlines() for name in re.findall(r"\b00\d-\w+", line)}
     marks = {"000-B3": "B3 complete", "002-mask": "pruned", "004-mask": "diverged", "005-morph": "failed"}
@@ -150,7 +152,7 @@ def test_a_table_of_many_fields_fits_a_terminal(
     for number in range(12):
         own = {f"degradation/{number % 4}/field_{i}": 0.1 * number for i in range(8)}
         add(run, f"{number:03d}-degradation", SEARCHED | own, [123.4 + number] * 3, "COMPLETE", fmd_se=0.2)
-    rank.main([str(run.path)])
+    command.main([str(run.path)])
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= width
     assert all(f"{number:03d}-degradation" in text and f"{123 + number}.4 ± 0.2" in text for number in range(12))
@@ -158,7 +160,7 @@ def test_a_table_of_many_fields_fits_a_terminal(
 
 def test_a_configuration_in_few_words() -> None:
     variant = {"network/kind": "unet", "a/s": 1, "b/s": 2.0, "training/lr": 2e-3, "training/target": "x0", "x/y": None}
-    assert describe(variant) == "unet x0 a.s=1 b.s=2 lr=0.002"
+    assert describe_configuration(variant) == "unet x0 a.s=1 b.s=2 lr=0.002"
 
 
 def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
@@ -166,13 +168,13 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
 ) -> None:
     run = Run.create(tmp_path, "young")
     for form in ("table", "csv", "markdown", "json"):
-        assert rank.main([str(run.path), "--format", form]) == 0
+        assert command.main([str(run.path), "--format", form]) == 0
     add(run, "000-morph", SEARCHED, [90.0])
     run.append({"event": "end", "trial": "001-without-a-start", "state": "FAIL"})
     with (run.path / "log.jsonl").open("a") as log:
         log.write('{"event": "repo')
     capsys.readouterr()
-    assert rank.main([str(run.path)]) == 0
+    assert command.main([str(run.path)]) == 0
     assert "000-morph" in capsys.readouterr().out
 
 
@@ -186,8 +188,8 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    command = [sys.executable, str(Path(rank.__file__).resolve()), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    call = [sys.executable, str(Path(command.__file__).resolve()), *arguments]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr

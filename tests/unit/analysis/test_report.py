@@ -18,12 +18,16 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from analysis import rank, report
+from analysis import report
 from analysis.page import choices, method
+from analysis.page.context import ReportContext
 from analysis.page.markup import VOID
-from analysis.page.material import Material, duration, listed
 from analysis.run.run import Event, Run
-from analysis.statistics.confirmed import verdict
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import rank
+from analysis.text.confirmation import conclusions
+from analysis.text.ranking import as_csv
+from analysis.text.words import duration, listed
 from search.options import parse
 from tests.helpers import stories
 
@@ -113,7 +117,7 @@ def hostile(root: Path, name: str) -> Run:
 
 
 def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
-    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     page = made(run)
     assert len(page.ids()) == len(set(page.ids()))
     for _, attributes in page.elements:
@@ -130,7 +134,7 @@ def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
 
 
 def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> None:
-    ranking = rank.rank(run.trials(), 12.5)
+    ranking = rank(run.trials(), 12.5)
     rows = made(run).rows["ranking-table"]
     assert [row[1] for row in rows[1:] if len(row) > 1] == ranking["trial"].to_pylist()
     titles = [int(row[0].removesuffix(" images").replace(",", "")) for row in rows if len(row) == 1]
@@ -140,7 +144,7 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> No
 
 
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
-    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
     first = report.write_report(run).read_bytes()
     assert report.write_report(Run.open(copy)).read_bytes() == first
@@ -160,7 +164,7 @@ def test_names_are_text_wherever_they_come_from(tmp_path: Path, name: str) -> No
 
 
 def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(run: Run) -> None:
-    stories.confirm(run, [row["trial"] for row in Material.of(run).ranked[:3]])
+    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     page = made(run)
     figures = page.figures()
     assert len(figures) >= 8
@@ -251,14 +255,14 @@ def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) ->
 
 
 def test_a_confirmation_is_the_answer(run: Run) -> None:
-    chosen = [row["trial"] for row in Material.of(run).ranked[:3]]
+    chosen = [row["trial"] for row in ReportContext.of(run).ranked[:3]]
     stories.confirm(run, chosen[::-1])  # the search's third is the best
-    found, page = verdict(run), made(run)
+    found, page = confirmation_result(run), made(run)
     assert found is not None
     answer = page.words.split("What came out")[1].split("The search's ranking")[0]
     assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
     assert "one training of one seed" not in answer
-    assert all(sentence in answer for sentence in found.sentences)
+    assert all(sentence in answer for sentence in conclusions(run, found))
     low, high = found.standings[0].normalised_low, found.standings[0].normalised_high
     assert f"95 % interval {low:.3f} to {high:.3f}" in answer
     assert [row[0] for row in page.rows["confirmed-table"][1:]] == chosen[::-1]
@@ -287,7 +291,7 @@ def test_what_was_stopped_has_its_place_then_and_in_the_end(tmp_path: Path) -> N
 
 
 def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run) -> None:
-    best = Material.of(run).best
+    best = ReportContext.of(run).best
     pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
     files = [path.read_bytes() for name in best[:4] for path in (run.sample_grid(name), run.degradation_strip(name))]
     assert pictures == [files[0], *files]
@@ -301,14 +305,14 @@ def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run)
 
 def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
     links = {a.get("download"): str(a["href"]) for tag, a in made(run).elements if tag == "a"}
-    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == rank.as_csv(run)
+    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == as_csv(run)
     tex = base64.b64decode(links["ranking-table.tex"].split(",", 1)[1]).decode()
     assert all(name in tex for name in run.trials()["trial"].to_pylist())
 
 
 def test_the_command_of_the_page_asks_for_the_same_search(run: Run) -> None:
     saved = run.settings()["settings"]
-    words = shlex.split(method.search_command(Material.of(run)))
+    words = shlex.split(method.search_command(ReportContext.of(run)))
     assert words[:2] == ["python", "search/run.py"]
     given = parse(words[2:])
     assert (given.pop("max_images"), given.pop("grace_images")) == (saved["rungs"][-1], saved["rungs"][0])

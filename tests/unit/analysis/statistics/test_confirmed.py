@@ -7,7 +7,8 @@ import pytest
 
 from analysis.run.evaluations import store
 from analysis.run.run import Run
-from analysis.statistics.confirmed import Verdict, verdict
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.text.confirmation import conclusions
 
 CARD = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
 CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
@@ -33,20 +34,25 @@ def make_run(folder: Path, fmds: dict[str, list[float]], tested: bool = True) ->
     return run
 
 
-def told(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Verdict:
-    found = verdict(make_run(folder, fmds, tested))
+def concluded(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> list[str]:
+    run = make_run(folder, fmds, tested)
+    return conclusions(run, result_of(run))
+
+
+def result_of(run: Run) -> ConfirmationResult:
+    found = confirmation_result(run)
     assert found is not None
     return found
 
 
-def test_there_is_no_verdict_before_a_training_has_ended(tmp_path: Path) -> None:
-    assert verdict(Run.create(tmp_path, "run")) is None
-    assert verdict(make_run(tmp_path / "other", {"000-a": []})) is None
+def test_there_is_no_result_before_a_training_has_ended(tmp_path: Path) -> None:
+    assert confirmation_result(Run.create(tmp_path, "run")) is None
+    assert confirmation_result(make_run(tmp_path / "other", {"000-a": []})) is None
 
 
 @pytest.mark.parametrize("fmds", [CLEAR, TIED])
 def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str, list[float]], tmp_path: Path) -> None:
-    standings = told(tmp_path, fmds).standings
+    standings = result_of(make_run(tmp_path, fmds)).standings
     assert [s.fmd for s in standings] == sorted(s.fmd for s in standings)
     assert sum(s.p_best for s in standings) == pytest.approx(1)
     for standing in standings:
@@ -58,22 +64,23 @@ def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str
 
 
 def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: Path) -> None:
-    found = told(tmp_path, CLEAR)
-    assert [s.tied for s in found.standings] == [True, False, False]
-    assert found.sentences[0].startswith("003-a is the best of those that were taken again: with 4 fresh seeds")
-    assert "A0" in found.sentences[1]
-    assert "6.6 times" in found.sentences[1]  # 200 / 30.12
-    assert "for the 3 of 3 configurations" in found.sentences[2]
+    run = make_run(tmp_path, CLEAR)
+    assert [s.tied for s in result_of(run).standings] == [True, False, False]
+    sentences = conclusions(run, result_of(run))
+    assert sentences[0].startswith("003-a is the best of those that were taken again: with 4 fresh seeds")
+    assert "A0" in sentences[1]
+    assert "6.6 times" in sentences[1]  # 200 / 30.12
+    assert "for the 3 of 3 configurations" in sentences[2]
 
 
 def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
-    found = told(tmp_path, TIED)
-    assert {s.trial for s in found.standings if s.tied} == {"003-a", "001-b"}
-    assert "cannot be told from 001-b" in found.sentences[0]
+    run = make_run(tmp_path, TIED)
+    assert {s.trial for s in result_of(run).standings if s.tied} == {"003-a", "001-b"}
+    assert "cannot be told from 001-b" in conclusions(run, result_of(run))[0]
 
 
 def test_a_confirmation_that_goes_on_says_so(tmp_path: Path) -> None:
-    assert "not over" in told(tmp_path, CLEAR, tested=False).sentences[0]
+    assert "not over" in concluded(tmp_path, CLEAR, tested=False)[0]
 
 
 def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
@@ -86,11 +93,10 @@ def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
     store(nested, {"trial": "003-a.0", **final, "noise": 0, "split": "search", "fmd": 1.0})
     store(nested, {"trial": "003-a.0", **final, "noise": 0, "metric": "another", "fmd": 2.0})
     store(nested, {"trial": "003-a.0", **final, "noise": 10**9, "fmd": 3.0})  # as a user evaluates it
-    found = verdict(run)
-    assert found is not None
-    assert [s.trial for s in found.final] == ["003-a"]
-    assert found.final[0].fmds == (25.0, 26.0, 25.5, 25.2)
-    assert found.final[0].normalised == pytest.approx(found.final[0].fmd / 510)
+    found = result_of(run)
+    assert [s.trial for s in found.test_standings] == ["003-a"]
+    assert found.test_standings[0].fmds == (25.0, 26.0, 25.5, 25.2)
+    assert found.test_standings[0].normalised == pytest.approx(found.test_standings[0].fmd / 510)
 
 
 def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_the_others(tmp_path: Path) -> None:
@@ -111,8 +117,7 @@ def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_th
     nested.append(
         {"event": "report", "trial": "001-b.2", "images_seen": 900, "rung": 0, "fmd": 510.0, "diverged": True}
     )
-    found = verdict(run)
-    assert found is not None
+    found = result_of(run)
     assert [s.trial for s in found.standings] == ["003-a", "000-A0"]
-    assert found.sentences[-1] == "001-b diverged or failed with one of its fresh seeds, and is out."
+    assert conclusions(run, found)[-1] == "001-b diverged or failed with one of its fresh seeds, and is out."
     assert found.standings[0].high < 32

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from analysis.run.run import Run
-from analysis.statistics.comparable_trials import cohort
+from analysis.statistics.comparable_trials import comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.rung_correlation import interval, rung_correlation
 from tests.helpers.tools import IMAGES, add_trial
@@ -67,9 +67,9 @@ def test_thirds_of_a_range_hold_every_trial_once_in_order(tmp_path: Path, seed: 
     default = draw.uniform(0, 1)
     for _ in range(draw.randint(20, 40)):
         add_trial(run, {"training/lr": default if draw.random() < seed / 10 else draw.uniform(0, 1)}, [50.0])
-    compared = cohort(run)
+    compared = comparable_trials(run)
     assert compared is not None
-    groups = [[row["variant"]["training/lr"] for row in rows] for rows in compared.groups("training/lr").values()]
+    groups = [[trial.variant["training/lr"] for trial in trials] for trials in compared.groups("training/lr").values()]
     assert sorted(chain(*groups)) == sorted(compared.values("training/lr"))
     assert all(max(below) < min(above) for below, above in pairwise(groups))
     if seed == 0:
@@ -99,9 +99,9 @@ def test_what_diverged_counts_as_a_blank_set_and_what_was_tried_once_says_nothin
 
 def test_a_run_without_trials_of_its_own_has_no_effects(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "literature")
-    assert (effects(run), rung_correlation(run), cohort(run)) == ([], [], None)
+    assert (effects(run), rung_correlation(run), comparable_trials(run)) == ([], [], None)
     add_trial(run, {"schedule/kind": "linear"}, [90.0], baseline="A0")
-    assert (effects(run), cohort(run)) == ([], None)
+    assert (effects(run), comparable_trials(run)) == ([], None)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.run.run import Event, Run
-from analysis.statistics.comparable_trials import ENOUGH, cohort
+from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.importances import importances
 from tests.helpers.tools import IMAGES, add_trial
 
@@ -147,11 +147,11 @@ def test_trials_are_compared_at_the_largest_budget_that_enough_of_them_reached(t
         add_trial(
             run, {"training/batch": number % 2}, [90.0, 60.0, 30.0][:rungs], "COMPLETE" if rungs == 3 else "PRUNED"
         )
-    compared = cohort(run)
+    compared = comparable_trials(run)
     assert compared is not None
-    assert (compared.images_seen, len(compared.rows), compared.selected) == (IMAGES[0], 30, False)
+    assert (compared.images_seen, len(compared.trials), compared.selected) == (IMAGES[0], 30, False)
     add_trial(run, {"training/batch": 0}, [90.0, 60.0], "PRUNED")
-    compared = cohort(run)
+    compared = comparable_trials(run)
     assert compared is not None
-    assert (compared.images_seen, len(compared.rows), compared.reported) == (IMAGES[1], ENOUGH, 31)
+    assert (compared.images_seen, len(compared.trials), compared.reported) == (IMAGES[1], ENOUGH, 31)
     assert compared.selected

@@ -12,6 +12,7 @@ import pytest
 
 from analysis import rank
 from analysis.run.run import Event, Run
+from analysis.statistics.ranking import rank_run
 from analysis.text.formats import Sheet, comment, latex, markdown, terminal
 
 HOSTILE = r"50% of_a & b #1 $x^2$ {c} ~3 \d <|> [e] * é"
@@ -67,7 +68,7 @@ def test_a_terminal_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_ranking_comes_back_from_parquet_as_it_was(run: Run, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert rank.main([str(run.path), "--format", "parquet"]) == 0
-    assert pq.read_table(io.BytesIO(capfdbinary.readouterr().out)).equals(rank.rank(run.trials(), 1.0))
+    assert pq.read_table(io.BytesIO(capfdbinary.readouterr().out)).equals(rank_run(run))
 
 
 def test_a_ranking_in_latex_has_a_row_for_each_trial(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
