@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.space.load import known as spaces
+from search.space.load import load
 from search.study.samplers import SAMPLERS as STUDY_SAMPLERS
 from spaces.baselines import BASELINES
 from tests.helpers.pages import (
@@ -172,6 +173,15 @@ def test_fixed_fields_exist() -> None:
 )
 def test_tables_have_every_member(page: str, header: str, members: Iterable[str]) -> None:
     assert sorted(cell.strip("`") for cell in column(page, header)) == sorted(members)
+
+
+def test_the_space_of_the_readme_can_be_searched(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(\"\"\".*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    file = tmp_path / "my_space.py"
+    file.write_text(block)
+    space = load(str(file), {})
+    assert space.title == "Which batch size suits which learning rate."
+    assert set(space.names) == {"training/batch", "training/lr"}
 
 
 def fits(kind: str, field: str, value: str) -> bool:
