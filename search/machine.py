@@ -7,9 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.domain import UsageError
 
-class MachineError(ValueError):
-    """A machine or cluster that cannot be used; one line, what was given and what would be right."""
+
+class MachineError(UsageError):
+    """A machine or cluster that cannot be used."""
 
 
 @dataclass(frozen=True)

@@ -1,216 +1,216 @@
-"""The command line's options; what is not given stays out of the result, because its default depends on the machine."""
+"""Every option of every command, declared once; `search.declaration` says how."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
-from search.settings import (
-    CONFIRM,
-    COSTS,
-    HANG_LIMIT,
-    KEPT_CHECKPOINTS,
-    SAMPLERS,
-    SCHEDULERS,
-    SEEDS,
-    SIZES,
-    SettingsError,
+from search.declaration import (
+    ASSIGNMENTS,
+    FLAG,
+    NAMES,
+    TEXT,
+    Kind,
+    Resume,
+    Sized,
+    above,
+    always,
+    at_least,
+    one_of,
+    option,
+    whole,
+)
+from search.schedulers import SCHEDULERS
+
+SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py
+LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
+COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
+
+CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
+# Of --help; the first, without a title, is for commands with few options.
+GROUPS = ("", "space and data", "budget", "algorithm", "confirmation", "resources", "run", "resume")
+_data, _budget, _algorithm, _confirmation, _resources, _run, _resume = (
+    partial(option, group=group) for group in GROUPS[1:]
 )
 
-DESCRIPTION = """\
-Search over diffusion models: trains many small ones, stops those that fall behind, and ranks all
-by Frechet MNIST distance (FMD, lower is better). One point known to be good and the literature's
-configurations of the space go first, so what the search finds stands beside them."""
 
-EPILOG = """\
-examples:
-  python search/run.py --space degradations             everything else has a default for this machine
-  python search/run.py --space degradations --dry-run   what would run, and how long
-  python search/run.py --space widths --set schedule.kind=cosine --trials 40 --time-budget 1800
-  python search/run.py --space my_space.py --name mine  a space of your own; spaces/ shows how
-  python search/run.py --space samplers --from runs/mine/018-gaussian   other samplers for a trained model
-  python search/run.py --resume mine                    go on after an interruption, nothing reported is lost
-  python analysis/rank.py runs/mine                     the ranking, at any time
-  tensorboard --logdir runs/mine                        trials side by side
-
-exit status: 0 done; 2 a usage error; 3 no trial gave a result; 130 interrupted, with the line that resumes"""
-
-
-def _sized(field: str) -> str:
-    cpu, gpu = (f"{getattr(SIZES[kind], field):,g}" for kind in ("cpu", "gpu"))
-    return f"(default: {cpu} without a GPU, {gpu} with)"
+def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
+    """Return the run and the trial that RUN/TRIAL names; search.json has them as a list."""
+    run, _, trial = "/".join(given).rpartition("/") if isinstance(given, list) else given.rpartition("/")
+    return run, trial
 
 
 def _number_or_auto(text: str) -> int | str:
-    if text != "auto" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text}: give a number, or auto")
-    return text if text == "auto" else int(text)
+    if text == "auto":
+        return text
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
-OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "what to search": {
-        "--space": {"metavar": "NAME|FILE.py", "help": "a space of this project, or your own file; required"},
-        "--set": {
-            "metavar": "NAME=VALUE",
-            "action": "append",
-            "help": "fix a field, which takes it out of the search; dots for slashes; may be repeated",
-        },
-        "--from": {
-            "metavar": "RUN/TRIAL",
-            "help": "train nothing: sample from this trained trial in other ways; for --space samplers",
-        },
-        "--dataset": {"metavar": "NAME", "help": "mnist, fashion-mnist, fruits360 (default: the space's, often mnist)"},
-        "--data-dir": {
-            "metavar": "DIR",
-            "help": "folder of the data set: four idx files, or for fruits360 the folders Training and Test",
-        },
-    },
-    "how much": {
-        "--trials": {"metavar": "N", "type": int, "help": f"variants to try {_sized('trials')}"},
-        "--time-budget": {
-            "metavar": "SECONDS",
-            "type": float,
-            "help": "after which no new trial starts; those begun go on to what rungs they reach in a quarter more; a "
-            "confirmation comes on top " + _sized("time_budget"),
-        },
-        "--max-images": {
-            "metavar": "N",
-            "type": int,
-            "help": f"images that a trial trains on unless it is stopped {_sized('max_images')}",
-        },
-        "--grace-images": {
-            "metavar": "N",
-            "type": int,
-            "help": "images before a trial can be stopped (default: max-images / reduction-factor^3)",
-        },
-    },
-    "how": {
-        "--scheduler": {
-            "choices": SCHEDULERS,
-            "help": "promotion has all trials wait at a rung and the best 1/reduction-factor go on; asha stops those "
-            "that are not among the best; hyperband is asha that compares some trials later; iepoch has all wait at "
-            "the first rung and the best 3 go on to the end; none stops nothing (default: promotion)",
-        },
-        "--reduction-factor": {
-            "metavar": "N",
-            "type": int,
-            "help": "each rung is N times the images of the one before, and keeps 1/N of the trials (default: 3)",
-        },
-        "--sampler": {
-            "choices": SAMPLERS,
-            "help": "what suggests variants; gp and nsga2 learn from trials of the full budget alone, so they take "
-            "--scheduler none (default: tpe)",
-        },
-        "--against": {
-            "choices": COSTS,
-            "help": "minimise this cost beside FMD, for the trade-off between them; takes --scheduler none",
-        },
-        "--confirm": {
-            "metavar": "K",
-            "type": int,
-            "help": "after the search, train the best K trials that differ, by a choice or by a tenth of a number, and "
-            "the best of the literature again, with fresh seeds and judged by other real images; 0 leaves it out "
-            f"(default: {CONFIRM})",
-        },
-        "--seeds": {
-            "metavar": "S",
-            "type": int,
-            "help": f"fresh seeds of each, at most: what cannot be the best gets fewer (default: {SEEDS})",
-        },
-        "--seed": {"metavar": "N", "type": int, "help": "of the sampler and of every trial (default: 0)"},
-        "--cpus-per-trial": {"metavar": "X", "type": float, "help": "cores of a trial (default: 1)"},
-        "--gpus-per-trial": {
-            "metavar": "X",
-            "type": float,
-            "help": f"GPUs of a trial, or its share of one {_sized('gpus_per_trial')}",
-        },
-        "--hang-limit": {
-            "metavar": "SECONDS",
-            "type": float,
-            "help": "without a single step in training or in sampling, after which a trial is ended and tried again "
-            f"(default: {HANG_LIMIT:g})",
-        },
-        "--trials-per-gpu": {
-            "metavar": "N|auto",
-            "type": _number_or_auto,
-            "help": "the same as --gpus-per-trial 1/N; auto measures before the search, in minutes, how many together "
-            "train most, and uses NVIDIA's MPS where it is installed",
-        },
-        "--address": {
-            "metavar": "auto|HOST:PORT",
-            "help": "a running Ray cluster, all of which sees --storage-path (default: this machine alone)",
-        },
-    },
-    "where": {
-        "--name": {"metavar": "NAME", "help": "of the run (default: the space and the time)"},
-        "--storage-path": {
-            "metavar": "DIR|s3://...|gs://...",
-            "help": "folder of the runs, or a place on object storage (default: ./runs)",
-        },
-        "--kept-checkpoints": {
-            "metavar": "N",
-            "type": int,
-            "help": "trials, the best of those trained in full, whose weights stay, for search/evaluate.py and --from "
-            f"(default: {KEPT_CHECKPOINTS})",
-        },
-        "--resume": {
-            "metavar": "NAME",
-            "help": "go on with an interrupted run, or with a finished one and a larger --trials, --confirm or --seeds",
-        },
-        "--dry-run": {"action": "store_true", "help": "print the plan and an estimate; run nothing"},
-        "--quiet": {"action": "store_true", "help": "print only the result"},
-    },
-}
+# Defaults without a GPU are for two cores: nine minutes for the search and as long again for the confirmation. With a
+# reduction factor of 3 the rungs are 4,000, 12,000, 36,000 and 108,000 images: the first says little (its rank
+# correlation with the end is 0.1, that of the second 0.8), but costs less still, and nothing is lost where a paused
+# trial can go on later (tests/benchmarks/schedulers.py). 108,000 images take the CNN on patches a minute of one core.
+# Defaults with a GPU are for one card and about an hour; four trials share it, as one small network does not fill it.
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Options of search/run.py that are settings of the search, see `search.settings.Settings`."""
 
-# What may be given beside --resume: where, on what and how long, but nothing that would change what a trial is.
-BESIDE_RESUME = {"resume", "storage_path", "data_dir", "address", "kept_checkpoints", "quiet", "trials", "time_budget"}
-BESIDE_RESUME |= {"cpus_per_trial", "gpus_per_trial", "trials_per_gpu", "confirm", "seeds", "hang_limit"}
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; see --help")
-
-
-def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """Return the options given on the command line, by name.
-
-    Raises:
-        SettingsError: an option is unknown, lacks its value, or does not go with another.
-    """
-    given = vars(_parser().parse_args(arguments))
-    if "resume" in given:
-        if extra := sorted(set(given) - BESIDE_RESUME):
-            option = "--" + extra[0].replace("_", "-")
-            raise SettingsError(
-                f"{option} does not go with --resume: {given['resume']} goes on as it began; leave it out"
-            )
-    elif "space" not in given:
-        raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
-    given["fixed"] = dict(_assignment(text) for text in given.pop("set", []))
-    return given
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name or not value:
-        raise SettingsError(f"--set {text}: give NAME=VALUE, such as --set network.kind=cnn")
-    return name.strip(), value.strip()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="search/run.py",
-        usage="%(prog)s --space NAME|FILE.py [options]\n       %(prog)s --resume NAME [options]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+    space: str = _data(TEXT, "Space to search: one of this project, or a file of your own. A new search needs it.", metavar="NAME|FILE.py")
+    fixed: Mapping[str, str] = _data(
+        ASSIGNMENTS, "Fix a field of the configuration, which takes it out of the search. Repeatable.", flag="--set"
     )
-    for title, options in OPTIONS.items():
-        group = parser.add_argument_group(title)
-        for name, option in options.items():
-            group.add_argument(name, **option)
-    return parser
+    trained: tuple[str, str] | None = _data(
+        Kind(_run_and_trial, all, "give RUN/TRIAL, such as runs/mine/018-gaussian", "RUN/TRIAL"),
+        "Train nothing, and vary only how this trained trial is sampled. It goes with --space samplers.",
+        flag="--from",
+    )
+    dataset: str = _data(
+        TEXT, "Data set: mnist, fashion-mnist or fruits360.", "mnist", shown="the space's own, mostly mnist"
+    )
+    data_dir: str | None = _data(
+        TEXT,
+        "Folder of the data set: four idx files, or for fruits360 the folders Training and Test.",
+        resume=CHANGEABLE,
+        metavar="DIR",
+    )
+
+    trials: int = _budget(whole(1), "Number of variants to try.", Sized(64, 128), CHANGEABLE)
+    time_budget: float = _budget(
+        above(0),
+        "Time after which no new trial starts. Running trials go on to the rungs that they reach within a quarter "
+        "more. A confirmation takes its own time.",
+        Sized(510, 2_700),
+        CHANGEABLE,
+        metavar="SECONDS",
+    )
+    max_images: int = _budget(
+        whole(1), "Number of images that a trial trains on if it is never stopped.", Sized(108_000, 5_400_000)
+    )
+    grace_images: int = _budget(
+        whole(1), "Number of images before a trial can be stopped.", shown="max-images / reduction-factor^3"
+    )
+
+    scheduler: str = _algorithm(
+        one_of(SCHEDULERS, old={"promotion": "asha"}),
+        "Rule that stops trials early. asha pauses every trial at a rung and resumes the best 1/N of them (ASHA as "
+        "published). asha-stopping stops a trial that is not among the best 1/N so far (Ray Tune's variant). hyperband "
+        "is asha-stopping with some trials first compared at a later rung. iepoch pauses every trial at the first rung "
+        "and trains the best 3 to the end. none stops no trial.",
+        "asha",
+    )
+    reduction_factor: int = _algorithm(
+        whole(2), "Each rung has N times the images of the one before, and 1/N of the trials go on from it.", 3
+    )
+    sampler: str = _algorithm(
+        one_of(SAMPLERS),
+        "Sampler that suggests variants: tpe, gp, random, qmc or nsga2. gp and nsga2 learn only from trials of the "
+        "full budget, so they need --scheduler none.",
+        "tpe",
+    )
+    against: str | None = _algorithm(
+        one_of(COSTS), "Cost to minimise beside FMD: nfe, parameters or seconds. It needs --scheduler none."
+    )
+    seed: int = _algorithm(whole(0), "Seed of the sampler and of every trial.", 0)
+
+    confirm: int = _confirmation(
+        whole(0),
+        "Number of trials to train again after the search, with fresh seeds and judged by other real images. They are "
+        "the best that differ by a choice or by a tenth of a number; the best of the literature joins them. 0 leaves "
+        "the confirmation out.",
+        3,
+        CHANGEABLE,
+    )
+    seeds: int = _confirmation(
+        whole(2, ", one seed tells nothing of the spread"),
+        "Number of fresh seeds of each, at most. A trial that cannot be the best gets fewer.",
+        4,
+        CHANGEABLE,
+    )
+
+    cpus_per_trial: float = _resources(above(0), "Cores of a trial.", 1, CHANGEABLE)
+    gpus_per_trial: float = _resources(at_least(0), "GPUs of a trial, or its share of one.", Sized(0, 0.25), CHANGEABLE)
+    # One step of the slowest network takes seconds; the imports before the first, on a busy machine, take a minute.
+    hang_limit: float = _resources(
+        at_least(1),
+        "Time without a step of training or sampling after which a trial is ended and tried again.",
+        600,
+        CHANGEABLE,
+        metavar="SECONDS",
+    )
+    address: str | None = _resources(
+        TEXT,
+        "A running Ray cluster, all machines of which see --storage-path.",
+        resume=PER_SESSION,
+        metavar="auto|HOST:PORT",
+        shown="this machine alone",
+    )
+
+    name: str = _run(TEXT, "Name of the run.", shown="the space and the time")
+    storage_path: str = _run(
+        TEXT, "Folder of the runs, or a place on object storage.", "runs", PER_SESSION, metavar="DIR|s3://...|gs://..."
+    )
+    kept_checkpoints: int = _run(
+        whole(1),
+        "Number of trials, the best of those trained in full, whose weights stay for search/evaluate.py and --from.",
+        3,
+        CHANGEABLE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of search/run.py that are no settings."""
+
+    trials_per_gpu: int | str | None = _resources(
+        Kind(_number_or_auto, always, "give a whole number of at least 1, or auto", "N|auto"),
+        "Number of trials that share a GPU, the same as --gpus-per-trial 1/N. auto measures before the search, within "
+        "minutes, with which number they train most, and uses NVIDIA's MPS where it is installed.",
+        resume=CHANGEABLE,
+    )
+    config: str | None = _run(
+        TEXT,
+        "Read options from a YAML file, or the settings from an earlier run's search.json. An option on the command "
+        "line wins.",
+        resume=PER_SESSION,
+        metavar="FILE",
+    )
+    dry_run: bool = _run(FLAG, "Print the plan and an estimate of the time; run nothing.", False)
+    quiet: bool = _run(FLAG, "Print only the result.", False, PER_SESSION)
+    resume: str | None = _resume(
+        TEXT,
+        "Go on with an interrupted run, or with a finished one and a larger --trials, --time-budget, --confirm or "
+        "--seeds.",
+        resume=PER_SESSION,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Options of search/evaluate.py."""
+
+    run: str = option(TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
+    trials: tuple[str, ...] = option(
+        NAMES, "Names of trials.", (), shown="all that are kept", metavar="TRIAL", flag="trials"
+    )
+    split: str = option(
+        one_of(("test", "confirm", "search")), "Real images to compare with: test, confirm or search.", "test"
+    )
+    samples: int | None = option(
+        whole(1), "Number of images that each trial generates.", shown="2,048, or as many as there are real ones"
+    )
+    steps: int | None = option(whole(1), "Number of steps of the sampler.", shown="the trial's own")
+    sampler: str | None = option(TEXT, "Sampler that generates the images, such as ddim.", shown="the trial's own")
+    data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
+    format: str = option(one_of(("table", "json", "csv")), "Form of the result: table, json or csv.", "table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    """Options of search/replay.py."""
+
+    run: str = option(TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
+    trial: str = option(TEXT, "Name of a trial of it that has reported.", metavar="TRIAL", flag="trial")
+    data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")

@@ -15,8 +15,12 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 Primitive = str | int | float | bool
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be: its message is one line, what was given and what would be right."""
+class UsageError(ValueError):
+    """What a user gave cannot be; the message is one line, what was given and what would be right."""
+
+
+class ConfigError(UsageError):
+    """A configuration that cannot be."""
 
 
 class Domain(Protocol):

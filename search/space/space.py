@@ -13,14 +13,14 @@ from typing import Any
 from search.space.fake_trial import Outside, Probe
 from spaces.baselines import Baseline
 from trainables.config import FAMILIES, Flat, Variant
-from trainables.domain import ConfigError
+from trainables.domain import ConfigError, UsageError
 
 # Draws that check a space before anything starts: what is wrong in one draw of a hundred is found in 92 % of cases.
 CHECKED_DRAWS = 256
 
 
-class SpaceError(ValueError):
-    """A space that cannot be searched; one line, what was given and what would be right."""
+class SpaceError(UsageError):
+    """A space that cannot be searched."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""The command lines of search/: their descriptions, and parsers made from the options that are declared."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.text.arguments import Parser
+from search.config_file import from_file
+from search.declaration import Option, Resume, SettingsError, completed, options
+from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
+
+RUN = """\
+Search over diffusion models. The search trains many small models, stops those
+that fall behind, and ranks all of them by Frechet MNIST distance (FMD, lower is
+better). One configuration that is known to be good and the literature's
+configurations of the space are tried first, so that they can be compared with
+what the search finds.
+"""
+RUN_EXAMPLES = """\
+examples:
+  python search/run.py --space degradations
+      search, with the defaults for this machine
+  python search/run.py --space degradations --dry-run
+      print what would run, and how long it would take
+  python search/run.py --space widths --set schedule.kind=cosine --trials 40
+      search only variants with the cosine schedule
+  python search/run.py --space my_space.py --name mine
+      search a space of your own; the files in spaces/ are examples
+  python search/run.py --space samplers --from runs/mine/018-gaussian
+      search for the sampler that suits a trained model
+  python search/run.py --config runs/mine/search.json --seed 1
+      search again as the run "mine" did, with another seed
+  python search/run.py --resume mine
+      go on after an interruption; nothing that was reported is lost
+  python analysis/rank.py runs/mine
+      print the ranking, at any time
+  tensorboard --logdir runs/mine
+      show the trials side by side
+
+exit status: 0 done; 2 a usage error; 3 no trial gave a result;
+130 interrupted, with the line that resumes
+"""
+EVALUATE = """\
+Evaluate trained trials of a run. Each trial generates images, which are
+compared with the real images of a split, and restores held-out images.
+Generation and restoration have columns of their own. Only trials that have
+reported and whose checkpoint is kept can be evaluated: the best, as many as
+--kept-checkpoints said, and those that run or are paused; in the folder
+confirm/ of a run, all.
+"""
+EVALUATE_EXAMPLES = """\
+examples:
+  python search/evaluate.py runs/mine
+      evaluate all trials that are kept, against the test images
+  python search/evaluate.py runs/mine 018-gaussian --steps 100
+  python search/evaluate.py runs/mine --split confirm --samples 512 --format csv
+
+The row "real images" has the scores of as many held-out real images, which are
+the best that can be reached. Rank by FMD. The report's FMD (32 images) and the
+restorations are for comparison with the literature. The other columns show what
+an FMD hides: missing classes, low variety, copies of training images.
+
+Inception-FID needs torch-fidelity, and its weights in torch.hub's folder; it is
+left out without them. On one core 2,048 samples take half a minute a trial, and
+Inception-FID takes five minutes more.
+
+The results are added to RUN/evaluation.parquet, whose columns are described in
+analysis/run/evaluations.py.
+exit status: 0 done; 2 a usage error; 3 no trial could be evaluated;
+130 interrupted
+"""
+REPLAY = """\
+Train a trial of a run again, from its configuration and seed, and compare the
+FMD at every number of images seen that it reported. On the machine of the run,
+on a CPU, the numbers agree to the last bit. Elsewhere sums are formed in
+another order, and the numbers agree within two standard errors of their
+difference.
+"""
+REPLAY_EXAMPLES = """\
+examples:
+  python search/replay.py runs/mine 018-gaussian
+
+exit status: 0 the numbers agree; 1 they do not; 2 a usage error;
+130 interrupted
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the options of search/run.py that are given, by name, on the command line or in the file of --config.
+
+    Raises:
+        SettingsError: a value cannot be, or an option does not go with another.
+    """
+    declared = {**options(SearchOptions), **options(RunOptions)}
+    parser = _parser("search/run.py", RUN, RUN_EXAMPLES, declared)
+    parser.usage = "%(prog)s --space NAME|FILE.py [options]\n       %(prog)s --resume NAME [options]"
+    given = _read(declared, parser.parse_args(arguments))
+    if "config" in given:
+        given = from_file(given["config"], declared, given)
+    if "resume" in given:
+        _require_changeable(declared, given)
+    elif "space" not in given:
+        raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
+    given.setdefault("fixed", {})
+    return given
+
+
+def parse_evaluate(arguments: Sequence[str] | None = None) -> EvaluateOptions:
+    """Return the options of search/evaluate.py; raise SettingsError where a value cannot be."""
+    declared = options(EvaluateOptions)
+    parser = _parser("search/evaluate.py", EVALUATE, EVALUATE_EXAMPLES, declared)
+    given = _read(declared, parser.parse_intermixed_args(arguments))
+    return EvaluateOptions(**completed(EvaluateOptions, given))
+
+
+def parse_replay(arguments: Sequence[str] | None = None) -> ReplayOptions:
+    """Return the options of search/replay.py; raise SettingsError where a value cannot be."""
+    declared = options(ReplayOptions)
+    parser = _parser("search/replay.py", REPLAY, REPLAY_EXAMPLES, declared)
+    return ReplayOptions(**completed(ReplayOptions, _read(declared, parser.parse_args(arguments))))
+
+
+def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> Parser:
+    parser = Parser(
+        prog=command,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    for group in GROUPS:
+        members = {name: one for name, one in declared.items() if one.group == group}
+        if members:
+            about = _beside_resume(declared) if group == "resume" else None
+            _add(parser.add_argument_group(group, about) if group else parser, members)
+    return parser
+
+
+def _add(group: argparse._ActionsContainer, members: Mapping[str, Option]) -> None:
+    for name, one in members.items():
+        further = dict(one.kind.argparse)
+        if one.flag.startswith("--"):
+            further["dest"] = name
+        if one.metavar:
+            further["metavar"] = one.metavar
+        group.add_argument(one.flag, help=one.explanation().replace("%", "%%"), **further)
+
+
+def _beside_resume(declared: Mapping[str, Option]) -> str:
+    flags = [one.flag for one in declared.values() if one.resume is not Resume.FIXED and one.flag != "--resume"]
+    return textwrap.fill(f"These options may be given beside --resume: {', '.join(flags)}.", 78, break_on_hyphens=False)
+
+
+def _read(declared: Mapping[str, Option], texts: argparse.Namespace) -> dict[str, Any]:
+    return {name: declared[name].read(text, declared[name].flag) for name, text in vars(texts).items()}
+
+
+def _require_changeable(declared: Mapping[str, Option], given: Mapping[str, Any]) -> None:
+    for name, one in declared.items():
+        if name in given and one.resume is Resume.FIXED:
+            raise SettingsError(f"{one.flag} does not go with --resume: {given['resume']} goes on as it began")

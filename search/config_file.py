@@ -1,0 +1,75 @@
+"""`--config FILE`: options from a YAML file, or from the search.json of an earlier run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.declaration import Option, SettingsError
+from search.settings import with_budgets
+
+# What a trained trial, of --from, brings along.
+OF_TRAINED = {"dataset", "data_dir", "max_images", "grace_images"}
+# Two ways to say the same; the one on the command line wins.
+SHARES = {"gpus_per_trial", "trials_per_gpu"}
+NOTHING = ("", "~", "null")
+
+
+def from_file(path: str, declared: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options in a file, replaced by those `given` on the command line.
+
+    Raises:
+        SettingsError: the file cannot be read, or has an unknown option or a value that cannot be.
+    """
+    texts = _texts(path)
+    if isinstance(texts.get("settings"), dict):
+        texts = _of_run(texts["settings"], declared)
+    keys = {one.key: name for name, one in declared.items() if name != "config"}
+    read: dict[str, Any] = {}
+    for key, text in texts.items():
+        name = keys.get(key.replace("-", "_"))
+        if name is None:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see --help for those there are"
+            raise SettingsError(f"--config {path}: unknown option {key}; {hint}")
+        if text not in NOTHING:
+            read[name] = declared[name].read(text, f"--config {path}: {key}")
+    return _replaced(read, given)
+
+
+def _texts(path: str) -> dict[str, Any]:
+    """Return the file's mapping, with every value a text as on the command line."""
+    try:
+        texts = yaml.load(Path(path).expanduser().read_text(), yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"--config {path}: cannot be read ({reason}); give a YAML file of options") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"--config {path}: no YAML ({reason}); give lines such as `trials: 40`") from None
+    if not isinstance(texts, dict):
+        raise SettingsError(f"--config {path}: no options in it; give lines such as `trials: 40`")
+    return texts
+
+
+def _of_run(settings: dict[str, Any], declared: Mapping[str, Option]) -> dict[str, Any]:
+    """Return the options that made an earlier run what it is; its name is its own."""
+    settings = with_budgets(settings)
+    texts = {one.key: settings[name] for name, one in declared.items() if name in settings and name != "name"}
+    if settings["trained"] not in NOTHING:
+        texts["set"] = {name: text for name, text in texts["set"].items() if name.startswith("sampler")}
+        return {key: text for key, text in texts.items() if key not in OF_TRAINED}
+    return texts
+
+
+def _replaced(read: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    dropped = OF_TRAINED if "trained" in given else set()
+    if SHARES & given.keys():
+        dropped = dropped | SHARES
+    kept = {name: value for name, value in read.items() if name not in dropped}
+    fixed = {**kept.get("fixed", {}), **given.get("fixed", {})}
+    return {**kept, **given, "fixed": fixed}

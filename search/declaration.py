@@ -1,0 +1,191 @@
+"""Options declared as fields of dataclasses.
+
+A field such as `trials: int = option(whole(1), "Number of variants to try.", 64, group="budget")` is all there is
+to an option: the command line, `--help`, `--config`, search.json, the check of its range and --resume read it there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from trainables.domain import UsageError
+
+
+class SettingsError(UsageError):
+    """Options that cannot be."""
+
+
+class Resume(Enum):
+    """What --resume does with an option."""
+
+    FIXED = "the run keeps the value that it began with, and the option is refused"
+    CHANGEABLE = "a value that is given replaces the one that the run has"
+    PER_SESSION = "the value that the run had is forgotten: it is given again, or is the default"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values that an option takes."""
+
+    parse: Callable[[Any], Any]
+    """Returns the value that a text writes; raises LookupError or ValueError where it writes none."""
+    holds: Callable[[Any], bool]
+    """Returns whether a value is in range."""
+    right: str
+    """What would be right, as an error says it: "give a number above 0"."""
+    metavar: str | None = "NAME"
+    argparse: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of argparse's `add_argument`."""
+
+
+def whole(least: int, reason: str = "") -> Kind:
+    """Return the kind of the whole numbers from `least` on; `reason` says why there is no smaller one."""
+    return Kind(int, lambda value: value >= least, f"give a whole number of at least {least}{reason}", "N")
+
+
+def at_least(least: float) -> Kind:
+    """Return the kind of the finite numbers from `least` on."""
+    return Kind(float, lambda value: least <= value < math.inf, f"give a number of at least {least:g}", "X")
+
+
+def above(limit: float) -> Kind:
+    """Return the kind of the finite numbers greater than `limit`."""
+    return Kind(float, lambda value: limit < value < math.inf, f"give a number above {limit:g}", "X")
+
+
+def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
+    """Return the kind of some names; `old` maps names that are still accepted to those of today."""
+    known, renamed = tuple(names), old or {}
+    return Kind(lambda text: renamed.get(text, text), known.__contains__, f"give one of {', '.join(known)}")
+
+
+def always(value: Any) -> bool:
+    """Return that a value is in range."""
+    return True
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
+    pairs = given.items() if isinstance(given, dict) else [text.split("=", 1) for text in given]
+    found = {name.strip(): value.strip() for name, value in pairs}
+    if not all(found) or not all(found.values()):
+        raise ValueError(given)
+    return found
+
+
+TEXT = Kind(str, bool, "give a text")
+FLAG = Kind(_flag, always, "give true or false", None, {"action": "store_const", "const": "true"})
+NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*"})
+ASSIGNMENTS = Kind(
+    _assignments, always, "give NAME=VALUE, such as network.kind=cnn", "NAME=VALUE", {"action": "append"}
+)
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A default for a machine without a GPU, and one for a machine with GPUs."""
+
+    cpu: Any
+    gpu: Any
+
+    def on(self, gpus: float) -> Any:
+        """Return the default for so many GPUs."""
+        return self.gpu if gpus else self.cpu
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a command."""
+
+    kind: Kind
+    help: str
+    default: Any
+    """A value, `Sized`, or None where it follows from other things."""
+    resume: Resume
+    group: str
+    metavar: str | None
+    shown: str
+    """The default in words, where it is no value."""
+    flag: str
+    """As the command line has it, such as "--max-images"; without dashes it is a position."""
+
+    @property
+    def key(self) -> str:
+        """Its name in a file of options."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    def read(self, text: Any, label: str) -> Any:
+        """Return the value that a text writes; `label` begins the error.
+
+        Raises:
+            SettingsError: it writes a value of another kind, or out of range.
+        """
+        try:
+            value = self.kind.parse(text)
+        except (LookupError, ValueError):
+            raise SettingsError(f"{label} {spoken(text)}: {self.kind.right}") from None
+        self.require(value, label)
+        return value
+
+    def require(self, value: Any, label: str = "") -> None:
+        """Raise SettingsError if a value is out of range."""
+        if not self.kind.holds(value):
+            raise SettingsError(f"{label or self.flag} {spoken(value)}: {self.kind.right}")
+
+    def default_on(self, gpus: float) -> Any:
+        """Return the default on a machine with so many GPUs."""
+        return self.default.on(gpus) if isinstance(self.default, Sized) else self.default
+
+    def explanation(self) -> str:
+        """Return the help with the default."""
+        shown = self.shown
+        if isinstance(self.default, Sized):
+            shown = f"{spoken(self.default.cpu)} without a GPU, {spoken(self.default.gpu)} with one"
+        elif not shown and isinstance(self.default, int | float | str) and self.kind is not FLAG:
+            shown = spoken(self.default)
+        return f"{self.help} (default: {shown})" if shown else self.help
+
+
+def option(
+    kind: Kind,
+    help: str,
+    default: Any = None,
+    resume: Resume = Resume.FIXED,
+    *,
+    group: str = "",
+    metavar: str | None = None,
+    shown: str = "",
+    flag: str = "",
+) -> Any:
+    """Return the field of a dataclass that declares an `Option`; its flag is the field's name unless one is given."""
+    declared = Option(kind, help, default, resume, group, metavar or kind.metavar, shown, flag)
+    return field(metadata={"option": declared})
+
+
+@cache
+def options(cls: type) -> Mapping[str, Option]:
+    """Return the options that a dataclass declares, by the names of its fields, in order."""
+    declared = {entry.name: entry.metadata["option"] for entry in fields(cls) if "option" in entry.metadata}
+    return {name: replace(one, flag=one.flag or "--" + name.replace("_", "-")) for name, one in declared.items()}
+
+
+def completed(cls: type, given: Mapping[str, Any], gpus: float = 0) -> dict[str, Any]:
+    """Return a value of every option that a dataclass declares: as given, or the default for so many GPUs."""
+    return {name: given.get(name, declared.default_on(gpus)) for name, declared in options(cls).items()}
+
+
+def spoken(value: Any) -> str:
+    """Return a value as people read it: 5,400,000 and not 5.4e+06."""
+    if isinstance(value, list | tuple):
+        return ", ".join(value)
+    if isinstance(value, float):
+        return f"{value:,.12g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
