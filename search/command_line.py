@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from analysis.text.arguments import Parser
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
@@ -58,8 +57,8 @@ examples:
   python search/evaluate.py runs/mine 018-gaussian --steps 100
   python search/evaluate.py runs/mine --split confirm --samples 512 --format csv
 
-The row "real images" has the scores of as many held-out real images, which are
-the best that can be reached. Rank by FMD. The report's FMD (32 images) and the
+The column "real images" has the scores of as many held-out real images, the
+best that can be reached. Rank by FMD. The report's FMD (32 images) and the
 restorations are for comparison with the literature. The other columns show what
 an FMD hides: missing classes, low variety, copies of training images.
 
@@ -86,6 +85,11 @@ examples:
 exit status: 0 the numbers agree; 1 they do not; 2 a usage error;
 130 interrupted
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; see --help")
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -123,8 +127,8 @@ def parse_replay(arguments: Sequence[str] | None = None) -> ReplayOptions:
     return ReplayOptions(**completed(ReplayOptions, _read(declared, parser.parse_args(arguments))))
 
 
-def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> Parser:
-    parser = Parser(
+def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> _Parser:
+    parser = _Parser(
         prog=command,
         description=description,
         epilog=examples,
@@ -162,4 +166,6 @@ def _read(declared: Mapping[str, Option], texts: argparse.Namespace) -> dict[str
 def _require_changeable(declared: Mapping[str, Option], given: Mapping[str, Any]) -> None:
     for name, one in declared.items():
         if name in given and one.resume is Resume.FIXED:
-            raise SettingsError(f"{one.flag} does not go with --resume: {given['resume']} goes on as it began")
+            raise SettingsError(
+                f"{one.flag} does not go with --resume: {given['resume']} goes on as it began; leave it out"
+            )

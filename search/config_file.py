@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from search.declaration import Option, SettingsError
 from search.settings import with_budgets
@@ -19,7 +19,7 @@ SHARES = {"gpus_per_trial", "trials_per_gpu"}
 NOTHING = ("", "~", "null")
 
 
-def from_file(path: str, declared: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
+def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
     """Return the options in a file, replaced by those `given` on the command line.
 
     Raises:
@@ -66,10 +66,11 @@ def _of_run(settings: dict[str, Any], declared: Mapping[str, Option]) -> dict[st
     return texts
 
 
-def _replaced(read: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _replaced(read: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     dropped = OF_TRAINED if "trained" in given else set()
     if SHARES & given.keys():
         dropped = dropped | SHARES
-    kept = {name: value for name, value in read.items() if name not in dropped}
-    fixed = {**kept.get("fixed", {}), **given.get("fixed", {})}
-    return {**kept, **given, "fixed": fixed}
+    replaced = {name: value for name, value in read.items() if name not in dropped} | given
+    if "fixed" in read and "fixed" in given:
+        replaced["fixed"] = read["fixed"] | given["fixed"]
+    return replaced

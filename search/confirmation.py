@@ -92,7 +92,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested.events(), chosen, settings.seeds)
-    full = replace(settings, name=nested.name, rungs=settings.rungs[-1:], trials=most)
+    full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)
     return _finally(run, nested, full, images, quiet) if status == "done" else status

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from functools import cache
 from typing import Any
 
 from trainables.domain import UsageError
@@ -41,6 +40,8 @@ class Kind:
     metavar: str | None = "NAME"
     argparse: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of argparse's `add_argument`."""
+    nested: bool = False
+    """Whether `parse` takes lists and mappings of texts as well."""
 
 
 def whole(least: int, reason: str = "") -> Kind:
@@ -83,9 +84,9 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
 
 TEXT = Kind(str, bool, "give a text")
 FLAG = Kind(_flag, always, "give true or false", None, {"action": "store_const", "const": "true"})
-NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*"})
+NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*"}, nested=True)
 ASSIGNMENTS = Kind(
-    _assignments, always, "give NAME=VALUE, such as network.kind=cnn", "NAME=VALUE", {"action": "append"}
+    _assignments, always, "give NAME=VALUE, such as network.kind=cnn", "NAME=VALUE", {"action": "append"}, nested=True
 )
 
 
@@ -129,6 +130,8 @@ class Option:
             SettingsError: it writes a value of another kind, or out of range.
         """
         try:
+            if not isinstance(text, str) and not self.kind.nested:
+                raise ValueError(text)
             value = self.kind.parse(text)
         except (LookupError, ValueError):
             raise SettingsError(f"{label} {spoken(text)}: {self.kind.right}") from None
@@ -170,7 +173,6 @@ def option(
     return field(metadata={"option": declared})
 
 
-@cache
 def options(cls: type) -> Mapping[str, Option]:
     """Return the options that a dataclass declares, by the names of its fields, in order."""
     declared = {entry.name: entry.metadata["option"] for entry in fields(cls) if "option" in entry.metadata}

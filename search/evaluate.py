@@ -1,8 +1,7 @@
-"""`python search/evaluate.py RUN [TRIAL ...]`: what a search does not measure of its trials; see --help."""
+"""`python search/evaluate.py RUN [TRIAL ...]`: evaluate trained trials in more ways than a search does; see --help."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -14,36 +13,35 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.run.run import Run, RunError
-from search.evaluation_options import parser
-from search.settings import SettingsError
-from trainables.data.mnist import DataError
-from trainables.domain import ConfigError
+from search.command_line import parse_evaluate
+from search.declaration import SettingsError
+from search.options import EvaluateOptions
+from trainables.domain import UsageError
 
 if TYPE_CHECKING:
+    from analysis.run.run import Run
     from trainables.config import Variant
     from trainables.data.mnist import Images
     from trainables.metric.evaluation import Evaluation
 
-# Other noise than the search ranked by, whose luck is in the ranking: a search counts up from its own --seed.
+# The noise differs from the one that the search ranked by, which counts up from the search's own --seed.
 SEED = 1_000_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    from trainables.metric.classifiers import WeightsError
-
     try:
-        return _evaluate(parser().parse_intermixed_args(arguments))
-    except (SettingsError, ConfigError, DataError, WeightsError, RunError) as error:
+        return _evaluate(parse_evaluate(arguments))
+    except UsageError as error:
         print(f"search/evaluate.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
-def _evaluate(given: argparse.Namespace) -> int:
-    from analysis.run.evaluations import REAL, store, to_table
+def _evaluate(given: EvaluateOptions) -> int:
+    from analysis.run.evaluations import REAL, store, to_table  # pyarrow and numpy take a third of a second
+    from analysis.run.run import Run
 
     run = Run.open(given.run)
     starts = _chosen(run, given.trials)
@@ -60,11 +58,8 @@ def _evaluate(given: argparse.Namespace) -> int:
         if measured is not None:
             rows.append({"trial": name, "baseline": starts[name]["baseline"], **common, **measured})
             store(run, rows[-1])
-        outcome = (
-            "diverged, or ended meanwhile: there is nothing to evaluate"
-            if measured is None
-            else f"FMD {measured['fmd']:.1f}"
-        )
+        nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
+        outcome = nothing if measured is None else f"FMD {measured['fmd']:.1f}"
         _say(f"[{number}/{len(variants)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
     if not rows:
         return 3
@@ -74,7 +69,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(run: Run, names: list[str]) -> dict[str, dict[str, Any]]:
+def _chosen(run: Run, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the start event of each trial to evaluate, by name.
 
     Raises:
@@ -92,7 +87,7 @@ def _chosen(run: Run, names: list[str]) -> dict[str, dict[str, Any]]:
     return {name: started[name] for name in dict.fromkeys(names or kept)}
 
 
-def _variant(flat: dict[str, Any], given: argparse.Namespace) -> Variant:
+def _variant(flat: dict[str, Any], given: EvaluateOptions) -> Variant:
     from trainables.config import Variant
 
     changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
@@ -108,7 +103,7 @@ def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
     return settings, load(settings["dataset"], data_dir or settings["data_dir"])
 
 
-def _bench(images: Images, given: argparse.Namespace) -> Evaluation:
+def _bench(images: Images, given: EvaluateOptions) -> Evaluation:
     from trainables.metric.evaluation import Evaluation
 
     try:

@@ -27,6 +27,7 @@ SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.p
 LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
 COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
 
+KEPT_CHECKPOINTS = 3
 CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
 # Of --help; the first, without a title, is for commands with few options.
 GROUPS = ("", "space and data", "budget", "algorithm", "confirmation", "resources", "run", "resume")
@@ -58,12 +59,16 @@ def _number_or_auto(text: str) -> int | str:
 class SearchOptions:
     """Options of search/run.py that are settings of the search, see `search.settings.Settings`."""
 
-    space: str = _data(TEXT, "Space to search: one of this project, or a file of your own. A new search needs it.", metavar="NAME|FILE.py")
+    space: str = _data(
+        TEXT,
+        "Space to search: one of the project or a file of your own. A new search needs it.",
+        metavar="NAME|FILE.py",
+    )
     fixed: Mapping[str, str] = _data(
         ASSIGNMENTS, "Fix a field of the configuration, which takes it out of the search. Repeatable.", flag="--set"
     )
     trained: tuple[str, str] | None = _data(
-        Kind(_run_and_trial, all, "give RUN/TRIAL, such as runs/mine/018-gaussian", "RUN/TRIAL"),
+        Kind(_run_and_trial, all, "give RUN/TRIAL, such as runs/mine/018-gaussian", "RUN/TRIAL", nested=True),
         "Train nothing, and vary only how this trained trial is sampled. It goes with --space samplers.",
         flag="--from",
     )
@@ -155,7 +160,7 @@ class SearchOptions:
     kept_checkpoints: int = _run(
         whole(1),
         "Number of trials, the best of those trained in full, whose weights stay for search/evaluate.py and --from.",
-        3,
+        KEPT_CHECKPOINTS,
         CHANGEABLE,
     )
 

@@ -1,17 +1,20 @@
-"""What a search would do: the text of --dry-run."""
+"""The text of --dry-run: what a search would do."""
 
 from __future__ import annotations
 
+from search.declaration import Sized
 from search.progress.budget import OVERTIME, as_clock
 from search.schedulers import Hyperband, IEpoch
-from search.settings import SIZES, Settings
+from search.settings import Settings
 from search.space.space import Space
 from trainables.config import Flat
 
+# Of one trial, typical of the project's spaces; only for the estimate.
+IMAGES_PER_SECOND = Sized(1_100, 10_000)
 # What each scheduler does at the rungs.
 STOPS = {
-    "promotion": "lets the best 1/{eta} go on from each, the others wait",
-    "asha": "keeps 1/{eta} at each",
+    "asha": "pauses trials at each and resumes the best 1/{eta}",
+    "asha-stopping": "keeps 1/{eta} at each",
     "hyperband": "keeps 1/{eta} at each, but does not begin at the first with every trial",
     "iepoch": f"takes the best {IEpoch.FINISHED} of the first to the end",
     "none": "stops nothing",
@@ -21,47 +24,21 @@ STOPS = {
 def plan(settings: Settings, space: Space, measures_gpu: bool = False) -> str:
     """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
 
-    With `measures_gpu` how many trials share a GPU is still to be measured, and the settings have one on each.
+    With `measures_gpu` it is still to be measured how many trials share a GPU, and the settings have one on each.
     """
-    images = settings.trials * expected_images(settings)
-    rate = SIZES["gpu" if settings.gpus_per_trial else "cpu"].images_per_second
-    seconds = images / (rate * settings.slots)
     lines = [
         f"{settings.name}: {space.title}",
-        f"  searches   {', '.join(space.names)}",
-        *([f"  fixed      {_flat(space.fixed)}"] if space.fixed else []),
-        f"  rungs      {', '.join(f'{rung:,}' for rung in settings.rungs)} images; {settings.scheduler} "
-        f"{STOPS[settings.scheduler].format(eta=settings.reduction_factor)}{_leads(settings, space)}",
-        f"  trials     {settings.trials}, {settings.slots} at a time{_or_more(measures_gpu)}, "
-        f"each with {_resources(settings)}:",
-        *(f"    {number:03d}  {text}" for number, text in enumerate(_queue(space)[: settings.trials])),
-    ]
-    if (drawn := settings.trials - len(space.queue())) > 0:
-        lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
-    if settings.confirm:
-        trainings = settings.seeds * (settings.confirm + bool(space.baselines))
-        longest = as_clock(trainings * settings.rungs[-1] / (rate * settings.slots))
-        lines.append(
-            f"  confirms   the best {settings.confirm}{', and the best baseline,' * bool(space.baselines)} with "
-            f"{settings.seeds} seeds at most"
-            + ("" if settings.trained else f": up to {longest} more, at the same pace")
-        )
-    estimate = f"{images / 1e6:.3g} million images, {as_clock(seconds)} at {rate:,.0f} images a second and trial"
-    lines += [
-        f"  estimate   {'nothing is trained, only sampled and scored' if settings.trained else estimate}",
-        f"  at most    no new trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it "
-        f"would reach after {as_clock(OVERTIME * settings.time_budget)}",
-        f"  result in  {settings.storage_path}/{settings.name}; nothing was run, nothing was written",
+        _line("searches", ", ".join(space.names)),
+        *([_line("fixed", _flat(space.fixed))] if space.fixed else []),
+        _line("rungs", _rungs(settings, space)),
+        _line("trials", _trials(settings, measures_gpu)),
+        *_queue(settings, space),
+        *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
+        _line("estimate", _estimate(settings)),
+        _line("at most", _limits(settings)),
+        _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
     return "\n".join(lines)
-
-
-def _or_more(measures_gpu: bool) -> str:
-    return " or more, as many on a GPU as will be measured to be best" * measures_gpu
-
-
-def _leads(settings: Settings, space: Space) -> str:
-    return "; the first, known to be good, goes to the end" * bool(space.leading and settings.scheduler != "none")
 
 
 def expected_images(settings: Settings) -> float:
@@ -80,20 +57,71 @@ def expected_images(settings: Settings) -> float:
 
 def _halved(settings: Settings, begin: int) -> float:
     """Return the images of a trial, on average, if from the rung of index `begin` on 1/eta go on at each."""
-    steps = zip((0, *settings.rungs), settings.rungs, strict=False)
-    shares = (settings.reduction_factor ** -max(0, rung - begin) for rung in range(len(settings.rungs)))
-    return sum((end - start) * share for (start, end), share in zip(steps, shares, strict=True))
+    images, seen = 0.0, 0
+    for index, rung in enumerate(settings.rungs):
+        images += (rung - seen) * settings.reduction_factor ** -max(0, index - begin)
+        seen = rung
+    return images
 
 
-def _queue(space: Space) -> list[str]:
+def _line(title: str, text: str) -> str:
+    return f"  {title:<10} {text}"
+
+
+def _rungs(settings: Settings, space: Space) -> str:
+    images = ", ".join(f"{rung:,}" for rung in settings.rungs)
+    text = f"{images} images; {settings.scheduler} {STOPS[settings.scheduler].format(eta=settings.reduction_factor)}"
+    leads = space.leading and settings.scheduler != "none"
+    return f"{text}; the first, known to be good, goes to the end" if leads else text
+
+
+def _trials(settings: Settings, measures_gpu: bool) -> str:
+    more = " or more, as many on a GPU as will be measured to be best" if measures_gpu else ""
+    cores = f"{settings.cpus_per_trial:g} CPU core{'s' if settings.cpus_per_trial > 1 else ''}"
+    gpus = f" and {settings.gpus_per_trial:g} GPU" if settings.gpus_per_trial else ""
+    return f"{settings.trials}, {settings.slots} at a time{more}, each with {cores}{gpus}:"
+
+
+def _queue(settings: Settings, space: Space) -> list[str]:
+    """Return a line for each of the first trials, and one for those that the sampler draws."""
     told = {entry.name: f"baseline {entry.name}: {entry.source}; {entry.reported}" for entry in space.baselines}
-    return [told[name] if name else _flat(values) for name, values in space.queue()]
+    first = [told[name] if name else _flat(values) for name, values in space.queue()]
+    lines = [f"    {number:03d}  {text}" for number, text in enumerate(first[: settings.trials])]
+    drawn = settings.trials - len(lines)
+    if drawn:
+        lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
+    return lines
+
+
+def _confirmation(settings: Settings, space: Space) -> str:
+    baseline = ", and the best baseline," if space.baselines else ""
+    text = f"the best {settings.confirm}{baseline} with {settings.seeds} seeds at most"
+    if settings.trained:
+        return text
+    contenders = settings.confirm + (1 if space.baselines else 0)
+    seconds = settings.seeds * contenders * settings.rungs[-1] / (_pace(settings) * settings.slots)
+    return f"{text}: up to {as_clock(seconds)} more, at the same pace"
+
+
+def _estimate(settings: Settings) -> str:
+    if settings.trained:
+        return "nothing is trained, only sampled and scored"
+    images, pace = settings.trials * expected_images(settings), _pace(settings)
+    clock = as_clock(images / (pace * settings.slots))
+    return f"{images / 1e6:.3g} million images, {clock} at {pace:,.0f} images a second and trial"
+
+
+def _pace(settings: Settings) -> float:
+    return float(IMAGES_PER_SECOND.on(settings.gpus_per_trial))
+
+
+def _limits(settings: Settings) -> str:
+    late = as_clock(OVERTIME * settings.time_budget)
+    return (
+        f"no new trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it would reach "
+        f"after {late}"
+    )
 
 
 def _flat(values: Flat) -> str:
     return ", ".join(f"{name} = {value}" for name, value in values.items())
-
-
-def _resources(settings: Settings) -> str:
-    gpus = f" and {settings.gpus_per_trial:g} GPU" if settings.gpus_per_trial else ""
-    return f"{settings.cpus_per_trial:g} CPU core{'s' if settings.cpus_per_trial > 1 else ''}{gpus}"

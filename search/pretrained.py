@@ -1,58 +1,54 @@
-"""A model that another run trained, for a search that only samples from it: `--from RUN/TRIAL`."""
+"""`--from RUN/TRIAL`: a search that only samples from a model that another run trained."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.run.run import Run, is_remote
 from analysis.run.tables import fields
-from search.settings import SettingsError
+from search.config_file import OF_TRAINED
+from search.declaration import SettingsError
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained trial whose checkpoint is kept."""
+def with_trained(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options given, and what a trained trial brings along where `--from` names one.
 
-    run: str
-    """Where it is, for every machine: an absolute path or a URI."""
-    trial: str
-    images_seen: int
-    dataset: str
-    data_dir: str | None
-    fixed: dict[str, str]
-    """Its configuration but for how it is sampled: flat name -> value, as `--set` has it."""
+    The trial brings its data, its configuration but for the sampler, and one rung: the images that it was trained on.
 
-    @classmethod
-    def open(cls, given: str) -> Trained:
-        """Return the trial that `--from RUN/TRIAL` names.
+    Raises:
+        RunError: RUN of `--from RUN/TRIAL` is not a run.
+        SettingsError: the run has no such trial, or no checkpoint of it, or still trains it; or an option is given that
+            the trial decides.
+    """
+    if "trained" not in given:
+        return given
+    folder, trial = given["trained"]
+    if extra := sorted(OF_TRAINED & given.keys()):
+        flag = "--" + extra[0].replace("_", "-")
+        raise SettingsError(f"{flag} does not go with --from: {folder}/{trial} is trained already; leave it out")
+    run = Run.open(folder if is_remote(folder) else Path(folder).expanduser())
+    row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.settings()["settings"]
+    fixed = {name: str(row[name]) for name in fields(run.trials()) if row[name] is not None}
+    brought = {
+        "trained": (run.uri, trial),
+        "dataset": settings["dataset"],
+        "max_images": row["images_seen"],
+        "grace_images": row["images_seen"],
+        "fixed": {name: text for name, text in fixed.items() if not name.startswith("sampler/")} | given["fixed"],
+    }
+    if settings["data_dir"] is not None:
+        brought["data_dir"] = settings["data_dir"]
+    return {**given, **brought}
 
-        Raises:
-            RunError: RUN is not a run.
-            SettingsError: RUN has no such trial, or no checkpoint of it, or still trains it.
-        """
-        folder, _, trial = given.rpartition("/")
-        run = Run.open(folder if is_remote(folder) else Path(folder).expanduser())
-        rows = {row["trial"]: row for row in run.trials().to_pylist()}
-        kept = run.kept_checkpoints()
-        if trial not in kept or trial not in rows:
-            there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
-            raise SettingsError(f"--from {given}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
-        row, settings = rows[trial], run.settings()["settings"]
-        if row["state"] == "RUNNING":
-            raise SettingsError(f"--from {given}: it is still in training; wait for its end, or --resume {run.name}")
-        variant = {name: row[name] for name in fields(run.trials()) if row[name] is not None}
-        return cls(
-            run=run.uri,
-            trial=trial,
-            images_seen=row["images_seen"],
-            dataset=settings["dataset"],
-            data_dir=settings["data_dir"],
-            fixed={name: str(value) for name, value in variant.items() if not name.startswith("sampler/")},
-        )
 
-    def settings(self) -> dict[str, object]:
-        """Return what a search of it is given: its data, and one rung, at which it already is."""
-        data_dir = {} if self.data_dir is None else {"data_dir": self.data_dir}
-        rung = {"max_images": self.images_seen, "grace_images": self.images_seen}
-        return {"dataset": self.dataset, **data_dir, **rung, "trained": (self.run, self.trial)}
+def _row(run: Run, trial: str, asked: str) -> dict[str, Any]:
+    """Return the row of a trial whose training has ended and whose checkpoint is kept."""
+    rows = {row["trial"]: row for row in run.trials().to_pylist()}
+    kept = run.kept_checkpoints()
+    if trial not in kept or trial not in rows:
+        there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
+        raise SettingsError(f"{asked}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
+    if rows[trial]["state"] in ("RUNNING", "PAUSED"):
+        raise SettingsError(f"{asked}: it is still in training; wait for its end, or --resume {run.name}")
+    return rows[trial]

@@ -1,8 +1,7 @@
-"""`python search/replay.py RUN TRIAL`: trains a trial again and says whether the numbers agree; see --help."""
+"""`python search/replay.py RUN TRIAL`: train a trial again and compare its FMDs; see --help."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
@@ -17,45 +16,24 @@ if __name__ == "__main__":
     # As Ray starts a trial of one core: the order of additions, so the last bits, depends on the number of threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from analysis.run.run import Run, RunError
-from analysis.text.arguments import Parser
-from search.settings import SettingsError
-from trainables.data.mnist import DataError
-from trainables.domain import ConfigError
+from search.command_line import parse_replay
+from search.declaration import SettingsError
+from trainables.domain import UsageError
 
 if TYPE_CHECKING:
+    from analysis.run.run import Run
     from trainables.report import Report
-
-DESCRIPTION = """\
-Trains a trial of a run again, from its configuration and seed, and compares the FMD at every number of images
-seen that it reported. On the machine of the run, on a CPU, the numbers agree to the last bit; elsewhere
-sums come out in another order, and they are to agree within two standard errors of their difference."""
-
-EPILOG = """\
-examples:
-  python search/replay.py runs/mine 018-gaussian
-
-exit status: 0 the numbers agree; 1 they do not; 2 a usage error; 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
-    from trainables.metric.classifiers import WeightsError
-
-    parser = Parser(
-        prog="replay.py",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run", metavar="RUN", help="the run's folder, such as runs/degradations")
-    parser.add_argument("trial", metavar="TRIAL", help="the name of a trial of it that has reported")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set lies now (default: where it lay)")
-    given = parser.parse_args(arguments)
     try:
+        given = parse_replay(arguments)
+        from analysis.run.run import Run  # pyarrow and numpy take a third of a second
+
         return _replay(Run.open(given.run), given.trial, given.data_dir)
-    except (SettingsError, ConfigError, DataError, WeightsError, RunError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+    except UsageError as error:
+        print(f"search/replay.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -248,8 +248,8 @@ class IEpoch(Scheduler):
 
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
-    "promotion": Promotion,
-    "asha": ASHA,
+    "asha": Promotion,
+    "asha-stopping": ASHA,
     "hyperband": Hyperband,
     "iepoch": IEpoch,
     "none": Scheduler,

@@ -16,7 +16,8 @@ from analysis.run.storage import is_remote, parent
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank_run
 from analysis.text.ranking import print_ranking, write_ranking
-from search.settings import Settings, SettingsError
+from search.declaration import SettingsError
+from search.settings import Settings
 from search.space.space import Space
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference

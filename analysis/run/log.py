@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from trainables.domain import UsageError
+
 Event = dict[str, Any]
 FIELDS = {
     "start": ("trial", "number", "seed", "baseline", "variant"),
@@ -28,7 +30,7 @@ FIELDS = {
 }
 
 
-class RunError(ValueError):
+class RunError(UsageError):
     """A run that cannot be made, opened or written; the message is one line that says what would be right."""
 
 

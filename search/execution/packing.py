@@ -20,7 +20,7 @@ from threading import Timer
 from typing import IO, Any
 
 from search.machine import Cluster, Machine, MachineError
-from search.space.fake_trial import Probe
+from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
 
@@ -78,7 +78,7 @@ def best(
 def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
     """Return a variant of a space that takes a typical amount of memory, and one or a baseline that takes the most."""
     rng = random.Random(0)
-    ordered = sorted((space.draw(Probe({}, rng)) for _ in range(DRAWS)), key=lambda flat: footprint(flat, shape))
+    ordered = sorted((space.draw(FakeTrial({}, rng)) for _ in range(DRAWS)), key=lambda flat: footprint(flat, shape))
     all_of_it = [ordered[-1], *(baseline.variant for baseline in space.baselines)]
     return ordered[len(ordered) // 2], max(all_of_it, key=lambda flat: footprint(flat, shape))
 

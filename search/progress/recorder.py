@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from analysis.run.run import Run
+from search.options import KEPT_CHECKPOINTS
 from search.progress.budget import Ledger
 from search.progress.disk import require_room
 from search.progress.failures import left_its_machine, reason
 from search.progress.tensorboard import TrialBoard
 from search.progress.terminal import Display
-from search.settings import KEPT_CHECKPOINTS
 from search.study.dashboard import Gallery
 from search.study.journal import State, state_at
 from search.study.resume import History

@@ -1,1 +1,1 @@
-"""A search space: a module-level function, checked, with what is fixed and what starts it."""
+"""Search spaces: functions that suggest a variant to a trial, loaded, checked and completed."""

@@ -1,4 +1,4 @@
-"""A stand-in for an Optuna trial that answers a space from given values, at random, or not at all."""
+"""A stand-in for an Optuna trial, which answers a space without a study."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from trainables.domain import Primitive
 
 
 class Outside(ValueError):
-    """A space asked for a value that was not given, or that lies outside what it asked for."""
+    """A space asked for a value that was not given, or a value was given that lies outside what it asked for."""
 
 
-class Probe:
-    """Answers a space from `answers`; what is not there is drawn by `rng`, and is refused where there is none."""
+class FakeTrial:
+    """Answers a space from given values, and draws the values that are not given.
+
+    Attributes:
+        answered: every value that the space was given, by name.
+    """
 
     def __init__(self, answers: Flat, rng: random.Random | None = None) -> None:
-        """Keep every answer given in `answered`."""
+        """Answer from `answers`; draw what they lack by `rng`, and raise Outside for it where there is no `rng`."""
         self.answered: Flat = {}
         self._answers, self._rng = answers, rng
 
@@ -28,8 +32,9 @@ class Probe:
         """Return a number from low to high."""
         value = self._given(name, low, high)
         if value is None:
-            value = self._draw(low, high, log)
-            value = value if step is None else min(high, low + step * round((value - low) / step))
+            value = self._draw(name, low, high, log)
+            if step is not None:
+                value = min(high, low + step * round((value - low) / step))
         self.answered[name] = value
         return value
 
@@ -37,35 +42,32 @@ class Probe:
         """Return a whole number from low to high."""
         value = self._given(name, low, high)
         if value is None:
-            value = low + step * ((round(self._draw(low, high, log)) - low) // step)
+            value = low + step * ((round(self._draw(name, low, high, log)) - low) // step)
         self.answered[name] = int(value)
         return int(value)
 
     def suggest_categorical(self, name: str, choices: Sequence[Primitive]) -> Primitive:
         """Return one of the choices."""
-        if name in self._answers:
-            if self._answers[name] not in choices:
-                raise Outside(f"{name}={self._answers[name]!r} is none of {', '.join(map(str, choices))}")
+        if name not in self._answers:
+            value = self._generator(name).choice(choices)
+        elif self._answers[name] in choices:
             value = self._answers[name]
         else:
-            value = self._random(name).choice(choices)
+            raise Outside(f"{name}={self._answers[name]!r} is none of {', '.join(map(str, choices))}")
         self.answered[name] = value
         return value
 
     def _given(self, name: str, low: float, high: float) -> float | None:
-        if name not in self._answers:
-            self._random(name)
-            return None
-        value = self._answers[name]
-        if isinstance(value, str) or not low <= value <= high:
+        value = self._answers.get(name)
+        if value is not None and (isinstance(value, str) or not low <= value <= high):
             raise Outside(f"{name}={value!r} is outside {low:g} to {high:g}")
         return value
 
-    def _draw(self, low: float, high: float, log: bool) -> float:
-        rng = self._random("")
+    def _draw(self, name: str, low: float, high: float, log: bool) -> float:
+        rng = self._generator(name)
         return math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
 
-    def _random(self, name: str) -> random.Random:
+    def _generator(self, name: str) -> random.Random:
         if self._rng is None:
             raise Outside(f"{name} is not given")
         return self._rng

@@ -1,4 +1,4 @@
-"""Where spaces come from: a module of the package `spaces` by its name, or a user's own file."""
+"""Load a space: a module of the package `spaces` by its name, or a file of the user's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -18,7 +18,7 @@ from spaces.baselines import BASELINES
 from trainables.config import Flat, Variant, domain_of
 
 
-def load(given: str, fixed: dict[str, str]) -> Space:
+def load(given: str, fixed: Mapping[str, str]) -> Space:
     """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains.
 
     Raises:
@@ -52,9 +52,7 @@ def load(given: str, fixed: dict[str, str]) -> Space:
 def known() -> list[str]:
     """Return the names of the spaces that come with the project."""
     names = [module.name for module in pkgutil.iter_modules(spaces.__path__)]
-    return [
-        name for name in names if name != "baselines" and hasattr(importlib.import_module(f"spaces.{name}"), "space")
-    ]
+    return [name for name in names if callable(getattr(importlib.import_module(f"spaces.{name}"), "space", None))]
 
 
 def _module(given: str) -> tuple[ModuleType, Path]:
@@ -82,11 +80,12 @@ def _module(given: str) -> tuple[ModuleType, Path]:
 
 
 def _digest(path: Path, starts: Iterable[Flat]) -> str:
-    """Return a checksum of all that a trial follows from: the file, the starting points, the defaults around both."""
-    return hashlib.sha256(path.read_bytes() + repr((*starts, Variant.from_flat({}).flat())).encode()).hexdigest()
+    """Return a checksum of what a trial follows from: the file, the starting points and the defaults."""
+    followed = repr((*starts, Variant.from_flat({}).flat()))
+    return hashlib.sha256(path.read_bytes() + followed.encode()).hexdigest()
 
 
-def _slashes(fixed: dict[str, str]) -> dict[str, str]:
+def _slashes(fixed: Mapping[str, str]) -> dict[str, str]:
     return {name.replace(".", "/"): text for name, text in fixed.items()}
 
 

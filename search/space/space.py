@@ -1,4 +1,4 @@
-"""A search space made ready: some of its fields fixed by `--set`, checked by drawing, then asked for its variants."""
+"""A search space: fields may be fixed by `--set`; it is checked by drawing, then asked for variants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from search.space.fake_trial import Outside, Probe
+from search.space.fake_trial import FakeTrial, Outside
 from spaces.baselines import Baseline
 from trainables.config import FAMILIES, Flat, Variant
 from trainables.domain import ConfigError, UsageError
@@ -28,36 +28,38 @@ class Space:
     """A space function, and the baselines and starting points that are tried before a sampler draws from it."""
 
     given: str
-    """As `--space` was given: a name of `spaces`, or the absolute path of a file."""
+    """What `--space` names: a name of `spaces`, or the absolute path of a file."""
     title: str
+    """The first line of its docstring."""
     digest: str
-    """SHA-256 of the source, so that a resumed search is the same search."""
+    """SHA-256 of the source and of the defaults, by which a resumed search knows it again."""
     function: Callable[[Any], Flat | None]
     baselines: tuple[Baseline, ...]
     starts: tuple[Flat, ...]
     fixed: Flat
     """Fields that `--set` took out of the search."""
     dataset: str = "mnist"
-    """The data set that it is about, unless another is given."""
+    """The data set unless another is given."""
     samples_only: bool = False
     """Whether it varies nothing but how a trained model is sampled."""
 
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.
 
-        One start leads, because the first trial goes to the full budget whatever its value: a slow baseline would take
-        most of a search for that on two cores.
+        A start comes first, because the first trial goes to the full budget whatever its value, and a slow baseline
+        would take most of a search on two cores for that.
         """
         starts = [("", start) for start in self.starts]
-        return [*starts[:1], *((entry.name, entry.variant) for entry in self.baselines), *starts[1:]]
+        baselines = [(entry.name, entry.variant) for entry in self.baselines]
+        return starts[:1] + baselines + starts[1:]
 
     @property
     def leading(self) -> int:
-        """How many of the first trials go to the full budget at once: a start, which is known to be good, or none."""
+        """Number of the first trials that go to the full budget at once: 1, a start known to be good, or 0."""
         return min(len(self.starts), 1)
 
     def draw(self, trial: Any) -> Flat:
-        """Return one variant, complete with its defaults, by `trial.suggest_*`; fields in `fixed` are not asked for.
+        """Return one variant, complete with its defaults; what is fixed is not asked of `trial`.
 
         Raises:
             ConfigError: the space answered with a variant that cannot be.
@@ -68,15 +70,15 @@ class Space:
             raise ConfigError(f"space() returned {constants!r}: return a dict of constants, or nothing")
         flat = {**fixing.asked, **constants}
         if self.fixed:
-            flat |= self.fixed
+            flat.update(self.fixed)
             flat = {name: value for name, value in flat.items() if name in fixing.asked or _applies(name, flat)}
         return Variant.from_flat(flat).flat()
 
     def answers_for(self, variant: Flat) -> Flat | None:
-        """Return what the space has to be answered to draw exactly `variant`, None where it cannot."""
-        probe = Probe(variant)
+        """Return the answers with which the space draws exactly `variant`, None where it cannot."""
+        trial = FakeTrial(variant)
         try:
-            return probe.answered if self.draw(probe) == variant else None
+            return trial.answered if self.draw(trial) == variant else None
         except (Outside, ConfigError):
             return None
 
@@ -92,25 +94,29 @@ class Space:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names that the space searches over, in order of appearance, found by drawing from it."""
+        """Names that the space searches over, in order of appearance, found by drawing from it.
+
+        Raises:
+            SpaceError: as `checked` does.
+        """
         rng = random.Random(0)
-        draws = [self._probe({}, rng) for _ in range(CHECKED_DRAWS)]
+        draws = [self._drawn({}, rng) for _ in range(CHECKED_DRAWS)]
         for name, value in self.fixed.items():
             if not any(name in variant for variant, _ in draws):
                 raise SpaceError(
                     f"--set {_option(name)}={value}: space {self.given} never selects the kind it belongs to"
                 )
         for start in self.starts:
-            asked = {name for _ in range(CHECKED_DRAWS // 16) for name in self._probe(start, rng)[1]}
+            asked = {name for _ in range(CHECKED_DRAWS // 16) for name in self._drawn(start, rng)[1]}
             if unasked := [name for name in start if name not in asked]:
                 raise SpaceError(f"space {self.given}: STARTS has {unasked[0]}, which the space does not ask for there")
         return tuple(dict.fromkeys(name for _, answered in draws for name in answered))
 
-    def _probe(self, start: Flat, rng: random.Random) -> tuple[Flat, Flat]:
-        """Return one draw from `start` on and what was asked for it."""
-        probe = Probe(start, rng)
+    def _drawn(self, start: Flat, rng: random.Random) -> tuple[Flat, Flat]:
+        """Return one variant with the answers `start`, and all its answers."""
+        trial = FakeTrial(start, rng)
         try:
-            return self.draw(probe), probe.answered
+            return self.draw(trial), trial.answered
         except (Outside, ConfigError) as error:
             fixed = ", ".join(f"{_option(name)}={value}" for name, value in self.fixed.items())
             given = f"{self.given} with --set {fixed}" if fixed else self.given
@@ -120,7 +126,7 @@ class Space:
 
 
 class _Fixing:
-    """Stands before a trial: what is fixed is answered, and so leaves the search; the rest is passed on and kept."""
+    """A trial before another: it answers what is fixed, and passes on the rest and keeps the answers."""
 
     def __init__(self, trial: Any, fixed: Flat) -> None:
         self.asked: Flat = {}
@@ -156,7 +162,9 @@ def first_line(error: Exception) -> str:
 
 
 def _applies(name: str, flat: Flat) -> bool:
-    """Whether a field has a meaning beside the kinds that `flat` selects."""
+    """Return whether a field has a meaning beside the kinds that `flat` selects, as degradation/blur/sigma may not."""
     family, _, rest = name.partition("/")
-    kind, _, own = rest.partition("/")
-    return not own or family not in FAMILIES or kind in str(flat.get(f"{family}/kind", kind)).split("+")
+    kind, _, field = rest.partition("/")
+    if not field or family not in FAMILIES:
+        return True
+    return kind in str(flat.get(f"{family}/kind", kind)).split("+")

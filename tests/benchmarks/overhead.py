@@ -326,7 +326,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--slots", type=int, nargs="+", default=[64, 16])
     parser.add_argument("--first-rung", type=float, default=10.0, help="seconds to it (default: 10)")
-    parser.add_argument("--scheduler", default="promotion")
+    parser.add_argument("--scheduler", default="asha")
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--space", default="degradations")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the rows to DIR/overhead.parquet")

@@ -150,7 +150,7 @@ def compare(path: Path, replays: int, slots: int) -> Table:
     for name in ("scheduler", "rungs", "images, median", "10-90 %", "of random", "minutes, median", "90 %"):
         table.add_column(name, justify="left" if name in ("scheduler", "rungs") else "right")
     random: list[float] = []
-    for kind in ("none", "asha", "promotion", "hyperband", "iepoch"):
+    for kind in ("none", "asha-stopping", "asha", "hyperband", "iepoch"):
         ladders = [recorded[-1:]] if kind == "none" else [recorded[i:] for i in range(len(recorded) - 1)]
         for rungs in map(tuple, ladders):
             shown = load(path, rungs)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -35,7 +36,7 @@ from typing import Any
 from side_by_side import heading, keep, machine, show, verdict
 
 from search.evaluate import SEED
-from search.settings import SIZES, rungs
+from search.settings import rungs
 from search.space.load import load as load_space
 
 REPOSITORY = Path(__file__).parents[2]
@@ -284,7 +285,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many (default: 1)")
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it (default: 0)")
     parser.add_argument("--space", default="degradations")
-    parser.add_argument("--max-images", type=int, default=SIZES["cpu"].max_images, help="of a trial in full")
+    parser.add_argument("--max-images", type=int, default=108_000, help="of a trial in full")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--out", type=Path, help="folder for whole_search.parquet, a row a report")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
@@ -295,7 +296,7 @@ def main() -> None:
         return
     facts = machine(PACKAGES)
     heading(facts)
-    budgets, rows = rungs(None, given.max_images, 3), []
+    budgets, rows = rungs(math.ceil(given.max_images / 27), given.max_images, 3), []
     for seed in seeds(given):
         for arm in given.arms:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

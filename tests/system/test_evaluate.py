@@ -17,9 +17,9 @@ from analysis.run.evaluations import REAL, SCHEMA, store, stored, to_table
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.text.evaluations import as_json, terminal_tables
+from search.declaration import SettingsError
 from search.evaluate import main
-from search.pretrained import Trained
-from search.settings import SettingsError
+from search.pretrained import with_trained
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.evaluation import Evaluation
@@ -135,9 +135,9 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
         (["nobody"], "keeps no checkpoint of a trial 'nobody'"),
         (["--samples", "31"], "--samples: give 32 to 5000 samples, as many as the 'search' split can judge, not 31"),
         (["--samples", "5001"], "not 5001"),
-        (["--steps", "0"], "sampler/steps=0 is outside its domain"),
+        (["--steps", "0"], "--steps 0: give a whole number of at least 1"),
         (["001-morph", "--sampler", "ancestral"], "sampler/kind=ancestral: degradation morph"),
-        (["--sampler", "nothing"], "invalid choice: 'nothing'"),
+        (["--sampler", "nothing"], "sampler/kind='nothing': expected one of"),
         (["--data-dir", "nowhere"], "is missing"),
     ],
     ids=str,
@@ -165,7 +165,7 @@ def test_a_model_is_sampled_from_once_it_is_trained(run: Run) -> None:
     with pytest.raises(
         SettingsError, match="000-gaussian: it is still in training; wait for its end, or --resume tiny"
     ):
-        Trained.open(f"{run.path}/000-gaussian")
+        with_trained({"trained": (str(run.path), "000-gaussian"), "fixed": {}})
 
 
 def test_without_a_trial_that_can_be_evaluated_the_status_is_3(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

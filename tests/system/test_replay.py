@@ -88,4 +88,5 @@ def test_a_trial_without_reports_is_refused_in_one_line(
     assert main([str(run.path), name]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == f"replay.py: {run.path} has no reports of a trial {name!r}; it has those of 000-a, 001-b\n"
+    there = "it has those of 000-a, 001-b"
+    assert printed.err == f"search/replay.py: {run.path} has no reports of a trial {name!r}; {there}\n"

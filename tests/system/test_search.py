@@ -28,7 +28,7 @@ from analysis.statistics.ranking import rank
 from analysis.text.confirmation import conclusions
 from search import run as command
 from search.confirmation import contenders
-from search.settings import KEPT_CHECKPOINTS
+from search.options import KEPT_CHECKPOINTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -261,7 +261,7 @@ def test_a_trial_that_diverges_or_fails_ends_as_such_and_the_search_goes_on(sear
 
 
 def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searches) -> None:
-    arguments = [*BUDGET, "--scheduler", "promotion", "--confirm", "2", "--seeds", "2"]
+    arguments = [*BUDGET, "--scheduler", "asha", "--confirm", "2", "--seeds", "2"]
     process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "f", *arguments)
     race = searches.folder / "runs" / "f" / "confirm"
     wait_for(process, race, lambda events: any(event["event"] == "report" for event in events))

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trainables.domain import UsageError
 
-class DataError(ValueError):
+
+class DataError(UsageError):
     """A data set is missing or damaged; one line that names the file, what was found and what to do."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from safetensors.numpy import load, save
 
 from trainables.data.mnist import cache_dir
+from trainables.domain import UsageError
 from trainables.metric.classifier import Classifier, Weights
 
 Stored = Literal["float32", "float16"]
@@ -21,7 +22,7 @@ SHIPPED = Path(__file__).parent / "weights"
 CACHE_FORMAT = 1  # to be raised when splits or training change in a way that no recipe tells
 
 
-class WeightsError(ValueError):
+class WeightsError(UsageError):
     """A classifier is missing, damaged or not good enough; one line that names it and what to do."""
 
 

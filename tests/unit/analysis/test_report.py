@@ -28,7 +28,7 @@ from analysis.statistics.ranking import rank
 from analysis.text.confirmation import conclusions
 from analysis.text.ranking import as_csv
 from analysis.text.words import duration, listed
-from search.options import parse
+from search.command_line import parse
 from tests.helpers import stories
 
 HOSTILE = (

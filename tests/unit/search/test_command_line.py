@@ -1,14 +1,26 @@
 """The command line: everything bad is refused in one line that says what would be right, with nothing half-written."""
 
+import io
+import json
+import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from analysis.run.run import Run
+from search import command_line
 from search import run as command
-from search.machine import this_machine
-from search.options import parse
-from search.settings import SIZES, Settings
+from search.command_line import parse, parse_evaluate, parse_replay
+from search.declaration import Resume, SettingsError, option, options, whole
+from search.machine import Machine, this_machine
+from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
+from search.settings import Settings
 from search.space.load import load
 from trainables.config import Training
 from trainables.data.mnist import BUNDLED
@@ -24,7 +36,7 @@ GOOD = "def space(trial):\n    trial.suggest_float('training/lr', 1e-4, 1e-2, lo
 USAGE_ERRORS = {
     "no space": ([], "--space is missing"),
     "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3"),
-    "no number": (["--space", "widths", "--trials", "many"], "argument --trials: invalid int value: 'many'"),
+    "no number": (["--space", "widths", "--trials", "many"], "--trials many: give a whole number of at least 1"),
     "unknown space": (["--space", "degradation"], "unknown space 'degradation'; did you mean degradations? known are"),
     "unknown file": (["--space", "nowhere.py"], "--space nowhere.py: there is no such file"),
     "unknown field": (["--space", "widths", "--set", "training.lrr=1"], "unknown field training/lrr: did you mean"),
@@ -39,7 +51,7 @@ USAGE_ERRORS = {
         ["--space", "degradations", "--set", "sampler.kind=ddim"],
         "space degradations with --set sampler.kind=ddim can draw what cannot be: sampler/kind=ddim",
     ),
-    "zero trials": (["--space", "widths", "--trials", "0"], "--trials 0: give at least 1"),
+    "zero trials": (["--space", "widths", "--trials", "0"], "--trials 0: give a whole number of at least 1"),
     "cores": (["--space", "widths", "--cpus-per-trial", "5000"], "--cpus-per-trial 5000: there are "),
     "gpus": (["--space", "widths", "--gpus-per-trial", "5000"], "--gpus-per-trial 5000: there are "),
     "data set": (["--space", "widths", "--dataset", "mnits"], "unknown data set 'mnits'; known are mnist"),
@@ -93,7 +105,7 @@ SPACE_ERRORS = {
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with one run in it."""
     monkeypatch.chdir(tmp_path)
-    command.Run.create("runs", "taken")
+    Run.create("runs", "taken")
     return tmp_path
 
 
@@ -136,7 +148,7 @@ def test_a_run_does_not_go_on_with_another_space_or_other_defaults(
 ) -> None:
     space = load(space_file(workplace, GOOD), {})
     settings = Settings.resolve({"name": "taken"}, space.given, space.digest, this_machine())
-    command.Run.open("runs/taken").write_settings({"settings": settings.saved()})
+    Run.open("runs/taken").write_settings({"settings": settings.saved()})
     resume = ["--resume", "taken"]
     with monkeypatch.context() as patched:
         others = tuple(0.002 if default == Training.lr else default for default in Training.__init__.__defaults__ or ())
@@ -166,12 +178,76 @@ def test_only_what_is_given_is_returned_and_fields_are_collected() -> None:
     given = parse(["--space", "widths", "--set", "network.kind=cnn", "--set", "training.lr=0.001"])
     assert given == {"space": "widths", "fixed": {"network.kind": "cnn", "training.lr": "0.001"}}
     assert parse(["--resume", "a", "--trials", "9"]) == {"resume": "a", "trials": 9, "fixed": {}}
+    assert parse(["--space", "widths", "--scheduler", "promotion"])["scheduler"] == "asha"  # its old name
 
 
-def test_every_option_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        parse(["--help"])
-    text = capsys.readouterr().out
+def shown(read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the help of a command on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as end, redirect_stdout(out):
+        read(["--help"])
     assert end.value.code == 0
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("read", [parse, parse_evaluate, parse_replay])
+def test_help_fits_a_terminal_and_its_numbers_are_for_people(
+    read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown(read, monkeypatch)
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"\d[eE][+-]?\d", text)
+
+
+@pytest.mark.parametrize("declared", [SearchOptions, RunOptions, EvaluateOptions, ReplayOptions])
+def test_every_option_is_explained_by_sentences(declared: type) -> None:
+    for one in options(declared).values():
+        assert re.fullmatch(r"[A-Z].*\.", one.help, re.DOTALL), one.flag
+        assert re.fullmatch(r".*(\.|\))", one.explanation(), re.DOTALL), one.flag
+
+
+def test_help_groups_options_and_says_what_goes_with_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(parse, monkeypatch)
+    titles = [f"\n{title}:\n" for title in GROUPS[1:]]
+    assert sorted(titles, key=text.index) == titles
+    for flag in ("--trials", "--address", "--quiet"):
+        assert flag in text.split("may be given beside --resume:")[1].split("--resume NAME")[0]
+    assert "5,400,000 with one" in " ".join(text.split())
     assert "python search/run.py --space degradations" in text
-    assert f"{SIZES['cpu'].max_images:,} without a GPU" in text
+
+
+@pytest.mark.parametrize("name", ["run", "evaluate", "replay"])
+def test_help_imports_nothing_slow(name: str) -> None:
+    code = f"import sys; from search.{name} import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sys.modules.keys() & {'torch', 'ray', 'optuna', 'pyarrow', 'numpy'}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneMore(Settings):
+    patience: int = option(whole(1), "Number of mornings.", 7, Resume.CHANGEABLE, group="budget")
+
+
+def test_a_field_is_all_that_an_option_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command_line, "SearchOptions", OneMore)
+    assert "--patience N" in shown(parse, monkeypatch)
+    assert "Number of mornings. (default: 7)" in shown(parse, monkeypatch)
+    (tmp_path / "mine.yaml").write_text("space: widths\npatience: 8\n")
+    given = parse(["--config", str(tmp_path / "mine.yaml")])
+    assert given["patience"] == 8
+    machine = Machine(cpus=2, gpus=0)
+    assert OneMore.resolve({}, "widths", "", machine).patience == 7
+    saved = json.loads(json.dumps(OneMore.resolve(given, "widths", "", machine).saved()))
+    assert saved["patience"] == 8
+    assert OneMore.resume(saved, parse(["--resume", "a"]), machine).patience == 8
+    assert OneMore.resume(saved, parse(["--resume", "a", "--patience", "9"]), machine).patience == 9
+    del saved["patience"]  # as a run that was written before there was the option
+    assert OneMore.resume(saved, {}, machine).patience == 7
+    with pytest.raises(SettingsError, match="--patience 0: give a whole number of at least 1"):
+        OneMore.resolve({"patience": 0}, "widths", "", machine)
+    assert command.main(["--space", "widths", "--patience", "0"]) == 2
+    assert "--patience 0: give a whole number of at least 1" in capsys.readouterr().err

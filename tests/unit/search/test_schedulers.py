@@ -59,7 +59,7 @@ def test_every_trial_begins_climbs_rung_by_rung_and_has_an_end(kind: str, slots:
         assert [m.rung for m in mine] == list(range(len(mine)))
         assert all(m.fate is not Fate.STOPS for m in mine[:-1])
         assert mine[-1].fate is not Fate.GOES_ON
-        assert mine[-1].fate is Fate.STOPS or kind in ("promotion", "iepoch")
+        assert mine[-1].fate is Fate.STOPS or kind in ("asha", "iepoch")
     assert moments[-1].images == sum(RUNGS[m.rung] - (0, *RUNGS)[m.rung] for m in moments)
 
 
@@ -112,7 +112,7 @@ def test_a_repeated_report_changes_nothing_even_when_better_trials_came_meanwhil
 @pytest.mark.parametrize("eta", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_asha_lets_a_trial_go_on_that_is_among_the_best_of_those_that_came_before_it(seed: int, eta: int) -> None:
-    moments = play("asha", random_curves(seed), eta=eta)
+    moments = play("asha-stopping", random_curves(seed), eta=eta)
     for moment in moments:
         better, count = places(moments, moment)
         expected = moment.rung < LAST and math.isfinite(moment.fmd) and better < max(1, count // eta)
@@ -133,7 +133,7 @@ def test_asha_stops_worse_and_worse_trials_at_the_first_rung_and_better_and_bett
 @pytest.mark.parametrize("seed", range(5))
 def test_promotion_ends_with_the_best_third_of_each_rung_above_it(seed: int) -> None:
     curves = random_curves(seed, trials=27)
-    moments = play("promotion", curves)
+    moments = play("asha", curves)
     at = [[m for m in moments if m.rung == rung and math.isfinite(m.fmd)] for rung in range(len(RUNGS))]
     for low, high in itertools.pairwise(at):
         reached, went_on = sorted(low, key=lambda m: m.fmd), {m.trial for m in high}
@@ -145,8 +145,8 @@ def test_promotion_ends_with_the_best_third_of_each_rung_above_it(seed: int) -> 
 def test_what_asha_stopped_too_early_promotion_takes_up_again() -> None:
     # The third is worse than the first two but much better than all that follow.
     curves = [Curve((value, value, value), (1.0, 1.0, 1.0)) for value in (1.0, 2.0, 3.0, *range(10, 25))]
-    assert (2, 1) not in {(m.trial, m.rung) for m in play("asha", curves, slots=1)}
-    assert (2, 1) in {(m.trial, m.rung) for m in play("promotion", curves, slots=1)}
+    assert (2, 1) not in {(m.trial, m.rung) for m in play("asha-stopping", curves, slots=1)}
+    assert (2, 1) in {(m.trial, m.rung) for m in play("asha", curves, slots=1)}
 
 
 @pytest.mark.parametrize("slots", [1, 8])
@@ -162,7 +162,7 @@ def test_a_trial_that_waits_in_vain_never_goes_on(kind: str, seed: int, slots: i
         for trial in scheduler.hopeless(len(curves) - len(reported)):
             in_vain.setdefault(trial, scheduler.waiting[trial])
     assert in_vain.keys() >= {trial for trial, rung in scheduler.waiting.items() if rung == 0}  # nothing is to come
-    assert bool(in_vain) == (kind in ("promotion", "iepoch"))
+    assert bool(in_vain) == (kind in ("asha", "iepoch"))
 
 
 @pytest.mark.parametrize("to_come", [0, 1, 2, 3, 10, 30])
@@ -179,7 +179,7 @@ def test_at_the_first_rung_a_trial_has_hope_as_long_as_worse_ones_may_come(to_co
     assert {trial for trial in resumed if trial not in promotion._places[1]} == hoped
 
 
-@pytest.mark.parametrize("kind", ["promotion", "iepoch"])
+@pytest.mark.parametrize("kind", ["asha", "iepoch"])
 def test_a_trial_that_ended_for_want_of_time_holds_no_place_of_those_that_may_go_on(kind: str) -> None:
     scheduler = SCHEDULERS[kind](RUNGS, 3)
     for trial in range(9):

@@ -61,7 +61,7 @@ def test_the_default_needs_half_of_the_images_of_random_search_and_no_more_than_
         [benchmark.until_found(SCHEDULERS["none"](rungs[-1:], 3), alone, order, SLOTS) for order in played]
     )
     default = benchmark.quantiles(
-        [benchmark.until_found(SCHEDULERS["promotion"](rungs, 3), curves, order, SLOTS) for order in played]
+        [benchmark.until_found(SCHEDULERS["asha"](rungs, 3), curves, order, SLOTS) for order in played]
     )
     ladders = [rungs[begin:] for begin in range(len(rungs) - 1)]
     epochs = [benchmark.iepoch(ladder, benchmark.load(benchmark.CURVES, ladder), played, SLOTS) for ladder in ladders]
@@ -73,5 +73,5 @@ def test_the_default_needs_half_of_the_images_of_random_search_and_no_more_than_
 
 def test_a_replay_is_the_same_each_time(benchmark: ModuleType, rungs: tuple[int, ...]) -> None:
     curves = benchmark.load(benchmark.CURVES, rungs)
-    first, second = ([*simulate(SCHEDULERS["promotion"](rungs, 3), curves, SLOTS)] for _ in range(2))
+    first, second = ([*simulate(SCHEDULERS["asha"](rungs, 3), curves, SLOTS)] for _ in range(2))
     assert first == second

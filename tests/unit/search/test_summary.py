@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from analysis.run.run import Run
+from search.declaration import SettingsError
 from search.machine import Machine
-from search.settings import Settings, SettingsError
+from search.settings import Settings
 from search.summary import close, require_same, resume_command
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from search import run
+from search.command_line import parse
+from search.declaration import SettingsError
 from search.execution.mps import CONTROL, PIPES, mps
 from search.execution.packing import GAIN, Pace, choose, drawn, footprint, measure
 from search.machine import Machine, MachineError
-from search.options import parse
-from search.settings import Settings, SettingsError
-from search.space.fake_trial import Probe
+from search.settings import Settings
+from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from spaces.baselines import STARTER
 from trainables.config import Flat
@@ -48,7 +49,7 @@ def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: st
     _, largest = drawn(space, SHAPE)
     assert all(footprint(baseline.variant, SHAPE) <= footprint(largest, SHAPE) for baseline in space.baselines)
     rng = random.Random(1)
-    others = [footprint(space.draw(Probe({}, rng)), SHAPE) for _ in range(4)]
+    others = [footprint(space.draw(FakeTrial({}, rng)), SHAPE) for _ in range(4)]
     assert sum(footprint(largest, SHAPE) >= other for other in others) >= 3
 
 

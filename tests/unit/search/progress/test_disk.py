@@ -39,7 +39,7 @@ def overhead(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_a_search_on_a_full_disk_ends_with_a_line_and_goes_on_when_there_is_room(
     left: int, disk: Disk, overhead: ModuleType
 ) -> None:
-    given = {"space": "degradations", "trials": TRIALS, "scheduler": "asha", "sampler": "random"}
+    given = {"space": "degradations", "trials": TRIALS, "scheduler": "asha-stopping", "sampler": "random"}
     given["storage_path"] = str(disk.path)
     driver, events = overhead.Driver(disk.path, given, SLOTS), 0
 

@@ -10,7 +10,7 @@ TRIALS, SLOTS, ETA = 100, 8, 3
 KEPT = 2  # not the default
 
 
-@pytest.mark.parametrize("kind", ["promotion", "asha", "iepoch"])  # those that differ in what may still go on
+@pytest.mark.parametrize("kind", ["asha", "asha-stopping", "iepoch"])  # those that differ in what may still go on
 def test_at_every_moment_the_checkpoints_are_of_trials_that_need_one(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -33,5 +33,5 @@ def test_at_every_moment_the_checkpoints_are_of_trials_that_need_one(
 
     driver.fit(check)
     assert len(driver.run.kept_checkpoints()) == KEPT
-    waits = {"promotion": TRIALS // ETA + SLOTS, "iepoch": 3 + SLOTS}
+    waits = {"asha": TRIALS // ETA + SLOTS, "iepoch": 3 + SLOTS}
     assert most <= waits.get(kind, 0)

@@ -14,12 +14,13 @@ from rich.console import Console
 from analysis.run.run import Run
 from search.execution.tune import Interruptible, interrupting
 from search.machine import Machine
+from search.options import KEPT_CHECKPOINTS
 from search.progress import budget as ledger_module
 from search.progress.budget import OVERTIME, Ledger, as_clock
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.schedulers import ASHA
-from search.settings import KEPT_CHECKPOINTS, Settings
+from search.settings import Settings
 from search.study.resume import History
 from search.study.tries import MAX_FAILURES, Tries
 from tests.helpers.tools import Clock

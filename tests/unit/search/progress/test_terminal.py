@@ -159,7 +159,7 @@ def test_a_resumed_search_shows_what_it_had_and_counts_its_own_pace(clock: Clock
     run.append({"event": "end", "trial": "000-x", "state": "PRUNED"})
     display = make_display()
     clock.now += 500
-    display.recall(run, History(run.events(), SCHEDULERS["promotion"](RUNGS, 3)))
+    display.recall(run, History(run.events(), SCHEDULERS["asha"](RUNGS, 3)))
     progress = display.progress
     assert progress.counts() == {"paused": 1, "stopped": 1}  # the third is the best, it was about to go on
     assert [line.split()[-2] for line in shown(display) if line.rstrip().endswith("002-x")][-1] == "interrupted"

@@ -244,7 +244,7 @@ def test_a_trial_that_waits_is_suggested_again_when_the_scheduler_resumes_it(
 
 
 def test_what_waits_to_the_end_is_closed(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    searcher, released = make_searcher(make_space(), tmp_path, scheduler="promotion", trials=4), list[str]()
+    searcher, released = make_searcher(make_space(), tmp_path, scheduler="asha", trials=4), list[str]()
     searcher.on_release = released.append
     config = searcher.suggest("0")
     assert isinstance(config, dict)

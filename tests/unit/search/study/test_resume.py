@@ -133,7 +133,7 @@ def check_consistent(run: Run, before: list[dict[str, Any]]) -> None:
     assert (run.trials().num_rows, run.curves().num_rows) == (TRIALS, len(reports))
 
 
-@pytest.fixture(params=["asha", "promotion", "iepoch"])
+@pytest.fixture(params=["asha-stopping", "asha", "iepoch"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The schedulers that differ in what is open at a crash; hyperband is an asha, none stops nothing."""
     return str(request.param)

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.settings import SAMPLERS as NAMES
+from search.options import SAMPLERS as NAMES
 from search.study import samplers
 from search.study.journal import open_storage
 from search.study.samplers import SAMPLERS, STARTUP_TRIALS, make_sampler

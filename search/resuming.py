@@ -1,0 +1,84 @@
+"""What has to hold before a run goes on."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import version
+
+from analysis.run.run import Run
+from analysis.run.storage import exists, join, names
+from search.declaration import SettingsError
+from search.settings import Settings
+from search.space.space import Space
+from search.summary import pending
+from trainables.config import Flat, Variant
+from trainables.domain import ConfigError
+
+
+def open_run(root: str, name: str) -> Run:
+    """Return the run of a name in `root`, a folder or a URI.
+
+    Raises:
+        SettingsError: there is none, or it has no settings to go on with.
+    """
+    if not exists(join(root, name)):
+        there = names(root)
+        near = difflib.get_close_matches(name, there, n=3) or there[:3]
+        hint = f", there are {', '.join(near)}" if near else ""
+        raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
+    run = Run.open(join(root, name))
+    if "settings" not in run.settings():
+        raise SettingsError(f"--resume {name}: it ended before it began; remove {run.uri} and search anew")
+    return run
+
+
+def require_work(run: Run, settings: Settings) -> None:
+    """Raise SettingsError where nothing is left to do for a run, in the search or in its confirmation."""
+    states = run.trials()["state"].to_pylist()
+    spent = run.settings().get("wall_seconds", 0.0)
+    if "RUNNING" in states or pending(run, settings):
+        return
+    if len(states) >= settings.trials:
+        raise SettingsError(
+            f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials, or --confirm"
+        )
+    if spent >= settings.time_budget:
+        raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
+
+
+def require_same_space(run: Run, settings: Settings, space: Space) -> None:
+    """Raise SettingsError where a run's space is not what it was.
+
+    The digest of one of the project's own spaces differs in another version of the project for as little as an import.
+    A run of an earlier version goes on if the space can still draw every variant that it drew.
+    """
+    if space.digest == settings.space_digest:
+        return
+    own = not settings.space.endswith(".py")
+    if own and _of_earlier_version(run) and all(_drawable(space, variant) for variant in _drawn(run)):
+        return
+    raise SettingsError(
+        f"--resume {settings.name}: {space.given}, or the defaults around it, is not what it was; restore it, or "
+        "search anew"
+    )
+
+
+def _of_earlier_version(run: Run) -> bool:
+    written = run.settings().get("versions", {}).get("diffusion-search", version("diffusion-search"))
+    return _parts(written) < _parts(version("diffusion-search"))
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def _drawn(run: Run) -> list[Flat]:
+    return [event["variant"] for event in run.events() if event["event"] == "start" and not event["baseline"]]
+
+
+def _drawable(space: Space, variant: Flat) -> bool:
+    try:
+        complete = Variant.from_flat(variant).flat()
+    except ConfigError:
+        return False
+    return space.answers_for(complete) is not None

@@ -1,0 +1,72 @@
+"""What has to hold before a run goes on: its space draws what it drew."""
+
+import random
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.run.run import Run
+from search.declaration import SettingsError
+from search.machine import Machine
+from search.resuming import require_same_space
+from search.settings import Settings
+from search.space.fake_trial import FakeTrial
+from search.space.load import load
+from search.space.space import Space
+from trainables.config import Flat
+
+WIDTHS = load("widths", {"network.kind": "cnn"})
+CHANGED = replace(WIDTHS, digest="another")
+
+
+def settings(space: Space) -> Settings:
+    return Settings.resolve({"name": "run"}, space.given, WIDTHS.digest, Machine(cpus=2, gpus=0))
+
+
+def drawn(**changes: Any) -> Flat:
+    (first, *_) = (answers for name, answers in WIDTHS.queue() if not name)
+    variant = WIDTHS.draw(FakeTrial(first, random.Random(0)))
+    return {**variant, **changes}
+
+
+def make_run(folder: Path, written_by: str, *variants: Flat, baseline: str = "") -> Run:
+    run = Run.create(folder, "run")
+    run.write_settings({"versions": {"diffusion-search": written_by}})
+    for number, variant in enumerate(variants):
+        start = {"number": number, "seed": 0, "baseline": baseline, "variant": variant}
+        run.append({"event": "start", "trial": f"{number:03d}", **start})
+    return run
+
+
+def test_a_run_goes_on_with_the_very_same_space(tmp_path: Path) -> None:
+    require_same_space(make_run(tmp_path, "0.1.0", {"nothing": 1}), settings(WIDTHS), WIDTHS)
+
+
+def test_a_run_of_an_earlier_version_goes_on_if_its_space_still_draws_what_it_drew(tmp_path: Path) -> None:
+    complete = drawn()
+    without_a_default = {name: value for name, value in complete.items() if name != "training/ema"}
+    assert without_a_default != complete
+    require_same_space(make_run(tmp_path, "0.1.0", complete, without_a_default), settings(CHANGED), CHANGED)
+
+
+@pytest.mark.parametrize("changes", [{"training/lr": 0.0123}, {"training/no_field": 1}])
+def test_it_does_not_if_the_space_cannot(changes: Flat, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "0.1.0", drawn(), drawn(**changes))
+    with pytest.raises(SettingsError, match="the defaults around it, is not what it was"):
+        require_same_space(run, settings(CHANGED), CHANGED)
+
+
+def test_what_the_literature_did_need_not_lie_in_the_space(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "0.1.0", drawn(**{"training/lr": 0.0123}), baseline="A0")
+    require_same_space(run, settings(CHANGED), CHANGED)
+
+
+def test_a_run_of_this_version_or_of_a_file_of_the_users_own_does_not_go_on_with_another(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not what it was"):
+        require_same_space(make_run(tmp_path / "a", version("diffusion-search"), drawn()), settings(CHANGED), CHANGED)
+    own = replace(CHANGED, given="/home/me/my_space.py")
+    with pytest.raises(SettingsError, match="is not what it was"):
+        require_same_space(make_run(tmp_path / "b", "0.1.0", drawn()), settings(own), own)
