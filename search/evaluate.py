@@ -117,7 +117,7 @@ def _measure(
 ) -> dict[str, Any] | None:
     """Return the columns of one trial; None if it diverged."""
     from analysis.run.storage import Folder
-    from trainables.metric.measuring import measure
+    from trainables.metric.evaluation import measure
     from trainables.trial import Plan, Trial
 
     plan = Plan(tuple(settings["rungs"]), settings["seed"], device=_device())

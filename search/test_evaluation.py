@@ -11,8 +11,7 @@ from analysis.statistics.confirmed import ConfirmationResult
 from search.settings import Settings
 from trainables.config import Variant
 from trainables.data.mnist import Images
-from trainables.metric.evaluation import Evaluation
-from trainables.metric.measuring import measure
+from trainables.metric.evaluation import Evaluation, measure
 from trainables.trial import Plan, Trial
 
 

@@ -1,18 +1,17 @@
-"""What the parts of a variant can do together: which targets, weights and samplers are right for a degradation."""
+"""Which targets, weights and samplers a degradation and a schedule allow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation
-from trainables.diffusion.process import TARGETS, WEIGHTS, last_part
+from trainables.diffusion.process import WEIGHTS, last_part
 from trainables.diffusion.samplers import SAMPLERS
-from trainables.domain import ConfigError
+from trainables.diffusion.schedules import Schedule
+from trainables.diffusion.targets import TARGETS
+from trainables.domain import ConfigError, Primitive
 
-if TYPE_CHECKING:
-    from trainables.config import Variant
-
-# Of each choice, the last degradation that it is right for.
+# The class of last degradations that each choice is defined for.
 NEEDS: dict[str, dict[str, type]] = {
     "training/target": {kind: target.last for kind, target in TARGETS.items()},
     "training/weight": {kind: weight.last for kind, weight in WEIGHTS.items()},
@@ -21,15 +20,14 @@ NEEDS: dict[str, dict[str, type]] = {
 
 
 def fitting(name: str, degradation: Degradation) -> list[str]:
-    """Return the choices of "training/target", "training/weight" or "sampler/kind" that are right for `degradation`."""
+    """Return the choices of "training/target", "training/weight" or "sampler/kind" that `degradation` allows."""
     return [kind for kind, needed in NEEDS[name].items() if isinstance(last_part(degradation), needed)]
 
 
-def refuse_misfits(variant: Variant) -> None:
-    """Raise ConfigError where the parts of `variant` cannot be put together."""
-    flat = variant.flat()
+def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
+    """Raise ConfigError where the parts of a variant do not fit together; `flat` is the whole variant."""
     for name in NEEDS:
-        fit = fitting(name, variant.degradation)
+        fit = fitting(name, degradation)
         if flat[name] not in fit:
             needed = NEEDS[name][str(flat[name])]
             ends = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, needed)]
@@ -37,28 +35,28 @@ def refuse_misfits(variant: Variant) -> None:
                 f"{name}={flat[name]}: degradation {flat['degradation/kind']} does not end in {' or '.join(ends)}; "
                 f"use {name}={', '.join(fit)}"
             )
-    _refuse_degrading_the_degraded(variant)
-    _refuse_noise_without_signal(variant)
+    _refuse_degrading_the_degraded(flat, degradation)
+    _refuse_noise_without_signal(flat, schedule, degradation)
 
 
-def _refuse_degrading_the_degraded(variant: Variant) -> None:
-    """Targets other than x0 restore the image before the last part; cold samplers degrade it by all parts again."""
-    target, kind = variant.training.target, variant.sampler.kind
-    if target == "x0" or not isinstance(variant.degradation, Chain) or not SAMPLERS[kind].degrades:
+def _refuse_degrading_the_degraded(flat: Mapping[str, Primitive], degradation: Degradation) -> None:
+    """Targets but x0 restore the image before the last part, which cold samplers would degrade by all parts again."""
+    target, sampler = flat["training/target"], SAMPLERS[str(flat["sampler/kind"])]
+    if target == "x0" or not isinstance(degradation, Chain) or not sampler.degrades:
         return
-    fit = [sampler for sampler in fitting("sampler/kind", variant.degradation) if not SAMPLERS[sampler].degrades]
+    fit = [kind for kind in fitting("sampler/kind", degradation) if not SAMPLERS[kind].degrades]
     raise ConfigError(
-        f"sampler/kind={kind}: with degradation {variant.flat()['degradation/kind']} and training/target={target} "
-        f"use sampler/kind={', '.join(fit)}, or training/target=x0"
+        f"sampler/kind={flat['sampler/kind']}: with degradation {flat['degradation/kind']} and "
+        f"training/target={target} use sampler/kind={', '.join(fit)}, or training/target=x0"
     )
 
 
-def _refuse_noise_without_signal(variant: Variant) -> None:
-    """At zero SNR, x_T is eps itself and x0 = (x_t - level eps) / signal a division by 0 (Lin et al. 2023, 3.3)."""
-    if not (variant.schedule.zero_snr and variant.training.target == "eps"):
+def _refuse_noise_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
+    """At zero SNR, x_T is eps itself, and x0 = (x_t - sigma eps) / alpha divides by 0 (Lin et al. 2023, 3.3)."""
+    if not schedule.zero_snr or flat["training/target"] != "eps":
         return
-    fit = [target for target in fitting("training/target", variant.degradation) if target != "eps"]
+    fit = [target for target in fitting("training/target", degradation) if target != "eps"]
     raise ConfigError(
         f"training/target=eps: says nothing of x0 at t = T, where zero_snr=True of the schedule leaves no signal; "
-        f"use training/target={', '.join(fit)}, or schedule/{variant.flat()['schedule/kind']}/zero_snr=False"
+        f"use training/target={', '.join(fit)}, or schedule/{flat['schedule/kind']}/zero_snr=False"
     )

@@ -15,10 +15,11 @@ from typing import Annotated, Any
 from trainables.compatibility import refuse_misfits
 from trainables.data.folds import FOLDS
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
-from trainables.diffusion.process import LOSSES, PRECISIONS, TARGETS, WEIGHTS
+from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
 from trainables.diffusion.source import PIXELS
+from trainables.diffusion.targets import TARGETS
 from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, construct, domains
 from trainables.networks import CNN, NETWORKS, Network
 
@@ -90,7 +91,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         """Refuse what the parts cannot do together, with a ConfigError."""
-        refuse_misfits(self)
+        refuse_misfits(self.flat(), self.schedule, self.degradation)
 
     @classmethod
     def from_flat(cls, flat: Flat) -> Variant:

@@ -33,8 +33,7 @@ from side_by_side import (
 from torchmetrics.image.fid import _compute_fid
 
 from trainables.data.mnist import load
-from trainables.metric.classifier import WIDTHS, Layer, features
-from trainables.metric.classifiers import load_classifier
+from trainables.metric.classifier import WIDTHS, Layer, features, load_classifier
 from trainables.metric.frechet import Statistics, frechet_distance
 
 PACKAGES = ("scipy", "torchmetrics", "pytorch-fid")

@@ -18,8 +18,7 @@ import torch
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images, load
 from trainables.diffusion.generation import generate, sampling_source
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features
-from trainables.metric.classifiers import load_classifier
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_classifier
 from trainables.metric.fmd import Reference
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 from trainables.training.trainer import Trainer

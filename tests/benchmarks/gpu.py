@@ -33,8 +33,8 @@ from trainables.data.mnist import load
 from trainables.device import finish
 from trainables.diffusion.generation import generate, sampling_source
 from trainables.metric.evaluation import Evaluation
+from trainables.metric.evaluation import measure as evaluate
 from trainables.metric.fmd import Reference
-from trainables.metric.measuring import measure as evaluate
 from trainables.report import Report
 from trainables.training.trainer import Trainer
 from trainables.trial import Memory, Plan, Trial

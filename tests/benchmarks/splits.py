@@ -9,7 +9,7 @@ import torch
 
 from trainables.data.mnist import BUNDLED, CHECKSUMS, TRAIN_IMAGES, read_idx
 from trainables.metric.classifier import features as features_of
-from trainables.metric.classifiers import load_classifier
+from trainables.metric.classifier import load_classifier
 from trainables.metric.frechet import Statistics, frechet_distance
 
 LAYERS = ("spatial_mean", "flat")

@@ -39,20 +39,20 @@ TROUBLED = """
 import sys, time
 from pathlib import Path
 from search import run
-from search.execution import tune as tuner
+from search.execution import worker
 
-HERE, train = Path.cwd(), tuner.trial.run
+HERE, train = Path.cwd(), worker.run_trial
 
 
-def troubled(config, plan, images, reference):
+def troubled(config, work, images, reference):
     if config["variant"]["training/lr"] == 0.09:
         raise RuntimeError("out of luck")
     while config["variant"]["training/lr"] == 2e-3 and not (HERE / "answered").exists():
         time.sleep(0.05)
-    train(config, plan, images, reference)
+    train(config, work, images, reference)
 
 
-tuner.trial.run = troubled
+worker.run_trial = troubled
 sys.exit(run.main())
 """
 BUDGET = ["--trials", "6", "--max-images", "2304", "--grace-images", "256", "--confirm", "0"]

@@ -23,10 +23,10 @@ WITNESSED = """
 import json, os, sys
 from dataclasses import asdict
 from search import run
-from search.execution import tune as tuner
+from search.execution import worker
 
 FILE = os.path.abspath("witness.jsonl")
-train, reports = tuner.trial.run, tuner.trial.Trial.reports
+train, reports = worker.run_trial, worker.Trial.reports
 
 
 def told(self):
@@ -38,12 +38,12 @@ def told(self):
         yield report
 
 
-def witnessed(config, plan, images, reference):
-    tuner.trial.Trial.reports = told
-    train(config, plan, images, reference)
+def witnessed(config, work, images, reference):
+    worker.Trial.reports = told
+    train(config, work, images, reference)
 
 
-tuner.trial.run = witnessed
+worker.run_trial = witnessed
 sys.exit(run.main())
 """
 RESTARTS = 10
@@ -100,9 +100,9 @@ TROUBLED = """
 import os, pickle, signal, sys, time
 from pathlib import Path
 from search import run
-from search.execution import tune as tuner
+from search.execution import worker
 
-HERE, train, reports = Path.cwd(), tuner.trial.run, tuner.trial.Trial.reports
+HERE, train, reports = Path.cwd(), worker.run_trial, worker.Trial.reports
 
 
 class Malicious:
@@ -116,7 +116,7 @@ def once(what):
 
 
 def die(self, checkpoint):
-    Path(self.plan.run_uri, "checkpoints", self.name + ".pt").write_bytes(checkpoint)
+    self.storage.save_checkpoint(self.name, checkpoint)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -136,12 +136,12 @@ def told(self):
             raise MemoryError("no room for 8 GiB")
 
 
-def troubled(config, plan, images, reference):
-    tuner.trial.Trial.reports = told
-    train(config, plan, images, reference)
+def troubled(config, work, images, reference):
+    worker.Trial.reports = told
+    train(config, work, images, reference)
 
 
-tuner.trial.run = troubled
+worker.run_trial = troubled
 sys.exit(run.main())
 """
 

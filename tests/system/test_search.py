@@ -51,25 +51,25 @@ def space(trial):
 TROUBLED = """
 import sys
 from search import run
-from search.execution import tune as tuner
+from search.execution import worker
 from trainables.diffusion import process as diffusion
 
-train, losses = tuner.trial.run, diffusion.LOSSES
+train, losses = worker.run_trial, diffusion.LOSSES
 
 
 def ruin(loss):
     return lambda *of: float("nan") * loss(*of)
 
 
-def troubled(config, plan, images, reference):
+def troubled(config, work, images, reference):
     lr = config["variant"]["training/lr"]
     if lr == 0.09:
         raise RuntimeError("out of luck")
     diffusion.LOSSES = {name: ruin(loss) if lr == 0.1 else loss for name, loss in losses.items()}
-    train(config, plan, images, reference)
+    train(config, work, images, reference)
 
 
-tuner.trial.run = troubled
+worker.run_trial = troubled
 sys.exit(run.main())
 """
 

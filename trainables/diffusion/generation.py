@@ -1,4 +1,4 @@
-"""Generation: images drawn from a trained diffusion, all trials from the same noise, and pictures of how."""
+"""Generation: images sampled from a trained diffusion, and pictures of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.samplers import SAMPLERS, strided
 from trainables.diffusion.source import Source
 
-# Images sampled together: more fall out of a CPU's cache, or of the share of a GPU's memory that one of several trials
-# has; a rung's 256 are one either way. Part of what fixes the noise, whose generators differ between devices anyway.
+# Images sampled together: more exceed a CPU's cache, or a trial's share of a GPU's memory. A rung's 256 are one chunk
+# on either. The chunks belong to what fixes the noise, and the generators differ between devices anyway.
 CHUNKS = {"cpu": 256, "cuda": 512}
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
-    """Return (x_T, z) of `shape` (N, C, H, W) from the prior that `sampling` names."""
+    """Return (x_T, z), x_T of `shape` (N, C, H, W), drawn from the prior that `sampling` names."""
     step = diffusion.step(torch.full((shape[0],), diffusion.T, device=source.generator.device))
     if sampling.prior == "fitted":
         return fitted_prior(diffusion.degradation, shape, step, source)
@@ -33,17 +33,17 @@ def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: S
 def generate(
     diffusion: Diffusion, sampling: Sampling, n: int, image_shape: tuple[int, ...], source: Source, seed: int
 ) -> Tensor:
-    """Return n generated images as uint8 (n, C, H, W); `seed` fixes the noise of every image, whatever the model.
+    """Return n generated images as uint8 (n, C, H, W); `seed` fixes the noise, which is the same for every model.
 
     Raises:
-        Diverged: a sample is not finite, as those of weights that are not.
+        Diverged: a sample is not finite.
     """
     chunks, chunk = [], CHUNKS[source.generator.device.type]
     for first in range(0, n, chunk):
         source.generator.manual_seed(seed + first)
         x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
         path = SAMPLERS[sampling.kind](diffusion, x_T, z, strided(diffusion.T, sampling.steps), source)
-        x_0 = deque(path, maxlen=1)[0]  # a whole path of 1,000 steps would take 0.8 GB
+        x_0 = deque(path, maxlen=1)[0]  # all x_t of 1,000 steps would take 0.8 GB
         if not x_0.isfinite().all():
             raise Diverged("the samples are not finite")
         chunks.append(source.pixels.to_uint8(x_0))
@@ -52,7 +52,7 @@ def generate(
 
 @torch.inference_mode()
 def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int, columns: int = 9) -> Tensor:
-    """Return uint8 (2 N, columns, C, H, W): x0 (N, C, H, W) being degraded, then N samples on their way from x_T."""
+    """Return uint8 (2 N, columns, C, H, W): N rows of x0 (N, C, H, W) at growing t, then N of samples at falling t."""
     source.generator.manual_seed(seed)
     z = diffusion.degradation.draw(x0, source)
     ts = [torch.full((len(x0),), round(diffusion.T * k / (columns - 1)), device=x0.device) for k in range(columns)]
@@ -82,6 +82,6 @@ def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
 
 
 def sampling_source(training: Source, overlays: Tensor) -> Source:
-    """Return a source for sampling: its own generator, and overlays (K, C, H, W) uint8 that training never showed."""
+    """Return a source for sampling, with a generator of its own and overlays (K, C, H, W) uint8 unseen in training."""
     generator = torch.Generator(training.generator.device)
     return Source(generator, training.pixels, training.training_images, overlays)

@@ -1,4 +1,4 @@
-"""A diffusion: a schedule, a degradation and a network, with what the network predicts and how its loss is measured."""
+"""A diffusion process: a schedule, a degradation and a network, with the network's target, its loss and its weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.device import multiplies_bf16
-from trainables.diffusion.degradations import Chain, Degradation, Gaussian, Overlay, Straight, apply_parts
+from trainables.diffusion.degradations import Chain, Degradation, Gaussian, Overlay, apply_parts
 from trainables.diffusion.schedules import Step, step_at
 from trainables.diffusion.source import PixelRange, Source
+from trainables.diffusion.targets import TARGETS
 
-Measure = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 PRECISIONS = ("auto", "float32", "bf16")
 
@@ -26,59 +27,21 @@ class Diverged(ArithmeticError):
 
 
 def runs_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether the network runs in bf16; "auto" takes it where the device multiplies it in hardware."""
+    """Return whether the network runs in bf16; "auto" means where the device multiplies bf16 in hardware."""
     return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
 
 
 def last_part(degradation: Degradation) -> Degradation:
-    """Return the last of a composition's degradations: of which eps, v, velocity and most samplers speak."""
+    """Return the last part of a composition, or the degradation itself; eps, v, velocity and most samplers need it."""
     return degradation.parts[-1] if isinstance(degradation, Chain) else degradation
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a network is asked for at x_t = kept y + level z, y the image just before the last degradation."""
-
-    last: type
-    """The last degradation that it is defined for"""
-    ask: Callable[[Tensor, Tensor, Step], Tensor]
-    """(y, z, step) -> the right answer, all (N, C, H, W), step shaped to broadcast over them"""
-    solve: Callable[[Tensor, Tensor, Step], Tensor]
-    """(x_t, answer, step) -> y"""
-    gain: Callable[[Step], Tensor]
-    """step -> (error of y / error of the answer)^2"""
-
-
-# Of v, see Salimans & Ho 2022, appendix D; of the velocity dx_t / dlevel, Lipman et al. 2023 and Liu et al. 2023.
-TARGETS: dict[str, Target] = {
-    "x0": Target(Degradation, lambda y, z, at: y, lambda x_t, y, at: y, lambda at: torch.ones_like(at.level)),
-    "eps": Target(
-        Gaussian,
-        lambda y, eps, at: eps,
-        lambda x_t, eps, at: (x_t - at.level * eps) / at.signal,
-        lambda at: (at.level / at.signal) ** 2,
-    ),
-    "v": Target(
-        Gaussian,
-        lambda y, eps, at: at.signal * eps - at.level * y,
-        lambda x_t, v, at: at.signal * x_t - at.level * v,
-        lambda at: at.level**2,
-    ),
-    "velocity": Target(
-        Straight,
-        lambda y, z, at: z - y,
-        lambda x_t, velocity, at: x_t - at.level * velocity,
-        lambda at: at.level**2,
-    ),
-}
 
 
 def _per_image(pointwise: Callable[..., Tensor], prediction: Tensor, target: Tensor) -> Tensor:
     return pointwise(prediction, target, reduction="none").flatten(1).mean(1)
 
 
-# (prediction, target), both (N, C, H, W) -> the mean over each image (N,).
-LOSSES: dict[str, Measure] = {
+# (prediction, answer), both (N, C, H, W) -> the mean over each image, (N,).
+LOSSES: dict[str, Loss] = {
     "l2": partial(_per_image, functional.mse_loss),
     "l1": partial(_per_image, functional.l1_loss),
     "huber": partial(_per_image, functional.huber_loss),
@@ -87,9 +50,10 @@ LOSSES: dict[str, Measure] = {
 
 @dataclass(frozen=True)
 class Diffusion:
-    """x_t = D(x0, step t, z), and a network that is asked for `target` at (x_t, t / T).
+    """x_t = D(x0, step t, z), and a network that predicts `target` from (x_t, t / T).
 
-    In a composition, eps, v and velocity speak of the image just before its last degradation, x0 of the clean one.
+    In a composition, the targets eps, v and velocity refer to the image just before the last degradation; x0 is the
+    clean image.
     """
 
     alpha_bar: Tensor
@@ -99,7 +63,7 @@ class Diffusion:
     target: str
     pixels: PixelRange
     bf16: bool = False
-    measure: str = "l2"
+    loss_kind: str = "l2"
     weight: str = "uniform"
 
     @property
@@ -108,20 +72,20 @@ class Diffusion:
         return len(self.alpha_bar) - 1
 
     def step(self, t: Tensor) -> Step:
-        """Return the level and time of steps t (N,), whole numbers from 0 to T."""
+        """Return alpha, sigma and time of steps t (N,), int64 from 0 to T."""
         return step_at(self.alpha_bar, t)
 
     def loss(self, x0: Tensor, source: Source) -> Tensor:
-        """Return the scalar loss of images x0 (N, C, H, W), each at its own t, uniform from 1 to T."""
+        """Return the scalar loss of images x0 (N, C, H, W), each at its own t, uniform in 1..T."""
         t = torch.randint(1, self.T + 1, (len(x0),), generator=source.generator, device=x0.device)
         return self.loss_at(x0, t, source).mean()
 
     def loss_at(self, x0: Tensor, t: Tensor, source: Source) -> Tensor:
-        """Return the weighted loss (N,) of images x0 (N, C, H, W) at steps t (N,), whole numbers from 1 to T."""
+        """Return the weighted loss (N,) of images x0 (N, C, H, W) at steps t (N,), int64 from 1 to T."""
         step, z = self.step(t), self.degradation.draw(x0, source)
         prediction = self._predict(self.degradation(x0, step, z), step)
-        losses = LOSSES[self.measure](prediction, self._answer(x0, step, z))
-        return WEIGHTS[self.weight].of(self, t) * losses
+        losses = LOSSES[self.loss_kind](prediction, self._answer(x0, step, z))
+        return WEIGHTS[self.weight](self, t) * losses
 
     def _predict(self, x_t: Tensor, step: Step) -> Tensor:
         with torch.autocast(x_t.device.type, torch.bfloat16, enabled=self.bf16):
@@ -133,26 +97,16 @@ class Diffusion:
         y = x0
         if isinstance(self.degradation, Chain):
             y, z = apply_parts(self.degradation.parts[:-1], x0, step, z), z[-1]
-        return TARGETS[self.target].ask(y, z, step.over(x0))
+        return TARGETS[self.target].answer(y, z, step.over(x0))
 
     def restore(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Return x0_hat (N, C, H, W), the network's guess of the clean images, clipped to the pixels' range.
+        """Return x0_hat (N, C, H, W), the network's estimate of the clean images, clipped to the pixel range.
 
-        Without the clip, errors of early steps grow: FMD is then two orders of magnitude worse.
+        Without the clip the errors of early steps grow, and FMD is two orders of magnitude worse.
         """
         step = self.step(t)
         y = TARGETS[self.target].solve(x_t, self._predict(x_t, step), step.over(x_t))
         return y.clamp(self.pixels.low, self.pixels.high)
-
-
-@dataclass(frozen=True)
-class Weight:
-    """How much the loss at a step counts."""
-
-    last: type
-    """The last degradation that it is defined for"""
-    of: Callable[[Diffusion, Tensor], Tensor]
-    """(diffusion, t) -> (N,)"""
 
 
 def uniform(diffusion: Diffusion, t: Tensor) -> Tensor:
@@ -161,27 +115,41 @@ def uniform(diffusion: Diffusion, t: Tensor) -> Tensor:
 
 
 def min_snr(diffusion: Diffusion, t: Tensor, gamma: float = 5.0) -> Tensor:
-    """Return min(SNR, gamma) (N,) of x0's squared error (Hang et al. 2023, whose gamma this is).
+    """Return min(SNR, gamma) (N,), a weight of the squared error of x0 (Hang et al. 2023, where gamma is 5).
 
-    That is min(SNR, gamma) / SNR for eps, / (SNR + 1) for v. SNR = (kept / level)^2, whatever comes over the image;
-    where no signal is left, only eps has a weight.
+    It becomes min(SNR, gamma) / SNR for eps and min(SNR, gamma) / (SNR + 1) for v. SNR = (alpha / sigma)^2 of the
+    overlay. Where no signal is left, only eps has a weight above 0.
     """
     step, last = diffusion.step(t), last_part(diffusion.degradation)
     assert isinstance(last, Overlay)
-    snr = (last.kept(step) / step.level) ** 2
+    snr = (last.alpha(step) / step.sigma) ** 2
     return snr.clamp(max=gamma) * TARGETS[diffusion.target].gain(step)
 
 
 def inverse_beta(diffusion: Diffusion, t: Tensor) -> Tensor:
-    """Return 1 / (2 beta_t) (N,), the weight of the Fruits-360 report; none where a step adds no noise."""
+    """Return 1 / (2 beta_t) (N,), the weight of the Fruits-360 report; 0 where a step adds no noise."""
     beta = 1 - diffusion.alpha_bar[t] / diffusion.alpha_bar[t - 1]
     return torch.where(beta > 0, 0.5 / beta, 0.0)
 
 
-# An SNR needs something that comes over the image, beta the variance of a step's noise: masks or blur have neither, so
-# there these weights are refused rather than made up from the schedule.
+@dataclass(frozen=True)
+class Weight:
+    """A weight of the loss by step."""
+
+    function: Callable[[Diffusion, Tensor], Tensor]
+    """(diffusion, t (N,)) -> weights (N,)"""
+    last: type
+    """The class of last degradations that the weight is defined for"""
+
+    def __call__(self, diffusion: Diffusion, t: Tensor) -> Tensor:
+        """Return the weights (N,) of steps t (N,)."""
+        return self.function(diffusion, t)
+
+
+# An SNR needs an overlay, and beta is the variance of a step's noise. Masks and blur have neither, so a variant of them
+# refuses these weights.
 WEIGHTS: dict[str, Weight] = {
-    "uniform": Weight(Degradation, uniform),
-    "min_snr": Weight(Overlay, min_snr),
-    "inverse_beta": Weight(Gaussian, inverse_beta),
+    "uniform": Weight(uniform, last=Degradation),
+    "min_snr": Weight(min_snr, last=Overlay),
+    "inverse_beta": Weight(inverse_beta, last=Gaussian),
 }

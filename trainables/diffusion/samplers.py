@@ -18,26 +18,26 @@ from trainables.diffusion.degradations import Degradation, Gaussian, Overlay
 from trainables.diffusion.process import Diffusion, last_part
 from trainables.diffusion.source import Source
 
-Walk = Callable[[Diffusion, Tensor, Any, list[int], Source], Iterator[Tensor]]
+Function = Callable[[Diffusion, Tensor, Any, list[int], Source], Iterator[Tensor]]
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A walk from x_T to x_0, and what it is right for."""
+    """A sampler's function, and which degradations it is for."""
 
-    walk: Walk
+    function: Function
     last: type
-    """The last degradation that its formula is for"""
+    """The class of last degradations that its formula is for"""
     calls: int = 1
-    """Of the network in a step; the last step has one"""
+    """Calls of the network in each step but the last, which has one"""
 
     def __call__(self, diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-        """Yield x_t (N, C, H, W) after each step; without gradients if the caller says so."""
-        return self.walk(diffusion, x_T, z, times, source)
+        """Yield x_t (N, C, H, W) after each step; the caller disables gradients."""
+        return self.function(diffusion, x_T, z, times, source)
 
     @property
     def degrades(self) -> bool:
-        """Whether it puts its guess through the whole degradation, which must then be of the clean image."""
+        """Whether the sampler degrades x0_hat by the whole degradation, so that x0_hat must be the clean image."""
         return self.last is Degradation
 
 
@@ -48,12 +48,12 @@ def strided(T: int, steps: int) -> list[int]:
 
 
 def nfe(kind: str, T: int, steps: int) -> int:
-    """Return how often a sampler of SAMPLERS calls the network on the way from T to 0 in min(steps, T) steps."""
+    """Return how often sampler `kind` calls the network from T to 0 in min(steps, T) steps."""
     return SAMPLERS[kind].calls * (min(steps, T) - 1) + 1
 
 
 def _pairs(x_t: Tensor, times: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (t, s), each (N,): the present and the next, cleaner step."""
+    """Yield (t, s), each (N,): the present step and the next, cleaner one."""
     for t, s in pairwise(times):
         yield tuple(torch.full((len(x_t),), k, device=x_t.device) for k in (t, s))  # type: ignore[misc]
 
@@ -72,24 +72,24 @@ def _posterior(diffusion: Diffusion, x_T: Tensor, times: list[int], source: Sour
 
 
 def ancestral(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t from the posterior q(x_s | x_t, x0_hat) with its own variance (Ho et al. 2020, eq. 6-7)."""
+    """Yield x_t drawn from the posterior q(x_s | x_t, x0_hat) (Ho et al. 2020, eq. 6-7)."""
     yield from _posterior(diffusion, x_T, times, source, large=False)
 
 
 def ancestral_large(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t as `ancestral` does, but with the variance sigma_t^2 = beta_t of the forward step (the starter's)."""
+    """Yield x_t as `ancestral` does, with beta_t for the variance (Ho et al. 2020, section 3.2; the starter)."""
     yield from _posterior(diffusion, x_T, times, source, large=True)
 
 
 def _step(diffusion: Diffusion, x_t: Tensor, x0: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (x_s, z_hat): z_hat leads from x0 to x_t = kept x0 + level z_hat at t, and to x_s at s."""
+    """Return (x_s, z_hat): x_t = alpha x0 + sigma z_hat at t, and x_s is the same x0 and z_hat at s."""
     last = last_part(diffusion.degradation)
     z = last.estimate(x_t, x0, diffusion.step(t), None)
     return last(x0, diffusion.step(s), z), z
 
 
 def euler(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of the flow's ODE by Euler's steps along the line from z_hat to x0_hat (Liu et al. 2023)."""
+    """Yield x_t of the probability flow ODE by Euler steps along the line from z_hat to x0_hat (Liu et al. 2023)."""
     x_t = x_T
     for t, s in _pairs(x_t, times):
         x_t, _ = _step(diffusion, x_t, diffusion.restore(x_t, t), t, s)
@@ -97,15 +97,15 @@ def euler(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 
 def ddim(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of the deterministic sampler (Song et al. 2021, eq. 12 with sigma = 0), Euler's of Gaussian noise."""
+    """Yield x_t of DDIM (Song et al. 2021, eq. 12 with sigma = 0), which is `euler` for Gaussian noise."""
     yield from euler(diffusion, x_T, z, times, source)
 
 
 def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of the same ODE by Heun's second-order steps, Euler's at the last (Karras et al. 2022, algorithm 1).
+    """Yield x_t of `euler`'s ODE by Heun's second-order steps, the last Euler's (Karras et al. 2022, algorithm 1).
 
-    Not along their sigma = level / kept, infinite where no signal is left, but along place = level / (kept + level):
-    there x_t / (kept + level) = (1 - place) x0 + place z is a straight path of velocity z - x0, whatever the overlay.
+    The variable of the steps is u = sigma / (alpha + sigma): x_t / (alpha + sigma) = (1 - u) x0 + u z is a straight
+    line in u, of velocity z - x0, for every overlay. Karras' sigma / alpha is infinite where no signal is left.
     """
     x_t, left = x_T, len(times) - 1
     for t, s in _pairs(x_t, times):
@@ -115,32 +115,32 @@ def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: So
         if left:
             x0_s = diffusion.restore(x_s, s)
             _, z_s = _step(diffusion, x_s, x0_s, s, s)
-            (scale, place), (scale_s, place_s) = (_straight(diffusion, x_t, k) for k in (t, s))
+            (total_t, u_t), (total_s, u_s) = (_total_and_u(diffusion, x_t, k) for k in (t, s))
             velocity = (z_t - x0 + z_s - x0_s) / 2
-            x_s = scale_s * (x_t / scale + (place_s - place) * velocity)
+            x_s = total_s * (x_t / total_t + (u_s - u_t) * velocity)
         x_t = x_s
         yield x_t
 
 
-def _straight(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (kept + level, level / (kept + level)), each (N, 1, 1, 1)."""
-    last, at = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
+def _total_and_u(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return alpha + sigma and u = sigma / (alpha + sigma) at steps t (N,), each (N, 1, 1, 1)."""
+    last, step = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
     assert isinstance(last, Overlay)
-    scale = last.kept(at) + at.level
-    return scale, at.level / scale
+    total = last.alpha(step) + step.sigma
+    return total, step.sigma / total
 
 
 def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of DPM-Solver++ (2M), first order at the first and the last step (Lu et al. 2022, algorithm 2).
+    """Yield x_t of DPM-Solver++ (2M), of first order at the first and the last step (Lu et al. 2022, algorithm 2).
 
-    A step is DDIM's from x0_hat extrapolated in lambda = log(signal / level) by half a step.
+    A step is DDIM's, with x0_hat extrapolated by half a step in lambda = log(alpha / sigma).
     """
     x_t, left = x_T, len(times) - 1
     x0_before, h_before = x_T, torch.zeros(())
     for t, s in _pairs(x_t, times):
         left -= 1
         x0, h = diffusion.restore(x_t, t), _log_ratio(diffusion, x_t, s) - _log_ratio(diffusion, x_t, t)
-        # No step before it that moved: the first, or where the schedule stands still.
+        # h_before is 0 at the first step, and after a step at which alpha_bar stayed the same.
         half = torch.where(h_before > 0, h / h_before / 2, 0.0) if left else 0.0
         x_t, _ = _step(diffusion, x_t, x0 + half * (x0 - x0_before), t, s)
         x0_before, h_before = x0, h
@@ -149,11 +149,11 @@ def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 def _log_ratio(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> Tensor:
     at = diffusion.step(t).over(x_t)
-    return (at.signal / at.level).log()
+    return (at.alpha / at.sigma).log()
 
 
 def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s = D(x0_hat, s, z): restore, then degrade a little less (Bansal et al. 2022, algorithm 1)."""
+    """Yield x_s = D(x0_hat, s, z) (Bansal et al. 2022, algorithm 1)."""
     x_t = x_T
     for t, s in _pairs(x_t, times):
         x_t = diffusion.degradation(diffusion.restore(x_t, t), diffusion.step(s), z)
@@ -161,7 +161,7 @@ def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 
 def cold2(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), one z all the way (Bansal et al. 2022, algorithm 2)."""
+    """Yield x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), z the same at each step (Bansal et al. 2022, alg. 2)."""
     x_t = x_T
     for t, s in _pairs(x_t, times):
         x0 = diffusion.restore(x_t, t)
@@ -170,7 +170,7 @@ def cold2(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 
 def cold2_estimated(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s as `cold2` does, z solved anew from (x_t, x0_hat) at each step; for Gaussian noise this is DDIM."""
+    """Yield x_s as `cold2` does, with z estimated from (x_t, x0_hat) at each step; DDIM for Gaussian noise."""
     x_t = x_T
     for t, s in _pairs(x_t, times):
         x0, at = diffusion.restore(x_t, t), diffusion.step(t)

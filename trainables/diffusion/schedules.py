@@ -1,7 +1,7 @@
 """Noise schedules: t -> alpha_bar[t], the share of the image's variance that is left at step t.
 
-A schedule has T + 1 entries, alpha_bar[0] == 1, never increasing; t is drawn from 1..T inclusive, so the step that
-sampling starts from is trained and the step it ends at is the clean image.
+A schedule has T + 1 entries. They start at alpha_bar[0] == 1 and never increase. Training draws t from 1..T inclusive,
+so that the network is trained at T, where sampling starts; t = 0 is the clean image.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from torch import Tensor
 
 from trainables.domain import Choice, Int, Log, Uniform
 
-# The smallest share of signal that is left: keeps sqrt(alpha_bar) invertible in float32 (Chen 2023 clips there too).
+# The smallest alpha_bar, so that sqrt(alpha_bar) can be inverted in float32 (Chen 2023 clips there too).
 ALPHA_BAR_MIN = 1e-9
-# The largest after step 0: two float32 numbers below 1, so that a step that samplers divide by the level of has one.
+# The largest after step 0: two float32 numbers below 1, so that sigma, which samplers divide by, is not 0.
 ALPHA_BAR_MAX = 1 - 1e-7
 
 
 class Step(NamedTuple):
-    """How far each image of a batch is degraded."""
+    """How far each image of a batch is degraded: by `sigma`, or by `time` where a degradation ignores the schedule."""
 
-    level: Tensor
+    alpha: Tensor
+    """(N,) sqrt(alpha_bar[t]), from 1 (clean) to nearly 0; float32 cannot compute it from a sigma that rounds to 1."""
+    sigma: Tensor
     """(N,) sqrt(1 - alpha_bar[t]), from 0 (clean) to 1."""
-    signal: Tensor
-    """(N,) sqrt(alpha_bar[t]), from 1 (clean) to nearly 0; not to be had from a level that float32 rounds to 1."""
     time: Tensor
     """(N,) t / T, from 0 (clean) to 1."""
 
     def over(self, x: Tensor) -> Step:
-        """Return the step with its parts shaped to broadcast over the images `x` (N, C, H, W)."""
+        """Return the step with each part shaped (N, 1, 1, 1), to broadcast over images `x` (N, C, H, W)."""
         return Step(*(part.view((-1,) + (1,) * (x.ndim - 1)) for part in self))
 
 
 def step_at(alpha_bar: Tensor, t: Tensor) -> Step:
-    """Return steps t (N,), whole numbers from 0 to T, of a schedule alpha_bar (T + 1,)."""
+    """Return the steps t (N,), int64 from 0 to T, of a schedule alpha_bar (T + 1,)."""
     share = alpha_bar[t]
-    return Step((1 - share).sqrt(), share.sqrt(), t / (len(alpha_bar) - 1))
+    return Step(alpha=share.sqrt(), sigma=(1 - share).sqrt(), time=t / (len(alpha_bar) - 1))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Schedule(ABC):
 def rescaled_to_zero_snr(share: Tensor) -> Tensor:
     """Return alpha_bar (T,) whose root is shifted to end at 0 and scaled to start as before (Lin et al. 2023, alg. 1).
 
-    Where no signal is left x0 cannot be had from eps; `Variant` refuses that target.
+    Where no signal is left, eps does not determine x0; `Variant` refuses that target.
     """
     root = share.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
@@ -78,7 +78,7 @@ def from_betas(beta: Tensor) -> Tensor:
 
 
 def from_curve(curve: Tensor, beta_max: float) -> Tensor:
-    """Return alpha_bar (T,) that follows curve / curve[0] (T + 1,) with every step's beta at most `beta_max`."""
+    """Return alpha_bar (T,) = curve / curve[0], of a curve (T + 1,), with every step's beta clipped to `beta_max`."""
     return from_betas((1 - curve[1:] / curve[:-1]).clamp(0, beta_max))
 
 
@@ -133,20 +133,20 @@ class Sigmoid(Schedule):
 
 @dataclass(frozen=True)
 class Logistic(Schedule):
-    """The level itself is sigmoid(linspace(low, high, T)), Grivot's intensity of overlays."""
+    """sigma = sigmoid(linspace(low, high, T)), Grivot's intensity of overlays."""
 
     low: Annotated[float, Uniform(-8, -1)] = -4.0
     high: Annotated[float, Uniform(1, 8)] = 6.0
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
-        level = torch.sigmoid(torch.linspace(self.low, self.high, self.T, dtype=torch.float64))
-        return 1 - level**2
+        sigma = torch.sigmoid(torch.linspace(self.low, self.high, self.T, dtype=torch.float64))
+        return 1 - sigma**2
 
 
 @dataclass(frozen=True)
-class UniformLevel(Schedule):
-    """The level rises uniformly, level = t / T: constant speed along a straight path, as flow matching has it."""
+class UniformSigma(Schedule):
+    """sigma = t / T: constant speed along the line of a linear interpolant, as in flow matching."""
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
@@ -159,5 +159,5 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "sigmoid": Sigmoid,
     "logistic": Logistic,
-    "uniform": UniformLevel,
+    "uniform": UniformSigma,
 }

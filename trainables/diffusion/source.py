@@ -1,4 +1,4 @@
-"""Where a degradation draws from: random numbers, overlay images, training images, and the pixels' range."""
+"""What degradations draw from: random numbers, overlay images and training images, and the pixel range."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PixelRange:
-    """The values that black and white have inside the model."""
+    """The values of black and white inside the model."""
 
     low: float
     high: float
@@ -20,11 +20,11 @@ class PixelRange:
         return images.float().mul_((self.high - self.low) / 255).add_(self.low)
 
     def to_uint8(self, x: Tensor) -> Tensor:
-        """Return images (N, C, H, W) as uint8, rounded and clipped: what real images are, and what a metric sees."""
+        """Return images (N, C, H, W) as uint8, rounded and clipped, as every metric takes them."""
         return ((x.float() - self.low) * (255 / (self.high - self.low))).round().clamp(0, 255).to(torch.uint8)
 
 
-# The ranges of the literature: ours and the Fruits report's, the starter's, Siddiquei's.
+# The ranges of the literature: that of the Fruits-360 report, that of the starter, that of Siddiquei.
 PIXELS: dict[str, PixelRange] = {
     "-1..1": PixelRange(-1.0, 1.0),
     "-0.5..0.5": PixelRange(-0.5, 0.5),
@@ -34,7 +34,7 @@ PIXELS: dict[str, PixelRange] = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a degradation may draw on; every draw advances `generator`, which lives on the images' device."""
+    """A source of random numbers and images; every draw advances `generator`, which is on the images' device."""
 
     generator: torch.Generator
     pixels: PixelRange
@@ -62,15 +62,15 @@ class Source:
         return torch.rand(shape, generator=self.generator, device=self.generator.device)
 
     def index(self, total: int, n: int) -> Tensor:
-        """Return n random whole numbers below `total`, int64 (n,)."""
+        """Return n random numbers from 0 to total - 1, int64 (n,)."""
         return torch.randint(total, (n,), generator=self.generator, device=self.generator.device)
 
     def images(self, n: int) -> Tensor:
-        """Return n random training images (n, C, H, W) in the pixels' range."""
+        """Return n random training images (n, C, H, W) in the pixel range."""
         return self._pick(self.training_images, n)
 
     def overlays(self, shape: torch.Size) -> Tensor:
-        """Return random overlay images of `shape` (N, C, H, W) in the pixels' range, resized if need be."""
+        """Return random overlay images of `shape` (N, C, H, W) in the pixel range, resized where need be."""
         picked = self._pick(self.overlay_images, shape[0])
         if picked.shape[-2:] != shape[-2:]:
             picked = torch.nn.functional.interpolate(picked, size=shape[-2:], mode="bilinear")

@@ -1,4 +1,7 @@
-"""Trains the metric's classifiers, reproducibly: the same bits twice on one kind of machine."""
+"""Training of the metric's classifiers, which gives the same bits every time on one kind of machine.
+
+`python -m trainables.metric.classifier_training --dataset NAME` trains and stores one.
+"""
 
 import argparse
 import sys
@@ -15,10 +18,11 @@ from torch import Tensor, nn
 
 from trainables.data.mnist import DATASETS, DataError, Images, load
 from trainables.device import multiplies_bf16
-from trainables.metric.classifier import Classifier, Weights
-from trainables.metric.classifiers import (
+from trainables.metric.classifier import (
     RECIPES,
+    Classifier,
     Recipe,
+    Weights,
     WeightsError,
     load_weights,
     own,
@@ -29,16 +33,16 @@ from trainables.metric.classifiers import (
 )
 
 CPU = torch.device("cpu")
-TIMED_STEPS = 5  # after the first, which is slow; from these the time that training takes is told
+TIMED_STEPS = 5  # after the first, which is slow; the time of training is estimated from these
 
 Log = Callable[[str], None]
 
 
 def ensure_classifier(images: Images, log: Log = print) -> Weights:
-    """The classifier of a data set, trained and kept in the user's cache if it is neither there nor in the package.
+    """Return the classifier of a data set; if it is neither in the package nor in the user's cache, train and store it.
 
     Raises:
-        WeightsError: the package's weights are damaged, or training did not reach the accuracy that the metric needs.
+        WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
     """
     try:
         return load_weights(images.name, images.checksums)
@@ -54,10 +58,10 @@ def ensure_classifier(images: Images, log: Log = print) -> Weights:
 
 
 def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, bytes, dict[str, Any]]:
-    """A classifier that passed its test, the bytes of its file, and its card.
+    """Train a classifier; return it with the bytes of its file, and its card.
 
     Raises:
-        WeightsError: the accuracy is below what the metric requires.
+        WeightsError: the accuracy is below the recipe's.
     """
     started = time.process_time()
     with one_thread():
@@ -74,9 +78,9 @@ def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, byt
 
 
 def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
-    """Train a classifier on a data set's `train` split, on the CPU, to the same bits for one thread count.
+    """Train a classifier on a data set's `train` split on the CPU; the bits depend on the number of threads.
 
-    Adam under one cosine cycle, random shifts, bfloat16 where the CPU has matrix units for it.
+    Adam with one cosine cycle of the learning rate, random shifts, and bfloat16 where the CPU has matrix units for it.
     """
     torch.manual_seed(recipe.seed)
     count = len(images.train)
@@ -99,7 +103,7 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
 
 
 def shifted(images: Tensor, pixels: int) -> Tensor:
-    """Images (N, C, H, W) each moved by its own random -pixels..pixels, zeros moving in."""
+    """Return the images (N, C, H, W), each shifted by a random -pixels..pixels, filled with zeros."""
     count, height, width = len(images), *images.shape[2:]
     padded = nn.functional.pad(images, (pixels,) * 4)
     corner = torch.randint(0, 2 * pixels + 1, (2, count, 1))
@@ -110,7 +114,7 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
 
 @torch.no_grad()
 def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
-    """Share 0..1 of uint8 images (N, C, H, W) that the classifier gives their label (N,), in float32."""
+    """Return the share 0..1 of uint8 images (N, C, H, W) that the classifier gives their label (N,), in float32."""
     right = sum(
         int((classifier(classifier.to_unit(images[i : i + 256])).argmax(1).numpy() == labels[i : i + 256]).sum())
         for i in range(0, len(images), 256)
@@ -120,7 +124,7 @@ def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch: the order of additions, so the bits, depends on their number."""
+    """Run torch on one thread: the order of additions, and so the bits, depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -130,8 +134,8 @@ def one_thread() -> Iterator[None]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line of `python -m trainables.metric.classifier`; 0 done, 1 below the accuracy required, 2 bad input."""
-    parser = argparse.ArgumentParser(prog="python -m trainables.metric.classifier", description=__doc__)
+    """Run the command line; return 0 if done, 1 if the accuracy is too low, 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m trainables.metric.classifier_training", description=__doc__)
     parser.add_argument("--dataset", default="mnist", choices=tuple(DATASETS))
     parser.add_argument("--data-dir", help="where the data set lies, as it was published")
     parser.add_argument("--epochs", type=int, help="default: the data set's own")
@@ -170,7 +174,7 @@ def _card(images: Images, recipe: Recipe) -> dict[str, Any]:
 
 
 def _batches(count: int, recipe: Recipe) -> Iterator[Tensor]:
-    """The rows of every batch of a training; the images that fill no batch sit out the epoch."""
+    """Yield the rows of every batch; each epoch leaves out the images that do not fill a batch."""
     batch = min(recipe.batch, count)
     for _ in range(recipe.epochs_of(count)):
         order = torch.randperm(count)
@@ -178,7 +182,7 @@ def _batches(count: int, recipe: Recipe) -> Iterator[Tensor]:
 
 
 def _timed(batches: Iterator[Tensor], steps: int, title: str, log: Log) -> Iterator[Tensor]:
-    """The batches, one after the other; says after a few how long all of them take."""
+    """Yield the batches; after a few, log how long all of them take."""
     started = time.monotonic()
     for step, rows in enumerate(batches):
         if step == 1:

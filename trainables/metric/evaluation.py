@@ -1,10 +1,11 @@
-"""Everything besides the search's own FMD that is measured of a trained model, on one split of real images."""
+"""The evaluation of trained models on one split of real images: every measure but the search's own FMD."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from trainables.config import Sampling
 from trainables.data.mnist import Images
-from trainables.diffusion.process import Diffusion
+from trainables.diffusion.generation import generate
+from trainables.diffusion.process import Diffusion, Diverged
+from trainables.diffusion.samplers import nfe
 from trainables.diffusion.source import Source
 from trainables.metric.classifier import features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference
@@ -21,9 +24,10 @@ from trainables.metric.inception import inception_statistics, missing
 from trainables.metric.report_protocol import report_protocol
 from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread
 from trainables.metric.sample_checks import kernel_distance, labels, manifold, memorisation, nearest
+from trainables.trial import Trial
 
 SAMPLES = 2048  # with 256 as in a search, half of a good model's FMD is bias
-RESTORED = 256  # held-out images; their SSIM has then a standard error of 0.01
+RESTORED = 256  # held-out images, of which SSIM has a standard error of 0.01
 ONE_STEP = 20  # t = T/20, ..., T: of T = 1000 the 50, 100, ..., 1000 of literature row F
 SAMPLED = 4  # t = T/4, ..., T
 INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
@@ -31,7 +35,7 @@ INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
 
 @dataclass(frozen=True)
 class SampleScores:
-    """What generated images score; the same of real images, as many, is what there is to reach."""
+    """Scores of generated images; those of as many real images are the values to reach."""
 
     fmd: float
     fmd_se: float
@@ -56,10 +60,10 @@ class SampleScores:
 
 @dataclass(frozen=True)
 class RestorationScores:
-    """What restored held-out images score: sampled from t = T where nothing else is said; PSNR in dB."""
+    """Scores of restored held-out images, sampled from t = T unless a field says otherwise; PSNR in dB."""
 
     loss: float
-    """Mean over t = T/20, ..., T, as all that ends in `_by_t` but `sampled_ssim_by_t`, at T/4, ..., T"""
+    """Mean over t = T/20, ..., T; fields `*_by_t` have these t, but `sampled_ssim_by_t` T/4, ..., T"""
     ssim: float
     ssim_se: float
     psnr: float
@@ -74,12 +78,12 @@ class RestorationScores:
 
 
 class Evaluation:
-    """Scores models on `split` with n images; what it takes from the real images is computed once for all models.
+    """Scores models on `split` with n images each; features of the real images are computed once.
 
     Attributes:
-        n: images that each model generates.
+        n: the number of images that each model generates.
         reference: FMD against the split.
-        inception_missing: why there is no Inception-FID, in one line, or None.
+        inception_missing: the reason in one line why there is no Inception-FID, or None.
     """
 
     def __init__(
@@ -90,7 +94,14 @@ class Evaluation:
         device: str | torch.device = "cpu",
         inception: bool = True,
     ) -> None:
-        """Prepare; None takes 2,048 images, or as many as there are real ones; without `inception` no Inception-FID.
+        """Prepare.
+
+        Args:
+            images: the data set.
+            split: of its real images.
+            n: images per model; None means 2,048, or all real ones where there are fewer.
+            device: for the classifier.
+            inception: whether to measure Inception-FID where it is installed.
 
         Raises:
             ValueError: an unknown split, or an n below 32 or above the real images there are.
@@ -112,11 +123,11 @@ class Evaluation:
         self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
 
     def real(self) -> SampleScores:
-        """Return what as many real images of other held-out splits score."""
+        """Return the scores of n real images of other held-out splits."""
         return self.samples(self._others)
 
     def samples(self, generated: Tensor) -> SampleScores:
-        """Return what n generated uint8 images (n, C, H, W) score."""
+        """Return the scores of n generated uint8 images (n, C, H, W)."""
         score = self.reference.score(generated, self.classifier)
         report = report_protocol(generated, self.images, self.classifier)
         x = features(self.classifier, generated)
@@ -143,7 +154,7 @@ class Evaluation:
         )
 
     def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> RestorationScores:
-        """Return what at most 256 images of the split score, degraded by draws that `seed` fixes, and restored."""
+        """Return the scores of at most 256 images of the split, degraded with draws that `seed` fixes, and restored."""
         x0, T = self._real[:RESTORED], diffusion.T
         ts = spread(T, ONE_STEP)
         losses = losses_by_t(diffusion, x0, ts, source, seed)
@@ -177,3 +188,30 @@ class Evaluation:
     @cached_property
     def _nearest(self) -> Tensor:
         return nearest(self._real, self._training)
+
+
+def measure(evaluation: Evaluation, trial: Trial, noise: int, restored: bool) -> dict[str, Any] | None:
+    """Return the columns of a trial continued from its checkpoint; None if it diverged or its checkpoint is gone.
+
+    Args:
+        evaluation: measures any number of trials.
+        trial: the trial.
+        noise: seed of the noise that its samples start from.
+        restored: whether to measure restorations, too, which takes most of the time.
+    """
+    if trial.last is None or trial.last.diverged:
+        return None
+    diffusion, sampling = trial.trainer.averaged(), trial.variant.sampler
+    try:
+        generated = generate(diffusion, sampling, evaluation.n, evaluation.images.shape, trial.source, noise)
+    except Diverged:
+        return None  # another sampler or more steps may diverge where the trial's own did not
+    row = {
+        "images_seen": trial.trainer.images_seen,  # of a trial that goes on, more than in its last report
+        "sampler": sampling.kind,
+        "steps": sampling.steps,
+        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
+        "noise": noise,
+        **asdict(evaluation.samples(generated)),
+    }
+    return row | (asdict(evaluation.restorations(diffusion, sampling, trial.source, noise)) if restored else {})

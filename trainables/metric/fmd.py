@@ -16,8 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from trainables.data.mnist import Images, cache_dir
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features
-from trainables.metric.classifiers import load_weights
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 
 __all__ = ["LAYER", "SAMPLES", "Reference", "Score", "Statistics", "frechet_distance", "metric_version"]

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features
-from trainables.metric.classifiers import load_classifier
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_classifier
 from trainables.metric.fmd import LAYER
 from trainables.metric.frechet import Statistics, frechet_distance
 

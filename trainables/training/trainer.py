@@ -74,7 +74,7 @@ class Trainer:
             target=variant.training.target,
             pixels=self.source.pixels,
             bf16=runs_bf16(variant.training.precision, self.device),
-            measure=variant.training.loss,
+            loss_kind=variant.training.loss,
             weight=variant.training.weight,
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)

@@ -11,10 +11,11 @@ import pytest
 from spaces.baselines import BASELINES
 from trainables.compatibility import fitting
 from trainables.config import FAMILIES, Composition, Flat, Variant, all_domains, domain_of
-from trainables.diffusion.degradations import DEGRADATIONS, Overlay, Straight
-from trainables.diffusion.process import TARGETS, WEIGHTS
+from trainables.diffusion.degradations import DEGRADATIONS, LinearInterpolant, Overlay
+from trainables.diffusion.process import WEIGHTS
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import SCHEDULES
+from trainables.diffusion.targets import TARGETS
 from trainables.domain import Choice, ConfigError, Int, Log, Uniform, Widths
 
 # What every degradation allows.
@@ -139,7 +140,7 @@ def fits(choice: str, kind: str) -> bool:
     last = DEGRADATIONS[kind.split("+")[-1]]
     return (
         (choice not in NOISE_ONLY or kind.split("+")[-1] == "gaussian")
-        and (choice not in STRAIGHT_ONLY or issubclass(last, Straight))
+        and (choice not in STRAIGHT_ONLY or issubclass(last, LinearInterpolant))
         and (choice not in OVERLAYS_ONLY or issubclass(last, Overlay))
     )
 

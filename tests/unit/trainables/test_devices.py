@@ -17,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainables.config import Flat, Variant
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.generation import start
-from trainables.diffusion.process import LOSSES, TARGETS, WEIGHTS, Diffusion, last_part
+from trainables.diffusion.process import LOSSES, WEIGHTS, Diffusion, last_part
 from trainables.diffusion.samplers import SAMPLERS, strided
 from trainables.diffusion.schedules import SCHEDULES
 from trainables.diffusion.source import Source
+from trainables.diffusion.targets import TARGETS
 from trainables.metric.restoration import validation
 from trainables.networks import NETWORKS
 from trainables.training.cuda_graph import Recorded

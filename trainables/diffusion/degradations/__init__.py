@@ -1,7 +1,7 @@
 """Degradations: (x0, step, z) -> x_t, what the forward process does to an image.
 
-One file per family of ideas, each with its own dict at the foot: a new degradation is one class and one line there.
-Kinds compose with "+", in order: "mask+contrast+gaussian". `base` says what all of them are.
+Each file holds one family, with its dict at the foot: a new degradation is one class and one line in that dict.
+Kinds compose with "+", in order: "mask+contrast+gaussian". `base` defines the interface.
 """
 
 from trainables.diffusion.degradations.averages import AVERAGES, Average, Blur, Pixelate
@@ -9,8 +9,8 @@ from trainables.diffusion.degradations.base import (
     Chain,
     Degradation,
     Latent,
+    LinearInterpolant,
     Overlay,
-    Straight,
     apply_parts,
     fitted_prior,
 )
@@ -45,6 +45,7 @@ __all__ = [
     "Gaussian",
     "Inpaint",
     "Latent",
+    "LinearInterpolant",
     "Mask",
     "Morph",
     "Noise",
@@ -52,7 +53,6 @@ __all__ = [
     "Pixelate",
     "PseudoQR",
     "Snow",
-    "Straight",
     "apply_parts",
     "fitted_prior",
 ]

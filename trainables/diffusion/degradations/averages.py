@@ -20,28 +20,30 @@ from trainables.domain import Choice, Int, Log
 class Blur(Degradation):
     """Gaussian blur of variance sigma^2 t / T square pixels, mirrored at the borders (Jain; Bansal 2022).
 
-    Repeated blurs add up their variances, so the variance follows t / T, not the level: sigma 10 at T = 100 is Jain's t
-    blurs by 11 x 11 pixels of sigma 1. In the cosine basis they are powers of one factor (cf. Rissanen et al. 2023).
+    It follows `step.time`, because the variances of repeated blurs add up: with sigma 10 and T = 100, step t is t of
+    Jain's blurs by 11 x 11 pixels of sigma 1. In the cosine basis a blur multiplies by a power of one factor (cf.
+    Rissanen et al. 2023).
     """
 
     sigma: Annotated[float, Log(2, 40)] = 10.0
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return nothing, (N, 0): a blur needs x0 alone."""
+        """Return an empty z (N, 0)."""
         return x0.new_empty(len(x0), 0)
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
         (down, rows), (across, columns) = (_cosines(size, x0.device) for size in x0.shape[-2:])
         time = step.over(x0).time
-        blurs = self.sigma**2 * time  # of sigma 1, which need not be whole
+        blurs = self.sigma**2 * time  # the number of blurs of sigma 1, a real number
         spectrum = (down @ x0.float() @ across.T) * (rows[:, None] ** blurs) * (columns**blurs)
         return torch.where(time > 0, (down.T @ spectrum @ across).to(x0.dtype), x0)
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return constant images, N(0.14, 0.05) for each channel, with pixel noise N(0, 0.002), in units of the range.
+        """Return images of one value per channel, from N(0.14, 0.05), with pixel noise N(0, 0.002).
 
-        Jain's N(-0.36, 0.05) for pixels from -0.5 to 0.5; 0.13 is the mean of MNIST.
+        Values are in units of the pixel range, standard deviations second. These are Jain's N(-0.36, 0.05) for pixels
+        from -0.5 to 0.5; the mean of MNIST is 0.13.
         """
         value = 0.14 + 0.05 * source.normal(torch.Size((*shape[:2], 1, 1)))
         x_T = source.low + (source.high - source.low) * (value + 0.002 * source.normal(shape))
@@ -50,9 +52,9 @@ class Blur(Degradation):
 
 @functools.lru_cache(maxsize=8)
 def _cosines(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the orthonormal DCT-II (frequency, position), and what one blur of sigma 1 leaves of each frequency.
+    """Return the orthonormal DCT-II (frequency, position), and the factor (frequency,) of one blur of sigma 1.
 
-    Its functions mirror at the borders, the outermost pixel repeated. The blur has 11 pixels, as Jain's.
+    The blur mirrors at the borders, with the outermost pixel repeated, and has 11 pixels, as Jain's.
     """
     omega, offset = torch.arange(size, dtype=torch.float64) * (math.pi / size), torch.arange(-5, 6)
     basis = torch.cos(omega[:, None] * (torch.arange(size) + 0.5)) * (2 / size) ** 0.5
@@ -63,16 +65,16 @@ def _cosines(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Pixelate(Degradation):
-    """Averages over blocks, which grow geometrically in t / T, not the level, until `cells` x `cells` are left.
+    """Averages over blocks, which grow geometrically in t / T until `cells` x `cells` are left.
 
-    The number of blocks along a side is floor(H (cells / H)^(t / T)), below H from the first step on; they differ by at
-    most a pixel. Bansal (2022) halves it at each of 3 steps, from 28 to 3.
+    A side has floor(H (cells / H)^(t / T)) blocks, fewer than H from the first step on; their sizes differ by at most
+    a pixel. Bansal (2022) halves the number at each of 3 steps, from 28 to 3.
     """
 
     cells: Annotated[int, Int(1, 8)] = 3
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return nothing, (N, 0): it needs x0 alone."""
+        """Return an empty z (N, 0)."""
         return x0.new_empty(len(x0), 0)
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
@@ -81,8 +83,8 @@ class Pixelate(Degradation):
         return torch.where(step.over(x0).time > 0, (down @ x0.float() @ across.mT).to(x0.dtype), x0)
 
     def _blocks(self, size: int, time: Tensor) -> Tensor:
-        """Return (N,): how many blocks lie along a side of `size` pixels."""
-        # 1e-4: a power that is whole may come out just below.
+        """Return the number of blocks (N,) along a side of `size` pixels."""
+        # 1e-4, because a power that is a whole number may come out just below it.
         blocks = (size ** (1 - time) * self.cells**time + 1e-4).floor().long()
         return blocks.clamp(max=size - 1).clamp(min=1)
 
@@ -98,16 +100,16 @@ def _block_means(size: int, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Average(Degradation):
-    """The first ceil(H t / T) rows of an order replaced by their means; t / T, not the level (Breitburd).
+    """The first ceil(H t / T) rows of an order, replaced by their means (Breitburd): for T = H one more row a step.
 
-    One row more at every step for T = H. `order` is drawn anew for each image, or runs from the borders or the middle.
+    The `order` is drawn for each image, or runs from the borders inwards, or from the middle outwards.
     """
 
     axis: Annotated[str, Choice("rows", "columns")] = "rows"
     order: Annotated[str, Choice("random", "outside-in", "inside-out")] = "random"
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return when each row's turn comes, (N, H) numbers to be sorted, W of them for columns."""
+        """Return (N, H) numbers, or (N, W) for columns, whose order is the order of the rows."""
         n, size = len(x0), x0.shape[-2 if self.axis == "rows" else -1]
         if self.order == "random":
             return source.uniform(torch.Size((n, size)))
@@ -118,17 +120,17 @@ class Average(Degradation):
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
         turn = z.argsort(stable=True).argsort()
-        # 1e-4: t / T times H may come out just above a whole number; the nearest fraction is 1 / T above, T <= 5000.
+        # 1e-4, because H t / T may come out just above a whole number; fractions are multiples of 1 / T, and T <= 5000.
         rows = turn < (step.time[:, None] * z.shape[1] - 1e-4).ceil()
         across = -1 if self.axis == "rows" else -2
         mean = x0.float().mean(across, keepdim=True).to(x0.dtype)
         return torch.where(rows[:, None].unsqueeze(across), mean, x0)
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return images of constant rows: U(0.1, 0.25) in the middle, U(0, 0.1) at the border, in the range's units.
+        """Return images of constant rows: U(0.1, 0.25) in the middle, U(0, 0.1) at the border, in units of the range.
 
-        Breitburd's U(-0.4, -0.25) and U(-0.5, -0.4) for pixels from -0.5 to 0.5. The border is the outer seventh on
-        either side: MNIST's digits fill the middle 20 of 28 rows.
+        These are Breitburd's U(-0.4, -0.25) and U(-0.5, -0.4) for pixels from -0.5 to 0.5. The border is a seventh of
+        the rows on either side, because MNIST's digits fill the middle 20 of 28 rows.
         """
         rows = self.axis == "rows"
         size = shape[-2 if rows else -1]

@@ -1,8 +1,8 @@
-"""What a degradation is: (x0, step, z) -> x_t, where sampling starts, and how degradations compose.
+"""The interface of degradations: (x0, step, z) -> x_t, the prior of x_T, and composition.
 
-`draw(x0, source) -> z` is what a corruption needs besides x0, drawn once per image and kept along its whole trajectory;
-`D(x0, step, z)` is pure, batched, at a different step for each image, and D(x0, step 0, z) == x0. It computes in
-float32, whatever the type of x0, and returns that type. `prior` draws x_T, where sampling starts.
+`draw(x0, source)` returns z, what the degradation needs besides x0. It is drawn once per image and stays the same for
+all t. `D(x0, step, z)` is pure and batched, with a step for each image, and D(x0, step 0, z) == x0. It computes in
+float32 and returns x0's dtype. `prior` draws x_T, where sampling starts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Latent = Any  # a tensor (N, ...), or a tuple of them for a composition
 
 @dataclass(frozen=True)
 class Degradation(ABC):
-    """One corruption of images; the level of `step` drives it unless a member says otherwise."""
+    """One corruption of images; `step.sigma` is its strength unless a subclass says otherwise."""
 
     has_prior: ClassVar[bool] = False
-    """Whether it has a prior of its own, that is, overrides `prior`."""
+    """Whether the class overrides `prior`."""
 
     def __init_subclass__(cls) -> None:
         cls.has_prior = cls.prior is not Degradation.prior
@@ -39,14 +39,11 @@ class Degradation(ABC):
         """Return x_t (N, C, H, W) of x0's dtype."""
 
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Latent) -> Latent:
-        """Return the z for which D(x0, step, z) == x_t, where the degradation can be solved for it; else z itself."""
+        """Return the z for which D(x0, step, z) == x_t; z itself where the degradation cannot be solved for it."""
         return z
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Latent]:
-        """Return (x_T, z) of `shape` (N, C, H, W), drawn without looking at any single image.
-
-        Without a prior of its own (`has_prior`), a degradation gets the normal distribution fitted to degraded images.
-        """
+        """Return (x_T, z), x_T of `shape` (N, C, H, W); by default from the normal distribution of degraded images."""
         return fitted_prior(self, shape, step, source)
 
 
@@ -55,8 +52,8 @@ def fitted_prior(
 ) -> tuple[Tensor, Latent]:
     """Return (x_T, z), x_T normal with the mean and covariance of `images` degraded training images.
 
-    Sampled as mean + sum_i w_i (x_i - mean) / sqrt(n - 1), w ~ N(0, 1), which needs no factorisation at any image size.
-    Where z can be solved for, it is the one that leads from the mean training image to x_T.
+    x_T = mean + sum_i w_i (x_i - mean) / sqrt(n - 1) with w ~ N(0, 1), which needs no factorisation of the covariance.
+    Where the degradation can be solved for z, z leads from the mean training image to x_T.
     """
     x0 = source.images(images)
     at = Step(*(part[:1].expand(images) for part in step))
@@ -69,40 +66,40 @@ def fitted_prior(
 
 @dataclass(frozen=True)
 class Overlay(Degradation):
-    """x_t = kept x0 + level z: z comes over x0, of which sqrt(alpha_bar) is kept unless a member says otherwise."""
+    """x_t = alpha x0 + sigma z, with alpha = sqrt(alpha_bar) unless a subclass says otherwise."""
 
-    def kept(self, at: Step) -> Tensor:
-        """Return the share of x0 in x_t, of the shape of `at.level`."""
-        return at.signal
+    def alpha(self, step: Step) -> Tensor:
+        """Return the factor of x0 in x_t, of the shape of `step.sigma`."""
+        return step.alpha
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
         at = step.over(x0)
-        return (self.kept(at) * x0 + at.level * z).to(x0.dtype)
+        return (self.alpha(at) * x0 + at.sigma * z).to(x0.dtype)
 
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return the z (N, C, H, W) that leads from x0 to x_t."""
         at = step.over(x0)
-        return (x_t - self.kept(at) * x0) / at.level
+        return (x_t - self.alpha(at) * x0) / at.sigma
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return nothing but overlay: x_T is z, as `source` draws it."""
+        """Return (z, z), z as `source` draws it: at T only the overlay is left."""
         z = self.draw(torch.empty(shape, device=source.generator.device), source)
         return z, z
 
 
 @dataclass(frozen=True)
-class Straight(Overlay):
-    """x_t = (1 - level) x0 + level z: the straight line from x0 to z, whose velocity along the level is z - x0."""
+class LinearInterpolant(Overlay):
+    """x_t = (1 - sigma) x0 + sigma z: the straight line from x0 to z, with dx_t / dsigma = z - x0."""
 
-    def kept(self, at: Step) -> Tensor:
-        """Return 1 - level."""
-        return 1 - at.level
+    def alpha(self, step: Step) -> Tensor:
+        """Return 1 - sigma."""
+        return 1 - step.sigma
 
 
 @dataclass(frozen=True)
 class Chain(Degradation):
-    """Degradations applied in order; its z is the tuple of theirs."""
+    """Degradations applied in order; z is the tuple of their z."""
 
     parts: tuple[Degradation, ...]
 
@@ -115,7 +112,7 @@ class Chain(Degradation):
         return apply_parts(self.parts, x0, step, z)
 
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: tuple[Latent, ...]) -> tuple[Latent, ...]:
-        """Return z with the last part's replaced by the one that leads to x_t."""
+        """Return z with the last part's z replaced by the one that leads to x_t."""
         before = apply_parts(self.parts[:-1], x0, step, z)
         return (*z[:-1], self.parts[-1].estimate(x_t, before, step, z[-1]))
 

@@ -1,4 +1,4 @@
-"""Degradations that hide parts of an image: squares, soft holes that grow, a colour that closes in."""
+"""Degradations that hide parts of an image: by squares, by a growing soft hole, by a colour."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from trainables.domain import Int, Uniform
 
 @dataclass(frozen=True)
 class Mask(Degradation):
-    """int(1 + count i) squares of side int(3 + i H growth) zeroed at random; i = t / T, not the level (Grivot)."""
+    """int(1 + count i) squares of side int(3 + i H growth) set to 0 at random places, i = t / T (Grivot)."""
 
     count: Annotated[int, Int(1, 16)] = 5
     growth: Annotated[float, Uniform(0.05, 0.5)] = 0.25
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return the squares' relative places, (N, count + 1, 2) in [0, 1)."""
+        """Return the relative places of the squares, (N, count + 1, 2) in [0, 1)."""
         return source.uniform(torch.Size((x0.shape[0], self.count + 1, 2)))
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return x0 with the squares of its step zeroed, (N, C, H, W)."""
+        """Return x0 with the squares of its step set to 0, (N, C, H, W)."""
         height, width = x0.shape[-2:]
         i = step.time[:, None]
         side = (3 + i * height * self.growth).floor().clamp(max=min(height, width))
@@ -39,28 +39,28 @@ class Mask(Degradation):
 
 
 def _inside(place: Tensor, side: Tensor, size: int) -> Tensor:
-    """Return (N, K, size): which coordinates lie within `side` (N, 1) pixels from the relative `place` (N, K)."""
+    """Return whether each coordinate lies within `side` (N, 1) pixels of `place` (N, K), bool (N, K, size)."""
     start = (place * (size - side + 1)).floor()[..., None]
     at = torch.arange(size, device=place.device)
     return (at >= start) & (at < start + side[..., None])
 
 
-# Stages of growth of a hole; between them it is interpolated. Bansal's inpainting of MNIST has T = 50.
+# Stages of a hole's growth, linearly interpolated. Bansal's inpainting of MNIST has T = 50.
 STAGES = 50
 
 
 @dataclass(frozen=True)
 class Inpaint(Degradation):
-    """x_t = x0 m, m a soft hole around a place drawn per image, which grows with t / T, not the level (Bansal 2022).
+    """x_t = x0 m, m a soft hole around a place drawn per image, which grows with t / T (Bansal 2022).
 
-    Bansal's mask: the product of t inverted Gaussians, 1 - exp(-r^2 / 2 s^2), whose s grows to `width` of the longer
-    side; from 1.1 to 6 of 28 pixels in their 50 steps for MNIST.
+    m is the product of t inverted Gaussians, 1 - exp(-r^2 / 2 s^2), whose s grows to `width` of the longer side: for
+    MNIST from 1.1 to 6 of 28 pixels in 50 steps.
     """
 
     width: Annotated[float, Uniform(0.1, 0.5)] = 0.21
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return the holes' relative places, (N, 2) in [0, 1)."""
+        """Return the relative places of the holes, (N, 2) in [0, 1)."""
         return source.uniform(torch.Size((len(x0), 2)))
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Inpaint(Degradation):
         height, width = x0.shape[-2:]
         last = self.width * max(height, width)
         stages = _holes(2 * height - 1, 2 * width - 1, 11 / 60 * last, last, 1, x0.device)
-        # The stages' hole is in the middle of a canvas of twice the size: the place says which part of it is seen.
+        # The hole of `stages` lies in the middle of a canvas of twice the size; the place selects a window of it.
         row, column = (
             (size - 1 - (z[:, k] * size).long())[:, None] + torch.arange(size, device=x0.device)
             for k, size in enumerate((height, width))
@@ -79,10 +79,10 @@ class Inpaint(Degradation):
 
 @dataclass(frozen=True)
 class Fade(Degradation):
-    """x_t = c + m (x0 - c): a colour c closes in from the border over t / T, not the level (Bansal 2022).
+    """x_t = c + m (x0 - c): a colour c covers the image from the border inwards over t / T (Bansal 2022).
 
-    The masks of their generation by defading: a centred hole as in inpainting, of 15 times as many Gaussians (T = 750),
-    s growing from 0 to 0.29 of the side, run backwards, so that x_T is the colour alone.
+    m is the mask of Bansal's generation by defading: a centred hole as in inpainting, of 15 times as many Gaussians
+    (T = 750), with s from 0 to 0.29 of the side, run backwards, so that x_T is the colour alone.
     """
 
     width: Annotated[float, Uniform(0.2, 0.6)] = 0.29
@@ -102,16 +102,16 @@ class Fade(Degradation):
         return torch.where(step.over(x0).time > 0, torch.lerp(x0.float(), z.float(), covered).to(x0.dtype), x0)
 
     def prior(self, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Tensor]:
-        """Return images of one colour, which is z."""
+        """Return images of one colour, and the colours."""
         z = self.draw(torch.empty(shape, device=source.generator.device), source)
         return z.expand(shape).contiguous(), z
 
 
 @functools.lru_cache(maxsize=8)
 def _holes(height: int, width: int, first: float, last: float, power: int, device: torch.device) -> Tensor:
-    """Return what is left (STAGES + 1, height, width) around the middle after each stage: 1 at first.
+    """Return the share of x0 that is left after each stage, (STAGES + 1, height, width), ones at stage 0.
 
-    A stage multiplies by `power` inverted Gaussians of one s, which grows linearly from `first` to `last` pixels.
+    A stage multiplies by `power` inverted Gaussians of one s, and s grows linearly from `first` to `last` pixels.
     """
     row, column = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2 for size in (height, width))
     distance = row[:, None] ** 2 + column**2
@@ -121,7 +121,7 @@ def _holes(height: int, width: int, first: float, last: float, power: int, devic
 
 
 def _between(stages: Tensor, time: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Return the stages' values (N, H, W) at `row` and `column`, linear in time (N,) between one stage and the next."""
+    """Return the values (N, H, W) of the stages at `row` and `column`, interpolated linearly to `time` (N,)."""
     at = time * STAGES
     before = at.floor().clamp(max=STAGES - 1)
     index, weight = before.long()[:, None, None], (at - before)[:, None, None]

@@ -1,4 +1,4 @@
-"""Degradations by normal noise: of DDPM, of flow matching, and a little on top of another corruption."""
+"""Degradations by normal noise: that of DDPM, that of flow matching, and noise added to another degradation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from trainables.diffusion.degradations.base import Degradation, Overlay, Straight
+from trainables.diffusion.degradations.base import Degradation, LinearInterpolant, Overlay
 from trainables.diffusion.schedules import Step
 from trainables.diffusion.source import Source
 from trainables.domain import Log
@@ -23,8 +23,8 @@ class Gaussian(Overlay):
 
 
 @dataclass(frozen=True)
-class Flow(Straight):
-    """x_t = (1 - level) x0 + level z, z standard normal: flow matching's path (Lipman et al. 2023, eq. 22)."""
+class Flow(LinearInterpolant):
+    """x_t = (1 - sigma) x0 + sigma z, z standard normal: the path of flow matching (Lipman et al. 2023, eq. 22)."""
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
         """Return standard normal noise z (N, C, H, W)."""
@@ -33,7 +33,7 @@ class Flow(Straight):
 
 @dataclass(frozen=True)
 class Noise(Degradation):
-    """x_t = x0 + sigma level z: some noise on top of another corruption, which gives cold sampling its diversity."""
+    """x_t = x0 + s sigma z, z standard normal, s this field `sigma`: in a composition it makes cold samples diverse."""
 
     sigma: Annotated[float, Log(0.01, 1)] = 0.15
 
@@ -43,7 +43,7 @@ class Noise(Degradation):
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
-        return (x0 + self.sigma * step.over(x0).level * z).to(x0.dtype)
+        return (x0 + self.sigma * step.over(x0).sigma * z).to(x0.dtype)
 
 
 NOISES: dict[str, type[Degradation]] = {

@@ -1,4 +1,4 @@
-"""Degradations that bring another image over x0: clothes, random patterns, QR codes."""
+"""Degradations that blend x0 into another image: clothes, random patterns, QR codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.diffusion.degradations.base import Degradation, Overlay, Straight
+from trainables.diffusion.degradations.base import Degradation, LinearInterpolant, Overlay
 from trainables.diffusion.source import Source
 from trainables.domain import Choice
 
@@ -26,13 +26,13 @@ class Morph(Overlay):
 
 
 @dataclass(frozen=True)
-class PseudoQR(Straight):
-    """x_t = (1 - level) x0 + level q, q a random black-and-white pattern of `block` x `block` pixels (Grivot)."""
+class PseudoQR(LinearInterpolant):
+    """x_t = (1 - sigma) x0 + sigma q, q a random black-and-white pattern of `block` x `block` pixels (Grivot)."""
 
     block: Annotated[int, Choice(1, 2, 4, 7)] = 1
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return one pattern per image with values {low, high}, (N, C, H, W); colour channels share it."""
+        """Return one pattern per image (N, C, H, W), each pixel black or white, the same in all channels."""
         n, channels, height, width = x0.shape
         cells = torch.Size((n, 1, -(-height // self.block), -(-width // self.block)))
         bits = (source.uniform(cells) < 0.5).to(x0.dtype)
@@ -41,33 +41,33 @@ class PseudoQR(Straight):
 
 
 @dataclass(frozen=True)
-class QR(Straight):
-    """x_t = (1 - level) x0 + level q, q a real QR code, 17 + 4 version modules wide (tried and dropped by Grivot)."""
+class QR(LinearInterpolant):
+    """x_t = (1 - sigma) x0 + sigma q, q a real QR code, 17 + 4 version modules wide (tried and dropped by Grivot)."""
 
     version: Annotated[int, Choice(1, 2, 3, 4)] = 1
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return one code per image with values {low, high}, (N, C, H, W), by nearest pixels; channels share it."""
+        """Return one code per image (N, C, H, W), resized by nearest pixels, the same in all channels."""
         codes = _codes(self.version, x0.device)
         bits = codes[source.index(len(codes), len(x0))].to(x0.dtype)
         bits = functional.interpolate(bits, size=x0.shape[-2:], mode="nearest-exact")
         return (source.low + (source.high - source.low) * bits).expand(x0.shape)
 
 
-# Making codes is what made them too slow for Grivot: 0.6 to 2 ms each, so once a process.
+# Codes are made once per process, because one takes 0.6 to 2 ms, which was too slow for Grivot.
 CODES = 1024
-# Bytes that fill a code of versions 1 to 4 at the lowest error correction (ISO/IEC 18004, table 7).
+# Bytes in a full code by version, at the lowest error correction (ISO/IEC 18004, table 7).
 CAPACITY = {1: 17, 2: 32, 3: 53, 4: 78}
 
 
 @functools.cache
 def _codes(version: int, device: torch.device) -> Tensor:
-    """Return (CODES, 1, S, S) uint8, 1 where a code is light: codes of random bytes, without the quiet zone."""
+    """Return QR codes of random bytes, uint8 (CODES, 1, S, S), 1 where a code is light, without the quiet zone."""
     import segno
 
     rng = random.Random(0)
     codes = [
-        # Any of the eight masks is valid; trying which one reads best takes five times as long.
+        # All eight masks are valid; to choose the best takes segno five times as long.
         segno.make(rng.randbytes(CAPACITY[version]), version=version, error="l", mode="byte", mask=k % 8)
         for k in range(CODES)
     ]

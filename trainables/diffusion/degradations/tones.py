@@ -1,4 +1,4 @@
-"""Degradations of an image's tones: its contrast."""
+"""Degradations of the tones of an image: its contrast."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from trainables.domain import Uniform
 
 @dataclass(frozen=True)
 class Contrast(Degradation):
-    """Contrast about the mean by U[1 - h, 1 + h], h = start + growth i; i = t / T, not the level (Grivot).
+    """Contrast about the mean, scaled by U[1 - h, 1 + h] with h = start + growth t / T (Grivot).
 
-    With his start of 0.5 the first step already changes an image visibly; start 0 makes the change continuous.
+    With Grivot's start of 0.5 the first step already changes an image visibly; with start 0 the change is continuous.
     """
 
     start: Annotated[float, Uniform(0, 0.5)] = 0.5
     growth: Annotated[float, Uniform(0, 1)] = 0.5
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return where in its range each image's factor lies, (N, 1, 1, 1) in [0, 1)."""
+        """Return the place of each factor in its range, (N, 1, 1, 1) in [0, 1)."""
         return source.uniform(torch.Size((x0.shape[0], 1, 1, 1)))
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:

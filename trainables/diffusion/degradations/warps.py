@@ -18,46 +18,46 @@ from trainables.domain import Log
 
 @dataclass(frozen=True)
 class Elastic(Degradation):
-    """x_t(p) = x0(p + level d(p)), d smooth random displacements (Simard et al. 2003; tried by Grivot).
+    """x_t(p) = x0(p + s d(p)), s = `step.sigma`, d smooth random displacements (Simard et al. 2003; tried by Grivot).
 
-    d is uniform noise blurred by `sigma` pixels times `alpha`, as torchvision's ElasticTransform makes it: 0.08 alpha /
-    sigma pixels in each direction (root mean square), 3 by default. Beyond the border is the border's pixel.
+    d is uniform noise, blurred by `sigma` pixels and multiplied by `alpha`, as in torchvision's ElasticTransform. Its
+    root mean square is 0.08 alpha / sigma pixels in each direction, 3 by default. The border's pixels extend outwards.
     """
 
     alpha: Annotated[float, Log(20, 500)] = 150.0
     sigma: Annotated[float, Log(2, 8)] = 4.0
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return displacements (N, H, W, 2) towards x and y, in halves of the image's width and height."""
+        """Return displacements (N, H, W, 2) along x and y, in units of half the width and half the height."""
         n, _, height, width = x0.shape
         noise = source.uniform(torch.Size((n, 2, height, width))) * 2 - 1
         down, across = (_blur_matrix(size, self.sigma, x0.device) for size in (height, width))
         smooth = self.alpha * (down @ noise @ across.T)
-        # Not by a tensor of both sizes: to make one waits for a GPU, and cannot be recorded.
+        # Two divisions by numbers: making a tensor of both sizes waits for a GPU, and cannot be recorded in a graph.
         return torch.stack([smooth[:, 0] / width, smooth[:, 1] / height], -1)
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype, interpolated bilinearly."""
         height, width = x0.shape[-2:]
-        level = step.over(x0).level
+        strength = step.over(x0).sigma
         grid = torch.stack(
             [_centres(width, z).expand(height, width), _centres(height, z)[:, None].expand(height, width)], -1
         )
-        moved = functional.grid_sample(x0.float(), grid + level * z, padding_mode="border", align_corners=False)
-        return torch.where(level > 0, moved.to(x0.dtype), x0)
+        moved = functional.grid_sample(x0.float(), grid + strength * z, padding_mode="border", align_corners=False)
+        return torch.where(strength > 0, moved.to(x0.dtype), x0)
 
 
 def _centres(size: int, like: Tensor) -> Tensor:
-    """Return the pixels' centres (size,), the image from -1 to 1."""
+    """Return the centres of the pixels (size,), where the image spans -1 to 1."""
     edge = 1 - 1 / size
     return torch.linspace(-edge, edge, size, device=like.device, dtype=like.dtype)
 
 
 @functools.lru_cache(maxsize=8)
 def _blur_matrix(size: int, sigma: float, device: torch.device) -> Tensor:
-    """Return (size, size): a Gaussian blur along one axis, cut off at 4 sigma, as torchvision's ElasticTransform does.
+    """Return the matrix (size, size) of a Gaussian blur along one axis, cut off at 4 sigma, as in ElasticTransform.
 
-    Outside pixels mirror those inside, the outermost not repeated; a kernel wider than the image mirrors again.
+    Pixels outside mirror those inside, with the outermost not repeated; a kernel wider than the image mirrors again.
     """
     radius = int(8 * sigma + 1) // 2
     offset = torch.arange(-radius, radius + 1)

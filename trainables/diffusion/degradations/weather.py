@@ -15,22 +15,22 @@ from trainables.diffusion.schedules import Step
 from trainables.diffusion.source import Source
 from trainables.domain import Uniform
 
-# A flake fades in over this share of the image's snow, so that x_t is continuous in the level.
+# A flake fades in over this share of the image's snow, so that x_t is continuous in sigma.
 SOFT = 0.1
 
 
 @dataclass(frozen=True)
 class Snow(Degradation):
-    """White flakes over x0, `cover` of the pixels at level 1 (after Hendrycks & Dietterich 2019; Bansal 2022).
+    """White flakes over x0, on `cover` of the pixels at sigma 1 (after Hendrycks & Dietterich 2019; Bansal 2022).
 
-    As there: normal noise, blurred along a direction within 45 degrees of the vertical, above a threshold that falls.
-    Here the blur comes first and the threshold follows the level: a flake stays where it is, and only grows.
+    Flakes are where normal noise, blurred along a direction within 45 degrees of the vertical, exceeds a threshold that
+    falls with sigma. Unlike there, the blur comes before the threshold, so that a flake stays in its place and grows.
     """
 
     cover: Annotated[float, Uniform(0.3, 0.95)] = 0.8
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return (N, 2, H, W): the share of snow that comes before a pixel's, uniform in [0, 1], and white."""
+        """Return (N, 2, H, W): the share of all snow that falls before a pixel's, uniform in [0, 1], and white."""
         n, _, height, width = x0.shape
         kernel = _streaks(math.pi * (source.uniform(torch.Size((n,))) / 2 - 0.25), radius=-(-min(height, width) // 10))
         reach = kernel.shape[-1] - 1
@@ -41,7 +41,7 @@ class Snow(Degradation):
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
         before, white = z[:, :1], z[:, 1:]
-        snow = ((self.cover * step.over(x0).level - before) / SOFT).clamp(0, 1)
+        snow = ((self.cover * step.over(x0).sigma - before) / SOFT).clamp(0, 1)
         return torch.lerp(x0.float(), white, snow).to(x0.dtype)
 
 
@@ -50,7 +50,7 @@ def _streaks(angle: Tensor, radius: int) -> Tensor:
     at = torch.arange(-radius, radius + 1, device=angle.device, dtype=angle.dtype)
     sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
     along, aside = at[:, None] * cosine + at * sine, at * cosine - at[:, None] * sine
-    # Half a pixel thin, and as long as the kernel holds.
+    # A standard deviation of half a pixel across, and half the radius along.
     kernel = torch.exp(-2 * aside**2 - 2 * (along / radius) ** 2)
     return (kernel / kernel.square().sum((1, 2), keepdim=True).sqrt())[:, None]
 

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from trainables.config import Variant
-from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Fade, Overlay, Straight, fitted_prior
+from trainables.diffusion.degradations import (
+    DEGRADATIONS,
+    Chain,
+    Degradation,
+    Fade,
+    LinearInterpolant,
+    Overlay,
+    fitted_prior,
+)
 from trainables.diffusion.schedules import Cosine, Step, step_at
 from trainables.diffusion.source import Source
 
@@ -28,7 +36,7 @@ KINDS = [*DEGRADATIONS, *COMPOSED]
 SHAPES = [(1, 28, 28), (3, 17, 23)]
 T = 28
 ALPHA_BAR = Cosine(T=T).alpha_bar().float()
-END = Step(torch.ones(8), torch.zeros(8), torch.ones(8))
+END = Step(alpha=torch.zeros(8), sigma=torch.ones(8), time=torch.ones(8))
 
 
 def make(kind: str) -> Degradation:
@@ -158,13 +166,15 @@ def test_it_changes_an_image_more_and_more(kind: str, make_source: MakeSource) -
     assert 0 < far[0] < far[1] < far[2] < far[3]
 
 
-@pytest.mark.parametrize("kind", [kind for kind, member in DEGRADATIONS.items() if issubclass(member, Straight)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, member in DEGRADATIONS.items() if issubclass(member, LinearInterpolant)]
+)
 def test_a_straight_path_has_the_velocity_z_minus_x0_everywhere(kind: str, x0: Tensor, make_source: MakeSource) -> None:
     z = make(kind).draw(x0, source_like(make_source, x0))
     for t, s in ((1, 0), (9, 5), (T, T // 2)):
         later, sooner = at(t, len(x0)), at(s, len(x0))
         moved = make(kind)(x0, later, z) - make(kind)(x0, sooner, z)
-        torch.testing.assert_close(moved, (later.level[0] - sooner.level[0]) * (z - x0), rtol=0, atol=1e-5)
+        torch.testing.assert_close(moved, (later.sigma[0] - sooner.sigma[0]) * (z - x0), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("t", [1, 9, T])

@@ -179,7 +179,7 @@ def test_elastic_is_torchvisions_image_for_image(make_source: MakeSource) -> Non
     z = Elastic().draw(x0, source)
     x_t = Elastic()(x0, step, z)
     for k in range(T):
-        expected = v2.functional.elastic(x0[k], step.level[k] * z[k : k + 1])
+        expected = v2.functional.elastic(x0[k], step.sigma[k] * z[k : k + 1])
         torch.testing.assert_close(x_t[k], expected, rtol=0, atol=1e-5)
 
 

@@ -47,12 +47,12 @@ def test_morph_ends_at_an_overlay_image(make_source: MakeSource) -> None:
     source = make_source(pixels="0..1")
     x0 = source.images(32)
     z = Morph().draw(x0, source)
-    end = Step(torch.ones(32), torch.zeros(32), torch.ones(32))
+    end = Step(alpha=torch.zeros(32), sigma=torch.ones(32), time=torch.ones(32))
     assert torch.equal(Morph()(x0, end, z), z)
     known = {image.numpy().tobytes() for image in source.overlay_images}
     assert {image.numpy().tobytes() for image in PIXELS["0..1"].to_uint8(z)} <= known
     step = at(T // 2, 32)
-    level = step.level[0].double().item()
+    level = step.sigma[0].double().item()
     expected = (1 - level**2) ** 0.5 * x0.double() + level * z.double()
     torch.testing.assert_close(Morph()(x0, step, z).double(), expected, rtol=0, atol=1e-6)
 
@@ -65,7 +65,7 @@ def test_flow_is_the_straight_path_of_diffusers(make_source: MakeSource) -> None
     assert abs(z.var().item() - 1) < 5 * (2 / z.numel()) ** 0.5
     theirs = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
     level = theirs.sigmas[torch.linspace(0, 999, 16).long()]
-    x_t = Flow()(x0, Step(level, 1 - level, level), z)
+    x_t = Flow()(x0, Step(1 - level, level, level), z)
     torch.testing.assert_close(x_t, theirs.scale_noise(x0, 1000 * level, z), rtol=0, atol=1e-6)
 
 
@@ -90,7 +90,7 @@ def test_pseudo_qr_mixes_linearly_in_the_level(make_source: MakeSource) -> None:
     source = make_source(pixels="-0.5..0.5")
     x0 = source.images(8)
     z, step = PseudoQR().draw(x0, source), at(9, 8)
-    s = step.level[0].item()
+    s = step.sigma[0].item()
     torch.testing.assert_close(PseudoQR()(x0, step, z), x0 * (1 - s) + z * s, rtol=0, atol=1e-6)
 
 

@@ -16,16 +16,17 @@ from torch.nn import functional
 from trainables.compatibility import fitting
 from trainables.config import Flat, Variant
 from trainables.device import multiplies_bf16
-from trainables.diffusion.degradations import DEGRADATIONS, Degradation, Straight
-from trainables.diffusion.process import LOSSES, TARGETS, WEIGHTS, Diffusion, runs_bf16
+from trainables.diffusion.degradations import DEGRADATIONS, Degradation, LinearInterpolant
+from trainables.diffusion.process import LOSSES, WEIGHTS, Diffusion, runs_bf16
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Step
 from trainables.diffusion.source import PIXELS, PixelRange, Source
+from trainables.diffusion.targets import TARGETS
 
 MakeSource = Callable[..., Source]
 
 T = 50
 NOISY = ["gaussian", *(f"{kind}+gaussian" for kind in DEGRADATIONS if kind != "gaussian"), "mask+contrast+gaussian"]
-STRAIGHT = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, Straight)]
+STRAIGHT = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, LinearInterpolant)]
 # Every target, with a degradation that it is defined for.
 PAIRS = [("gaussian", "x0"), ("gaussian", "eps"), ("gaussian", "v"), ("flow", "x0"), ("flow", "velocity")]
 
@@ -61,10 +62,10 @@ def degradation_of(kind: str) -> Degradation:
 
 
 def make(
-    network: nn.Module, kind: str = "gaussian", target: str = "x0", pixels: str = "-1..1", measure: str = "l2"
+    network: nn.Module, kind: str = "gaussian", target: str = "x0", pixels: str = "-1..1", loss_kind: str = "l2"
 ) -> Diffusion:
     alpha_bar = Cosine(T=T).alpha_bar().float()
-    return Diffusion(alpha_bar, degradation_of(kind), network, target, PIXELS[pixels], measure=measure)
+    return Diffusion(alpha_bar, degradation_of(kind), network, target, PIXELS[pixels], loss_kind=loss_kind)
 
 
 def ask(diffusion: Diffusion, x0: Tensor, source: Source) -> tuple[Tensor, Tensor]:
@@ -77,7 +78,7 @@ def ask(diffusion: Diffusion, x0: Tensor, source: Source) -> tuple[Tensor, Tenso
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LOSSES, "spy", measure)
-        replace(diffusion, measure="spy").loss(x0, source)
+        replace(diffusion, loss_kind="spy").loss(x0, source)
     return asked[0], asked[1]
 
 
@@ -87,7 +88,7 @@ def test_the_loss_of_a_perfect_network_is_zero(kind: str, target: str, loss: str
     source = make_source()
     x0 = source.images(1)
     network = perfect(target, x0, Cosine(T=T).alpha_bar().float(), kind == "flow")
-    diffusion = make(network, kind, target, measure=loss)
+    diffusion = make(network, kind, target, loss_kind=loss)
     assert diffusion.loss(x0.expand(64, -1, -1, -1), source).item() < 1e-4
     worse = replace(diffusion, network=Answer(lambda x, time: torch.zeros_like(x)))
     assert worse.loss(x0.expand(64, -1, -1, -1), source).item() > 0.05
@@ -143,7 +144,7 @@ def hang(target: str, snr: np.ndarray) -> np.ndarray:
 def test_min_snr_weights_are_the_papers(target: str, schedule: str) -> None:
     alpha_bar = SCHEDULES[schedule](T=200).alpha_bar()
     diffusion = Diffusion(alpha_bar.float(), degradation_of("gaussian"), nn.Identity(), target, PIXELS["-1..1"])
-    weights = WEIGHTS["min_snr"].of(diffusion, torch.arange(1, 201))
+    weights = WEIGHTS["min_snr"](diffusion, torch.arange(1, 201))
     np.testing.assert_allclose(weights, hang(target, (alpha_bar / (1 - alpha_bar))[1:].numpy()), rtol=2e-3)
 
 
@@ -186,7 +187,7 @@ def test_weights_are_finite_at_every_step(schedule: str, steps: int, zero_snr: b
     for (kind, target), weight in itertools.product(PAIRS, WEIGHTS):
         degradation = degradation_of(kind)
         if weight in fitting("training/weight", degradation):
-            weights = WEIGHTS[weight].of(Diffusion(alpha_bar, degradation, nn.Identity(), target, PIXELS["0..1"]), t)
+            weights = WEIGHTS[weight](Diffusion(alpha_bar, degradation, nn.Identity(), target, PIXELS["0..1"]), t)
             assert weights.shape == (steps,)
             assert weights.isfinite().all()
             assert (weights >= 0).all()
@@ -225,9 +226,9 @@ def test_the_velocity_is_the_speed_along_the_level(kind: str, make_source: MakeS
     at = diffusion.step(t)
     low, high = (diffusion.degradation(x0, at._replace(level=torch.full((32,), level)), z) for level in (0.2, 0.7))
     torch.testing.assert_close(velocity, (high - low) / 0.5, rtol=0, atol=1e-5)
-    start = diffusion.degradation(x0, Step(torch.zeros(32), torch.ones(32), at.time), z)
+    start = diffusion.degradation(x0, Step(alpha=torch.ones(32), sigma=torch.zeros(32), time=at.time), z)
     x_t = network.x_t
-    torch.testing.assert_close(x_t - at.over(x_t).level * velocity, start, rtol=0, atol=1e-5)
+    torch.testing.assert_close(x_t - at.over(x_t).sigma * velocity, start, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "morph", "mask"])

@@ -21,7 +21,7 @@ from trainables.config import Flat, Variant
 from trainables.diffusion.degradations import DEGRADATIONS, Degradation, Flow, Gaussian, Overlay
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.samplers import SAMPLERS, nfe, strided
-from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Sigmoid, UniformLevel
+from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Sigmoid, UniformSigma
 from trainables.diffusion.source import PIXELS, PixelRange, Source
 from trainables.networks import UNet
 
@@ -205,7 +205,7 @@ def test_steps_of_the_flow_are_those_of_diffusers(
 ) -> None:
     steps = 61  # their Heun ends with the step from 1 to 0
     times = [*range(steps, 0, -stride), 0]
-    alpha_bar = UniformLevel(T=steps).alpha_bar().float()
+    alpha_bar = UniformSigma(T=steps).alpha_bar().float()
     diffusion = Diffusion(alpha_bar, Flow(), small_network(), "velocity", UNCLIPPED)
     theirs = scheduler(num_train_timesteps=steps)
     if sampler == "euler":
@@ -281,7 +281,7 @@ def test_halving_the_steps_divides_the_error_by_the_order(
     sampler: str, kind: str, order: int, make_source: MakeSource
 ) -> None:
     """Of normal data the ODE keeps every pixel's place in units of the standard deviation of x_t."""
-    mean, deviation, schedule = 0.1, 0.1, UniformLevel(T=1024)
+    mean, deviation, schedule = 0.1, 0.1, UniformSigma(T=1024)
     diffusion = ideal(mean_of_mixture([1.0], [mean], [deviation]), schedule.alpha_bar().float(), kind, "x0")
     x_T = torch.linspace(-2, 2, 16).view(1, 1, 4, 4)
     kept = 0.0 if kind == "flow" else schedule.alpha_bar()[-1].sqrt().item()

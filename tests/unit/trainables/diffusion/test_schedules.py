@@ -57,9 +57,9 @@ def test_no_trained_step_is_without_noise_or_without_signal(kind: str, settings:
     """In float32, where samplers divide by the level and by the signal."""
     for T in LENGTHS:
         step = step_at(SCHEDULES[kind](T=T, **settings).alpha_bar().float(), torch.arange(1, T + 1))
-        assert (step.level > 0).all()
-        assert (step.signal > 0).all()
-        assert ((step.level.double() ** 2 + step.signal.double() ** 2 - 1).abs() < 1e-6).all()
+        assert (step.sigma > 0).all()
+        assert (step.alpha > 0).all()
+        assert ((step.sigma.double() ** 2 + step.alpha.double() ** 2 - 1).abs() < 1e-6).all()
 
 
 @pytest.mark.parametrize("zero_snr", [False, True])
@@ -95,11 +95,11 @@ def test_a_step_is_the_schedule_at_t(kind: str, T: int) -> None:
     t = torch.tensor([0, 1, T // 2, T - 1, T])
     step = step_at(alpha_bar.float(), t)
     # As near as float32 numbers below 1 are to each other.
-    np.testing.assert_allclose(step.level**2, 1 - alpha_bar[t], rtol=1e-6, atol=6e-8)
-    np.testing.assert_allclose(step.signal, alpha_bar[t].sqrt(), rtol=1e-6)
+    np.testing.assert_allclose(step.sigma**2, 1 - alpha_bar[t], rtol=1e-6, atol=6e-8)
+    np.testing.assert_allclose(step.alpha, alpha_bar[t].sqrt(), rtol=1e-6)
     np.testing.assert_allclose(step.time, t / T, rtol=1e-6)
-    assert step.level[0] == step.time[0] == 0
-    assert step.signal[0] == step.time[-1] == 1
+    assert step.sigma[0] == step.time[0] == 0
+    assert step.alpha[0] == step.time[-1] == 1
 
 
 def test_a_step_broadcasts_over_images() -> None:
@@ -163,7 +163,7 @@ def test_sigmoid_is_chens_algorithm(start: float, end: float, tau: float) -> Non
 def test_the_level_of_logistic_is_grivots_intensity(low: float, high: float) -> None:
     step = step_at(Logistic(T=1000, low=low, high=high).alpha_bar().float(), torch.arange(1, 1001))
     expected = 1 / (1 + np.exp(-np.linspace(low, high, 1000)))
-    np.testing.assert_allclose(step.level, expected, rtol=1e-4, atol=5e-5)
+    np.testing.assert_allclose(step.sigma, expected, rtol=1e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize("T", LENGTHS)
@@ -171,7 +171,7 @@ def test_the_level_of_uniform_is_the_share_of_the_way(T: int) -> None:
     alpha_bar = SCHEDULES["uniform"](T=T).alpha_bar()
     # Below a level of 3e-4 float32 has no alpha_bar.
     np.testing.assert_allclose((1 - alpha_bar).sqrt(), torch.arange(T + 1) / T, rtol=1e-6, atol=1.2e-4)
-    np.testing.assert_allclose(step_at(alpha_bar.float(), torch.tensor([T // 2])).level, (T // 2) / T, rtol=1e-6)
+    np.testing.assert_allclose(step_at(alpha_bar.float(), torch.tensor([T // 2])).sigma, (T // 2) / T, rtol=1e-6)
 
 
 def test_a_schedule_is_a_value() -> None:

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from trainables.data.mnist import Images
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features
-from trainables.metric.classifiers import load_classifier, pack
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_classifier, pack
 from trainables.metric.fmd import Reference, Statistics, frechet_distance
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 
@@ -120,7 +119,7 @@ def test_a_reference_brings_its_classifier(
     reference: Reference, mnist: Images, classifier: Classifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sent = pickle.dumps(reference)
-    monkeypatch.setattr("trainables.metric.classifiers.SHIPPED", tmp_path)  # as on a node that has nothing
+    monkeypatch.setattr("trainables.metric.classifier.SHIPPED", tmp_path)  # as on a node that has nothing
     brought = pickle.loads(sent).classifier()
     assert not brought.training
     images = mnist.test[:N]

@@ -10,8 +10,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from trainables.data.mnist import Images
 from trainables.metric import inception
-from trainables.metric.classifier import Classifier, features
-from trainables.metric.classifiers import load_classifier
+from trainables.metric.classifier import Classifier, features, load_classifier
 from trainables.metric.report_protocol import report_protocol
 from trainables.metric.sample_checks import Labels, kernel_distance, labels, manifold, memorisation, nearest
 

@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables.config import Flat, Variant, domain_of
 from trainables.diffusion.degradations import DEGRADATIONS
-from trainables.diffusion.process import LOSSES, TARGETS, Diffusion, Diverged
+from trainables.diffusion.process import LOSSES, Diffusion, Diverged
+from trainables.diffusion.targets import TARGETS
 from trainables.domain import Choice
 from trainables.training.early_stopping import Plateau
 from trainables.training.trainer import Trainer

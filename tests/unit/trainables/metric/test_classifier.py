@@ -12,13 +12,16 @@ import torch
 from torch import nn
 
 from trainables.data.mnist import CHECKSUMS, Images, load
-from trainables.metric import classifiers
-from trainables.metric.classifier import WIDTHS, Block, Classifier, Layer, features
-from trainables.metric.classifier_training import accuracy, ensure_classifier, main, shifted, train
-from trainables.metric.classifiers import (
+from trainables.metric.classifier import (
     RECIPES,
     SHIPPED,
+    WIDTHS,
+    Block,
+    Classifier,
+    Layer,
+    Stored,
     WeightsError,
+    features,
     load_card,
     load_classifier,
     load_weights,
@@ -26,6 +29,7 @@ from trainables.metric.classifiers import (
     weights_file,
     write,
 )
+from trainables.metric.classifier_training import accuracy, ensure_classifier, main, shifted, train
 
 QUICK = dataclasses.replace(RECIPES["fruits360"], least_images=0, epochs=12, batch=8)
 SHAPES = [(1, 28, 10), (3, 28, 2), (3, 64, 5), (3, 65, 5), (3, 100, 131)]
@@ -40,7 +44,7 @@ def classifier() -> Classifier:
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped weights that a test may damage."""
     folder = Path(shutil.copytree(SHIPPED, tmp_path / "weights"))
-    monkeypatch.setattr(classifiers, "SHIPPED", folder)
+    monkeypatch.setattr("trainables.metric.classifier.SHIPPED", folder)
     return folder
 
 
@@ -167,7 +171,7 @@ def test_damaged_shipped_weights_are_an_error_not_a_reason_to_train(mnist: Image
 
 
 def test_a_data_set_without_a_classifier_is_told_how_to_train_one(cache: Path) -> None:
-    with pytest.raises(WeightsError, match=r"python -m trainables\.metric\.classifier --dataset fruits360$"):
+    with pytest.raises(WeightsError, match=r"python -m trainables\.metric\.classifier_training --dataset fruits360$"):
         load_classifier("fruits360", {"fruits360": "of other photographs"})
     with pytest.raises(WeightsError, match="no classifier for data set 'fashion'; known are mnist, fashion-mnist, fru"):
         load_classifier("fashion")
@@ -242,7 +246,7 @@ def test_training_again_gives_the_same_bits(mnist: Images, seed: int) -> None:
 
 
 @pytest.mark.parametrize(("stored", "tolerance"), [("float32", 0.0), ("float16", 1e-3)])
-def test_what_is_written_is_what_is_loaded(weights: Path, stored: classifiers.Stored, tolerance: float) -> None:
+def test_what_is_written_is_what_is_loaded(weights: Path, stored: Stored, tolerance: float) -> None:
     torch.manual_seed(5)
     written = Classifier(3, 40, 7)
     packed, content = pack(written, stored)
