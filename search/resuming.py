@@ -6,7 +6,8 @@ import difflib
 from importlib.metadata import version
 
 from analysis.run.run import Run
-from analysis.run.storage import exists, join, names
+from analysis.run.remote import exists, names
+from analysis.run.storage import join
 from search.declaration import SettingsError
 from search.settings import Settings
 from search.space.space import Space

@@ -17,7 +17,7 @@
       ray/             Ray Tune's own state; nothing reads it again
 
 A run is read through a copy of its folder as well as through the original, also while it goes on. One on object storage
-is worked on in a copy, see analysis/run/storage.py.
+is worked on in a copy, see analysis/run/remote.py.
 """
 
 import fcntl
@@ -33,7 +33,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.run.log import Event, Log, RunError, finite
-from analysis.run.storage import Disk, Remote, copy_of, is_remote, join
+from analysis.run.remote import Remote, copy_of
+from analysis.run.storage import Disk, is_remote, join
 from analysis.run.tables import Fold
 
 __all__ = ["Event", "Run", "RunError", "is_remote"]

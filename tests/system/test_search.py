@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 
 from analysis import rank as rank_command
 from analysis.run.lock import held
+from analysis.run.remote import copy_of
 from analysis.run.run import Run, RunError
-from analysis.run.storage import copy_of
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
 from analysis.text.confirmation import conclusions

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.run import storage as remote
+from analysis.run import remote
 from analysis.run.lock import held
+from analysis.run.remote import Remote, copy_of
 from analysis.run.run import Event, Run, RunError
-from analysis.run.storage import Folder, NotShared, Remote, copy_of, join, parent
+from analysis.run.storage import Folder, NotShared, join, parent
 from search.progress.tensorboard import TrialBoard
 from tests.helpers.tools import add_trial
 
