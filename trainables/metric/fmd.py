@@ -1,7 +1,7 @@
-"""FMD, the Frechet MNIST distance of generated images to real ones, with its floor, its scale and its standard error.
+"""FMD, the Frechet MNIST distance of generated to real images, with its floor, its scale and its standard error.
 
-Lower is better. Every number belongs to one version of the metric - features, their dimension, n, classifier - which is
-printed beside it; numbers of different versions do not compare.
+Lower is better. The features, their dimension, n and the classifier are the version of the metric, which is printed
+beside every number. Numbers of different versions do not compare.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ from trainables.metric.frechet import Statistics, frechet_distance, standard_err
 
 __all__ = ["LAYER", "SAMPLES", "Reference", "Score", "Statistics", "frechet_distance", "metric_version"]
 
-# Wrong orders among pairs of models 4-25 % apart, sampled from the same noise (from independent noise in brackets), and
-# FMD in units of its value at 4,096 for the best and the worst model, at each n. Sampling costs more than scoring.
+# For each n: the share of pairs of models 4-25 % apart that come out in the wrong order, sampled from the same noise
+# (in brackets: from independent noise), and the FMD of the best and the worst model in units of its value at n = 4,096.
 #     spatial_mean  128: 10.6 % (26.0 %) 1.42 / 1.12   256: 3.1 % (11.5 %) 1.22 / 1.08   512: 2.7 % (5.2 %) 1.09 / 1.03
 #     flat          128:  7.3 % (21.4 %) 1.78 / 1.28   256: 1.4 %  (7.9 %) 1.43 / 1.16   512: 0.0 % (2.5 %) 1.19 / 1.07
-# What bias flat has more, the floor of the same n takes off. A score of 256 takes 0.2 CPU-seconds (spatial_mean 0.12).
-# source: tests/benchmarks/feature_choice.py
+# The larger bias of flat is in the floor at the same n, too. A score of 256 takes 0.2 CPU-seconds (spatial_mean 0.12),
+# less than sampling. Source: tests/benchmarks/feature_choice.py.
 LAYER: Layer = "flat"
 SAMPLES = 256
 
-# The real-against-real floor of a reference split comes from these, which no model and no classifier trained on either.
+# The splits whose images give the real-against-real floor of a split; neither models nor classifiers train on them.
 FLOOR_SPLITS = {"search": ("confirm",), "confirm": ("search",), "test": ("search", "confirm")}
-FLOOR_SUBSETS = 8  # disjoint, fewer where n leaves fewer; the floor of one subset scatters by 10 % at n = 256
+FLOOR_SUBSETS = 8  # disjoint, and fewer for a large n; the floor of one subset scatters by 10 % at n = 256
 CACHE_FORMAT = 1
 
 
@@ -52,7 +52,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Reference:
-    """Real statistics of one split, floor, blank value and classifier: all that scoring n images needs, picklable."""
+    """What scoring n images needs, picklable: the statistics of one real split, floor, blank value and classifier."""
 
     split: str
     layer: Layer
@@ -64,11 +64,11 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """Name of this version of the metric: numbers of different versions do not compare."""
+        """The name of this version of the metric."""
         return metric_version(self.layer, self.n, self.weights.sha256)
 
     def card(self) -> dict[str, str | int | float]:
-        """What a run says of the metric that it measures by."""
+        """Return the description of the metric that a run keeps."""
         return {name: getattr(self, name) for name in ("version", "layer", "n", "split", "floor", "blank")}
 
     @classmethod
@@ -80,14 +80,14 @@ class Reference:
         layer: Layer = LAYER,
         weights: Weights | None = None,
     ) -> "Reference":
-        """Reference for scoring n images against `split`, from the user's cache or computed (5 CPU-seconds) and cached.
+        """Return the reference for n images against `split`, from the user's cache or computed in 5 CPU-seconds.
 
         Args:
             images: the data set.
             split: search, confirm or test.
-            n: None takes 256, or all of the smaller held-out split where that is less.
-            layer: features that are compared.
-            weights: the classifier; None takes the one of this data set that is shipped or in the user's cache.
+            n: None means 256, or all images of the smaller held-out split where that is less.
+            layer: the features to compare.
+            weights: the classifier; None means that of the data set, in the package or in the user's cache.
 
         Raises:
             ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
@@ -110,7 +110,7 @@ class Reference:
         real = Statistics.from_features(features(classifier, getattr(images, split), layer))
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
         subsets = min(FLOOR_SUBSETS, len(others) // n)
-        # In MNIST's order neighbours are by one writer and two groups of writers alternate: subsets are random.
+        # Random, because neighbours in MNIST are by one writer, and two groups of writers alternate.
         drawn = np.random.default_rng(0).permutation(len(others))[: subsets * n]
         parts = np.split(features(classifier, others[drawn], layer), subsets)
         floors = [frechet_distance(Statistics.from_features(part), real) for part in parts]
@@ -119,11 +119,11 @@ class Reference:
         return cls(split, layer, n, real, float(np.mean(floors)), blank, weights)
 
     def classifier(self) -> Classifier:
-        """The classifier to score with, on the CPU; no process needs the user's cache for it."""
+        """Return the classifier to score with, on the CPU; no file is read."""
         return self.weights.classifier()
 
     def score(self, images: np.ndarray | Tensor, classifier: Classifier) -> Score:
-        """Score of exactly n uint8 images (n, C, H, W).
+        """Return the score of exactly n uint8 images (n, C, H, W).
 
         Raises:
             ValueError: another number, shape or type of images, or features that are not finite.
@@ -136,16 +136,16 @@ class Reference:
         return Score(fmd, self.normalise(fmd), standard_error(x, self.real), 2 * fmd - float(np.mean(halves)))
 
     def normalise(self, fmd: float) -> float:
-        """(fmd - floor) / (blank - floor): 0 for real images, 1 for black ones, above 1 for worse than nothing."""
+        """Return (fmd - floor) / (blank - floor): 0 for real images, 1 for black ones."""
         return (fmd - self.floor) / (self.blank - self.floor)
 
     def blank_score(self) -> Score:
-        """The finite score of a trial that diverged: that of black images."""
+        """Return the score of a trial that diverged, which is finite: that of black images."""
         return Score(self.blank, 1.0, 0.0, self.blank)
 
 
 def metric_version(layer: Layer, n: int, classifier_sha256: str) -> str:
-    """Name of one version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
+    """Return the name of a version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
     return f"{layer}-{WIDTHS[layer]}-n{n}-{classifier_sha256[:8]}"
 
 
@@ -190,4 +190,4 @@ def _write(path: Path, reference: Reference) -> None:
             np.savez(file, allow_pickle=False, **arrays)
         os.replace(file.name, path)
     except OSError:
-        return  # an unwritable home only costs the next process the same seconds
+        return  # without a cache the next process computes it again

@@ -1,4 +1,4 @@
-"""FMD as a torchmetrics metric; a module of its own, so that trials do not spend seconds on importing torchmetrics."""
+"""FMD as a torchmetrics metric, in a module that trials do not import: torchmetrics takes seconds to import."""
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from trainables.metric.frechet import Statistics, frechet_distance
 class FrechetMnistDistance(Metric):
     """Frechet distance between classifier features of real and generated images, a scalar float64 tensor.
 
-    `classifier` is the one whose features are compared; None takes MNIST's. The states are sums in float64, so that
-    updates may come in any batches, in any order, from any process.
+    Without a `classifier` the features are those of MNIST's. The states are sums in float64, so updates may come in any
+    batches and any order, and from several processes.
     """
 
     is_differentiable = False
@@ -43,7 +43,7 @@ class FrechetMnistDistance(Metric):
             setattr(self, f"{side}_{state}", getattr(self, f"{side}_{state}") + value)
 
     def compute(self) -> Tensor:
-        """The distance of what both sides have seen.
+        """Return the distance between all images of both sides.
 
         Raises:
             ValueError: a side has seen fewer than two images.

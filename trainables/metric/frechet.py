@@ -1,8 +1,7 @@
-"""The Frechet distance between two Gaussians given by their statistics, in float64, and its standard error.
+"""The Frechet distance between two Gaussians, in float64, and its standard error.
 
-d^2 = |mu_a - mu_b|^2 + tr(S_a) + tr(S_b) - 2 tr((R S_a R)^(1/2)) with R = S_b^(1/2): Dowson and Landau (1982), the
-distance of the FID (Heusel et al., 2017, arXiv:1706.08500). R S_a R is symmetric, S_a S_b is not: eigvalsh is right for
-the first only.
+d^2 = |mu_a - mu_b|^2 + tr(S_a) + tr(S_b) - 2 tr((R S_a R)^(1/2)) with R = S_b^(1/2) (Dowson and Landau 1982; FID,
+Heusel et al. 2017, arXiv:1706.08500). R S_a R is symmetric and S_a S_b is not, so eigvalsh is right for the first only.
 """
 
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Singular values below this share of the largest are rounding: their squares are eigenvalues with a relative error of
-# 2e-16, so they carry 1.5e-8 of noise.
+# Singular values below this share of the largest are rounding errors: their squares are eigenvalues with a relative
+# error of 2e-16, so the values have one of 1.5e-8.
 NEGLIGIBLE = 1e-7
 
 
@@ -22,7 +21,7 @@ NEGLIGIBLE = 1e-7
 class Statistics:
     """Mean (d,) and unbiased covariance (d, d) of n feature vectors, float64.
 
-    `factor` (n, d), kept where n < d, has factor.T @ factor == covariance: the way to the small n x n eigenproblem.
+    `factor` (n, d) has factor.T @ factor == covariance. It is there where n < d, for the smaller n x n eigenproblem.
     """
 
     mean: Array
@@ -32,7 +31,7 @@ class Statistics:
 
     @classmethod
     def from_features(cls, features: np.ndarray) -> "Statistics":
-        """Statistics of features (n, d), n >= 2.
+        """Return the statistics of features (n, d), n >= 2.
 
         Raises:
             ValueError: fewer than two vectors, or NaN or infinite values among them.
@@ -47,13 +46,13 @@ class Statistics:
 
     @cached_property
     def root(self) -> Array:
-        """The symmetric positive square root (d, d) of the covariance, computed once."""
+        """The symmetric positive square root (d, d) of the covariance, cached."""
         values, vectors = np.linalg.eigh(self.covariance)
         return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:
-    """Squared Frechet distance, 0 or more, in the features' units squared; `b.root` is the one that gets cached.
+    """Return the squared Frechet distance, 0 or more, in squared units of the features; `b.root` is cached.
 
     Raises:
         ValueError: different dimensions, or NaN or infinite values.
@@ -69,24 +68,24 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
 
 
 def standard_error(features: np.ndarray, real: Statistics) -> float:
-    """Standard error of frechet_distance(from_features(features), real) over the draw of the features (n, d).
+    """Return the standard error of frechet_distance(from_features(features), real) over the draw of features (n, d).
 
-    The delta method: the spread of the distance's influence function over the sample, `real` taken as exact. With n < d
-    the distance is mostly bias, and the error describes the spread about that biased value.
+    By the delta method: the standard deviation of the distance's influence function over the sample, with `real` exact.
+    With n < d the distance is mostly bias, and this is the error of the biased value.
     """
     n = len(features)
     mean = features.mean(0, dtype=np.float64)
     centred = features - mean
     by_covariance = np.square(centred).sum(1) - _transported(centred, real)
-    # n / (n - 1) is the unbiased covariance's derivative by a vector's weight.
+    # n / (n - 1) is the derivative of the unbiased covariance by the weight of a vector.
     influence = 2 * centred @ (mean - real.mean) + by_covariance * n / (n - 1)
     return float(influence.std(ddof=1) / np.sqrt(n))
 
 
 def _transported(centred: Array, real: Statistics) -> Array:
-    """x^T G x (n,) for each row of `centred`, G = R (R S R)^(-1/2) R: twice the gradient of the root trace by S."""
+    """Return x^T G x (n,) of each row, G = R (R S R)^(-1/2) R, twice the gradient of the root's trace by S."""
     n, d = centred.shape
-    if n < d:  # with the singular values s and left vectors U of centred R, the same is (n-1) sum_k U_ik^2 s_k
+    if n < d:  # equal to (n - 1) sum_k U_ik^2 s_k, with the left singular vectors U and values s of centred R
         values, vectors = np.linalg.eigh(centred @ real.covariance @ centred.T / (n - 1))
         return (n - 1) * np.square(vectors) @ np.sqrt(np.maximum(values, 0))
     rooted = centred @ real.root
@@ -97,7 +96,7 @@ def _transported(centred: Array, real: Statistics) -> Array:
 
 
 def _root_trace(a: Statistics, b: Statistics) -> float:
-    """tr((R S_a R)^(1/2)), through the n x n Gram matrix of the same non-zero eigenvalues where one side has n < d."""
+    """Return tr((R S_a R)^(1/2)), by the n x n Gram matrix with the same eigenvalues where one side has n < d."""
     if a.factor is not None:
         product = a.factor @ b.covariance @ a.factor.T
     elif b.factor is not None:

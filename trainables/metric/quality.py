@@ -1,6 +1,6 @@
 """Quality of restored images against their originals: SSIM, PSNR and RMSE of images in [0, 1], per image.
 
-Three reports of the literature fed images in [-0.5, 0.5] to measures that expect [0, 1]; here that is an error.
+Values outside [0, 1] raise an error: three reports of the literature passed images in [-0.5, 0.5].
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Rounding to 256 grey levels alone has this mean squared error: it bounds the PSNR of a perfect restoration, 58.9 dB.
+# The mean squared error of rounding to 256 grey levels, which limits the PSNR of a perfect restoration to 58.9 dB.
 ROUNDING_ERROR = 1 / (12 * 255**2)
-# A window of 11 x 11, sigma 1.5; K1 and K2 (Wang et al. 2004, section III-C).
+# The window of 11 x 11 pixels with sigma 1.5, K1 and K2 (Wang et al. 2004, section III-C).
 SIGMA, RADIUS = 1.5, 5
 C1, C2 = 0.01**2, 0.03**2
 
@@ -33,10 +33,10 @@ class Quality:
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Return the structural similarity (N,) of images (N, C, H, W) in [0, 1] (Wang et al. 2004, eq. 13).
 
-    Equal to torchmetrics' with data_range=1, whose import alone takes every process 9 CPU-seconds.
+    It equals torchmetrics' with data_range=1, whose import takes 9 CPU-seconds.
 
     Raises:
-        ValueError: a value is outside [0, 1], where the constants of SSIM mean something else.
+        ValueError: a value is outside [0, 1], for which the constants of SSIM are.
     """
     _require_unit(a, b)
     moments = _blur(torch.cat([a, b, a * a, b * b, a * b]))
@@ -67,7 +67,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 
 
 def quality(restored: Tensor, originals: Tensor) -> Quality:
-    """Return the quality of images (N, C, H, W) in [0, 1] restored from the originals; NaN if a value of theirs is."""
+    """Return the quality of restored images (N, C, H, W) in [0, 1]; NaN if a value of theirs is NaN."""
     values = torch.stack([measure(restored, originals) for measure in (ssim, psnr, rmse)]).double()
     n = len(restored)
     errors = values.std(1, correction=min(1, n - 1)) / n**0.5
@@ -75,13 +75,13 @@ def quality(restored: Tensor, originals: Tensor) -> Quality:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Return x (N, C, H, W) under the Gaussian window, reflected at the border; as products, 5 times a convolution."""
+    """Return x (N, C, H, W) blurred by the window, reflected at the border; 5 times as fast as a convolution."""
     rows, columns = (_window(size).to(x) for size in x.shape[-2:])
     return rows @ x @ columns.mT
 
 
 def _window(size: int) -> Tensor:
-    """Return the Gaussian window as a matrix (size, size) that acts on a line of pixels."""
+    """Return the window as a matrix (size, size) for a line of pixels."""
     offsets = torch.arange(-RADIUS, RADIUS + 1)
     weights = torch.softmax(-(offsets**2) / (2 * SIGMA**2), 0)
     lines = functional.pad(torch.eye(size)[None], (RADIUS, RADIUS), mode="reflect")[0]

@@ -1,7 +1,7 @@
-"""The Frechet MNIST distance by the protocol of the report that introduced it (Siddiquei): for comparison, not to rank.
+"""The Frechet MNIST distance by the protocol of the report that introduced it (Siddiquei), to compare with that report.
 
-32 images against the first 512 test images; 0 is the mean of 15 random batches of 32 test images, 1 a set of black
-images. A single batch of 32 scatters by 6 to 19 %, and most of a good model's raw value is bias.
+32 images against the first 512 test images. 0 is the mean of 15 random batches of 32 test images, 1 a set of black
+images. It is not for ranking: a batch of 32 scatters by 6 to 19 %, and a good model's raw value is mostly bias.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BATCH, REAL, BATCHES = 32, 512, 15
 
 @dataclass(frozen=True)
 class ReportProtocol:
-    """FMD of the first 32 samples against 512 test images, raw, and with `zero` at 0 and `one` at 1."""
+    """FMD of the first 32 samples against 512 test images, raw, and normalised to 0 at `zero` and 1 at `one`."""
 
     fmd: float
     normalised: float
@@ -31,7 +31,7 @@ class ReportProtocol:
 
 
 def report_protocol(samples: np.ndarray | Tensor, images: Images, classifier: Classifier) -> ReportProtocol:
-    """Return the report's FMD of uint8 samples (n, C, H, W) of a data set, on this project's classifier.
+    """Return the report's FMD of uint8 samples (n, C, H, W), with this project's classifier.
 
     Raises:
         ValueError: fewer than 32 samples or test images.

@@ -1,7 +1,7 @@
-"""Restoration: held-out images degraded to a step t and restored, in one step or by the sampler; not generation.
+"""Restoration: held-out images are degraded to a step t and restored, in one step or by the sampler.
 
-All trials see the same images and the same draws: `seed` fixes z, and one image has the same z at every t. A network
-whose weights are not finite has NaN for loss and quality.
+All trials have the same images and the same draws: `seed` fixes z, and one image has the same z at every t. Loss and
+quality are NaN for a network whose weights are not finite.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from trainables.diffusion.samplers import SAMPLERS, strided
 from trainables.diffusion.source import Source
 from trainables.metric.quality import Quality, quality
 
-# Images restored together: more fall out of a CPU's cache. Part of what fixes the draws, so the same on every device.
+# Images restored together: more exceed a CPU's cache. The chunks belong to what fixes the draws, on every device.
 CHUNK = 256
-# What a trial is validated on at each rung: 1,280 calls of the network, as many as 64 samples in 20 steps.
+# The validation at each rung: the network sees 1,280 images, as many as for 64 samples in 20 steps.
 VALIDATION_IMAGES = 64
 VALIDATION_STEPS = 10
 
@@ -31,8 +31,8 @@ VALIDATION_STEPS = 10
 class Validation:
     """Loss and quality of one-step restorations of held-out images, means over t = T/10, ..., T; PSNR in dB.
 
-    They tell how training goes, and at which t it goes badly; never rank by them: of two models of the literature the
-    one with a ninth of the test loss generates worse (Jain).
+    They show how training goes, and at which t it goes badly. They are not for ranking: of two models of the literature
+    the one with a ninth of the test loss generates worse (Jain).
     """
 
     loss: float
@@ -46,7 +46,7 @@ class Validation:
 
 
 def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:
-    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes what degrades them, whatever the model."""
+    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model."""
     ts = spread(diffusion.T, VALIDATION_STEPS)
     losses = losses_by_t(diffusion, x0, ts, source, seed)
     restored = restore_at(diffusion, x0, ts, source, seed)
@@ -61,7 +61,7 @@ def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> V
 
 
 def spread(T: int, count: int) -> list[int]:
-    """Return T/count, 2 T/count, ..., T, rounded, at least 1; below T = count some repeat."""
+    """Return T/count, 2 T/count, ..., T, rounded, at least 1; some repeat where T < count."""
     return [max(1, round(T * k / count)) for k in range(1, count + 1)]
 
 
@@ -89,8 +89,8 @@ def restore_by_sampling(
 ) -> dict[int, Quality]:
     """Return the quality at each t of uint8 images x0 (N, C, H, W), degraded to t and sampled from there down to 0.
 
-    The sampler strides as it does from T, and is told the z that degraded them, which cold sampling takes as known
-    (Bansal et al. 2022): so only trials of the same degradation and sampler compare.
+    The strides are those from T. The sampler gets the z that degraded the images, which cold sampling takes as known
+    (Bansal et al. 2022), so only trials of the same degradation and sampler compare.
     """
 
     def sample(x_t: Tensor, z: object, t: int) -> Tensor:
@@ -114,7 +114,7 @@ def _restore(
         z = diffusion.degradation.draw(clean, source)
         x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
         restored = restorer(x_t, z, t)
-        # Quantised as the originals are, and as any image that leaves the project.
+        # Quantised, as the originals and all images that the project writes.
         grey = source.pixels.to_uint8(restored) / 255
         chunks.append(grey.where(restored.isfinite(), torch.nan))
     restored = torch.cat(chunks)
@@ -122,7 +122,7 @@ def _restore(
 
 
 def _chunks(x0: Tensor, source: Source, seed: int) -> Iterator[Tensor]:
-    """Yield x0 in the pixels' range, in chunks, having seeded the source: every t begins with the same draws."""
+    """Seed the source, so that every t begins with the same draws, and yield x0 in the pixel range, in chunks."""
     source.generator.manual_seed(seed)
     for chunk in x0.to(source.generator.device).split(CHUNK):
         yield source.pixels.to_model(chunk)

@@ -1,7 +1,7 @@
-"""Cross-checks of generated against real images: what an FMD alone does not tell.
+"""Cross-checks of generated against real images, beside FMD.
 
-KID is a second distance without the bias of a small n; density and coverage tell quality from variety; labels tell
-whether every class is there; the distance to the nearest training image tells what was only copied.
+KID is a second distance, without the bias of a small n. Density measures quality and coverage variety. Predicted labels
+show missing classes. The distance to the nearest training image shows copies.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Features = NDArray[np.float32]
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4.1
 MEMORISED = 0.01  # of held-out real images are nearer to a training image than this quantile
 CHUNK = 4096  # training images compared at a time
-SIDE = 32  # pixels; larger images are averaged down for the search of neighbours, which costs n x training x pixels
+SIDE = 32  # pixels; larger images are averaged down to find neighbours, as the cost is n x training images x pixels
 
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """KID, the squared maximum mean discrepancy of a cubic kernel, and its standard error; 0 on average for real."""
+    """KID, the squared maximum mean discrepancy with a cubic kernel, and its standard error; 0 on average if real."""
 
     kid: float
     se: float
@@ -42,43 +42,43 @@ class Manifold:
 
 @dataclass(frozen=True)
 class Labels:
-    """Images by the class that the classifier sees in them, generated and real."""
+    """Numbers of images by predicted class."""
 
     generated: tuple[int, ...]
     real: tuple[int, ...]
 
     @property
     def total_variation(self) -> float:
-        """Half the sum of the absolute differences of the shares: 0 the same, 1 disjoint."""
+        """Half the sum of the absolute differences of the shares: 0 for equal, 1 for disjoint shares."""
         shares = (np.array(counts) / sum(counts) for counts in (self.generated, self.real))
         return float(np.abs(np.subtract(*shares)).sum() / 2)
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """How near generated images lie to the training images, measured by how near held-out real ones do."""
+    """Distances of generated images to the training images, relative to those of held-out real images."""
 
     share: float
-    """Of generated images nearer than the 1st percentile of held-out ones: 0.01 if they are like those, 1 for copies"""
+    """Share of generated images nearer than the 1st percentile of held-out ones: 0.01 if like them, 1 for copies"""
     ratio: float
-    """Median distance of generated images to that of held-out ones: 1 if they are like those, 0 for copies"""
+    """Median distance of generated images over that of held-out ones: 1 if like them, 0 for copies"""
 
 
 def kernel_distance(generated: Features, real: Features) -> KernelDistance:
     """Return the unbiased KID of features (n, d) and (m, d), kernel (x y / d + 1)^3 (Binkowski et al. 2018, eq. 4).
 
-    The error is the delta method's, over the draw of both; it is about 1.4 times the spread of repeated draws, where
-    that over subsets is 2.5 times (256 real, and noisy, MNIST images in blocks of 32).
+    The error is by the delta method, over the draw of both. It is about 1.4 times the standard deviation of repeated
+    draws; the error over subsets is 2.5 times that (256 real and noisy MNIST images in blocks of 32).
 
     Raises:
         ValueError: fewer than two vectors.
     """
     if min(len(generated), len(real)) < 2:
         raise ValueError(f"KID takes 2 vectors or more of each kind, given {len(generated)} and {len(real)}")
-    # The result is a thousandth of its terms: float32 would leave three digits of it.
+    # float64, because the result is a thousandth of its terms.
     x, y = generated.astype(np.float64), real.astype(np.float64)
     across = _kernel(x, y)
-    # By how much each vector is more like its own kind than like the other.
+    # The mean kernel of each vector with its own set minus that with the other set.
     apart = (_likeness(x) - across.mean(1), _likeness(y) - across.mean(0))
     errors = [4 * values.var(ddof=1) / len(values) for values in apart]
     return KernelDistance(float(sum(values.mean() for values in apart)), float(np.sqrt(sum(errors))))
@@ -95,7 +95,7 @@ def _likeness(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) -> Manifold:
-    """Return density and coverage of features (n, d) and (m, d); both grow with n / m, so compare at n = m.
+    """Return density and coverage of features (n, d) and (m, d); both grow with n / m, so n = m is for comparisons.
 
     Raises:
         ValueError: no more than `neighbours` real vectors.
@@ -111,7 +111,7 @@ def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) 
 
 @torch.no_grad()
 def labels(classifier: Classifier, generated: Features, real: Features) -> Labels:
-    """Return the predicted classes of images given by their "flat" features (n, 1024) and (m, 1024)."""
+    """Return the predicted classes of images, given their "flat" features (n, 1024) and (m, 1024)."""
     head = classifier.head
 
     def count(x: Features) -> tuple[int, ...]:
@@ -122,9 +122,9 @@ def labels(classifier: Classifier, generated: Features, real: Features) -> Label
 
 
 def memorisation(generated: Tensor, held_out: Tensor) -> Memorisation:
-    """Return what the distances to the `nearest` training image, of generated (n,) and held-out images (m,), tell.
+    """Compare the distances to the `nearest` training image, of generated (n,) and held-out images (m,).
 
-    Blurred and empty images are near to something too, so a ratio below 1 alone says little; a share near 1 does.
+    A share near 1 means copies. A ratio below 1 alone does not: blurred and empty images have small distances, too.
     """
     limit = held_out.quantile(MEMORISED)
     return Memorisation((generated < limit).double().mean().item(), (generated.median() / held_out.median()).item())
@@ -133,7 +133,7 @@ def memorisation(generated: Tensor, held_out: Tensor) -> Memorisation:
 def nearest(images: Tensor, training: Tensor) -> Tensor:
     """Return the Euclidean distance (n,) of uint8 images (n, C, H, W) to the nearest training image (N, C, H, W).
 
-    In units of black to white, on images averaged down to at most 32 pixels a side.
+    The unit is the range from black to white; images are averaged down to at most 32 pixels a side.
     """
     queries = _vectors(images)
     best = queries.new_full((len(queries),), torch.inf)

@@ -1,6 +1,6 @@
-"""Adam and AdamW by torch's own fused kernels, without torch.optim.
+"""Adam and AdamW with torch's fused kernels, without torch.optim.
 
-The first optimizer of torch.optim in a process imports torch._dynamo, which takes longer than torch itself
+The first optimizer of torch.optim in a process imports torch._dynamo, which takes longer than to import torch
 (tests/benchmarks/start.py).
 """
 
@@ -18,11 +18,11 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's d
 
 
 class Adam:
-    """Steps the parameters by their gradients as torch.optim.Adam(fused=True) and AdamW do, with `lr` in float32.
+    """The optimizer torch.optim.Adam(fused=True), or AdamW, with the learning rate in float32.
 
     Attributes:
-        params: what it steps, on one device.
-        lr: scalar float32 on that device, to be filled: a step recorded as a CUDA graph reads it there.
+        params: the parameters, on one device.
+        lr: scalar float32 on that device; set it with `fill_`, because a recorded CUDA graph reads it there.
     """
 
     def __init__(self, params: Iterable[Tensor], weight_decay: float, decoupled: bool) -> None:
@@ -35,13 +35,13 @@ class Adam:
         self._steps = [torch.zeros_like(self.lr) for _ in self.params]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Set the gradients to None."""
         for p in self.params:
             p.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Step the parameters by their gradients, which all must have."""
+        """Step the parameters by their gradients; all must have one."""
         torch._foreach_add_(self._steps, 1)
         self._kernel(
             self.params,
@@ -64,10 +64,10 @@ class Adam:
         return {"first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`, of any device.
+        """Continue from `state`, whose tensors may be on any device.
 
         Raises:
-            CheckpointError: it is of another kind, as those saved before this one were.
+            CheckpointError: the state is not one of this class.
         """
         if state.keys() != self.state_dict().keys():
             raise CheckpointError("the checkpoint is of another version of this program")

@@ -1,6 +1,6 @@
-"""Work that a CUDA device is given as one recorded graph, instead of kernel by kernel from Python.
+"""CUDA graphs: a function is recorded once and launched as a whole, instead of kernel by kernel from Python.
 
-A small network's step is some two hundred kernels of a few microseconds each, fewer than it takes to launch one.
+A step of a small network has some two hundred kernels of a few microseconds each, and to launch one takes longer.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Calls before the recording: libraries set themselves up in the first ones, and an odd batch at an epoch's end is not
-# worth a recording, as it never comes so often in a row.
+# Calls of one shape in a row before the recording: libraries initialise in the first ones, and the smaller batch at the
+# end of an epoch is not worth a recording.
 WARM_UP = 3
 
 
 class Recorded:
-    """A function of one tensor that, on a CUDA device, is recorded and from then on replayed as a CUDA graph.
+    """A function of one tensor which, on a CUDA device, is recorded once and then replayed as a CUDA graph.
 
-    The function may draw from `generator`, change tensors that stay where they are, and nothing else: what it decides
-    on the host is decided once. On other devices it is simply called.
+    The function may draw from `generator` and change tensors in place. Decisions on the host are taken only once. On
+    other devices the function is called.
 
     Attributes:
-        function: as it was given.
+        function: the function.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
-        """Record nothing yet."""
+        """Record at a later call."""
         self.function, self._generator = function, generator
         self._graph: torch.cuda.CUDAGraph | None = None
         self._in_a_row = 0
         self._given, self._returned = torch.empty(0), torch.empty(0)
 
     def __call__(self, given: Tensor) -> Tensor:
-        """Return the function's result, which holds until the next call."""
+        """Return the function's result, which is valid until the next call."""
         if given.device.type != "cuda":
             return self.function(given)
         if self._graph is not None and given.shape == self._given.shape:
@@ -47,7 +47,7 @@ class Recorded:
         return self._returned
 
     def _warm(self, given: Tensor) -> bool:
-        """Count this call, and return whether so many of the same shape came in a row that it is to be recorded."""
+        """Count this call, and return whether more than WARM_UP of the same shape came in a row."""
         self._in_a_row = self._in_a_row + 1 if given.shape == self._given.shape else 1
         self._given = given.clone()
         return self._in_a_row > WARM_UP
@@ -55,6 +55,6 @@ class Recorded:
     def _record(self, given: Tensor) -> None:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        with torch.cuda.graph(graph):  # on a stream of its own; nothing runs
+        with torch.cuda.graph(graph):  # records on a stream of its own, and runs nothing
             self._returned = self.function(self._given)
         self._graph = graph

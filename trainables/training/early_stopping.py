@@ -1,4 +1,4 @@
-"""What the losses of past epochs decide: a lower learning rate, or the end of training."""
+"""Decisions by the losses of past epochs: a lower learning rate, and the end of training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Plateau:
     waited: int = 0
 
     def epoch(self, loss: float) -> None:
-        """Take the loss of an epoch, summed over its images, into account."""
+        """Update the factor by the loss of an epoch, summed over its images."""
         if loss < self.best * (1 - PLATEAU_THRESHOLD):
             self.best, self.waited = loss, 0
         else:
@@ -29,7 +29,7 @@ class Plateau:
 
 @dataclass
 class Patience:
-    """Ends training after `epochs` in a row without a lower validation loss; never if that is 0."""
+    """The end of training, after `epochs` epochs in a row without a lower validation loss; none if that is 0."""
 
     epochs: int
     best: float = math.inf
@@ -41,6 +41,6 @@ class Patience:
         return 0 < self.epochs <= self.waited
 
     def epoch(self, loss: float) -> None:
-        """Take the validation loss after an epoch into account."""
+        """Update by the validation loss after an epoch."""
         self.waited = 0 if loss < self.best else self.waited + 1
         self.best = min(self.best, loss)

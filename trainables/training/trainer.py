@@ -1,4 +1,4 @@
-"""Training: a network, its averaged weights and its optimizer, advanced to exact numbers of images seen."""
+"""Training of a network to exact numbers of images seen."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from trainables.training.adam import Adam
 from trainables.training.cuda_graph import Recorded
 from trainables.training.early_stopping import Patience, Plateau
 
-# Steps between looks at the loss: a look waits for the device.
+# Steps between checks that the loss is finite, because a check waits for the device.
 FINITE_CHECK = 50
 
 
 class Trainer:
-    """Trains one variant on images that stay on the device as uint8; the same seed gives the same weights.
+    """The training of one variant, on images that stay on the device as uint8; a seed always gives the same weights.
 
     Attributes:
-        images: (N, C, H, W) uint8, those for validation among them.
-        held_out: (K, C, H, W) uint8, some of the validation images; none where the variant splits nothing off.
+        images: (N, C, H, W) uint8, with the validation images.
+        held_out: (K, C, H, W) uint8, some of the validation images; empty for a variant without a split.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Trainer:
             seed: of the weights, the batches and the noise.
             images: (N, C, H, W) uint8.
             overlays: (K, C, H, W) uint8, of another data set.
-            total: the full budget in images.
-            groups: (N,), the number of the object that each image shows; None where each shows its own.
+            total: the full budget in images, which the cosine decay of the learning rate needs.
+            groups: int64 (N,), the object of each image; None where every image shows another.
         """
         keep_freed()
         self.settings: Training = variant.training
@@ -81,7 +81,7 @@ class Trainer:
         decoupled = self.settings.optimizer == "adamw"
         self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled)
         self._averages: list[Tensor] = list(self.ema.parameters())
-        # Of the parts and not of this trainer, which it would otherwise keep alive until Python looks for cycles.
+        # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
         self._learn = Recorded(partial(_learn, self.diffusion, self.source, images, self.optimizer), generator)
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
@@ -93,8 +93,8 @@ class Trainer:
     def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
         """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
 
-        Once patience is lost the network sees no more images, and the loss is the one before. What `after_step` saves
-        can be continued from, towards the same `images_seen`, as if never interrupted.
+        After the patience is lost, nothing is trained and the last loss is returned. A state that `after_step` saves
+        continues to the same `images_seen`, with the same result.
 
         Raises:
             Diverged: the loss became NaN or infinite.
@@ -121,7 +121,7 @@ class Trainer:
 
     @property
     def began(self) -> int:
-        """The images seen when the way to the next rung began, before an interruption if there was one."""
+        """The images seen when the present `run_to` began, before an interruption of it."""
         return self.images_seen if self._on_the_way is None else self._on_the_way[0]
 
     @property
@@ -138,7 +138,7 @@ class Trainer:
             self.patience.epoch(validation(self.averaged(), self.held_out, source, seed=0).loss)
 
     def averaged(self) -> Diffusion:
-        """Return the diffusion with the averaged weights, which samples are drawn with."""
+        """Return the diffusion with the averaged weights, for sampling."""
         return replace(self.diffusion, network=self.ema)
 
     def state_dict(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`, as if never interrupted; one of another kind of device with other random numbers."""
+        """Continue from `state` with the same result; a state of another kind of device has other random numbers."""
         self.diffusion.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -170,7 +170,7 @@ class Trainer:
             self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
 
     def _go_on_drawing(self, state: Tensor) -> None:
-        """Set the generator to a saved state; that of a CPU means nothing to a GPU, nor the other way around."""
+        """Set the generator to a saved state, or seed it anew where that state is of another kind of device."""
         generator = self.source.generator
         if state.shape == generator.get_state().shape:
             generator.set_state(state)
@@ -190,7 +190,7 @@ class Trainer:
         self.optimizer.lr.fill_(self.settings.lr * self._lr_factor())
         loss = self._learn(batch)
         self.steps += 1
-        # A young average forgets faster, so that it does not remember the initial weights (as in torch's EMA recipes).
+        # A smaller decay in the first steps, to forget the initial weights (as in torch's EMA recipes).
         decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
@@ -204,7 +204,7 @@ class Trainer:
 
 
 def _learn(diffusion: Diffusion, source: Source, images: Tensor, optimizer: Adam, batch: Tensor) -> Tensor:
-    """Step the weights by the loss of the images whose rows are given, and return the loss; all on the device."""
+    """Step the weights by the loss of the images at rows `batch`, and return the loss; all on the device."""
     loss = diffusion.loss(source.pixels.to_model(images[batch]), source)
     optimizer.zero_grad()
     loss.backward()
@@ -213,7 +213,7 @@ def _learn(diffusion: Diffusion, source: Source, images: Tensor, optimizer: Adam
 
 
 def evenly(rows: np.ndarray, count: int = VALIDATION_IMAGES) -> np.ndarray:
-    """Return at most `count` of the rows, evenly spaced: for validation, which needs no more."""
+    """Return at most `count` of the rows, evenly spaced."""
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
 
 

@@ -224,7 +224,7 @@ def test_the_velocity_is_the_speed_along_the_level(kind: str, make_source: MakeS
     t = torch.randint(1, T + 1, (32,), generator=again.generator)
     z = diffusion.degradation.draw(x0, again)
     at = diffusion.step(t)
-    low, high = (diffusion.degradation(x0, at._replace(level=torch.full((32,), level)), z) for level in (0.2, 0.7))
+    low, high = (diffusion.degradation(x0, at._replace(sigma=torch.full((32,), level)), z) for level in (0.2, 0.7))
     torch.testing.assert_close(velocity, (high - low) / 0.5, rtol=0, atol=1e-5)
     start = diffusion.degradation(x0, Step(alpha=torch.ones(32), sigma=torch.zeros(32), time=at.time), z)
     x_t = network.x_t
