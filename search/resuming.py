@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from importlib.metadata import version
 
-from analysis.run.run import Run
 from analysis.run.remote import exists, names
+from analysis.run.run import Run
 from analysis.run.storage import join
 from search.declaration import SettingsError
 from search.settings import Settings

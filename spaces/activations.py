@@ -1,4 +1,4 @@
-"""Which activation: all nine, in the starter CNN behind 2 x 2 patches and in the small U-Net."""
+"""Activations: all nine, in the starter CNN and in the small U-Net, both on 2 x 2 patches."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat

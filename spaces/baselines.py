@@ -1,8 +1,8 @@
-"""What people already tried: the configurations of five reports on small diffusion models, as complete variants.
+"""The configurations of five reports on small diffusion models, as complete variants.
 
-Rows A to D were trained on MNIST, F on Fruits-360; any of them runs on any data set. `exact` has exactly their numbers.
-A search runs `variant`, the same sampled in 20 strided steps, as it samples everything: sampling in T steps, twenty
-times in a search, would take hours. python search/evaluate.py samples a trained trial exactly as they did.
+Rows A to D were trained on MNIST and F on Fruits-360; any of them runs on any data set. `exact` has the numbers of the
+reports. A search runs `variant`, which differs in being sampled in 20 strided steps, because T steps would take hours
+in a search. `python search/evaluate.py` can sample a trained trial in T steps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trainables.config import Flat, Variant
 
 @dataclass(frozen=True)
 class Baseline:
-    """A configuration from the literature; `reported` is what its authors found, in their own words and measure."""
+    """A configuration from the literature; `reported` is the result in its authors' words and measure."""
 
     name: str
     source: str
@@ -23,12 +23,12 @@ class Baseline:
 
     @property
     def exact(self) -> Flat:
-        """The complete configuration."""
+        """The complete configuration of the report."""
         return Variant.from_flat(self.settings).flat()
 
     @property
     def variant(self) -> Flat:
-        """The complete configuration as a search runs it: 20 steps, which want the posterior's own variance."""
+        """The complete configuration as a search runs it: in 20 steps, which need the posterior's own variance."""
         kind = self.settings["sampler/kind"]
         strided: Flat = {"sampler/kind": "ancestral" if kind == "ancestral_large" else kind, "sampler/steps": 20}
         return Variant.from_flat({**self.settings, **strided}).flat()

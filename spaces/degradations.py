@@ -1,4 +1,4 @@
-"""Which corruption to learn to undo: each degradation alone, under Gaussian noise, and overlays with some noise."""
+"""Degradations: each alone, each followed by Gaussian noise, and overlays with some noise."""
 
 from spaces.suggest import Asked, suggest, suggest_kind, usual
 from trainables.config import Flat
@@ -23,13 +23,13 @@ def _start(kind: str) -> Flat:
     return usual({"degradation/kind": kind, **known}, "degradation/", "schedule/kind", "training/lr", *known)
 
 
-# Every corruption once, with noise: without any, samples lack diversity.
+# Every degradation once, with noise, because samples without noise lack diversity.
 _WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
 STARTS = tuple(_start(kind) for kind in ("gaussian", "flow", *_WITH_NOISE))
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a degradation, its strength, a schedule for it, and how to sample and from what prior."""
+    """Suggest a degradation, its fields, a schedule, a learning rate, and the sampler and its prior."""
     kind = suggest_kind(trial, "degradation", KINDS)
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
     suggest(trial, "training/lr", Log(1e-3, 1e-2))

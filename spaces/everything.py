@@ -1,4 +1,4 @@
-"""All at once: degradation, schedule, network, training and sampler, each kind with its own fields."""
+"""All fields together: degradation, schedule, network, training and sampler."""
 
 from spaces import degradations, networks
 from spaces.suggest import Asked, suggest
@@ -14,7 +14,7 @@ STARTS: tuple[Flat, ...] = tuple(
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest what `degradations` and `networks` do, the loss, batch and averaging."""
+    """Suggest the fields of `degradations` and `networks`, and loss, batch and averaging."""
     constants = {**degradations.space(trial), **networks.network(trial)}
     suggest(trial, "training/loss")
     suggest(trial, "training/batch", Choice(32, 64, 128))

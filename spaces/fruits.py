@@ -13,7 +13,7 @@ STARTS: tuple[Flat, ...] = tuple({**_USUAL, **_UNET, "network/unet/patch": patch
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest the fast U-Net on patches or the report's, what it predicts, a schedule and the learning rate."""
+    """Suggest the fast U-Net on patches or the report's U-Net, the target, a schedule and the learning rate."""
     kind = suggest(trial, "network/kind", Choice("unet", "fruits_unet"))
     if kind == "unet":
         suggest(trial, "network/unet/widths", Choice("32-64", "32-64-128", "64-128-128"))

@@ -1,4 +1,4 @@
-"""Everything that the five reports tried, side by side, and then whatever else may be better."""
+"""The configurations of the five reports first, then those of `everything`."""
 
 from spaces.baselines import BASELINES as ROWS
 from spaces.everything import STARTS, space

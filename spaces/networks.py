@@ -1,4 +1,4 @@
-"""Which network: the starter CNN, the fast U-Net, and the U-Nets of the literature, their sizes and their parts."""
+"""Networks: the starter CNN, the fast U-Net and the U-Nets of the literature, with their sizes and parts."""
 
 from spaces.suggest import Asked, suggest, usual
 from spaces.widths import WIDTHS

@@ -1,4 +1,4 @@
-"""How to sample from a trained model: which sampler, in how many steps; needs --from RUN/TRIAL and trains nothing."""
+"""Samplers and numbers of steps for a trained model, without training; needs --from RUN/TRIAL."""
 
 from spaces.suggest import Asked, samplers_for, suggest
 from trainables.config import Flat
@@ -12,7 +12,7 @@ STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a sampler that suits the model's degradation and target, and its steps."""
+    """Suggest a sampler that the model's degradation and target allow, and its steps."""
     kind = str(suggest(trial, "degradation/kind", Choice("gaussian")))
     target = str(suggest(trial, "training/target", Choice("x0")))
     suggest(trial, "sampler/kind", Choice(*samplers_for(kind, target)))

@@ -1,4 +1,4 @@
-"""How Gaussian noise grows with t: schedules, their parameters, and whether they end at zero SNR."""
+"""Schedules of Gaussian noise: their parameters, and whether they end at zero SNR."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
@@ -6,8 +6,8 @@ from trainables.domain import Choice, Domain, Log
 
 BASELINES = ("A0", "B1", "B2", "C1", "C2", "D2")
 
-# None: the field's own domain. With T = 1000 the others leave 3e-2 to 1e-9 of the image's variance at T; their own
-# domains are mostly schedules that keep the image, or lose it in the first few steps.
+# None means the field's own domain. The other domains leave 3e-2 to 1e-9 of the image's variance at T = 1000; most of
+# the fields' own domains keep the image, or lose it in the first few steps.
 SEARCHED: dict[str, dict[str, Domain | None]] = {
     "cosine": {"s": None},
     "linear": {"beta_start": Log(1e-5, 1e-3), "beta_end": Log(0.01, 0.04)},
@@ -19,7 +19,7 @@ STARTS = tuple({"schedule/kind": kind} for kind in SEARCHED)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a schedule with its parameters, and what the network predicts."""
+    """Suggest a schedule with its parameters, and the prediction target."""
     kind = str(suggest(trial, "schedule/kind", Choice(*SEARCHED)))
     for field, domain in SEARCHED[kind].items():
         suggest(trial, f"schedule/{kind}/{field}", domain)

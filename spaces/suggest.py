@@ -1,4 +1,4 @@
-"""From domains to suggestions: how a space asks an Optuna trial for the fields of a variant."""
+"""Functions for spaces, which suggest the fields of a variant from their domains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, 
 
 
 class Asked(Protocol):
-    """The part of optuna.trial.Trial that a space may use."""
+    """The methods of optuna.trial.Trial that a space may use."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Return a real number from `low` to `high`."""
@@ -24,7 +24,7 @@ class Asked(Protocol):
 
 
 def suggest(trial: Asked, name: str, domain: Domain | None = None) -> Primitive:
-    """Return what `trial` suggests for the flat name, from `domain` or else from the field's own.
+    """Return the suggestion of `trial` for a flat name, from `domain` or else from the field's own domain.
 
     Raises:
         ConfigError: no field has this name.
@@ -50,14 +50,14 @@ def suggest_kind(trial: Asked, family: str, kinds: Sequence[str]) -> str:
 
 
 def usual(given: Flat, *names: str) -> Flat:
-    """Return what is usual beside what is given, of the fields `names`; one that ends in "/" is all that it begins."""
+    """Return the given fields and the defaults of others, of the fields `names`; "a/" means all fields below it."""
     flat = Variant.from_flat(given).flat()
     below = tuple(name for name in names if name.endswith("/"))
     return {name: value for name, value in flat.items() if name in names or name.startswith(below)}
 
 
 def samplers_for(degradation: str, target: str) -> tuple[str, ...]:
-    """Return the kinds of samplers that a degradation's kind and what the network predicts leave a choice of."""
+    """Return the kinds of samplers that a kind of degradation and a prediction target allow."""
     return tuple(sampler for sampler in SAMPLERS if _fits(degradation, target, sampler))
 
 

@@ -1,4 +1,4 @@
-"""How to train: what is predicted, the loss and its weight, optimizer, learning rate, batch and averaging."""
+"""Training: prediction target, loss and weight, optimizer, learning rate, batch and averaging."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
@@ -10,7 +10,7 @@ STARTS: tuple[Flat, ...] = ({"training/target": "x0"}, {"training/target": "v"},
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest every field of training but precision and how images are split."""
+    """Suggest every field of training but the precision and the split."""
     suggest(trial, "training/target", Choice("x0", "v", "eps"))
     suggest(trial, "training/loss")
     suggest(trial, "training/weight", Choice("uniform", "min_snr"))

@@ -1,4 +1,4 @@
-"""How wide and deep the starter CNN should be, at full resolution and behind 2 x 2 patches."""
+"""Widths of the starter CNN, at full resolution and on 2 x 2 patches."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat

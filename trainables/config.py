@@ -1,7 +1,7 @@
-"""A variant: one diffusion configuration, an object inside, a flat dict of primitives with "/" names outside.
+"""Variants: a diffusion configuration as an object, and as a flat dict of primitives.
 
-The flat names - "schedule/kind", "schedule/cosine/s", "training/lr" - are the same in Optuna's parameters, parquet
-columns, TensorBoard's HParams and, with dots, in `--set`.
+The flat names, such as "schedule/kind", "schedule/cosine/s" and "training/lr", are the same in Optuna's parameters,
+parquet columns, TensorBoard's HParams and, with dots, in `--set`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
 class Training:
     """How the network is trained; `batch` in images, `warmup` in steps, `ema` the decay of the averaged weights.
 
-    `split` keeps a part of the training images for validation, and training ends after `patience` epochs without a
+    `split` holds out a part of the training images for validation, and training ends after `patience` epochs without a
     lower validation loss (0: never). `drop_last` leaves out the images that do not fill the last batch of an epoch.
 
-    The defaults are what reached a low FMD with every network and degradation measured; see the README.
+    The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
 
     target: Annotated[str, Choice(*TARGETS)] = "x0"
@@ -59,7 +59,7 @@ class Training:
     patience: Annotated[int, Int(0, 1000)] = 0
 
     def __post_init__(self) -> None:
-        """Refuse a fold of what has none, and patience without images to be patient about, with a ConfigError."""
+        """Raise ConfigError for a fold of a split without folds, and for patience without validation images."""
         if self.fold and not self.split.startswith("5-fold"):
             raise ConfigError(f"training/fold={self.fold}: training/split={self.split} has no folds; use fold 0")
         if self.patience and self.split == "none":
@@ -71,7 +71,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How images are generated: a sampler, its number of steps (at most T) and where x_T comes from."""
+    """How images are generated: the sampler, its number of steps (at most T), and the prior of x_T."""
 
     kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
     steps: Annotated[int, Int(1, 5000)] = 20
@@ -80,7 +80,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Variant:
-    """One diffusion configuration: three nouns, and how it is trained and sampled."""
+    """One diffusion configuration: schedule, degradation and network, and how it is trained and sampled."""
 
     schedule: Schedule = field(default_factory=Cosine)
     degradation: Degradation = field(default_factory=Gaussian)
@@ -90,15 +90,15 @@ class Variant:
     pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
 
     def __post_init__(self) -> None:
-        """Refuse what the parts cannot do together, with a ConfigError."""
+        """Raise ConfigError where the parts do not fit together."""
         refuse_misfits(self.flat(), self.schedule, self.degradation)
 
     @classmethod
     def from_flat(cls, flat: Flat) -> Variant:
-        """Return the variant that `flat` describes, defaults for what it leaves out.
+        """Return the variant of a flat dict, with defaults for the names that it leaves out.
 
         Raises:
-            ConfigError: an unknown name, a value outside its domain, a field of a kind that is not selected.
+            ConfigError: an unknown name, a value outside its domain, or a field of a kind that is not selected.
         """
         flat = {**_default_kinds(cls()), **flat}
         _refuse_unknown(flat)
@@ -110,7 +110,7 @@ class Variant:
         return cls(**parts, pixels=str(pixels))
 
     def flat(self) -> Flat:
-        """Return the whole configuration, defaults included, as a flat dict."""
+        """Return the whole configuration, with defaults, as a flat dict."""
         flat: Flat = {"pixels": self.pixels}
         for family, members in FAMILIES.items():
             noun = getattr(self, family)
@@ -127,7 +127,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Composition:
-    """Names of degradations joined by "+", in order of application; none twice."""
+    """The domain of different degradations joined by "+", in order of application."""
 
     def check(self, name: str, value: object) -> str:
         """Return `value`; raise ConfigError when it names an unknown degradation or one twice."""
@@ -146,7 +146,7 @@ class Composition:
 
 @functools.cache
 def all_domains() -> dict[str, Domain]:
-    """Return the domain of every flat name there is, of all kinds."""
+    """Return the domains of all flat names, of all kinds."""
     table: dict[str, Domain] = {"pixels": domains(Variant)["pixels"]}
     for family, members in FAMILIES.items():
         table[f"{family}/kind"] = Composition() if members is DEGRADATIONS else Choice(*members)

@@ -1,4 +1,4 @@
-"""What a trial makes of the device that it runs on: its precision, its memory, its share of it."""
+"""Devices: precision, memory, and a trial's share of a GPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import torch
 
-# Of mallopt(3), and as much as glibc allows. Up to MMAPPED bytes come from the heap, of which at most TRIMMED lie free.
+# Parameters of mallopt(3), at the largest values that glibc allows: allocations of up to MMAPPED bytes come from the
+# heap, and up to TRIMMED free bytes at its end stay with the process.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 TRIMMED, MMAPPED = 2**30, 32 * 2**20
-CONTEXT = 600 * 2**20  # bytes that CUDA itself takes of a GPU for a process: 300 to 500 MB, and some room
+CONTEXT = 600 * 2**20  # bytes of a GPU that CUDA itself takes for a process: 300 to 500 MB, with a margin
 
 
 class OutOfMemory(MemoryError):
@@ -21,10 +22,10 @@ class OutOfMemory(MemoryError):
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Return whether the device has hardware for products of bf16.
+    """Return whether the device multiplies bf16 in hardware.
 
-    Without, they are emulated, 1.6 to 16 times slower than float32 on a CPU. With AVX512_BF16 the networks here train
-    1.2 to 3.6 times as fast as in float32 (tests/benchmarks/networks.py), with AMX the starter 2.7 times.
+    A CPU without that emulates it, 1.6 to 16 times slower than float32. With AVX512_BF16 the networks here train 1.2 to
+    3.6 times as fast as in float32 (tests/benchmarks/networks.py), and with AMX the starter trains 2.7 times as fast.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -32,10 +33,10 @@ def multiplies_bf16(device: torch.device) -> bool:
 
 
 def keep_freed() -> None:
-    """Have glibc keep for this process what is freed: the next training step wants as much again.
+    """Set glibc to keep freed memory for this process, because the next training step allocates as much again.
 
-    By its own measure it gives most of it back to the system and gets it anew, zeroed, a fault for each page: 3 % of
-    the starter's steps (tests/benchmarks/training_speed.py). Another libc is left as it is.
+    By default glibc returns most of it to the system and gets it anew, with a page fault for each page: 3 % of the time
+    of the starter's steps (tests/benchmarks/training_speed.py). With another libc nothing is set.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -44,13 +45,13 @@ def keep_freed() -> None:
 
 
 def finish(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the bytes of the device's memory that are free."""
+    """Return the free bytes of the device's memory."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -58,12 +59,12 @@ def free_bytes(device: torch.device) -> int:
 
 @contextmanager
 def share_of(device: torch.device, share: float) -> Iterator[None]:
-    """Keep this process to a share of a GPU's memory, from 0 to 1, so that it cannot take that of others.
+    """Limit this process to a share of a GPU's memory, from 0 to 1.
 
-    Processes are reused for many trials: what the last one left on the device is given back first.
+    Processes are reused for many trials, so the memory of the last trial is freed first.
 
     Raises:
-        OutOfMemory: what was done meanwhile takes more.
+        OutOfMemory: the body of the `with` takes more.
     """
     gc.collect()
     if device.type != "cuda":

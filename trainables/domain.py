@@ -1,7 +1,7 @@
-"""Domains of hyperparameters: what a field may be, how it is read from text and how a search walks over it.
+"""Domains of hyperparameters: the values of a field, how they are written as text, and the scale of their search.
 
-A hyperparameter is a field of a frozen dataclass with its domain beside its default,
-`beta_end: Annotated[float, Log(1e-3, 0.5)] = 0.02`. Configurations, `--set`, spaces and tables all read it from there.
+A hyperparameter is a field of a frozen dataclass with its domain beside its default:
+`beta_end: Annotated[float, Log(1e-3, 0.5)] = 0.02`. Configurations, `--set`, spaces and tables read it there.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Primitive = str | int | float | bool
 
 
 class UsageError(ValueError):
-    """What a user gave cannot be; the message is one line, what was given and what would be right."""
+    """An invalid input of the user; the message is one line with what was given and what would be right."""
 
 
 class ConfigError(UsageError):
-    """A configuration that cannot be."""
+    """An invalid configuration."""
 
 
 class Domain(Protocol):
@@ -132,10 +132,10 @@ def widths(text: str) -> tuple[int, ...]:
 
 def domains(cls: type) -> Mapping[str, Domain]:
     """Return the domain of every searchable field of a dataclass, in order of definition."""
-    return _domains(cls)  # mypy does not take a dataclass for hashable, as what a cached function is given has to be
+    return _domains(cls)  # apart, because mypy does not accept a class as the hashable argument of a cached function
 
 
-@functools.cache  # to read annotations would take most of the time of drawing from a space
+@functools.cache  # reading annotations takes most of the time of drawing from a space
 def _domains(cls: type) -> Mapping[str, Domain]:
     if not is_dataclass(cls):
         raise TypeError(f"{cls!r} is not a dataclass")

@@ -1,7 +1,7 @@
-"""Which training images a trial fits and which it holds out for validation.
+"""Splits of the training images into those that a trial fits and those it holds out for validation.
 
-Data sets that photograph one object many times (Fruits-360: one folder, one turning object) hold near-duplicates: a
-fold cut through an object asks the model for what it has seen. Grouped folds keep each object on one side.
+A data set with many photographs of one object has near-duplicates (Fruits-360: a folder shows one turning object). If a
+fold divides an object, the validation images resemble training images. Grouped folds keep each object on one side.
 """
 
 import numpy as np
@@ -9,18 +9,18 @@ import numpy as np
 from trainables.data.mnist import DataError
 
 FOLDS = ("none", "80:20", "5-fold-grouped", "5-fold-leaking")
-COUNT = 5  # folds; one of them is held out, a fifth of the images
+COUNT = 5  # folds, of which one is held out
 
 
 def fold_rows(groups: np.ndarray, kind: str, fold: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows int64 of the training images to fit and of those held out, each ascending; the same for the same seed.
+    """Return the rows of the images to fit and of those held out, int64, ascending, and fixed by the seed.
 
     Args:
-        groups: int64 (N,), the object each image shows; images of one object share a number.
-        kind: "none" holds out nothing; "80:20" a random fifth of the images; "5-fold-grouped" the `fold`-th of five
-            parts of nearly equal size that are made of whole groups; "5-fold-leaking" the `fold`-th of five random
-            parts of the images, whichever object they show: the literature's mistake, kept to show the leak.
-        fold: 0 to 4; 0 where the kind has no folds.
+        groups: int64 (N,), the object of each image; images of one object share a number.
+        kind: "none" holds out nothing; "80:20" holds out a random fifth of the images; "5-fold-grouped" one of five
+            parts of nearly equal size, made of whole groups; "5-fold-leaking" one of five random parts of the images,
+            the mistake of the literature, to show its effect.
+        fold: the part that is held out, 0 to 4; 0 where the kind has no folds.
         seed: of the random order of images or groups.
 
     Raises:
@@ -37,13 +37,13 @@ def fold_rows(groups: np.ndarray, kind: str, fold: int = 0, seed: int = 0) -> tu
 
 
 def _parts_of_images(groups: np.ndarray, seed: int) -> np.ndarray:
-    """The part 0..4, int64 (N,), that each image falls into, of equal size but for one image."""
+    """Return the part 0..4, int64 (N,), of each image; the sizes of the parts differ by at most one."""
     _enough(len(groups), "images")
     return np.random.default_rng(seed).permutation(len(groups)) % COUNT
 
 
 def _parts_of_groups(groups: np.ndarray, seed: int) -> np.ndarray:
-    """The part 0..4, int64 (N,), of each image: its group's, the largest group first into the emptiest part."""
+    """Return the part 0..4, int64 (N,), of each image's group; the largest group goes first, into the emptiest part."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     _enough(len(names), "groups")
     shuffled = np.random.default_rng(seed).permutation(len(names))

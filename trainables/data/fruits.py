@@ -1,7 +1,7 @@
-"""Fruits-360 in its own layout: `Training/<object>/*_100.jpg` and `Test/<object>/*_100.jpg`, RGB of 100 x 100 pixels.
+"""Fruits-360 as it is published: `Training/<object>/*_100.jpg` and `Test/<object>/*_100.jpg`, RGB, 100 x 100 pixels.
 
-An object is one fruit that turned before the camera: its folder is its label and its group. Kaggle has the data set as
-moltean/fruits, GitHub in the organisation fruits-360.
+An object is one fruit that turned in front of the camera; its folder is its label and its group. Kaggle has the data
+set as moltean/fruits, GitHub in the organisation fruits-360.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ NAME = "fruits360"
 SIDE = 100  # pixels
 FOLDER = "the folder of Fruits-360 that holds Training and Test (Kaggle moltean/fruits, GitHub organisation fruits-360)"
 
-# Of every six views of a training object in their order, one each, as far from each other as that allows: neighbouring
-# views are near-duplicates, so these splits tell views apart, not objects.
+# Two of every six views of a training object in order, three apart, because neighbouring views are near-duplicates. So
+# these splits have other views of the same objects.
 VIEWS = 6
 HELD_OUT = {2: "search", 5: "confirm"}
 
 
 class View(NamedTuple):
-    """One photograph, its split, and the number of its object."""
+    """A photograph, its split, and the number of its object."""
 
     path: Path
     split: str
@@ -66,12 +66,12 @@ def read_fruits(folder: Path, overlays: Overlays) -> Images:
 
 
 def natural(name: str) -> list[str | int]:
-    """Key that sorts names as a person does: `9_100.jpg` before `10_100.jpg`."""
+    """Return a key that sorts numbers in names by value: `9_100.jpg` before `10_100.jpg`."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _objects(folder: Path, part: str) -> dict[str, list[Path]]:
-    """The photographs of each object's folder, both in natural order."""
+    """Return the photographs by object, both in the order of `natural`."""
     if not (folder / part).is_dir():
         raise DataError(f"{folder / part} is missing; --data-dir should be {FOLDER}")
     names = sorted((path.name for path in (folder / part).iterdir() if path.is_dir()), key=natural)
@@ -98,7 +98,7 @@ def _test_views(objects: dict[str, list[Path]], classes: list[str]) -> Iterable[
 
 
 def _decode(paths: list[Path]) -> tuple[np.ndarray, dict[Path, str]]:
-    """All photographs, uint8 (N, 3, 100, 100), and the SHA-256 of each file."""
+    """Return all photographs, uint8 (N, 3, 100, 100), and the SHA-256 of each file."""
     pixels = np.empty((len(paths), 3, SIDE, SIDE), np.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # JPEG is decoded without Python's lock
         digests = list(threads.map(_decode_one, paths, pixels))
@@ -121,6 +121,6 @@ def _decode_one(path: Path, pixels: np.ndarray) -> str:
 
 
 def _checksum(folder: Path, digests: dict[Path, str]) -> str:
-    """One SHA-256 over the sorted names of all files and the SHA-256 of their contents."""
+    """Return one SHA-256 of the sorted names of all files and the SHA-256 of their contents."""
     lines = sorted(f"{path.relative_to(folder).as_posix()} {digest}\n" for path, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A data set in memory, whatever it was read from."""
+"""A data set in memory."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,7 @@ class DataError(UsageError):
 
 
 class Overlays(NamedTuple):
-    """Images uint8 (N, C, H, W) of another data set, for morphing, in two disjoint parts."""
+    """Images uint8 (N, C, H, W) of another data set, for the degradation `morph`, in two disjoint parts."""
 
     train: np.ndarray
     sample: np.ndarray
@@ -24,8 +24,8 @@ class Overlays(NamedTuple):
 class Images:
     """One data set: uint8 images (N, C, H, W) in 0..255 and labels int64 (N,) of four disjoint splits.
 
-    Classifier and diffusion models train on `train` only; `search` is what a search ranks against, `confirm` serves
-    the confirmation and the real-against-real floor, `test` the final table.
+    Classifier and diffusion models train on `train` only. A search ranks against `search`. The confirmation and the
+    real-against-real floor use `confirm`. The test evaluation uses `test`.
     """
 
     name: str
@@ -38,15 +38,15 @@ class Images:
     confirm_labels: np.ndarray
     test_labels: np.ndarray
     classes: tuple[str, ...]
-    """The name of each label; those of `train` first, then those that only `test` has."""
+    """The names of the labels: those of `train`, then those that only `test` has"""
     groups: np.ndarray
-    """The object that each image of `train` shows, int64 (N,): images of one object share a number."""
+    """The object of each image of `train`, int64 (N,)"""
     overlays_train: np.ndarray
-    """Uint8 (M, C', H', W') images of another data set, for morphing; of any size."""
+    """Images uint8 (M, C', H', W') of another data set, of any size, for the degradation `morph` in training"""
     overlays_sample: np.ndarray
-    """Others of the same, which only ever start sampling."""
+    """Further images of that data set, from which sampling starts"""
     checksums: dict[str, str]
-    """SHA-256 by file."""
+    """SHA-256 by file"""
 
     @property
     def shape(self) -> tuple[int, int, int]:

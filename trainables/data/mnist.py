@@ -1,6 +1,6 @@
-"""Data sets as uint8 arrays in memory, cut into the fixed splits of this project, checksums verified or taken.
+"""Data sets as uint8 arrays in memory, in the fixed splits of this project, with their checksums.
 
-The full MNIST and the Fashion-MNIST test images travel with the package: the main job needs no download anywhere.
+MNIST and the test images of Fashion-MNIST are in the package, so that a search needs no download.
 """
 
 import gzip
@@ -23,7 +23,7 @@ DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's packag
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
-# SHA-256 of the files before compression (a gzip header varies).
+# SHA-256 of the decompressed files, because gzip headers vary.
 CHECKSUMS: dict[str, dict[str, str]] = {
     "mnist": {
         TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -47,11 +47,11 @@ CLASSES = {
     ),
 }
 
-# Rows of the training images, modulo 24; one odd and one even each, because MNIST's rows alternate between two groups
-# of writers: an FMD of 14 apart, where random halves are 0.17 apart. Source: tests/benchmarks/splits.py.
+# Rows of the training images, modulo 24: one odd and one even for each split, because MNIST's rows alternate between
+# two groups of writers with an FMD of 14, where random halves have 0.17. Source: tests/benchmarks/splits.py.
 HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
 
-OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; the last 2,000 only ever start sampling, as in literature row B3
+OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; sampling starts from the last 2,000, as in literature row B3
 
 
 def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
@@ -59,8 +59,8 @@ def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
 
     Args:
         name: a key of `DATASETS`.
-        data_dir: where the data set lies, as it was published; None takes the bundled MNIST, or for Fashion-MNIST
-            Debian's folder, else torchvision's download. Fruits-360 does not come along.
+        data_dir: the folder of the data set, as it was published; None means the MNIST of the package, and for
+            Fashion-MNIST Debian's folder or else torchvision's download. Fruits-360 has no default.
 
     Raises:
         DataError: the data set is unknown, or a file is missing or damaged.
@@ -71,10 +71,10 @@ def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
 
 
 def _load_idx(name: str, data_dir: str | Path | None) -> Images:
-    """MNIST or Fashion-MNIST from four idx files, gzipped or not; every image is a group of its own.
+    """Read MNIST or Fashion-MNIST from four idx files, gzipped or not; every image is a group of its own.
 
-    The overlays of MNIST are the Fashion-MNIST test images; those of Fashion-MNIST are the MNIST test images, because
-    a prior made of the evaluation's own real images would score as a perfect model.
+    The overlays of MNIST are the test images of Fashion-MNIST, and the other way around: a prior of the real images of
+    the evaluation would score like a perfect model.
     """
     folder = _folder(name, data_dir)
     arrays = {file: read_idx(folder, file, checksum) for file, checksum in CHECKSUMS[name].items()}
@@ -108,7 +108,7 @@ def _overlays(name: str) -> Overlays:
 
 
 def split_rows(split: str, count: int = 60_000) -> np.ndarray:
-    """Row numbers int64 of `train`, `search` or `confirm` among the training images, by arithmetic, without a seed."""
+    """Return the rows int64 of `train`, `search` or `confirm` among the training images; no seed is involved."""
     remainder = np.arange(count) % 24
     if split == "train":
         return np.flatnonzero(~np.isin(remainder, sum(HELD_OUT.values(), ())))
@@ -119,7 +119,7 @@ def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
     """Read one idx file of bytes, `file` or `file`.gz in `folder`, as a uint8 array of the shape in its header.
 
     Raises:
-        DataError: missing, not gzip, cut short, not an idx file of bytes, or not the bytes the checksum was taken of.
+        DataError: the file is missing, cut short, no gzip, no idx file of bytes, or has another checksum.
     """
     path = next((p for p in (folder / f"{file}.gz", folder / file) if p.is_file()), None)
     if path is None:
@@ -143,7 +143,7 @@ def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of this project, by the XDG rule; it may not exist yet."""
+    """Return this project's folder in the XDG cache; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion-search"
 
 
