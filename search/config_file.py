@@ -16,6 +16,8 @@ from search.settings import with_budgets
 OF_TRAINED = {"dataset", "data_dir", "max_images", "grace_images"}
 # Two ways to say the same; the one on the command line wins.
 SHARES = {"gpus_per_trial", "trials_per_gpu"}
+# Of search.json without a format.
+OLD_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 NOTHING = ("", "~", "null")
 
 
@@ -27,7 +29,7 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
     """
     texts = _texts(path)
     if isinstance(texts.get("settings"), dict):
-        texts = _of_run(texts["settings"], declared)
+        texts = _of_run(texts, declared)
     keys = {one.key: name for name, one in declared.items() if name != "config"}
     read: dict[str, Any] = {}
     for key, text in texts.items():
@@ -56,14 +58,16 @@ def _texts(path: str) -> dict[str, Any]:
     return texts
 
 
-def _of_run(settings: dict[str, Any], declared: Mapping[str, Option]) -> dict[str, Any]:
-    """Return the options that made an earlier run what it is; its name is its own."""
-    settings = with_budgets(settings)
-    texts = {one.key: settings[name] for name, one in declared.items() if name in settings and name != "name"}
+def _of_run(texts: dict[str, Any], declared: Mapping[str, Option]) -> dict[str, Any]:
+    """Return the options that made an earlier run what it is, but for its name."""
+    settings = with_budgets(texts["settings"])
+    if "format" not in texts:
+        settings["scheduler"] = OLD_SCHEDULERS.get(settings["scheduler"], settings["scheduler"])
+    given = {one.key: settings[name] for name, one in declared.items() if name in settings and name != "name"}
     if settings["trained"] not in NOTHING:
-        texts["set"] = {name: text for name, text in texts["set"].items() if name.startswith("sampler")}
-        return {key: text for key, text in texts.items() if key not in OF_TRAINED}
-    return texts
+        given["set"] = {name: text for name, text in given["set"].items() if name.startswith("sampler")}
+        return {key: text for key, text in given.items() if key not in OF_TRAINED}
+    return given
 
 
 def _replaced(read: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

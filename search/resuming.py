@@ -37,7 +37,7 @@ def require_work(run: Run, settings: Settings) -> None:
     """Raise SettingsError where nothing is left to do for a run, in the search or in its confirmation."""
     states = run.trials()["state"].to_pylist()
     spent = run.settings().get("wall_seconds", 0.0)
-    if "RUNNING" in states or pending(run, settings):
+    if {"RUNNING", "PAUSED"} & set(states) or pending(run, settings):
         return
     if len(states) >= settings.trials:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""What a run says of itself: search.json at its start, and what is printed and returned at its end."""
+"""The summary of a run: search.json at its start, what is printed and returned at its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = ("diffusion-search", "torch", "torchvision", "torchmetrics", "ray", "
 
 
 def card(settings: Settings, space: Space, images: Images, reference: Reference) -> dict[str, Any]:
-    """Return what search.json holds from the start: what it takes to search again, and to know what was measured."""
+    """Return the contents of search.json at the start: what it takes to search again and to know what was measured."""
     return {
         "status": "running",
         "settings": settings.saved(),
@@ -55,48 +55,55 @@ def close(run: Run, settings: Settings, status: str) -> int:
     write_ranking(run)
     console = Console()
     print_ranking(run, console if console.is_terminal else Console(width=120))
-    ranking = rank_run(run).to_pylist()
-    measured = [row for row in ranking if row["rank"] is not None]
-    confirmed = confirmation_result(run)
-    best = [standing.trial for standing in confirmed.standings] if confirmed else []
-    best = (best or [row["trial"] for row in measured])[:1]
-    more = "" if status == "interrupted" else _more(run, settings)
-    lines = [
-        *(f"samples of the best   {_short(run.sample_grid(name))}" for name in best),
-        f"the whole report     {_short(report.write_report(run))}",
-        f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}",
-        f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}",
-        f"go on                 {resume_command(run)}{more}",
-    ]
-    print("", *lines, sep="\n")
+    measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
+    print()
+    best = _best(run, measured)
+    if best is not None:
+        print(f"samples of the best   {_short(run.sample_grid(best))}")
+    print(f"the whole report     {_short(report.write_report(run))}")
+    print(f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}")
+    print(f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}")
     if status == "interrupted":
+        print(f"go on                 {resume_command(run)}")
         return 130
+    print(f"go on                 {resume_command(run)}{_more(run, settings)}")
     return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
+
+
+def _best(run: Run, measured: list[dict[str, Any]]) -> str | None:
+    """Return the best trial by the confirmation or else by the ranking, None where none was measured."""
+    confirmed = confirmation_result(run)
+    if confirmed and confirmed.standings:
+        return confirmed.standings[0].trial
+    return measured[0]["trial"] if measured else None
 
 
 def _more(run: Run, settings: Settings) -> str:
     """Return the options with which a search that has ended goes on: more trials, and time if it had all of that."""
-    out_of_time = run.settings().get("wall_seconds", 0.0) >= settings.time_budget
-    return f" --trials {2 * settings.trials}" + f" --time-budget {2 * settings.time_budget:g}" * out_of_time
+    more = f" --trials {2 * settings.trials}"
+    if run.settings().get("wall_seconds", 0.0) >= settings.time_budget:
+        more += f" --time-budget {2 * settings.time_budget:g}"
+    return more
 
 
 def pending(run: Run, settings: Settings) -> bool:
     """Return whether a search that has ended is to be confirmed, or confirmed further, as `settings` ask for."""
+    if not settings.confirm:
+        return False
     nested = run.confirmed()
-    if not settings.confirm or nested is None:
-        return settings.confirm > 0
-    said = nested.settings()
-    if not said:
+    if nested is None or "settings" not in nested.settings():
         return True
-    asked = (said["settings"]["confirm"], said["settings"]["seeds"])
-    return not said["tested"] or asked != (settings.confirm, settings.seeds)
+    begun = nested.settings()
+    asked = (begun["settings"]["confirm"], begun["settings"]["seeds"])
+    return not begun["tested"] or asked != (settings.confirm, settings.seeds)
 
 
 def resume_command(run: Run) -> str:
     """Return the line that goes on with a run, to be entered in the current folder."""
     command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.name}"
-    root, address = parent(run.uri), run.settings().get("settings", {}).get("address")
-    command += f" --address {address}" if address else ""
+    if address := run.settings().get("settings", {}).get("address"):
+        command += f" --address {address}"
+    root = parent(run.uri)
     return command if root == str(Path("runs").resolve()) else f"{command} --storage-path {_short(root)}"
 
 

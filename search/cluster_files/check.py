@@ -10,20 +10,19 @@ from pathlib import Path
 
 from analysis.text.arguments import Parser
 from search.cluster_files.file import ClusterFile, NotACluster, Problem
+from trainables.domain import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("cluster.yaml", "cluster-onprem.yaml")
 DESCRIPTION = """\
-Checks cluster files of Ray offline, in seconds: Ray's schema, EC2's parameters, the versions of Ray,
-uv and Python, that nobody else gets in, that `ray down` ends what costs, and what is still to be set."""
+Check cluster files of Ray offline, in seconds: Ray's schema, EC2's parameters,
+the versions of Ray, uv and Python, that nobody else gets in, that `ray down`
+ends what costs, and which values are still to be set."""
 EPILOG = """\
-exit status: 0 each file is valid and complete; 1 a file has problems, one a line; 2 a usage error;
-3 each file is valid, but values marked CHANGE-ME are still to be set"""
+exit status: 0 each file is valid and complete; 1 a file has problems, one a
+line; 2 a usage error; 3 each file is valid, but values marked CHANGE-ME are
+still to be set"""
 COMPLETE, WRONG, USAGE, UNSET = range(4)
-
-
-class UsageError(ValueError):
-    """What keeps the check from being made; one line, what was given and what would be right."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,15 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     shipped = " and ".join(FILES)
-    parser.add_argument("files", metavar="FILE", nargs="*", help=f"cluster files (default: {shipped} of this project)")
+    parser.add_argument("files", metavar="FILE", nargs="*", help=f"Cluster files. (default: {shipped} of this project)")
     given = [Path(name) for name in parser.parse_args(arguments).files] or [ROOT / name for name in FILES]
     try:
         pins = locked(ROOT / "constraints.txt")
-        statuses = {report(path, pins) for path in given}
+        statuses = [report(path, pins) for path in given]
     except UsageError as error:
         print(f"search/cluster_files/check.py: {error}", file=sys.stderr)
         return USAGE
-    return next((status for status in (WRONG, UNSET) if status in statuses), COMPLETE)
+    if WRONG in statuses:
+        return WRONG
+    return UNSET if UNSET in statuses else COMPLETE
 
 
 def check(path: Path, pins: dict[str, str], python: str) -> tuple[list[Problem], list[Problem]]:
@@ -80,16 +81,25 @@ def locked(path: Path) -> dict[str, str]:
 
 
 def report(path: Path, pins: dict[str, str]) -> int:
-    """Print what is to be said of one file, and return its status."""
+    """Print the problems and the unset values of one file; return its status."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     wrong, unset = check(path, pins, python)
     name = path.name if path.parent == ROOT else str(path)
     for problem in (*wrong, *unset):
         print(f"{name}:{problem.line}: {problem.text}")
-    counted = [f"{len(wrong)} problem{'s' * (len(wrong) != 1)}" if wrong else "valid"]
-    counted += [f"{len(unset)} value{'s' * (len(unset) != 1)} still to be set"] if unset else []
-    print(f"{name}: {', '.join(counted) if wrong or unset else 'valid and complete'}")
-    return WRONG if wrong else UNSET if unset else COMPLETE
+    left = f", {_counted(unset, 'value')} still to be set" if unset else ""
+    if wrong:
+        print(f"{name}: {_counted(wrong, 'problem')}{left}")
+        return WRONG
+    if unset:
+        print(f"{name}: valid{left}")
+        return UNSET
+    print(f"{name}: valid and complete")
+    return COMPLETE
+
+
+def _counted(problems: list[Problem], noun: str) -> str:
+    return f"{len(problems)} {noun}" if len(problems) == 1 else f"{len(problems)} {noun}s"
 
 
 if __name__ == "__main__":

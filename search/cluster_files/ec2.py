@@ -1,4 +1,4 @@
-"""A `node_config` against what EC2 takes: botocore's own model of RunInstances, with its enumerations, offline.
+"""Compare a `node_config` with what EC2 takes: botocore's model of RunInstances and its enumerations, offline.
 
 Ray passes a `node_config` on as it is, and its schema accepts anything there; EC2 refuses it minutes later.
 """
@@ -26,7 +26,7 @@ ADDED = {"MinCount", "MaxCount"}  # by Ray, to what it sends
 
 
 def faults(config: dict[str, Any]) -> Iterator[tuple[Where, str]]:
-    """Yield where a `node_config` differs from what RunInstances takes, and how."""
+    """Yield each difference of a `node_config` from what RunInstances takes: where it is, and what it is."""
     yield from _faults(_model(), {name: value for name, value in config.items() if name not in RAYS_OWN}, ())
 
 
@@ -44,9 +44,10 @@ def _model() -> Any:
 
 
 def _faults(shape: Any, value: Any, where: Where) -> Iterator[tuple[Where, str]]:
-    kinds = KINDS[shape.type_name]
-    right: bool = type(value) is bool if bool in kinds else isinstance(value, kinds) and type(value) is not bool
-    if not right:
+    # For Python a bool is an int as well.
+    boolean = shape.type_name == "boolean"
+    fits: bool = isinstance(value, KINDS[shape.type_name]) and isinstance(value, bool) == boolean
+    if not fits:
         yield where, f"{value!r} is no {shape.type_name}"
     elif shape.type_name == "structure":
         yield from _members(shape, value, where)

@@ -17,7 +17,7 @@ MARK = "CHANGE-ME"
 
 
 class Problem(NamedTuple):
-    """What is wrong, and on which line: what is given, and what would be right."""
+    """A problem, and its line: what is given, and what would be right."""
 
     line: int
     text: str

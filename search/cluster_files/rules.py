@@ -1,4 +1,4 @@
-"""What a cluster file has to be: right for Ray and EC2, of the locked versions, closed to others, ended by `down`."""
+"""Rules for a cluster file: Ray and EC2 take it, its versions are those locked, nobody else gets in, `down` ends it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,13 @@ def problems(file: ClusterFile, pins: dict[str, str], python: str) -> list[Probl
     found = list(_schema(file))
     if not found:  # the others rely on what the schema promises
         kind = file.get("provider", "type")
-        own = {"aws": _aws, "local": _local}.get(kind, _nothing)
-        for rule in (_prepared, _token, _open, _secrets, own):
-            found += rule(file)
-        found += _versions(file, pins, python)
+        rules = [_prepared, _token, _open, _secrets]
+        if kind in OF_PROVIDERS:
+            rules.append(OF_PROVIDERS[kind])
+        for rule in rules:
+            found.extend(rule(file))
+        found.extend(_versions(file, pins, python))
     return sorted(set(found))
-
-
-def _nothing(_file: ClusterFile) -> Iterator[Problem]:
-    return iter(())
 
 
 def _schema(file: ClusterFile) -> Iterator[Problem]:
@@ -76,6 +74,7 @@ def _prepared(file: ClusterFile) -> Iterator[Problem]:
 
 
 def _aws(file: ClusterFile) -> Iterator[Problem]:
+    """Yield what is wrong with a cluster on AWS: what would cost after `ray down`, and what EC2 refuses."""
     if file.get("provider", "cache_stopped_nodes") is not False:
         text = "`ray down` would only stop the machines, and their disks go on to cost; give cache_stopped_nodes: false"
         yield Problem(file.line("provider", "cache_stopped_nodes"), text)
@@ -99,6 +98,7 @@ def _aws(file: ClusterFile) -> Iterator[Problem]:
 
 
 def _local(file: ClusterFile) -> Iterator[Problem]:
+    """Yield what is wrong with a cluster of one's own machines."""
     for line, command in _starts(file, "head"):
         if "RAY_enable_autoscaler_v2=0" not in command:
             text = "Ray's autoscaler v2 starts all machines of your own but one, and none again"
@@ -106,7 +106,7 @@ def _local(file: ClusterFile) -> Iterator[Problem]:
 
 
 def _token(file: ClusterFile) -> Iterator[Problem]:
-    """Yield where a machine would let anyone in who reaches it."""
+    """Yield the places where a machine would let in anyone who reaches it."""
     for role, key in START.items():
         starts = list(_starts(file, role))
         if not starts:
@@ -124,6 +124,7 @@ def _token(file: ClusterFile) -> Iterator[Problem]:
 
 
 def _open(file: ClusterFile) -> Iterator[Problem]:
+    """Yield networks and dashboards that are open to everyone."""
     for line, text in file.texts():
         for network in EVERYONE:
             if network in text:
@@ -176,3 +177,6 @@ def _starts(file: ClusterFile, role: str) -> Iterator[tuple[int, str]]:
 
 def _dotted(where: Where) -> str:
     return ".".join(map(str, where)) or "the file"
+
+
+OF_PROVIDERS = {"aws": _aws, "local": _local}

@@ -113,3 +113,15 @@ def test_a_trained_model_brings_its_own_data_and_configuration(tmp_path: Path) -
     given = parse(["--config", saved(tmp_path, {"max_images": 900}), "--from", "runs/c/001-d"])
     assert given["trained"] == ("runs/c", "001-d")
     assert "max_images" not in given
+
+
+@pytest.mark.parametrize(("written", "meant"), [("promotion", "asha"), ("asha", "asha-stopping"), ("none", "none")])
+def test_the_scheduler_of_an_earlier_version_is_the_same_by_its_new_name(
+    written: str, meant: str, tmp_path: Path
+) -> None:
+    before = json.loads(Path(saved(tmp_path, {})).read_text())
+    del before["format"], before["settings"]["max_images"], before["settings"]["grace_images"]
+    before["settings"]["scheduler"] = written
+    (tmp_path / "search.json").write_text(json.dumps(before))
+    given = parse(["--config", str(tmp_path / "search.json")])
+    assert (given["scheduler"], given["max_images"], given["grace_images"]) == (meant, 108_000, 4_000)
