@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis import rank, report
+from analysis import rank
+from analysis.page.report import write_report
 from analysis.run.run import Run
 from analysis.run.storage import is_remote, parent
 from analysis.statistics.confirmed import confirmation_result
@@ -60,7 +61,7 @@ def close(run: Run, settings: Settings, status: str) -> int:
     best = _best(run, measured)
     if best is not None:
         print(f"samples of the best   {_short(run.sample_grid(best))}")
-    print(f"the whole report     {_short(report.write_report(run))}")
+    print(f"the whole report     {_short(write_report(run))}")
     print(f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}")
     print(f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}")
     if status == "interrupted":

@@ -1,1 +1,1 @@
-"""The sections of a run's report page, and what they are made of; analysis/report.py puts them together."""
+"""The report page of a run: a module and a template for each section; report.py puts them together."""

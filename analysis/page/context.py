@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from analysis.page.elements import Cell
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.statistics.ranking import MetricCard, Row, rank, shared_values
@@ -85,6 +86,10 @@ class ReportContext:
     def colour(self, trial: str) -> str:
         """Return the CSS variable of a trial's colour, grey for all but the best few."""
         return f"var(--c{self.best.index(trial) + 1})" if trial in self.best else "var(--other)"
+
+    def trial_cell(self, trial: str) -> Cell:
+        """Return a table's cell with a trial's name, and its colour in the plots if it has one."""
+        return Cell(trial, colour=self.best.index(trial) + 1 if trial in self.best else None)
 
     @cached_property
     def budgets(self) -> dict[int, list[Row]]:

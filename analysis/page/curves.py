@@ -1,54 +1,40 @@
-"""Learning curves: FMD against images seen, the rungs marked."""
+"""The section with learning curves: FMD against images seen, the rungs marked."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from analysis.page.context import ReportContext
-from analysis.page.markup import Markup, note, paragraph, section
-from analysis.page.plots import axis, figure, logarithmic, plot, rule
+from analysis.page.elements import Figure, Plot
+from analysis.page.plots import Trace, axis, figure, logarithmic, rule
 from analysis.statistics.ranking import Row
 
 
-def curves(context: ReportContext) -> Markup:
+def curves(context: ReportContext) -> dict[str, object]:
     """Return a plot of every trial's reports, the best few in colour."""
-    if not context.reports:
-        return section("curves", "Learning curves", paragraph("No trial has reported yet."))
     seen = sorted({row["images_seen"] for row in context.reports})
+    if not seen:
+        return {"missing": "No trial has reported yet."}
     if len(seen) == 1:
-        text = f"Every trial reported once, at {seen[0]:,} images seen: there is no curve to draw."
-        return section("curves", "Learning curves", paragraph(text))
-    shapes, labels = _rules(context)
+        return {"missing": f"Every trial reported once, at {seen[0]:,} images seen: there is no curve to draw."}
+    return {"missing": "", "plot": Plot("curves-plot", "FMD against images seen", [_figure(context, seen)])}
+
+
+def _figure(context: ReportContext, seen: list[int]) -> Figure:
+    floor, blank = context.card.get("floor"), context.card.get("blank")
+    rules = [rule(value, text) for value, text in ((floor, "real images"), (blank, "a blank set")) if value]
+    fmds = [row["fmd"] for row in context.reports]
     marks = context.search.get("rungs") or seen
-    x = axis("images seen", type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks])
-    shown = figure(
+    return figure(
         _traces(context),
-        x,
-        logarithmic("FMD", _values(context)),
-        shapes=shapes,
-        annotations=labels,
+        axis("images seen", type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks]),
+        logarithmic("FMD", [*fmds, floor or 1.0, blank or 1.0]),
+        shapes=[shape for shape, _ in rules],
+        annotations=[label for _, label in rules],
         meta={"lines": True},
     )
-    text = (
-        "Both axes are logarithmic; the marks on the lower one are the rungs, at which trials are compared and "
-        "stopped. Young models begin near or above a blank set. The best few trials are coloured, here as everywhere "
-        "on this page; a cross is a trial that diverged."
-    )
-    return section("curves", "Learning curves", plot("curves-plot", "FMD against images seen", [shown]), note(text))
 
 
-def _rules(context: ReportContext) -> tuple[list[Any], list[Any]]:
-    wanted = ((context.card.get("floor"), "real images"), (context.card.get("blank"), "a blank set"))
-    pairs = [rule(value, text) for value, text in wanted if value]
-    return [shape for shape, _ in pairs], [label for _, label in pairs]
-
-
-def _values(context: ReportContext) -> list[float]:
-    marked = [context.card.get("floor") or 1.0, context.card.get("blank") or 1.0]
-    return [*(row["fmd"] for row in context.reports), *marked]
-
-
-def _traces(context: ReportContext) -> list[Row]:
+def _traces(context: ReportContext) -> list[Trace]:
+    """Return a line for each trial that reported, those of the best on top."""
     reports: dict[str, list[Row]] = {name: [] for name in context.rows}
     for row in context.reports:
         reports[row["trial"]].append(row)
@@ -56,7 +42,7 @@ def _traces(context: ReportContext) -> list[Row]:
     return [_trace(context, name, reports[name]) for name in [*behind, *reversed(context.best)] if reports[name]]
 
 
-def _trace(context: ReportContext, name: str, rows: list[Row]) -> Row:
+def _trace(context: ReportContext, name: str, rows: list[Row]) -> Trace:
     best = name in context.best
     colour = context.colour(name)
     symbols = ["x" if row["diverged"] else "circle" for row in rows]

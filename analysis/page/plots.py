@@ -1,21 +1,23 @@
-"""What the plots share: Plotly figures as plain dicts, whose colours are CSS variables that page.js looks up."""
+"""Plotly figures as plain dicts; their colours are CSS variables that page.js replaces by values."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any
 
 from analysis.page.context import plain
-from analysis.page.markup import Markup, data, join, tag
+from analysis.page.elements import Figure
 
+Axis = dict[str, Any]
 Trace = dict[str, Any]
-Figure = dict[str, Any]
-DIGITS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8))  # of an axis's marks, from wide ones to narrow ones
+DIGITS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8))  # of an axis's marks, for wide axes first
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval, and the single values that it is the mean of, if they are to be shown."""
+    """A value with its interval, its hover text `about`, and the single values that it is the mean of, if shown."""
 
     label: str
     value: float
@@ -26,7 +28,7 @@ class Interval:
     single: Sequence[float] = ()
 
 
-def axis(title: str, **more: Any) -> Figure:
+def axis(title: str, **more: Any) -> Axis:
     """Return an axis without a box round the plot, with room for its labels."""
     return {
         "title": {"text": title, "standoff": 12},
@@ -39,9 +41,9 @@ def axis(title: str, **more: Any) -> Figure:
     }
 
 
-def logarithmic(title: str, values: Iterable[float], **more: Any) -> Figure:
+def logarithmic(title: str, values: Sequence[float], **more: Any) -> Axis:
     """Return a logarithmic axis over values with a little room, marked at round numbers; a linear one if some are 0."""
-    low, high = min(values := list(values)), max(values)
+    low, high = min(values), max(values)
     if low <= 0:
         return axis(title, **more)
     room = 0.06 * log10(high / low) or 0.05
@@ -56,7 +58,7 @@ def logarithmic(title: str, values: Iterable[float], **more: Any) -> Figure:
     return axis(title, type="log", range=[start, end], **more)
 
 
-def figure(traces: Sequence[Trace], x: Figure, y: Figure, label: str = "", **more: Any) -> Figure:
+def figure(traces: Sequence[Trace], x: Axis, y: Axis, label: str = "", **more: Any) -> Figure:
     """Return a figure: traces, two axes, and the name by which it is chosen where a plot has several."""
     layout = {
         "font": {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": "var(--ink)"},
@@ -80,32 +82,34 @@ def figure(traces: Sequence[Trace], x: Figure, y: Figure, label: str = "", **mor
     return {"label": label, "data": traces, "layout": layout}
 
 
-def plot(name: str, title: str, figures: Sequence[Figure], height: int = 420, width: int | None = None) -> Markup:
-    """Return the place of a plot and what is drawn there, the first figure first.
-
-    Args:
-        name: the element's id and the name of its download.
-        title: what it shows, for those who do not see it.
-        figures: as `figure` makes them; with more than one, their labels become a choice above the plot.
-        height: in CSS pixels.
-        width: likewise, the least; where there is less the plot scrolls in its box.
-    """
-    style = f"height:{height}px" + (f";min-width:{width}px" if width else "")
-    place = tag("div", id=name, class_="plot", style=style, role="img", aria_label=title)
-    box = tag("div", place, class_="plotbox")
-    return join(box, tag("script", Markup(data(list(figures))), type="application/json", id=f"{name}-figures"))
-
-
-def rule(value: float, text: str, at: str = "y") -> tuple[dict[str, Any], dict[str, Any]]:
+def rule(value: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a dotted line across a plot with a logarithmic y axis, at a value of y, and its label."""
-    shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": at, "y0": value, "y1": value}
-    shape |= {"line": {"color": "var(--axis)", "width": 1, "dash": "dot"}, "layer": "below"}
-    label = {"xref": "paper", "x": 1, "xanchor": "right", "yref": at, "y": log10(value), "yanchor": "bottom"}
-    label |= {"text": text, "showarrow": False, "font": {"size": 11, "color": "var(--muted)"}}
+    shape = {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": value,
+        "y1": value,
+        "line": {"color": "var(--axis)", "width": 1, "dash": "dot"},
+        "layer": "below",
+    }
+    label = {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "yref": "y",
+        "y": log10(value),
+        "yanchor": "bottom",
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 11, "color": "var(--muted)"},
+    }
     return shape, label
 
 
-def intervals(rows: Sequence[Interval | str], x: Figure) -> Figure:
+def intervals(rows: Sequence[Interval | str], x: Axis) -> Figure:
     """Return a figure of values with their intervals, one above the other, the first on top; a text is a heading."""
     traces: list[Trace] = []
     for place, row in enumerate(rows):

@@ -13,8 +13,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from analysis import report
 from analysis.page.context import ReportContext
+from analysis.page.report import write_report
 from analysis.run.run import Run
 from tests.helpers import stories
 
@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = stories.search(tmp_path_factory.mktemp("runs"))
     run.write_tables()
     stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
-    report.write_report(run)
+    write_report(run)
     return run
 
 
@@ -102,7 +102,7 @@ def test_texts_sort_as_texts_and_what_is_missing_comes_last(page: Chrome) -> Non
             assert missing == sorted(missing)
 
 
-@pytest.mark.parametrize("table", ["ranking-table", "confirmed-table", "stopped-table", "effects-table"])
+@pytest.mark.parametrize("table", ["ranking-table", "confirmed-table", "pruned-table", "effects-table"])
 def test_the_csv_is_the_table_as_it_is_shown(page: Chrome, downloads: Path, table: str) -> None:
     file = downloads / f"{table}.csv"
     file.unlink(missing_ok=True)
@@ -171,7 +171,7 @@ def test_what_a_run_is_called_does_nothing_in_a_browser(page: Chrome, tmp_path: 
         stories.start(run, f"{number}{name}", {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
         stories.report(run, f"{number}{name}", 0, 50.0 + number)
         stories.report(run, f"{number}{name}", 1, 40.0 + number)
-    report.write_report(run)
+    write_report(run)
     opened(page, run)
     page.execute_script("Plotly.Fx.hover('curves-plot', [{curveNumber: 0, pointNumber: 0}])")
     assert page.find_elements(By.CSS_SELECTOR, "img") == []

@@ -43,6 +43,7 @@ def settings(name: str, scheduler: str = "asha") -> Event:
     spent = {"wall": 498.0, "trials": 966.0, "train": 829.0, "sample": 77.0, "score": 32.0, "setup": 17.0}
     versions = {"python": "3.11.7", "torch": "2.15.0"}
     return {
+        "format": 2,
         "status": "done",
         "settings": search,
         "space": "Which corruption to learn to undo.",

@@ -19,9 +19,11 @@ import pytest
 from PIL import Image
 
 from analysis import report
-from analysis.page import choices, method
+from analysis.page import method
 from analysis.page.context import ReportContext
-from analysis.page.markup import VOID
+from analysis.page.coordinates import LANE, coordinate
+from analysis.page.report import page as report_page
+from analysis.page.report import write_report
 from analysis.run.run import Event, Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
@@ -60,7 +62,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert len({name for name, _ in attrs}) == len(attrs)
         self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
+        if tag not in ("meta", "img"):
             self._open.append((tag, dict(attrs)))
         if tag == "tr":
             self._table().append([])
@@ -96,7 +98,7 @@ class Page(HTMLParser):
 
 
 def made(run: Run) -> Page:
-    return Page(report.page(run))
+    return Page(report_page(run))
 
 
 @pytest.fixture
@@ -146,9 +148,9 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> No
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
     stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
-    first = report.write_report(run).read_bytes()
-    assert report.write_report(Run.open(copy)).read_bytes() == first
-    assert report.page(run).encode() == first  # the report that lies there now changes nothing
+    first = write_report(run).read_bytes()
+    assert write_report(Run.open(copy)).read_bytes() == first
+    assert report_page(run).encode() == first  # the report that lies there now changes nothing
     assert str(tmp_path).encode() not in first
     assert b"/somewhere" not in first
 
@@ -239,7 +241,7 @@ def test_a_run_at_any_stage_has_every_section_and_says_what_is_missing(tmp_path:
     build(run)
     page = made(run)
     assert told in page.words
-    names = ["answer", "ranking", "pictures", "curves", "choices", "influence", "rungs", "costs", "losses", "stopped"]
+    names = ["answer", "ranking", "pictures", "curves", "choices", "influence", "rungs", "costs", "losses", "pruned"]
     assert [name for name in page.ids() if name in [*names, "method"]] == [*names, "method"]
     for figure in page.figures():
         assert figure["data"]
@@ -271,9 +273,9 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     assert [sorted(xs) for xs in dots] == [pytest.approx(sorted(xs)) for xs in measured]
 
 
-def test_what_was_stopped_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:
+def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "places")
-    run.write_settings(stories.settings("places"))
+    run.write_settings(stories.settings("places", scheduler="asha-stopping"))
     for name in "abcd":
         stories.start(run, name, MORPH)
     for name, fmd in (("a", 90.0), ("b", 95.0), ("c", 70.0), ("d", 60.0)):
@@ -282,7 +284,7 @@ def test_what_was_stopped_has_its_place_then_and_in_the_end(tmp_path: Path) -> N
     stories.report(run, "d", 1, 50.0)
     for name in "abcd":
         stories.end(run, name, "PRUNED")
-    rows = {row[0]: row[1:] for row in made(run).rows["stopped-table"][1:]}
+    rows = {row[0]: row[1:] for row in made(run).rows["pruned-table"][1:]}
     # b came second and was then last of two; c was the better of three, but only one of three goes on: it had time.
     assert rows["b"] == ["12,000", "95.0", "2 of 2", "4 of 4", "2 of 4", "behind others"]
     assert rows["c"] == ["12,000", "70.0", "1 of 3", "2 of 4", "2 of 4", "no time left"]
@@ -326,16 +328,16 @@ def test_the_command_of_the_page_asks_for_the_same_search(run: Run) -> None:
 def test_an_axis_keeps_the_order_of_numbers_and_the_options_of_words_apart(seed: int) -> None:
     rng = random.Random(seed)
     numbers = [rng.choice([None, 10 ** rng.uniform(-5, 5)]) for _ in range(rng.randint(8, 40))]
-    axis = choices.coordinate("training/lr", [1.0, 2.0, *numbers])
+    axis = coordinate("training/lr", [1.0, 2.0, *numbers])
     given = [(value, place) for value, place in zip([1.0, 2.0, *numbers], axis.places, strict=True) if value]
     assert [place for _, place in sorted(given)] == sorted(place for _, place in given)
     assert all(0 <= place <= 1 for _, place in given)
     words = [rng.choice([None, "a", "b", "c"]) for _ in range(40)]
-    axis = choices.coordinate("schedule/kind", words)
+    axis = coordinate("schedule/kind", words)
     spans = {w: [p for v, p in zip(words, axis.places, strict=True) if v == w] for w in ("a", "b", "c", None)}
     ends = sorted((min(places), max(places)) for places in spans.values() if places)
     assert all(upper[0] > lower[1] for lower, upper in pairwise(ends))
-    assert set(spans[None]) <= {choices.LANE}
+    assert set(spans[None]) <= {LANE}
 
 
 def test_words_for_times_and_names() -> None:
@@ -353,7 +355,7 @@ def test_words_for_times_and_names() -> None:
 def test_the_command_line_writes_the_page_and_says_where(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main([str(run.path)]) == 0
     assert capsys.readouterr().out == f"{run.report}\n"
-    assert run.report.read_text() == report.page(run)
+    assert run.report.read_text() == report_page(run)
 
 
 @pytest.mark.parametrize(("given", "message"), [("nowhere", "no run at nowhere"), (".", "is not a run")])

@@ -1,0 +1,101 @@
+"""The section about the trials that ended early: their place at the rung where they ended, and what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from analysis.page.context import ReportContext
+from analysis.page.elements import Cell, Column, Table
+from analysis.statistics.ranking import Row
+
+COLUMNS = (
+    Column("trial"),
+    Column("pruned at", True, "images seen at its last report"),
+    Column("FMD", True),
+    Column("place then", True, "among the trials that had reported there when it did"),
+    Column("place in the end", True, "among all that reported there"),
+    Column("continued", True, "of the trials that reported there"),
+    Column("why"),
+)
+# The schedulers of search/schedulers.py.
+RULES = {
+    "asha": "At a rung every trial pauses, and the best one in {eta} is promoted, at once or when later ones are worse "
+    "(ASHA).",
+    "asha-stopping": "At a rung a trial continues if it is among the best one in {eta} of those that have reported "
+    "there; the first to report always continues.",
+    "iepoch": "All trials pause at the first rung; when all have reported the best few continue to the full budget.",
+    "hyperband": "As in asha-stopping the best one in {eta} continues, but in brackets: some trials are first compared "
+    "at a later rung, some never. The places here are among all.",
+    "none": "Nothing is pruned for its FMD in this search.",
+}
+FAILED = ("FAILED", "FAIL")
+
+
+def pruned(context: ReportContext) -> dict[str, object]:
+    """Return the trials that were pruned, with their place at the rung, then those that failed."""
+    ended = [row for row in context.rows.values() if row["state"] == "PRUNED" and row["images_seen"] is not None]
+    table = None
+    if ended:
+        reports = _arrivals(context)
+        rows = [_cells(context, row, reports[row["images_seen"]]) for row in ended]
+        table = Table("pruned-table", "Trials that were pruned", COLUMNS, [("", rows)])
+    return {"summary": _summary(context, len(ended)), "table": table, "failures": _failures(context)}
+
+
+def _summary(context: ReportContext, ended: int) -> str:
+    if not context.rows:
+        return "There are no trials yet."
+    count = f"{ended} of {len(context.rows)} trials ended" if ended else "No trial ended"
+    rule = RULES.get(context.search.get("scheduler", ""), "").format(eta=context.search.get("reduction_factor"))
+    return f"{count} before the full budget. {rule}".strip()
+
+
+def _arrivals(context: ReportContext) -> dict[int, list[Row]]:
+    """Return the reports at each budget in the order in which they came."""
+    arrivals: dict[int, list[Row]] = {}
+    for event in context.run.events():
+        if event["event"] == "report":
+            arrivals.setdefault(event["images_seen"], []).append(event)
+    return arrivals
+
+
+def _cells(context: ReportContext, row: Row, reports: Sequence[Row]) -> list[Cell]:
+    at = [report["trial"] for report in reports].index(row["trial"])
+    then, end = _place(row, reports[: at + 1]), _place(row, reports)
+    last = [context.rows[report["trial"]]["images_seen"] or 0 for report in reports]
+    continued = len([images for images in last if images > row["images_seen"]])
+    return [
+        context.trial_cell(row["trial"]),
+        Cell(f"{row['images_seen']:,}", row["images_seen"]),
+        Cell("diverged" if row["diverged"] else f"{row['fmd']:.1f}", row["fmd"]),
+        Cell(f"{then} of {at + 1}", then),
+        Cell(f"{end} of {len(reports)}", end),
+        Cell(f"{continued} of {len(reports)}", continued),
+        Cell(_why(context, row, then, at + 1)),
+    ]
+
+
+def _place(row: Row, reports: Sequence[Row]) -> int:
+    return 1 + len([report for report in reports if _value(report) < _value(row)])
+
+
+def _value(report: Row) -> float:
+    return math.inf if report["diverged"] else report["fmd"]
+
+
+def _why(context: ReportContext, row: Row, place: int, reported: int) -> str:
+    if row["diverged"]:
+        return "diverged"
+    scheduler, eta = context.search.get("scheduler"), context.search.get("reduction_factor")
+    sound = scheduler == "asha-stopping" and eta and place <= max(1, reported // eta)
+    if not sound and scheduler != "none":
+        return "behind others"
+    return "no time left, or its loss rose" if row.get("training/patience") else "no time left"
+
+
+def _failures(context: ReportContext) -> list[tuple[str, str]]:
+    """Return each failed trial with the last line of its error."""
+    ends = [event for event in context.run.events() if event["event"] == "end" and event["state"] in FAILED]
+    errors = {event["trial"]: (event.get("error") or "").strip() for event in ends}
+    return [(trial, error.split("\n")[-1] or "without a message") for trial, error in errors.items()]
