@@ -48,15 +48,11 @@ def _on_scale(
 ) -> tuple[list[float], list[tuple[float, str]]]:
     """Return the place of each value between the least at 0 and the largest at 1, and marks at both ends."""
     least, largest = min(given), max(given)
-    if least > 0 and (logarithmic or largest / least > WIDE):
-        start, length = math.log(least), math.log(largest / least)
-        shares = [None if value is None else math.log(value) - start for value in values]
-    else:
-        length = largest - least
-        shares = [None if value is None else value - least for value in values]
+    convert = math.log if least > 0 and (logarithmic or largest / least > WIDE) else float
+    start, length = convert(least), convert(largest) - convert(least)
     if length == 0:
-        return [LANE if share is None else 0.5 for share in shares], [(0.5, f"{least:.3g}")]
-    places = [LANE if share is None else share / length for share in shares]
+        return [LANE if value is None else 0.5 for value in values], [(0.5, f"{least:.3g}")]
+    places = [LANE if value is None else (convert(value) - start) / length for value in values]
     return places, [(0.0, f"{least:.3g}"), (1.0, f"{largest:.3g}")]
 
 
