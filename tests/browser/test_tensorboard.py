@@ -16,6 +16,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from analysis.run.run import Run
 from search.progress.tensorboard import TrialBoard
 
+pytestmark = pytest.mark.slow
+
 BLUR = {"degradation/kind": "blur", "degradation/blur/sigma": 1.5, "training/lr": 0.002, "network/kind": "cnn"}
 MASK = {"degradation/kind": "mask", "degradation/mask/count": 5, "training/lr": 0.001, "network/kind": "cnn"}
 TRIALS = {

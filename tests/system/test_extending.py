@@ -27,10 +27,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("analysis", "search", "spaces", "tests", "trainables"):
         ignored = shutil.ignore_patterns("__pycache__", "datasets", "weights", "benchmarks")
         shutil.copytree(ROOT / package, copy / package, ignore=ignored)
-    for data in ("datasets", "weights"):
+    for data in ("data/datasets", "metric/weights"):
         (copy / "trainables" / data).symlink_to(ROOT / "trainables" / data)
     (block,) = re.findall(r"```python\n(@dataclass.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    tones = copy / "trainables/degradations/tones.py"
+    tones = copy / "trainables/diffusion/degradations/tones.py"
     before, foot = tones.read_text().split("TONES: ")
     added = block.split("TONES: ")[0]
     line = '    "invert": Invert,\n'
@@ -49,19 +49,8 @@ def run(copy: Path, *arguments: str) -> str:
 
 
 def test_it_obeys_the_laws(copy: Path) -> None:
-    said = run(
-        copy,
-        "-m",
-        "pytest",
-        "-q",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(copy),
-        "tests/test_degradations.py",
-        "-k",
-        "invert",
-    )
+    laws = "tests/unit/trainables/diffusion/test_degradations.py"
+    said = run(copy, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(copy), laws, "-k", "invert")
     passed = re.search(r"(\d+) passed", said)
     assert passed is not None, said
     assert int(passed[1]) >= 20
