@@ -22,23 +22,27 @@ from analysis.run.run import Run
 from analysis.statistics.comparison import Comparison, compare
 from analysis.text import formats
 from analysis.text.arguments import Parser
-from analysis.text.comparison import WRITERS, comparison_blocks
+from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
+
+FORMATS = ("table", "csv", "markdown", "json", "latex", "parquet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
-    parser.add_argument("--format", choices=("table", *WRITERS), default="table")
+    parser.add_argument("--format", choices=FORMATS, default="table")
     given = parser.parse_args(arguments)
     return parser.carry_out(lambda: _write(compare([Run.open(run) for run in given.runs]), given.format))
 
 
 def _write(comparison: Comparison, form: str) -> None:
-    if form == "table":
-        formats.print_blocks(comparison_blocks(comparison), formats.make_console())
+    if form == "json":
+        formats.write_json(comparison_content(comparison))
+    elif form in ("csv", "parquet"):
+        formats.write_values(with_run_column(comparison.ranking), form)
     else:
-        formats.write(WRITERS[form](comparison))
+        formats.write_blocks(comparison_blocks(comparison), form)
 
 
 if __name__ == "__main__":

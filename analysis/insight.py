@@ -18,23 +18,23 @@ if __name__ == "__main__":
 from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.arguments import Parser
-from analysis.text.insight import WRITERS, insight_blocks
+from analysis.text.insight import insight_blocks, insight_content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="insight.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
-    parser.add_argument("--format", choices=("table", *WRITERS), default="table")
+    parser.add_argument("--format", choices=("table", "markdown", "latex", "json"), default="table")
     given = parser.parse_args(arguments)
     return parser.carry_out(lambda: _write(Run.open(given.run), given.format))
 
 
 def _write(run: Run, form: str) -> None:
-    if form == "table":
-        formats.print_blocks(insight_blocks(run), formats.make_console())
+    if form == "json":
+        formats.write_json(insight_content(run))
     else:
-        formats.write(WRITERS[form](run))
+        formats.write_blocks(insight_blocks(run), form)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if __name__ == "__main__":
 from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.arguments import Parser
-from analysis.text.literature import WRITERS, literature_blocks
+from analysis.text.literature import literature_blocks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,16 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="RUN",
         help="the folder of a run of --space literature, and of others to find the best in",
     )
-    parser.add_argument("--format", choices=("table", *WRITERS), default="table")
+    parser.add_argument("--format", choices=("table", "markdown", "latex"), default="table")
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: _write([Run.open(run) for run in given.runs], given.format))
 
+    def work() -> None:
+        formats.write_blocks(literature_blocks([Run.open(run) for run in given.runs]), given.format)
 
-def _write(runs: Sequence[Run], form: str) -> None:
-    if form == "table":
-        formats.print_blocks(literature_blocks(runs), formats.make_console())
-    else:
-        formats.write(WRITERS[form](runs))
+    return parser.carry_out(work)
 
 
 if __name__ == "__main__":

@@ -128,17 +128,21 @@ def _measure(
 def _print(run: Run, table: Any, form: str) -> None:
     from rich.console import Console
 
-    from analysis.text import evaluations
+    from analysis.text import formats
+    from analysis.text.evaluations import terminal_tables
 
-    if form != "table":
-        sys.stdout.write({"csv": evaluations.as_csv, "json": evaluations.as_json}[form](table))
+    if form == "csv":
+        formats.write_values(table, form)
+        return
+    if form == "json":
+        formats.write_json(formats.rows_without_nulls(table))
         return
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     first = table.slice(0, 1).to_pylist()[0]
     console.print(
         f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
-        *evaluations.terminal_tables(table),
+        *terminal_tables(table),
         sep="\n\n",
         highlight=False,
     )

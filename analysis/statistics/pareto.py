@@ -52,11 +52,6 @@ def points(run: Run) -> dict[str, list[Point]]:
     return {cost: points for cost, points in found.items() if len({point.cost for point in points}) > 1}
 
 
-def fronts(run: Run) -> dict[str, list[str]]:
-    """Return for the costs of `points` the names of the trials on the Pareto front, by ascending cost."""
-    return {cost: [point.trial for point in found if not point.dominated_by] for cost, found in points(run).items()}
-
-
 def _rows(run: Run) -> list[Row]:
     """Return the reports at the budget, with the seconds trained since the trial's start."""
     curves = run.curves().to_pylist()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts, rows_without_nulls, run_heading
+from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts, run_heading
 
 TRIAL = COLUMNS.index("trial")
 CONFIRMED = ("run", "trial", "seeds", "FMD", "norm.", "95 % interval", "P(best)", "remarks")
@@ -87,43 +87,17 @@ def with_run_column(ranking: pa.Table) -> pa.Table:
     return ranking.set_column(place, "trial", trials).add_column(place, "run", runs)
 
 
-def as_csv(comparison: Comparison) -> str:
-    """Return the ranking of all trials as CSV."""
-    return formats.csv(with_run_column(comparison.ranking))
+def comparison_content(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as plain values."""
 
+    def rows(ranking: pa.Table) -> list[dict[str, Any]]:
+        return formats.rows_without_nulls(with_run_column(ranking))
 
-def as_parquet(comparison: Comparison) -> bytes:
-    """Return the ranking of all trials as Parquet."""
-    return formats.parquet(with_run_column(comparison.ranking))
-
-
-def as_markdown(comparison: Comparison) -> str:
-    """Return a comparison as Markdown."""
-    return formats.markdown_document(comparison_blocks(comparison))
-
-
-def as_latex(comparison: Comparison) -> str:
-    """Return a comparison as tabulars of LaTeX."""
-    return formats.latex_document(comparison_blocks(comparison))
-
-
-def as_json(comparison: Comparison) -> str:
-    """Return a comparison as JSON; nulls are left out."""
-    content = {
+    return {
         "runs": {name: run.uri for name, run in comparison.runs.items()},
         "metric": comparison.card,
         "confirmed": [asdict(standing) for standing in comparison.confirmed],
-        "best": rows_without_nulls(with_run_column(comparison.best)),
-        "common": [rows_without_nulls(with_run_column(ranking)) for ranking in comparison.common],
-        "ranking": rows_without_nulls(with_run_column(comparison.ranking)),
+        "best": rows(comparison.best),
+        "common": [rows(ranking) for ranking in comparison.common],
+        "ranking": rows(comparison.ranking),
     }
-    return json.dumps(content, indent=2) + "\n"
-
-
-WRITERS: dict[str, Callable[[Comparison], str | bytes]] = {
-    "csv": as_csv,
-    "markdown": as_markdown,
-    "json": as_json,
-    "latex": as_latex,
-    "parquet": as_parquet,
-}

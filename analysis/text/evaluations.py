@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from string import Formatter
 
 import pyarrow as pa
 from rich.table import Table
 
 from analysis.run.evaluations import REAL, Row
-from analysis.run.log import finite
-from analysis.text import formats
-from analysis.text.ranking import rows_without_nulls
 
 # A line of the table and how its cells are written. `..._by_t` has twenty values, at t = T/20, 2 T/20, ..., T.
 MEASURES = {
@@ -37,16 +33,6 @@ MEASURES = {
     "images seen": "{images_seen:,}",
 }
 PER_TABLE = 4  # trials, next to the real images and the names of the measures, in 120 columns
-
-
-def as_json(table: pa.Table) -> str:
-    """Return the rows as JSON; a null is left out."""
-    return json.dumps(finite(rows_without_nulls(table)), indent=2) + "\n"
-
-
-def as_csv(table: pa.Table) -> str:
-    """Return the rows as CSV, see `formats.csv`."""
-    return formats.csv(table)
 
 
 def terminal_tables(table: pa.Table) -> list[Table]:

@@ -1,12 +1,14 @@
-"""Write tables: of texts for a terminal, as Markdown and as LaTeX; of values as CSV and Parquet."""
+"""Write tables: of texts for a terminal, as Markdown and as LaTeX; of values as CSV, Parquet and JSON."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.run.log import RunError
+from analysis.run.log import RunError, finite
 
 Part = tuple[str, list[list[str]]]
 WRAPPED = r"p{0.35\linewidth}"
@@ -140,26 +142,39 @@ def csv(values: pa.Table) -> str:
     return data.getvalue().decode()
 
 
-def parquet(values: pa.Table) -> bytes:
-    """Return a table of values as Parquet, with its types."""
-    data = io.BytesIO()
-    pq.write_table(values, data)
-    return data.getvalue()
+def write_blocks(blocks: Iterable[Block], form: str) -> None:
+    """Write paragraphs and tables to the standard output, as "table", "markdown" or "latex"."""
+    if form == "markdown":
+        sys.stdout.write(markdown_document(blocks))
+    elif form == "latex":
+        sys.stdout.write(latex_document(blocks))
+    else:
+        print_blocks(blocks, make_console())
 
 
-def write(content: str | bytes) -> None:
-    """Write to the standard output.
+def write_values(values: pa.Table, form: str) -> None:
+    """Write a table of values to the standard output, as "csv" or "parquet".
 
     Raises:
-        RunError: the content is bytes and the output a terminal.
+        RunError: Parquet for a terminal.
     """
-    if isinstance(content, str):
-        sys.stdout.write(content)
+    if form == "csv":
+        sys.stdout.write(csv(values))
         return
     if sys.stdout.isatty():
         raise RunError("parquet is not for a terminal: send it to a file, as in ... --format parquet > ranking.parquet")
-    sys.stdout.buffer.write(content)
+    pq.write_table(values, sys.stdout.buffer)
     sys.stdout.flush()
+
+
+def write_json(content: Any) -> None:
+    """Write plain values to the standard output as JSON; a float that is not finite becomes null."""
+    sys.stdout.write(json.dumps(finite(content), indent=2) + "\n")
+
+
+def rows_without_nulls(values: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table of values; a null is left out."""
+    return [{name: value for name, value in row.items() if value is not None} for row in values.to_pylist()]
 
 
 def make_console() -> Console:

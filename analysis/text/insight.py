@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
@@ -13,7 +12,6 @@ from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
 from analysis.statistics.pareto import COSTS, front_budget, points
 from analysis.statistics.rung_correlation import FEWEST, RungCorrelation, rung_correlation
-from analysis.text import formats
 from analysis.text.formats import Block, Sheet
 
 
@@ -95,20 +93,10 @@ def _fronts(run: Run) -> list[Block]:
     return [title, Sheet(("trial", "cost", "FMD"), ("trial",), parts)]
 
 
-def as_markdown(run: Run) -> str:
-    """Return the four parts as Markdown."""
-    return formats.markdown_document(insight_blocks(run))
-
-
-def as_latex(run: Run) -> str:
-    """Return the four parts as tabulars of LaTeX."""
-    return formats.latex_document(insight_blocks(run))
-
-
-def as_json(run: Run) -> str:
-    """Return the four parts as JSON."""
+def insight_content(run: Run) -> dict[str, Any]:
+    """Return the four parts as plain values."""
     compared = comparable_trials(run)
-    content = {
+    return {
         "run": run.name,
         "images_seen": None if compared is None else compared.images_seen,
         "trials": None if compared is None else len(compared.trials),
@@ -119,7 +107,3 @@ def as_json(run: Run) -> str:
         "front_images_seen": front_budget(run),
         "fronts": {cost: [asdict(p) for p in found if p.dominated_by is None] for cost, found in points(run).items()},
     }
-    return json.dumps(content, indent=2) + "\n"
-
-
-WRITERS: dict[str, Callable[[Run], str]] = {"markdown": as_markdown, "latex": as_latex, "json": as_json}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from analysis.run.run import Run
 from analysis.statistics.literature import compare_with_literature
 from analysis.statistics.ranking import Row, shared_values
-from analysis.text import formats
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
 from spaces.baselines import BASELINES
@@ -42,16 +41,3 @@ def _measured(row: Row) -> list[str]:
         f"{row['ssim']:.3f}",
         f"{row['validation_loss']:.4f}",
     ]
-
-
-def as_markdown(runs: Sequence[Run]) -> str:
-    """Return the comparison as Markdown."""
-    return formats.markdown_document(literature_blocks(runs))
-
-
-def as_latex(runs: Sequence[Run]) -> str:
-    """Return the comparison as a tabular of LaTeX."""
-    return formats.latex_document(literature_blocks(runs))
-
-
-WRITERS: dict[str, Callable[[Sequence[Run]], str]] = {"markdown": as_markdown, "latex": as_latex}

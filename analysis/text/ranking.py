@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
+from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -87,65 +87,29 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
 
 
 def ranking_blocks(run: Run) -> list[Block]:
-    """Return a run's ranking with what is needed to understand it."""
+    """Return the result of a run's confirmation, if there is one, and its ranking, with what explains them."""
     trials, card = run.trials(), metric_card(run)
     shared = shared_values(trials)
-    sheet = ranking_sheet(rank(trials, card.get("floor")), describe_trials(trials, shared))
-    return [run_heading(run.name, card, trials), sheet, legend(trials, shared)]
+    words = describe_trials(trials, shared)
+    sheet = ranking_sheet(rank(trials, card.get("floor")), words)
+    blocks: list[Block] = [run_heading(run.name, card, trials), sheet, legend(trials, shared)]
+    result = confirmation_result(run)
+    return blocks if result is None else confirmation_blocks(run, result, words) + blocks
+
+
+def ranking_content(run: Run) -> dict[str, Any]:
+    """Return the run's ranking as plain values, with the metric and the values that the trials share."""
+    ranking = rank_run(run)
+    shared = {name: value for name, value in shared_values(run.trials()).items() if name not in ranking.column_names}
+    rows = formats.rows_without_nulls(ranking)
+    return {"run": run.name, "metric": metric_card(run), "shared": shared, "ranking": rows}
 
 
 def print_ranking(run: Run, console: Console) -> None:
-    """Print the result of a confirmation, if there is one, and the run's ranking."""
-    blocks = ranking_blocks(run)
-    result = confirmation_result(run)
-    if result is not None:
-        trials = run.trials()
-        blocks = confirmation_blocks(run, result, describe_trials(trials, shared_values(trials))) + blocks
-    formats.print_blocks(blocks, console)
+    """Print the run's ranking on a terminal."""
+    formats.print_blocks(ranking_blocks(run), console)
 
 
 def write_ranking(run: Run) -> None:
     """Write the run's ranking.csv; for its columns see `analysis.statistics.ranking.rank`."""
-    run.write(run.ranking, as_csv(run).encode())
-
-
-def as_csv(run: Run) -> str:
-    """Return the run's ranking as CSV with a header line; a null is empty and unquoted, a text is quoted."""
-    return formats.csv(rank_run(run))
-
-
-def as_parquet(run: Run) -> bytes:
-    """Return the run's ranking as Parquet."""
-    return formats.parquet(rank_run(run))
-
-
-def as_markdown(run: Run) -> str:
-    """Return the run's ranking as Markdown."""
-    return formats.markdown_document(ranking_blocks(run))
-
-
-def as_latex(run: Run) -> str:
-    """Return the run's ranking as a tabular of LaTeX."""
-    return formats.latex_document(ranking_blocks(run))
-
-
-def as_json(run: Run) -> str:
-    """Return the run's ranking as JSON, with the metric and the values that the trials share; nulls are left out."""
-    ranking = rank_run(run)
-    shared = {name: value for name, value in shared_values(run.trials()).items() if name not in ranking.column_names}
-    content = {"run": run.name, "metric": metric_card(run), "shared": shared, "ranking": rows_without_nulls(ranking)}
-    return json.dumps(content, indent=2) + "\n"
-
-
-def rows_without_nulls(table: pa.Table) -> list[Row]:
-    """Return the rows of a table; a null is left out."""
-    return [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
-
-
-WRITERS: dict[str, Callable[[Run], str | bytes]] = {
-    "csv": as_csv,
-    "markdown": as_markdown,
-    "json": as_json,
-    "latex": as_latex,
-    "parquet": as_parquet,
-}
+    run.write(run.ranking, formats.csv(rank_run(run)).encode())

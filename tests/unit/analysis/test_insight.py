@@ -13,7 +13,7 @@ from analysis import insight
 from analysis.run.run import Run
 from analysis.statistics.effects import effects
 from analysis.statistics.importances import importances
-from analysis.statistics.pareto import fronts
+from analysis.statistics.pareto import points
 
 IMAGES = (1_000, 3_000)
 
@@ -40,7 +40,8 @@ def test_json_holds_what_the_functions_return(tmp_path: Path, capsys: pytest.Cap
     assert told["importances"] == [asdict(found) for found in importances(run)]
     assert told["effects"] == [asdict(found) for found in effects(run)]
     assert told["rung_correlation"][0]["stopped"] == 10
-    assert {cost: [point["trial"] for point in front] for cost, front in told["fronts"].items()} == fronts(run)
+    fronts = {cost: [asdict(p) for p in found if p.dominated_by is None] for cost, found in points(run).items()}
+    assert told["fronts"] == fronts
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "latex"])

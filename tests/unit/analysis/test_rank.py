@@ -1,6 +1,5 @@
 """A ranking compares only what can be compared, and says what it cannot tell apart."""
 
-import io
 import json
 import random
 import re
@@ -17,7 +16,7 @@ from analysis import rank as command
 from analysis.run.run import Event, Run
 from analysis.statistics.ranking import rank, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
-from analysis.text.ranking import as_csv, as_json, write_ranking
+from analysis.text.ranking import ranking_content, write_ranking
 
 RUNGS = (10_000, 20_000, 40_000)
 CARD: Event = {
@@ -111,11 +110,10 @@ def test_csv_comes_back_through_arrow_as_it_was(run: Run) -> None:
     types = {field.name: field.type for field in ranking.schema}
     options = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
     assert pa.csv.read_csv(run.ranking, convert_options=options).equals(ranking)
-    assert pa.csv.read_csv(io.BytesIO(as_csv(run).encode()), convert_options=options).equals(ranking)
 
 
 def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
-    told = json.loads(as_json(run))
+    told = json.loads(json.dumps(ranking_content(run)))
     assert (told["run"], told["metric"], told["shared"]) == ("degradations", CARD, {"training/target": "x0"})
     assert [row["trial"] for row in told["ranking"]] == rank(run.trials(), None)["trial"].to_pylist()
     assert told["ranking"][3]["degradation/mask/count"] == 5

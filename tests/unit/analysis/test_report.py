@@ -26,9 +26,9 @@ from analysis.page.report import page as report_page
 from analysis.page.report import write_report
 from analysis.run.run import Event, Run
 from analysis.statistics.confirmed import confirmation_result
-from analysis.statistics.ranking import rank
+from analysis.statistics.ranking import rank, rank_run
 from analysis.text.confirmation import conclusions
-from analysis.text.ranking import as_csv
+from analysis.text.formats import csv
 from analysis.text.words import duration, listed
 from search.command_line import parse
 from tests.helpers import stories
@@ -307,7 +307,7 @@ def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run)
 
 def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
     links = {a.get("download"): str(a["href"]) for tag, a in made(run).elements if tag == "a"}
-    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == as_csv(run)
+    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == csv(rank_run(run))
     tex = base64.b64decode(links["ranking-table.tex"].split(",", 1)[1]).decode()
     assert all(name in tex for name in run.trials()["trial"].to_pylist())
 

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from analysis.run.run import Run
-from analysis.statistics.pareto import COSTS, Point, front_budget, fronts, points
+from analysis.statistics.pareto import COSTS, Point, front_budget, points
 
 IMAGES = (1_000, 3_000)
 
@@ -25,6 +25,11 @@ def add(
         measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "nfe": nfe, "diverged": False}
         run.append({"event": "report", "trial": trial, **measured, **spent, **more})
     run.append({"event": "end", "trial": trial, "state": state})
+
+
+def fronts(run: Run) -> dict[str, list[str]]:
+    """The names of the trials on each front."""
+    return {cost: [point.trial for point in found if point.dominated_by is None] for cost, found in points(run).items()}
 
 
 def beats(one: Point, other: Point) -> bool:
