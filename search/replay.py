@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -78,7 +79,7 @@ def _recorded(run: Run, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]
 
 
 def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[Report]:
-    """Yield the trial's reports as they come out now; nothing is written."""
+    """Yield the trial's reports as they come out now; its files are in a temporary folder."""
     import torch
 
     from analysis.run.storage import Folder
@@ -86,7 +87,7 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
     from trainables.data.mnist import load
     from trainables.metric.classifier_training import ensure_classifier
     from trainables.metric.fmd import Reference
-    from trainables.trial import Memory, Plan, Trial
+    from trainables.trial import Plan, Trial
 
     settings, metric = run.settings()["settings"], run.settings()["metric"]
     images = load(settings["dataset"], data_dir or settings["data_dir"])
@@ -102,8 +103,9 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
         other, model = settings["trained"]
         pretrained = partial(Folder(other).require_checkpoint, model)
     variant = Variant.from_flat(start["variant"])
-    trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, Memory(), pretrained)
-    yield from trial.reports()
+    with tempfile.TemporaryDirectory() as place:
+        trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, Folder(place), pretrained)
+        yield from trial.reports()
 
 
 if __name__ == "__main__":

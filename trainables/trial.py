@@ -54,27 +54,6 @@ class Storage(Protocol):
         ...
 
 
-class Memory:
-    """A storage in memory, for a trial that nobody continues in another process."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.checkpoints: dict[str, bytes] = {}
-        self.pictures: dict[tuple[str, Picture], bytes] = {}
-
-    def load_checkpoint(self, trial: str) -> bytes | None:
-        """Return the trial's checkpoint, or None where there is none."""
-        return self.checkpoints.get(trial)
-
-    def save_checkpoint(self, trial: str, checkpoint: bytes) -> None:
-        """Replace the trial's checkpoint."""
-        self.checkpoints[trial] = checkpoint
-
-    def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
-        """Replace the trial's picture."""
-        self.pictures[trial, kind] = png
-
-
 @dataclass(frozen=True)
 class Plan:
     """What all trials of a run share."""

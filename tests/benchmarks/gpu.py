@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -25,6 +26,7 @@ import torch
 from side_by_side import heading, keep, machine, show
 from starter import BATCH, starter_loop
 
+from analysis.run.storage import Folder
 from search.execution.mps import mps
 from search.execution.packing import choose, measure
 from spaces.baselines import STARTER
@@ -37,7 +39,7 @@ from trainables.metric.evaluation import measure as evaluate
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 from trainables.training.trainer import Trainer
-from trainables.trial import Memory, Plan, Trial
+from trainables.trial import Plan, Trial
 
 AT_BATCH: Flat = {**STARTER, "training/batch": BATCH}
 NETWORKS: dict[str, Flat] = {"starter": AT_BATCH, "patch 2": {**AT_BATCH, "network/cnn/patch": 2}}
@@ -142,19 +144,20 @@ def whole(device: str, size: Size) -> list[Row]:
     """Run one trial as a search does, go on with it from its checkpoint, and measure all that an evaluation has."""
     images = load("mnist")
     reference = Reference.build(images)
-    plan, storage = Plan(size.rungs, 0, device), Memory()
+    with tempfile.TemporaryDirectory() as folder:
+        plan, storage = Plan(size.rungs, 0, device), Folder(folder)
 
-    def reports() -> list[Report]:
-        return list(Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage).reports())
+        def reports() -> list[Report]:
+            return list(Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage).reports())
 
-    begun = time.perf_counter()
-    told = reports()
-    took = time.perf_counter() - begun
-    again = reports()
-    bench = Evaluation(images, "confirm", 256, device, inception=False)
-    trial = Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage)
-    list(trial.reports())
-    found = evaluate(bench, trial, 1, restored=True)
+        begun = time.perf_counter()
+        told = reports()
+        took = time.perf_counter() - begun
+        again = reports()
+        bench = Evaluation(images, "confirm", 256, device, inception=False)
+        trial = Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage)
+        list(trial.reports())
+        found = evaluate(bench, trial, 1, restored=True)
     assert again == told[-1:], "a trial goes on from its checkpoint with another report"
     assert found is not None
     rows = [(f"trial of the defaults, FMD at {one.images_seen:,} images", f"{one.fmd:.1f}") for one in told]

@@ -10,10 +10,11 @@ import pytest
 
 from analysis.run.run import Run
 from search.replay import judge, main
+from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Memory, Plan, Trial
+from trainables.trial import Plan, Trial
 
 TINY: Flat = {
     "network/kind": "cnn",

@@ -35,76 +35,64 @@ class Target(ABC):
         """Return the squared error of y over the squared error of the answer, of the shape of `step.sigma`."""
 
 
-class X0(Target):
-    """The clean image itself, whatever degrades it."""
+class _X0(Target):
+    """x0, the clean image itself, whatever degrades it."""
 
     last = Degradation
 
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
-        """Return y."""
         return y
 
     def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        """Return the answer."""
         return answer
 
     def gain(self, step: Step) -> Tensor:
-        """Return ones."""
         return torch.ones_like(step.sigma)
 
 
-class Eps(Target):
-    """The noise (Ho et al. 2020, section 3.2)."""
+class _Eps(Target):
+    """eps = z, the noise (Ho et al. 2020, section 3.2)."""
 
     last = Gaussian
 
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
-        """Return z."""
         return z
 
     def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        """Return (x_t - sigma eps) / alpha."""
         return (x_t - step.sigma * answer) / step.alpha
 
     def gain(self, step: Step) -> Tensor:
-        """Return (sigma / alpha)^2."""
         return (step.sigma / step.alpha) ** 2
 
 
-class V(Target):
-    """v = alpha eps - sigma x0 (Salimans & Ho 2022, appendix D)."""
+class _V(Target):
+    """v = alpha z - sigma y (Salimans & Ho 2022, appendix D)."""
 
     last = Gaussian
 
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
-        """Return alpha z - sigma y."""
         return step.alpha * z - step.sigma * y
 
     def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        """Return alpha x_t - sigma v."""
         return step.alpha * x_t - step.sigma * answer
 
     def gain(self, step: Step) -> Tensor:
-        """Return sigma^2."""
         return step.sigma**2
 
 
-class Velocity(Target):
-    """dx_t / dsigma = z - x0 of a linear interpolant (Lipman et al. 2023; Liu et al. 2023)."""
+class _Velocity(Target):
+    """dx_t / dsigma = z - y of a linear interpolant (Lipman et al. 2023; Liu et al. 2023)."""
 
     last = LinearInterpolant
 
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
-        """Return z - y."""
         return z - y
 
     def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        """Return x_t - sigma velocity."""
         return x_t - step.sigma * answer
 
     def gain(self, step: Step) -> Tensor:
-        """Return sigma^2."""
         return step.sigma**2
 
 
-TARGETS: dict[str, Target] = {"x0": X0(), "eps": Eps(), "v": V(), "velocity": Velocity()}
+TARGETS: dict[str, Target] = {"x0": _X0(), "eps": _Eps(), "v": _V(), "velocity": _Velocity()}

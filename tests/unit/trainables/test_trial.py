@@ -15,12 +15,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 from trainables.training.trainer import Trainer
-from trainables.trial import Memory, Plan, Preempted, Trial
+from trainables.trial import Plan, Preempted, Trial
 
 RUNGS = (48, 150, 400)
 TINY: Flat = {

@@ -10,11 +10,12 @@ from ray import tune
 from analysis.run.storage import Folder, NotShared
 from search.execution import preemption
 from search.execution.worker import Work, run_trial
+from tests.helpers.memory import Memory
 from trainables.checkpoint import CheckpointError, to_bytes
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Memory, Plan, Preempted, Trial
+from trainables.trial import Plan, Preempted, Trial
 
 TINY: Flat = {
     "network/kind": "unet",

@@ -66,6 +66,11 @@ def trained(cache: Path, fruits: Images) -> list[str]:
     return said
 
 
+def test_the_shipped_classifier_gets_most_digits_right(mnist: Images, classifier: Classifier) -> None:
+    assert accuracy(classifier, mnist.test[::10], mnist.test_labels[::10]) >= 0.985
+
+
+@pytest.mark.slow
 def test_the_shipped_classifier_is_as_accurate_as_its_card_says(mnist: Images, classifier: Classifier) -> None:
     measured = accuracy(classifier, mnist.test, mnist.test_labels)
     assert measured >= 0.993
@@ -198,7 +203,7 @@ def test_other_data_and_other_recipes_have_other_classifiers(fruits: Images, mon
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+@pytest.mark.parametrize("suffix", [".safetensors", pytest.param(".json", marks=pytest.mark.slow)])
 def test_a_damaged_cache_is_trained_again_to_the_same_bits(
     cache: Path, fruits: Images, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +222,7 @@ def test_an_unwritable_cache_costs_time_only(
 ) -> None:
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    monkeypatch.setitem(RECIPES, "fruits360", dataclasses.replace(QUICK, epochs=1, required_accuracy=0))
     said: list[str] = []
     assert ensure_classifier(fruits, said.append).shape == (3, 100, 100)
     assert "cannot be kept" in said[-1]
@@ -235,13 +241,12 @@ def test_training_leaves_the_number_of_threads_as_it_was(
         torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_training_again_gives_the_same_bits(mnist: Images, seed: int) -> None:
-    few = dataclasses.replace(mnist, train=mnist.train[:512], train_labels=mnist.train_labels[:512])
-    recipe = dataclasses.replace(RECIPES["mnist"], epochs=1, seed=seed)
+def test_training_again_gives_the_same_bits(mnist: Images) -> None:
+    few = dataclasses.replace(mnist, train=mnist.train[:256], train_labels=mnist.train_labels[:256])
+    recipe = dataclasses.replace(RECIPES["mnist"], epochs=1)
     first, second = (train(few, recipe).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = train(few, dataclasses.replace(recipe, seed=seed + 2)).state_dict()
+    other = train(few, dataclasses.replace(recipe, seed=recipe.seed + 1)).state_dict()
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
@@ -283,7 +288,8 @@ def test_the_command_line_writes_where_it_is_told(
 ) -> None:
     out = tmp_path / "fruits.safetensors"
     arguments = ["--dataset", "fruits360", "--data-dir", str(fruits_folder), "--out", str(out)]
-    assert main([*arguments, "--epochs", "12"]) == 0
+    monkeypatch.setitem(RECIPES, "fruits360", dataclasses.replace(QUICK, required_accuracy=0))
+    assert main([*arguments, "--epochs", "1"]) == 0
     assert f"{out}: SHA-256" in capsys.readouterr().out
     assert out.is_file()
     written = out.read_bytes()
