@@ -1,6 +1,6 @@
-"""NVIDIA's MPS, by which the kernels of several processes run on a GPU at the same time, and not by turns.
+"""NVIDIA's MPS, with which kernels of several processes run on a GPU at the same time instead of by turns.
 
-A daemon of this search alone, where its program is installed and processes are seen to work with it; else nothing.
+A search starts a daemon of its own, where the program is installed and a test process works with it.
 https://docs.nvidia.com/deploy/mps/
 """
 
@@ -16,21 +16,21 @@ from contextlib import contextmanager
 
 CONTROL = "nvidia-cuda-mps-control"
 PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
-# A process that finds no daemon runs without one: only a server that is there while it computes says that it did.
+# A process that finds no daemon runs without one, so a running server is the sign that MPS is in use.
 WORKS = f"""
 import subprocess, torch
 assert float(torch.ones(2, device="cuda").sum()) == 2
 servers = subprocess.run(["{CONTROL}"], input="get_server_list\\n", capture_output=True, text=True)
 assert servers.stdout.strip().isdecimal()
 """
-PATIENCE = 120.0  # seconds; torch takes most of them to import on a busy machine
+PATIENCE = 120.0  # seconds, most of them for the import of torch on a busy machine
 
 
 @contextmanager
 def mps() -> Iterator[bool]:
-    """Have processes that begin meanwhile share GPUs through MPS, and yield whether they do.
+    """Let processes that start in the body of the `with` share GPUs through MPS, and yield whether they do.
 
-    A daemon that the user has started, as CUDA_MPS_PIPE_DIRECTORY says, is left as it is.
+    A daemon that the user started is used and left running; CUDA_MPS_PIPE_DIRECTORY shows it.
     """
     if PIPES in os.environ or shutil.which(CONTROL) is None:
         yield PIPES in os.environ
@@ -39,7 +39,8 @@ def mps() -> Iterator[bool]:
         own = {PIPES: folder, LOGS: folder}
         began = _runs([CONTROL, "-d"], own)
         works = began and _runs([sys.executable, "-c", WORKS], own)
-        os.environ |= own if works else {}
+        if works:
+            os.environ.update(own)
         try:
             yield works
         finally:
@@ -50,7 +51,7 @@ def mps() -> Iterator[bool]:
 
 
 def _runs(command: list[str], variables: dict[str, str], told: str = "") -> bool:
-    """Return whether a command, with these variables beside those there are, ends well and in time."""
+    """Return whether a command succeeds in time, with these variables added to the environment."""
     try:
         done = subprocess.run(
             command,

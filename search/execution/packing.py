@@ -1,8 +1,8 @@
-"""How many trials share a GPU: `--trials-per-gpu auto` measures it on the machine that they will run on.
+"""The number of trials that share a GPU: `--trials-per-gpu auto` measures it.
 
-Processes as trials have them train a typical variant of the space, 1, 2, 4, ... at the same time for as long as more of
-them get through more images in all, and as long as the largest of the variants drawn would have room in as many shares
-of the memory. `python -m search.execution.packing` is such a process.
+1, 2, 4, ... processes train a typical variant of the space at the same time, until more processes train no more images
+per second in all, or the memory has no room for as many of the largest variants drawn. `python -m
+search.execution.packing` is one of these processes.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from search.space.space import Space
 from trainables.config import Flat, Variant
 
 MOST = 16
-DRAWS = 31  # of the space, to know its typical and its largest network
+DRAWS = 31  # variants of the space, of which the typical and the largest are taken
 SECONDS = 3.0  # of training, for each number of trials
-STEPS = 20  # between looks at the clock, which wait for the device
-GAIN = 1.05  # in images a second of all, for which it is worth having twice as many trials
+STEPS = 20  # between two readings of the clock, each of which waits for the device
+GAIN = 1.05  # the least factor in images per second for which twice as many trials are taken
 USED = 0.9  # of the free memory at most
-PATIENCE = 300.0  # seconds for one answer of a process: it imports torch, with others on as many cores as there are
+PATIENCE = 300.0  # seconds to wait for a line of a process, which imports torch while others compute
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What so many trials at the same time came to."""
+    """The speed of a number of trials at the same time."""
 
     trials: int
     images_per_second: float
-    """Of all together"""
+    """Of all trials together"""
 
 
 def best(
@@ -48,11 +48,11 @@ def best(
     """Return how many trials of a space are to share a GPU.
 
     Args:
-        space: what is searched.
+        space: the space.
         shape: of an image, (C, H, W).
-        machine: where; of a cluster one GPU is measured, and stands for all.
+        machine: the machine; of a cluster one GPU is measured, for all.
         cpus: cores that a trial takes.
-        say: told what was measured, a line.
+        say: callback for a line with the measurements.
 
     Raises:
         MachineError: not even one trial can be trained.
@@ -65,7 +65,7 @@ def best(
 
         try:
             paces = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure).remote(*given))
-        except ray.exceptions.RayTaskError as error:  # a traceback around what was raised there
+        except ray.exceptions.RayTaskError as error:  # wraps the error that was raised there
             raise error.cause from None
     else:
         paces = measure(*given)
@@ -76,7 +76,7 @@ def best(
 
 
 def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
-    """Return a variant of a space that takes a typical amount of memory, and one or a baseline that takes the most."""
+    """Return a variant of a space with a median footprint, and the variant or baseline with the largest."""
     rng = random.Random(0)
     ordered = sorted((space.draw(FakeTrial({}, rng)) for _ in range(DRAWS)), key=lambda flat: footprint(flat, shape))
     all_of_it = [ordered[-1], *(baseline.variant for baseline in space.baselines)]
@@ -84,7 +84,7 @@ def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
 
 
 def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
-    """Return how many numbers a training step of a variant keeps: what its modules return for a batch, and Adam's."""
+    """Return how many numbers a training step keeps: the outputs of all modules for a batch, and Adam's state."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -105,7 +105,7 @@ def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
 
 
 def choose(paces: Sequence[Pace]) -> int:
-    """Return the number of trials, of those measured in ascending order, beyond which more gain next to nothing."""
+    """Return the largest number of trials, of paces in ascending order, up to which each step gains by GAIN."""
     taken = paces[0]
     for pace in paces[1:]:
         if pace.images_per_second < GAIN * taken.images_per_second:
@@ -115,9 +115,9 @@ def choose(paces: Sequence[Pace]) -> int:
 
 
 def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, most: int) -> list[Pace]:
-    """Return the paces of 1, 2, 4, ... trials of `typical` at the same time, up to the first that gains nothing.
+    """Return the paces of 1, 2, 4, ... trials of `typical` at the same time, up to the first without a gain.
 
-    No more than `most` are tried, and no more than `largest` would have room for.
+    At most `most` are tried, and at most as many as `largest` has room for.
 
     Raises:
         MachineError: not even one trial can be trained.
@@ -141,7 +141,7 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
 
 
 class _Process:
-    """A process that trains when it is told to."""
+    """A process that trains on command."""
 
     def __init__(self, flat: Flat, shape: tuple[int, ...], device: str) -> None:
         told = json.dumps({"flat": flat, "shape": shape, "device": device})
@@ -162,22 +162,22 @@ class _Process:
         self._process.communicate()
 
     def ready(self) -> tuple[int, int]:
-        """Wait until it can train, and return the bytes of the device that it takes, and those that were free."""
+        """Wait until it can train; return the bytes of the device that it takes, and those that were free before."""
         taken, free = self._answer()
         return int(taken), int(free)
 
     def go(self) -> None:
-        """Have it train."""
+        """Tell it to train."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def images_per_second(self) -> float:
-        """Wait until it has trained, and return its pace."""
+        """Wait until it has trained; return its images per second."""
         return float(self._answer()[0])
 
     def end(self) -> None:
-        """End it, and wait until its memory is free."""
+        """Kill it, and wait until its memory is free."""
         self._process.kill()
         self._process.wait()
 
@@ -195,14 +195,14 @@ class _Process:
 
 
 def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
-    """Train as a trial does, for some seconds at each order; answer first the memory taken, then each time the pace."""
+    """Write the memory that training takes, then train for SECONDS at each line of `orders` and write the pace."""
     import torch
 
     from trainables.device import CONTEXT, free_bytes
     from trainables.diffusion.generation import CHUNKS, generate
     from trainables.training.trainer import Trainer
 
-    # Noise is trained on here, so slowly that it cannot diverge.
+    # The images are noise, and the learning rate is so small that training cannot diverge.
     device, variant = torch.device(told["device"]), Variant.from_flat({**told["flat"], "training/lr": 1e-5})
     torch.set_num_threads(1)
     images = torch.randint(256, (1024, *told["shape"]), dtype=torch.uint8).to(device)
@@ -211,13 +211,16 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
     batch = variant.training.batch
 
     def run(steps: int) -> None:
-        trainer.run_to(trainer.images_seen + steps * batch)  # ends with a look at the loss, which waits for the device
+        trainer.run_to(trainer.images_seen + steps * batch)  # ends with a check of the loss, which waits for the device
 
     def answer(*numbers: float) -> None:
         print(json.dumps(numbers), file=answers, flush=True)
 
     run(STEPS)
-    sampling, chunk = replace(variant.sampler, steps=2), CHUNKS[device.type]  # as many as are ever sampled together
+    sampling, chunk = (
+        replace(variant.sampler, steps=2),
+        CHUNKS[device.type],
+    )  # the most that are sampled together
     generate(trainer.averaged(), sampling, chunk, tuple(told["shape"]), trainer.source, 0)
     answer(max(before - free_bytes(device), 0) + CONTEXT, before)
     for _ in orders:

@@ -1,8 +1,8 @@
 """Move trials off a machine that EC2 is about to take back: `python -m search.execution.preemption` on every worker.
 
-EC2 says two minutes ahead, in what it tells a machine about itself (spot/instance-action, docs.aws.amazon.com/AWSEC2/
-latest/UserGuide/spot-instance-termination-notices.html), that a spot machine goes. Ray is then told to begin nothing
-there any more, and a file, the notice, tells the trials to save a checkpoint and go on elsewhere.
+Two minutes before EC2 takes a spot machine back, its metadata have the entry spot/instance-action
+(docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html). Then Ray is told to start no more
+tasks there, and a file, the notice, tells the trials to save a checkpoint and go on elsewhere.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import urllib.request
 from pathlib import Path
 
 NOTICE = Path(tempfile.gettempdir()) / "diffusion-search-preempted"
-# The address is EC2's in every network; asked every five seconds, as its documentation recommends.
+# The address is the same in all of EC2; its documentation recommends a request every five seconds.
 METADATA = "http://169.254.169.254"
 EVERY = 5.0
 WAIT = 2.0
 NOTICE_SECONDS = 120
-# Beside this Python: Ray's command line of the same version.
+# Ray's command line beside this Python, which is of the same version.
 DRAIN = (
     *(str(Path(sys.executable).with_name("ray")), "drain-node", "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
     *("--reason-message", "EC2 takes this machine back", "--deadline-remaining-seconds", str(NOTICE_SECONDS)),
@@ -30,7 +30,7 @@ DRAIN = (
 
 
 def announced(metadata: str = METADATA) -> bool:
-    """Return whether EC2 says that this machine is going to be stopped or terminated; False where nobody answers."""
+    """Return whether EC2 is about to stop or terminate this machine; False where there is no answer."""
     token = urllib.request.Request(
         f"{metadata}/latest/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     )
@@ -40,7 +40,7 @@ def announced(metadata: str = METADATA) -> bool:
         action = urllib.request.Request(f"{metadata}/latest/meta-data/spot/instance-action", headers=header)
         with urllib.request.urlopen(action, timeout=WAIT):
             return True
-    except OSError:  # 404, too: no notice
+    except OSError:  # also a 404, which means no notice
         return False
 
 
@@ -53,11 +53,11 @@ def noticed() -> bool:
 
 
 def watch() -> None:
-    """Wait for the notice, however long, and pass it on."""
+    """Wait for EC2's notice, tell Ray, and leave the notice for trials."""
     NOTICE.unlink(missing_ok=True)
     while not announced():
         time.sleep(EVERY)
-    # Ray first: a trial that leaves must not be begun here again.
+    # Ray first, so that it does not start a trial that leaves here again.
     said = subprocess.run(DRAIN, check=False, capture_output=True, text=True)
     print(f"this machine is about to be taken back; ray drain-node ended with {said.returncode}\n{said.stderr}")
     if said.returncode == 0:
@@ -65,7 +65,7 @@ def watch() -> None:
 
 
 def main() -> None:
-    """Read the command line and wait."""
+    """Parse the command line, and wait."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     watch()

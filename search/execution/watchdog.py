@@ -1,4 +1,4 @@
-"""Ends a process that hangs, wherever it does, so that its trial can be tried again."""
+"""Ends a process that hangs, so that its trial can be tried again."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ EVERY = 1.0
 
 
 class Watchdog:
-    """Ends this process, with a traceback of all its threads, once nothing has shown for `limit` seconds that it lives.
+    """Ends this process, with a traceback of all threads, after `limit` seconds without a sign of life.
 
-    It is a thread of faulthandler's, which needs neither the interpreter nor its lock: code that hangs in a library or
-    on a device is ended, too. There is one for a process.
+    A thread of faulthandler counts. It needs neither the interpreter nor its lock, so it also ends code that hangs in a
+    library or on a device. A process has at most one.
     """
 
     def __init__(self, limit: float) -> None:
-        """Count nothing yet."""
+        """Count from `start` on."""
         self._limit, self._shown = limit, 0.0
 
     def start(self) -> None:
-        """Begin to count, or begin again."""
+        """Count from zero."""
         self._shown = time.monotonic()
         faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
 
     def stop(self) -> None:
-        """Let the process be, until the next start."""
+        """Stop counting."""
         faulthandler.cancel_dump_traceback_later()
 
     def watch(self, network: nn.Module) -> None:
-        """Take each call of a network as a sign of life; those of a recorded graph do not show."""
+        """Take each call of a network as a sign of life; calls in a recorded graph do not count."""
         network.register_forward_pre_hook(lambda *_: self.alive())
 
     def alive(self) -> None:
