@@ -10,7 +10,9 @@ BASELINES = ("A0", "A4", "A5", "A6", "B3")
 _CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "flow", "noise")]
 _OVERLAYS = [kind for kind in _CORRUPTIONS if issubclass(DEGRADATIONS[kind], Overlay)]
 KINDS = (
-    *("gaussian", "flow", *_CORRUPTIONS),
+    "gaussian",
+    "flow",
+    *_CORRUPTIONS,
     *(f"{kind}+gaussian" for kind in _CORRUPTIONS),
     "mask+contrast+gaussian",
     *(f"{kind}+noise" for kind in _OVERLAYS),

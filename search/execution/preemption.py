@@ -24,8 +24,11 @@ WAIT = 2.0
 NOTICE_SECONDS = 120
 # Ray's command line beside this Python, which is of the same version.
 DRAIN = (
-    *(str(Path(sys.executable).with_name("ray")), "drain-node", "--reason", "DRAIN_NODE_REASON_PREEMPTION"),
-    *("--reason-message", "EC2 takes this machine back", "--deadline-remaining-seconds", str(NOTICE_SECONDS)),
+    str(Path(sys.executable).with_name("ray")),
+    "drain-node",
+    "--reason=DRAIN_NODE_REASON_PREEMPTION",
+    "--reason-message=EC2 takes this machine back",
+    f"--deadline-remaining-seconds={NOTICE_SECONDS}",
 )
 
 

@@ -39,12 +39,10 @@ CHECKSUMS: dict[str, dict[str, str]] = {
     },
 }
 
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CLASSES = {
     "mnist": tuple("0123456789"),
-    "fashion-mnist": (
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    ),
+    "fashion-mnist": CLOTHES,
 }
 
 # Rows of the training images, modulo 24: one odd and one even for each split, because MNIST's rows alternate between
