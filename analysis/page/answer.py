@@ -60,7 +60,9 @@ def _searched(context: ReportContext) -> Best:
     images, budgets = best["images_seen"], context.search.get("rungs") or [best["images_seen"]]
     reached = f"{images:,} images" if images >= budgets[-1] else f"{images:,} images of {budgets[-1]:,}"
     others = [row for row in context.ranked[1:] if row["images_seen"] == images and indistinguishable(best, row)]
-    names = listed([row["trial"] for row in others])
+    sentences = conclusions(context.run, context.result) if context.result is not None else []
+    if others:
+        sentences.append(f"Cannot be told from it by their FMD: {listed([row['trial'] for row in others])}.")
     error = number(best["fmd_se"], ".1f")
     return Best(
         trial=best["trial"],
@@ -70,7 +72,7 @@ def _searched(context: ReportContext) -> Best:
         normalised=number(best["fmd_normalised"]),
         interval="",
         measured=f"FMD {best['fmd']:.1f} ± {error} (standard error of its samples), {reached}.",
-        sentences=[f"Cannot be told from it by their FMD: {names}."] if others else [],
+        sentences=sentences,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,7 +112,7 @@ class ReportContext:
 
 def plain(text: str) -> str:
     """Return text escaped for Plotly, which reads some HTML in labels."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def wrapped(text: str, width: int = 48) -> list[str]:

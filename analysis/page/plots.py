@@ -84,29 +84,12 @@ def figure(traces: Sequence[Trace], x: Axis, y: Axis, label: str = "", **more: A
 
 def rule(value: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a dotted line across a plot with a logarithmic y axis, at a value of y, and its label."""
-    shape = {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": "y",
-        "y0": value,
-        "y1": value,
-        "line": {"color": "var(--axis)", "width": 1, "dash": "dot"},
-        "layer": "below",
-    }
-    label = {
-        "xref": "paper",
-        "x": 1,
-        "xanchor": "right",
-        "yref": "y",
-        "y": log10(value),
-        "yanchor": "bottom",
-        "text": text,
-        "showarrow": False,
-        "font": {"size": 11, "color": "var(--muted)"},
-    }
-    return shape, label
+    line = {"color": "var(--axis)", "width": 1, "dash": "dot"}
+    ends = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": value, "y1": value}
+    place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "y", "y": log10(value), "yanchor": "bottom"}
+    font = {"size": 11, "color": "var(--muted)"}
+    shape = {"type": "line", **ends, "line": line, "layer": "below"}
+    return shape, {**place, "text": text, "showarrow": False, "font": font}
 
 
 def intervals(rows: Sequence[Interval | str], x: Axis) -> Figure:

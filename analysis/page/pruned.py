@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from analysis.page.context import ReportContext
 from analysis.page.elements import Cell, Column, Table
+from analysis.statistics.confirmed import FAILED
 from analysis.statistics.ranking import Row
 
 COLUMNS = (
@@ -29,7 +30,6 @@ RULES = {
     "at a later rung, some never. The places here are among all.",
     "none": "Nothing is pruned for its FMD in this search.",
 }
-FAILED = ("FAILED", "FAIL")
 
 
 def pruned(context: ReportContext) -> dict[str, object]:

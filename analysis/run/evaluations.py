@@ -40,7 +40,7 @@ KEY = ("trial", "split", "metric", "samples", "sampler", "steps", "noise")  # wh
 _TEXTS = ("trial", "baseline", "split", "metric", "sampler")
 _COUNTS = ("images_seen", "samples", "steps", "nfe", "noise")
 _LISTS = ("loss_by_t", "ssim_by_t", "psnr_by_t", "rmse_by_t", "sampled_ssim_by_t")
-_NUMBERS = (
+_NUMBERS = [
     "fmd",
     "fmd_se",
     "fmd_normalised",
@@ -63,7 +63,7 @@ _NUMBERS = (
     "psnr_se",
     "rmse",
     "rmse_se",
-)
+]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in _TEXTS]
     + [(name, pa.int64()) for name in _COUNTS]

@@ -273,6 +273,17 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     assert [sorted(xs) for xs in dots] == [pytest.approx(sorted(xs)) for xs in measured]
 
 
+def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:
+    best = ReportContext.of(run).ranked[0]["trial"]
+    nested = stories.confirm(run, [])
+    stories.start(nested, f"{best}.0", {}, repeats=best)
+    stories.report(nested, f"{best}.0", 2, 560.0, diverged=True)
+    page = made(run)
+    assert "one training of one seed" in page.words
+    assert f"{best} diverged or failed with one of its fresh seeds, and is out." in page.words
+    assert "confirmed" not in page.ids()
+
+
 def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "places")
     run.write_settings(stories.settings("places", scheduler="asha-stopping"))

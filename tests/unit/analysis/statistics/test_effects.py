@@ -60,7 +60,7 @@ def test_words_come_best_first_and_numbers_in_order(tmp_path: Path) -> None:
     assert list(by_option(run, "sampler/steps")) == ["5", "20", "100"]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, 3, 6, 9])
 def test_thirds_of_a_range_hold_every_trial_once_in_order(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     run = Run.create(tmp_path, "thirds")
@@ -104,7 +104,7 @@ def test_a_run_without_trials_of_its_own_has_no_effects(tmp_path: Path) -> None:
     assert (effects(run), comparable_trials(run)) == ([], None)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_rank_correlations_are_those_of_scipy(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     run = Run.create(tmp_path, "rungs")

@@ -36,7 +36,7 @@ def beats(one: Point, other: Point) -> bool:
     return one.cost <= other.cost and one.fmd <= other.fmd and (one.cost, one.fmd) != (other.cost, other.fmd)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_front_is_that_of_brute_force_and_of_optuna(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     run = Run.create(tmp_path, "any")
