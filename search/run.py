@@ -76,15 +76,12 @@ def _machine(given: dict[str, Any]) -> Machine | Cluster:
 
 
 def _run(run: Run | None, settings: Settings, space: Space, machine: Machine | Cluster, given: dict[str, Any]) -> int:
+    from search.session import run_session
     from trainables.data import mnist as data
 
     images = data.load(settings.dataset, settings.data_dir)
-    from search.session import run_session
-
-    measures_gpu = given.get("trials_per_gpu") == "auto"
-    return run_session(
-        run, settings, space, images, machine, quiet=given.get("quiet", False), measures_gpu=measures_gpu
-    )
+    how = {"quiet": given.get("quiet", False), "measures_gpu": given.get("trials_per_gpu") == "auto"}
+    return run_session(run, settings, space, images, machine, **how)
 
 
 if __name__ == "__main__":
