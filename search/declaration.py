@@ -84,7 +84,7 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
 
 TEXT = Kind(str, bool, "give a text")
 FLAG = Kind(_flag, always, "give true or false", None, {"action": "store_const", "const": "true"})
-NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*"}, nested=True)
+NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*", "default": []}, nested=True)
 ASSIGNMENTS = Kind(
     _assignments, always, "give NAME=VALUE, such as network.kind=cnn", "NAME=VALUE", {"action": "append"}, nested=True
 )
