@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from importlib.metadata import version
 
 from analysis.run.remote import exists, names
@@ -47,17 +48,21 @@ def require_work(run: Run, settings: Settings) -> None:
         raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
 
 
-def require_same_space(run: Run, settings: Settings, space: Space) -> None:
-    """Raise SettingsError where a run's space is not what it was.
+def with_space(run: Run, settings: Settings, space: Space) -> Settings:
+    """Return the settings of a run that goes on, with the digest of its space as it is now.
 
     The digest of one of the project's own spaces differs in another version of the project for as little as an import.
     A run of an earlier version goes on if the space can still draw every variant that it drew.
+
+    Raises:
+        SettingsError: the space is not what it was.
     """
     if space.digest == settings.space_digest:
-        return
+        return settings
     own = not settings.space.endswith(".py")
     if own and _of_earlier_version(run) and all(_drawable(space, variant) for variant in _drawn(run)):
-        return
+        # The version in search.json becomes this one, so that from now on the digests have to agree.
+        return replace(settings, space_digest=space.digest)
     raise SettingsError(
         f"--resume {settings.name}: {space.given}, or the defaults around it, is not what it was; restore it, or "
         "search anew"

@@ -57,7 +57,7 @@ def _begin(given: dict[str, Any]) -> int:
 
 
 def _resume(given: dict[str, Any]) -> int:
-    from search.resuming import open_run, require_same_space, require_work
+    from search.resuming import open_run, require_work, with_space
     from search.space.load import load
 
     run = open_run(located(given.get("storage_path", "runs")), given["resume"])
@@ -65,8 +65,7 @@ def _resume(given: dict[str, Any]) -> int:
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
     space = load(settings.space, settings.fixed)
-    require_same_space(run, settings, space)
-    return _run(run, settings, space, machine, given)
+    return _run(run, with_space(run, settings, space), space, machine, given)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:

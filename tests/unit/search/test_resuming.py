@@ -11,7 +11,7 @@ import pytest
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import require_same_space
+from search.resuming import with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
@@ -42,31 +42,35 @@ def make_run(folder: Path, written_by: str, *variants: Flat, baseline: str = "")
 
 
 def test_a_run_goes_on_with_the_very_same_space(tmp_path: Path) -> None:
-    require_same_space(make_run(tmp_path, "0.1.0", {"nothing": 1}), settings(WIDTHS), WIDTHS)
+    with_space(make_run(tmp_path, "0.1.0", {"nothing": 1}), settings(WIDTHS), WIDTHS)
 
 
 def test_a_run_of_an_earlier_version_goes_on_if_its_space_still_draws_what_it_drew(tmp_path: Path) -> None:
     complete = drawn()
     without_a_default = {name: value for name, value in complete.items() if name != "training/ema"}
     assert without_a_default != complete
-    require_same_space(make_run(tmp_path, "0.1.0", complete, without_a_default), settings(CHANGED), CHANGED)
+    run = make_run(tmp_path, "0.1.0", complete, without_a_default)
+    accepted = with_space(run, settings(CHANGED), CHANGED)
+    assert accepted == replace(settings(CHANGED), space_digest="another")
+    run.write_settings({"versions": {"diffusion-search": version("diffusion-search")}})  # as the search writes it
+    assert with_space(run, accepted, CHANGED) == accepted
 
 
 @pytest.mark.parametrize("changes", [{"training/lr": 0.0123}, {"training/no_field": 1}])
 def test_it_does_not_if_the_space_cannot(changes: Flat, tmp_path: Path) -> None:
     run = make_run(tmp_path, "0.1.0", drawn(), drawn(**changes))
     with pytest.raises(SettingsError, match="the defaults around it, is not what it was"):
-        require_same_space(run, settings(CHANGED), CHANGED)
+        with_space(run, settings(CHANGED), CHANGED)
 
 
 def test_what_the_literature_did_need_not_lie_in_the_space(tmp_path: Path) -> None:
     run = make_run(tmp_path, "0.1.0", drawn(**{"training/lr": 0.0123}), baseline="A0")
-    require_same_space(run, settings(CHANGED), CHANGED)
+    with_space(run, settings(CHANGED), CHANGED)
 
 
 def test_a_run_of_this_version_or_of_a_file_of_the_users_own_does_not_go_on_with_another(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is not what it was"):
-        require_same_space(make_run(tmp_path / "a", version("diffusion-search"), drawn()), settings(CHANGED), CHANGED)
+        with_space(make_run(tmp_path / "a", version("diffusion-search"), drawn()), settings(CHANGED), CHANGED)
     own = replace(CHANGED, given="/home/me/my_space.py")
     with pytest.raises(SettingsError, match="is not what it was"):
-        require_same_space(make_run(tmp_path / "b", "0.1.0", drawn()), settings(own), own)
+        with_space(make_run(tmp_path / "b", "0.1.0", drawn()), settings(own), own)
