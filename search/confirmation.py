@@ -1,16 +1,16 @@
-"""After the search: the best trials again, with fresh seeds and judged by other real images, until one is the best.
+"""The confirmation: the best trials are trained again with fresh seeds and judged by other real images.
 
-A search picks its winner by the very number that it reports it by, of one training each. Here the best few and the best
-of the literature are contenders in a race (statistics/confidence.py). Each training takes the next of the fresh seeds,
-which are the same for all contenders, as are the images seen and the noise that samples start from. It is judged by the
-images that are kept for this, and the winner and what cannot be told from it then by the test set, once.
+A search chooses its winner by the value that it reports, of one training each, so that value is too low. Here the best
+trials and the best of the literature race (statistics/confidence.py). Each training takes the next fresh seed; seeds,
+images seen and the noise that samples start from are the same for all contenders. The images that judge them serve
+nothing else. The winner, and the contenders that cannot be told from it, are measured on the test set once.
 """
 
 from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -18,27 +18,24 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank_run
-from search.execution.stopping import Stopping
-from search.execution.tune import Interruptible, Status, make_tuner, run_tuner
-from search.execution.worker import make_trainable
-from search.progress.budget import Ledger
+from search.execution.tune import Parts, Status, run_trials
+from search.history import History, end_state
+from search.progress.budget import Budget
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.race import Race
 from search.schedulers import Scheduler
 from search.settings import Settings
-from search.study.journal import state_at
-from search.study.resume import History
 from search.test_evaluation import measure_finally
-from trainables.config import Flat
+from search.time_limit import TimeLimit
 from trainables.data.mnist import Images
 from trainables.domain import Primitive
 from trainables.metric.fmd import Reference
 
-Config = dict[str, Any]
 # Of the larger of two real numbers. Three learning rates within 2 % came out of four fresh seeds 0.2 % apart.
 ALIKE = 0.1
 # With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
@@ -46,32 +43,31 @@ ALIKE = 0.1
 SAMPLES = {"cpu": 2_048, "gpu": 5_000}
 
 
-def contenders(run: Run, best: int) -> list[Config]:
-    """Return the start events of the trials to train again: the `best` of the ranking, and its best baseline.
+def contenders(run: Run, best: int) -> list[Start]:
+    """Return the starts of the trials to train again: the `best` of the ranking, and its best baseline.
 
-    A search comes back to what is good. Of trials that are alike only the best is taken, so that the race is between
-    configurations that differ.
+    Of trials that are alike only the best is taken, so that the race is between configurations that differ.
     """
-    starts = {event["trial"]: event for event in run.events() if event["event"] == "start"}
+    starts = run.starts()
     ranking = rank_run(run).to_pylist()
-    sound = [row for row in ranking if row["fmd"] is not None and not row["diverged"] and row["state"] != "FAIL"]
+    sound = [row for row in ranking if row["fmd"] is not None and not row["diverged"] and row["state"] != "FAILED"]
     chosen: list[str] = []
     for row in sound:
-        variant = starts[row["trial"]]["variant"]
-        if len(chosen) < best and not any(alike(variant, starts[name]["variant"]) for name in chosen):
+        variant = starts[row["trial"]].variant
+        if len(chosen) < best and not any(alike(variant, starts[name].variant) for name in chosen):
             chosen.append(row["trial"])
     chosen += [row["trial"] for row in sound if row["baseline"]][:1]
     return [starts[name] for name in dict.fromkeys(chosen)]
 
 
-def trainings_at_most(events: list[Config], chosen: list[Config], seeds: int) -> int:
-    """Return how many trainings a race can come to, those of earlier contenders among its `events` included."""
-    names = {start["trial"] for start in chosen}
-    earlier = {e["trial"] for e in events if e["event"] == "start" and e["repeats"] not in names}
+def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
+    """Return how many trainings a race can come to, with those of earlier contenders in the confirmation's run."""
+    names = {start.trial for start in chosen}
+    earlier = [start for start in nested.starts().values() if start.repeats not in names]
     return len(earlier) + seeds * len(chosen)
 
 
-def alike(a: Flat, b: Flat) -> bool:
+def alike(a: Mapping[str, Primitive], b: Mapping[str, Primitive]) -> bool:
     """Return whether two variants make the same choices, and no real number of theirs is a tenth apart."""
     return a.keys() == b.keys() and all(_near(value, b[name]) for name, value in a.items())
 
@@ -91,7 +87,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
     nested = before or run.begin_confirmation()
-    most = trainings_at_most(nested.events(), chosen, settings.seeds)
+    most = trainings_at_most(nested, chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)
@@ -110,7 +106,7 @@ def _finally(run: Run, nested: Run, settings: Settings, images: Images, quiet: b
     return "done"
 
 
-def _judge(settings: Settings, images: Images, reference: Reference, before: Config) -> Reference:
+def _judge(settings: Settings, images: Images, reference: Reference, before: dict[str, Any]) -> Reference:
     """Return what the race is judged by: as many samples as it began with, whatever it goes on on."""
     most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
     n = before.get("metric", {}).get("n", min(most, len(images.search), len(images.confirm)))
@@ -131,27 +127,24 @@ def terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _card(run: Run, settings: Settings, chosen: list[Config], judge: Reference) -> dict[str, Any]:
+def _card(run: Run, settings: Settings, chosen: list[Start], judge: Reference) -> dict[str, Any]:
     kept = {name: run.settings()[name] for name in ("versions", "data", "classifier")}
-    names = [start["trial"] for start in chosen]
+    names = [start.trial for start in chosen]
     return {"settings": settings.saved(), **kept, "metric": judge.card(), "contenders": names, "tested": False}
 
 
 def _race(
-    nested: Run, settings: Settings, chosen: list[Config], images: Images, judge: Reference, quiet: bool
+    nested: Run, settings: Settings, chosen: list[Start], images: Images, judge: Reference, quiet: bool
 ) -> Status:
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
     for name in sorted(history.reports.keys() - history.ended.keys()):  # killed between a report and its end
-        history.ended[name] = state_at(history.reports[name][-1], history.full)
-        nested.append({"event": "end", "trial": name, "state": history.ended[name]})
+        history.ended[name] = end_state(history.last_report(name), history.full)
+        nested.append(End(name, history.ended[name]))
     # The race ends by itself: the search's time budget is not its.
-    ledger = Ledger.load(settings.slots, float("inf"), nested.settings())
-    race = Race(settings, chosen, nested.events())
-    display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(nested, history, ledger, display, race.tries, kept_checkpoints=None)
-    stopper = Interruptible(recorder)
-    trainable = make_trainable(nested, settings, images, judge)
-    stopping = Stopping(scheduler, ledger.has_time, race.tries)
-    tuner = make_tuner(nested, settings, trainable, race, stopping, recorder, stopper)
-    return run_tuner(tuner, recorder, stopper, race.interrupted())
+    budget = Budget.load(settings.slots, math.inf, nested.settings())
+    race = Race(settings.seed, settings.seeds, chosen, nested.events())
+    display = Display(settings, budget, Console(), quiet)
+    recorder = Recorder(nested, history, budget, display, race.tries)
+    parts = Parts(nested, settings, race, TimeLimit(scheduler, budget.has_time), recorder)
+    return run_trials(parts, images, judge)

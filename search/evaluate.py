@@ -19,6 +19,7 @@ from search.options import EvaluateOptions
 from trainables.domain import UsageError
 
 if TYPE_CHECKING:
+    from analysis.run.events import Start
     from analysis.run.run import Run
     from trainables.config import Variant
     from trainables.data.mnist import Images
@@ -45,7 +46,7 @@ def _evaluate(given: EvaluateOptions) -> int:
 
     run = Run.open(given.run)
     starts = _chosen(run, given.trials)
-    variants = {name: _variant(start["variant"], given) for name, start in starts.items()}
+    variants = {name: _variant(dict(start.variant), given) for name, start in starts.items()}
     settings, images = _data(run, given.data_dir)
     bench = _bench(images, given)
     if bench.inception_missing:
@@ -54,9 +55,9 @@ def _evaluate(given: EvaluateOptions) -> int:
     rows: list[dict[str, Any]] = []
     for number, (name, variant) in enumerate(variants.items(), start=1):
         since = time.monotonic()
-        measured = _measure(run, settings, images, bench, name, variant, starts[name]["seed"])
+        measured = _measure(run, settings, images, bench, name, variant, starts[name].seed)
         if measured is not None:
-            rows.append({"trial": name, "baseline": starts[name]["baseline"], **common, **measured})
+            rows.append({"trial": name, "baseline": starts[name].baseline, **common, **measured})
             store(run, rows[-1])
         nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
         outcome = nothing if measured is None else f"FMD {measured['fmd']:.1f}"
@@ -69,14 +70,13 @@ def _evaluate(given: EvaluateOptions) -> int:
     return 0
 
 
-def _chosen(run: Run, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the start event of each trial to evaluate, by name.
+def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
+    """Return the start of each trial to evaluate, by name.
 
     Raises:
         SettingsError: a trial's checkpoint is not kept, or none is.
     """
-    started = {event["trial"]: event for event in run.events() if event["event"] == "start"}
-    reported = {event["trial"] for event in run.events() if event["event"] == "report"}
+    started, reported = run.starts(), run.reports()
     kept = [name for name in run.kept_checkpoints() if name in reported]
     if not kept:
         raise SettingsError(f"{run.uri} keeps no checkpoints, so there is nothing to evaluate; give another run")

@@ -1,121 +1,131 @@
-"""The race of a confirmation, as Ray Tune runs it: which training comes next."""
+"""The race of a confirmation: which training comes next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import takewhile
-from typing import Any
 
 import numpy as np
-from ray.tune.search import Searcher
 
+from analysis.run.events import End, Event, Start
 from analysis.statistics.confidence import estimates, may_be_best, next_round
-from search.settings import Settings
-from search.study.tries import Tries
+from search.tries import Tries
+from trainables.report import Report
 
-Config = dict[str, Any]
-CONFIG = ("trial", "number", "seed", "sampling_seed", "baseline", "variant", "repeats")
-# Apart from the seeds of a search's trials, (seed, number).
+# Kept apart from the seeds of a search's trials, (seed, number).
 _TRAINING, _SAMPLING = 1, 2
 
 
-class Race(Searcher):
-    """Suggests the trainings of a race, as `next_round` asks for them; the run's log is all the state there is."""
+class Race:
+    """The trainings of a race, as `next_round` asks for them; the run's log is all the state there is.
 
-    def __init__(self, settings: Settings, chosen: list[Config], events: list[Config]) -> None:
-        """Go on from the `events` of the run; `chosen` are the start events of the search's trials that contend."""
-        super().__init__(metric="fmd", mode="min")
-        # The literature's are the slowest as a rule: begun first, nobody has to wait for them.
-        slowest_first = sorted(chosen, key=lambda start: not start["baseline"])
-        self._settings, self._chosen = settings, {start["trial"]: start for start in slowest_first}
-        self._started = {event["trial"]: event for event in events if event["event"] == "start"}
-        self._fmds = {event["trial"]: event["fmd"] for event in events if event["event"] == "report"}
-        self._lost = {e["trial"] for e in events if e.get("state") == "FAIL" or e.get("diverged")}
-        self._running: dict[str, Config] = {}
+    Attributes:
+        tries: which trainings that failed run again.
+    """
+
+    def __init__(self, seed: int, seeds: int, contenders: Iterable[Start], events: Iterable[Event]) -> None:
+        """Go on from a log.
+
+        Args:
+            seed: of the search.
+            seeds: fresh seeds of a contender at most.
+            contenders: starts of the search's trials that contend.
+            events: the log of the confirmation's run.
+        """
         self.tries = Tries()
+        self._seed, self._seeds = seed, seeds
+        # The literature's are the slowest as a rule: begun first, they end with the others.
+        slowest_first = sorted(contenders, key=lambda start: start.baseline == "")
+        self._contenders = {start.trial: start for start in slowest_first}
+        self._started: dict[str, Start] = {}
+        self._fmds: dict[str, float] = {}
+        self._lost: set[str] = set()
+        """Trainings that diverged or failed for good"""
+        self._running: set[str] = set()
+        for event in events:
+            self._replay(event)
 
+    @property
     def interrupted(self) -> int:
-        """Return how many trainings were interrupted and are still to be suggested again."""
-        return len(self._started.keys() - self._fmds.keys() - self._lost)
+        """How many trainings were interrupted and are still to run again."""
+        return len(self._started.keys() - self._fmds.keys() - self._lost - self._running)
 
-    def suggest(self, trial_id: str) -> Config | None:
-        """Return the next training, None while those that run decide, or FINISHED."""
-        running = {config["trial"] for config in self._running.values()}
-        missing, known = self._round(list(self._chosen))
-        # While a round waits for its last, a slot without work does what the next one would ask of the others.
-        done = {name: fmds for name, fmds in known.items() if fmds}
-        waited_for = {contender for contender, _ in missing}
-        ready = [name for name in (may_be_best(estimates(done)) if done else []) if name not in waited_for]
-        for contender, repeat in [*missing, *self._round(ready)[0]]:
-            if repeated(contender, repeat) not in running:
-                self._running[trial_id] = self._config(contender, repeat)
-                return self._running[trial_id]
-        return None if running else Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
+    def next_trial(self) -> Start | None:
+        """Return the next training, None while those that run decide what comes next, or at the end."""
+        missing, known = self._round(list(self._contenders))
+        # While a round waits for its last training, a free slot does what the next round would ask of the others.
+        reported = {name: fmds for name, fmds in known.items() if fmds}
+        unfinished = {contender for contender, _ in missing}
+        candidates = may_be_best(estimates(reported)) if reported else []
+        ahead, _ = self._round([name for name in candidates if name not in unfinished])
+        for contender, repeat in [*missing, *ahead]:
+            if repeated(contender, repeat) not in self._running:
+                start = self._start(contender, repeat)
+                self._running.add(start.trial)
+                return start
+        return None
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Wait for the end: a training has one report."""
+    def on_report(self, trial: Start, report: Report) -> None:
+        """Do nothing: a training has one report, which ends it."""
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_end(self, trial: Start, last: Report | None, failed: bool) -> None:
         """Take in the FMD of a training; one that failed runs again while it has tries."""
-        config = self._running.pop(trial_id)
-        if not error and result is not None and "fmd" in result:
-            self._fmds[config["trial"]] = result["fmd"]
-            if result["diverged"]:
-                self._lost.add(config["trial"])
-            return
-        if not self.tries.fails(config["number"]):
-            self._lost.add(config["trial"])
+        self._running.discard(trial.trial)
+        if last is not None and not failed:
+            self._replay(last)
+        elif not self.tries.fails(trial.number):
+            self._lost.add(trial.trial)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Save nothing: the run's log has it."""
+    def finish(self) -> None:
+        """Do nothing: no training is paused."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing: a new race is made from the log."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune pickles its searcher for a restore that never comes."""
-        return {}
+    def _replay(self, event: Event) -> None:
+        if isinstance(event, Start):
+            self._started.setdefault(event.trial, event)
+        elif isinstance(event, Report):
+            self._fmds[event.trial] = event.fmd
+        lost = event.state == "FAILED" if isinstance(event, End) else isinstance(event, Report) and event.diverged
+        if lost:
+            self._lost.add(event.trial)
 
     def _round(self, contenders: list[str]) -> tuple[list[tuple[str, int]], dict[str, list[float]]]:
-        """Return what is to be trained of the first round that is not complete, as (contender, repeat).
+        """Return what is missing of the first incomplete round, as (contender, repeat), and the FMDs so far.
 
-        With it the FMDs by which that round was called, or those of the end. A contender of which a training diverged,
-        or failed for good, has left the race.
+        The FMDs are those by which that round was called, or those of the end. A contender of which a training
+        diverged, or failed for good, has left the race.
         """
-        lost = {
-            name
-            for name in contenders
-            for repeat in range(self._settings.seeds)
-            if repeated(name, repeat) in self._lost
-        }
-        known: dict[str, list[float]] = {name: [] for name in contenders if name not in lost}
-        while wanted := next_round(known, self._settings.seeds):
-            all_of_it = [(name, repeat) for name, count in wanted.items() for repeat in range(count)]
-            missing = [(name, repeat) for name, repeat in all_of_it if repeated(name, repeat) not in self._fmds]
+        known: dict[str, list[float]] = {name: [] for name in contenders if not self._has_left(name)}
+        while wanted := next_round(known, self._seeds):
+            trainings = [(name, repeat) for name, count in wanted.items() for repeat in range(count)]
+            missing = [(name, repeat) for name, repeat in trainings if repeated(name, repeat) not in self._fmds]
             if missing:
                 return missing, {name: self._so_far(name) for name in known}
             for name, count in wanted.items():
                 known[name] = [self._fmds[repeated(name, repeat)] for repeat in range(count)]
         return [], known
 
+    def _has_left(self, contender: str) -> bool:
+        return any(repeated(contender, repeat) in self._lost for repeat in range(self._seeds))
+
     def _so_far(self, contender: str) -> list[float]:
         """Return the FMDs of a contender's trainings, up to the first that is not there."""
-        names = (repeated(contender, repeat) for repeat in range(self._settings.seeds))
+        names = (repeated(contender, repeat) for repeat in range(self._seeds))
         return [self._fmds[name] for name in takewhile(self._fmds.__contains__, names)]
 
-    def _config(self, contender: str, repeat: int) -> Config:
-        name, start = repeated(contender, repeat), self._chosen[contender]
+    def _start(self, contender: str, repeat: int) -> Start:
+        name = repeated(contender, repeat)
         if name not in self._started:
-            self._started[name] = {
-                "trial": name,
-                "number": len(self._started),
-                "seed": _seed(self._settings.seed, _TRAINING, repeat),
-                "sampling_seed": _seed(self._settings.seed, _SAMPLING, repeat),
-                "baseline": start["baseline"],
-                "variant": start["variant"],
-                "repeats": contender,
-            }
-        event = self._started[name]
-        return {key: event[key] for key in CONFIG}
+            self._started[name] = replace(
+                self._contenders[contender],
+                trial=name,
+                number=len(self._started),
+                seed=_seed(self._seed, _TRAINING, repeat),
+                sampling_seed=_seed(self._seed, _SAMPLING, repeat),
+                repeats=contender,
+                time=0.0,
+            )
+        return self._started[name]
 
 
 def repeated(contender: str, repeat: int) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
@@ -22,6 +22,7 @@ from search.declaration import SettingsError
 from trainables.domain import UsageError
 
 if TYPE_CHECKING:
+    from analysis.run.events import Start
     from analysis.run.run import Run
     from trainables.report import Report
 
@@ -42,43 +43,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _replay(run: Run, name: str, data_dir: str | None) -> int:
     start, before = _recorded(run, name)
-    print(f"{name} of {run.name}, seed {start['seed']}: {before[-1]['images_seen']:,} images to train on", flush=True)
+    print(f"{name} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True
     for old, new in zip(before, _reports(run, start, data_dir), strict=False):
         same, verdict = judge(old, new.fmd, new.fmd_se)
         agree = agree and same
-        print(f"{new.images_seen:>11,} images  FMD {old['fmd']:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)
+        print(f"{new.images_seen:>11,} images  FMD {old.fmd:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)
     print("the numbers agree" if agree else "the numbers do not agree")
     return 0 if agree else 1
 
 
-def judge(before: dict[str, Any], fmd: float, se: float) -> tuple[bool, str]:
+def judge(before: Report, fmd: float, se: float) -> tuple[bool, str]:
     """Return whether an FMD and its standard error agree with the report `before`, and in words how well."""
-    difference, error = fmd - before["fmd"], math.hypot(se, before["fmd_se"])
+    difference, error = fmd - before.fmd, math.hypot(se, before.fmd_se)
     if difference == 0:
         return True, "the same to the last bit"
     text = f"a difference of {difference:+.3g}, {abs(difference) / error:.2g} standard errors" if error else "different"
     return abs(difference) < 2 * error, text
 
 
-def _recorded(run: Run, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the trial's start event and its reports, by images seen.
+def _recorded(run: Run, name: str) -> tuple[Start, list[Report]]:
+    """Return the trial's start and its reports, by images seen.
 
     Raises:
         SettingsError: there is no such trial, or it has not reported.
     """
-    events = [event for event in run.events() if event["trial"] == name]
-    start = next((event for event in events if event["event"] == "start"), None)
-    reports = sorted((e for e in events if e["event"] == "report"), key=lambda event: event["images_seen"])
-    if start is None or not reports:
-        known = sorted({event["trial"] for event in run.events() if event["event"] == "report"})
+    start, known = run.starts().get(name), run.reports()
+    if start is None or name not in known:
         raise SettingsError(
-            f"{run.uri} has no reports of a trial {name!r}; it has those of {', '.join(known) or 'none'}"
+            f"{run.uri} has no reports of a trial {name!r}; it has those of {', '.join(sorted(known)) or 'none'}"
         )
-    return start, reports
+    return start, sorted(known[name], key=lambda report: report.images_seen)
 
 
-def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[Report]:
+def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     """Yield the trial's reports as they come out now; its files are in a temporary folder."""
     import torch
 
@@ -96,15 +94,16 @@ def _reports(run: Run, start: dict[str, Any], data_dir: str | None) -> Iterator[
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
     torch.set_num_threads(max(1, int(settings["cpus_per_trial"])))
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
-    noise = start.get("sampling_seed", settings["seed"])  # a confirmation has fresh noise for each fresh seed
+    # A confirmation has fresh noise for each fresh seed.
+    noise = settings["seed"] if start.sampling_seed is None else start.sampling_seed
     plan = Plan(tuple(settings["rungs"]), noise, device)
     pretrained = None
     if settings["trained"]:
         other, model = settings["trained"]
         pretrained = partial(Folder(other).require_checkpoint, model)
-    variant = Variant.from_flat(start["variant"])
+    variant = Variant.from_flat(dict(start.variant))
     with tempfile.TemporaryDirectory() as place:
-        trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, Folder(place), pretrained)
+        trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(place), pretrained)
         yield from trial.reports()
 
 

@@ -79,7 +79,7 @@ def _parts(version: str) -> list[int]:
 
 
 def _drawn(run: Run) -> list[Flat]:
-    return [event["variant"] for event in run.events() if event["event"] == "start" and not event["baseline"]]
+    return [dict(start.variant) for start in run.starts().values() if not start.baseline]
 
 
 def _drawable(space: Space, variant: Flat) -> bool:

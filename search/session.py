@@ -7,26 +7,28 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
-from analysis.run.lock import held
+from analysis.run.events import End
+from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from search.confirmation import confirm
 from search.execution.cluster import require_shared, start_ray
 from search.execution.mps import mps
 from search.execution.packing import best
-from search.execution.stopping import Stopping
-from search.execution.tune import Interruptible, Status, disconnect, make_tuner, run_tuner
-from search.execution.worker import make_trainable
+from search.execution.tune import Parts, Status, disconnect, run_trials
+from search.history import History
 from search.machine import Cluster, Machine
-from search.progress.budget import Ledger
+from search.progress.budget import Budget
 from search.progress.disk import in_one_line
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
 from search.space.space import Space
-from search.study.queue import StudySearch
-from search.study.resume import History, reconcile
+from search.study.dashboard import Dashboard
+from search.study.journal import open_study
+from search.study.queue import TrialQueue
 from search.summary import card, close, require_same, resume_command
+from search.time_limit import TimeLimit
 from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
@@ -78,7 +80,7 @@ def _in_run(
     quiet: bool,
 ) -> int:
     try:
-        with held(run), in_one_line(run):
+        with run_lock(run), in_one_line(run):
             run.write_settings({**run.settings(), **card(settings, space, images, reference)})
             if isinstance(machine, Machine):
                 start_ray(machine, data_bytes=images.nbytes)
@@ -106,19 +108,28 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
 
     The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
     """
-    ledger = Ledger.load(settings.slots, settings.time_budget, run.settings())
+    budget = Budget.load(settings.slots, settings.time_budget, run.settings())
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
     history = History(run.events(), scheduler)
-    searcher = StudySearch(settings, space, run.study_file, ledger.out_of_time, scheduler)
-    reconcile(run, history, searcher)
-    display = Display(settings, ledger, Console(), quiet)
-    recorder = Recorder(run, history, ledger, display, searcher.tries, scheduler.waiting, settings.kept_checkpoints)
-    searcher.on_release = recorder.release
-    stopper = Interruptible(recorder)
-    trainable = make_trainable(run, settings, images, reference)
-    stopping = Stopping(scheduler, ledger.has_time, searcher.tries)
-    tuner = make_tuner(run, settings, trainable, searcher, stopping, recorder, stopper)
-    return run_tuner(tuner, recorder, stopper, searcher.interrupted(), searcher.release)
+    display = Display(settings, budget, Console(), quiet)
+    study = open_study(run.study_file, settings, space, history, display.note)
+    queue = TrialQueue(settings, space, study, scheduler, budget.out_of_time)
+    for name, state in queue.resume(history):
+        run.append(End(name, state))
+        history.ended[name] = state
+    recorder = Recorder(
+        run,
+        history,
+        budget,
+        display,
+        queue.tries,
+        paused=scheduler.paused,
+        kept_checkpoints=settings.kept_checkpoints,
+        dashboard=Dashboard(run, study),
+    )
+    queue.on_prune = recorder.on_prune
+    parts = Parts(run, settings, queue, TimeLimit(scheduler, budget.has_time), recorder)
+    return run_trials(parts, images, reference)
 
 
 @contextmanager

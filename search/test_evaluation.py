@@ -26,7 +26,7 @@ def measure_finally(
     """
     literature = [standing for standing in judged.standings if standing.baseline][:1]
     wanted = {standing.trial for standing in judged.standings if standing.tied or standing in literature}
-    starts = [event for event in nested.events() if event["event"] == "start" and event["repeats"] in wanted]
+    starts = [start for start in nested.starts().values() if start.repeats in wanted]
     plan, folder = Plan(settings.rungs, settings.seed), Folder(nested.uri)
     n = min(judged.metric["n"], len(images.test))
     bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
@@ -34,14 +34,14 @@ def measure_finally(
     common = {"split": "test", "samples": bench.n, "metric": bench.reference.version}
     rows = evaluations.stored(nested).to_pylist()
     known = {tuple(row[name] for name in ("trial", "noise", *common)) for row in rows}
-    reported = {event["trial"] for event in nested.events() if event["event"] == "report"}
+    reported = nested.reports()
     for start in starts:
-        if start["trial"] in reported and (start["trial"], start["seed"], *common.values()) not in known:
-            variant = Variant.from_flat(start["variant"])
-            trial = Trial(start["trial"], variant, start["seed"], plan, images, bench.reference, folder)
-            row = measure(bench, trial, start["seed"], restored=False)
+        if start.trial in reported and (start.trial, start.seed, *common.values()) not in known:
+            variant = Variant.from_flat(dict(start.variant))
+            trial = Trial(start.trial, variant, start.seed, plan, images, bench.reference, folder)
+            row = measure(bench, trial, start.seed, restored=False)
             if row is not None:
-                evaluations.store(nested, {"trial": start["trial"], "baseline": start["baseline"], **common, **row})
+                evaluations.store(nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
                 fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
-                say(f"         {start['trial']:<28} on the test images  {fmd}")
+                say(f"         {start.trial:<28} on the test images  {fmd}")
     nested.write_settings({**nested.settings(), "tested": True})

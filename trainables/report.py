@@ -1,29 +1,29 @@
-"""What a trial says at a rung, and where its time went."""
+"""What a trial reports at a rung; this module imports no torch, because logs and tables are read with it."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, Self
 
-from trainables.metric.fmd import Score
-from trainables.metric.restoration import Validation
-
-# What a diverged trial restores.
-NOTHING = Validation(math.inf, -math.inf, -math.inf, math.inf, (), ())
+# What a report that lacks a value is given, by the value's type; JSON has null for a float that is not finite.
+ABSENT = {"str": "", "int": 0, "bool": False, "float": math.nan, "tuple[float, ...]": ()}
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a trial says at a rung; seconds are those since its previous report.
+    """The measurements of a trial at a rung; seconds are those since its previous report.
 
-    `loss` is that of training; from `validation_loss` to `ssim_by_t` see `restoration.Validation`, on the
-    images that the variant splits off, or else on some that the search ranks against.
+    `loss` is the training loss. From `validation_loss` to `ssim_by_t` see `metric.restoration.Validation`: measured on
+    the images that the variant splits off, or else on some that the search ranks against.
     """
 
+    trial: str
     images_seen: int
     rung: int
+    """Index of `images_seen` among the rungs, from 0."""
     fmd: float
     fmd_normalised: float
     fmd_se: float
@@ -36,13 +36,34 @@ class Report:
     loss_by_t: tuple[float, ...]
     ssim_by_t: tuple[float, ...]
     diverged: bool
+    """Whether loss, weights or samples were not finite; `fmd` is then the value of a blank set."""
     setup_seconds: float
     train_seconds: float
     sample_seconds: float
     score_seconds: float
     images_per_second: float
+    """Training speed since the previous report."""
     parameters: int
     nfe: int
+    """Network evaluations for one generated image."""
+    time: float = 0.0
+    """When the log took it, seconds since 1970; 0 until then."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the report that `values` hold; an absent or null value becomes that of `ABSENT`, others are ignored.
+
+        Logs of other versions lack some fields and have others.
+        """
+        return cls(**{entry.name: _value(values.get(entry.name), entry) for entry in fields(cls)})
+
+
+def _value(value: Any, entry: Field[Any]) -> Any:
+    if value is None:
+        return ABSENT[str(entry.type)] if entry.default is MISSING else entry.default
+    if isinstance(value, list | tuple):
+        return tuple(math.nan if item is None else item for item in value)
+    return value
 
 
 class Stopwatch:
@@ -60,13 +81,6 @@ class Stopwatch:
         self._since = now
 
     def read(self) -> dict[str, Any]:
-        """Return the seconds by part, as a report names them, and start again from zero."""
+        """Return the seconds by part, named as in a report, and start again from zero."""
         seconds, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
         return {f"{part}_seconds": value for part, value in seconds.items()}
-
-
-def measured(score: Score, checked: Validation) -> dict[str, Any]:
-    """Return what was measured under the names that a report has for it."""
-    checks = asdict(checked)
-    named = {"fmd": score.fmd, "fmd_normalised": score.normalised, "fmd_se": score.se, "fmd_corrected": score.corrected}
-    return {**named, "validation_loss": checks.pop("loss"), **checks}

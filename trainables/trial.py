@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from trainables.device import finish
 from trainables.diffusion.generation import generate, grid_png, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
-from trainables.metric.fmd import Reference
-from trainables.metric.restoration import validation
-from trainables.report import NOTHING, Report, Stopwatch, measured
+from trainables.metric.fmd import Reference, Score
+from trainables.metric.restoration import Validation, validation
+from trainables.report import Report, Stopwatch
 from trainables.training.trainer import Trainer, evenly
 
 # An 8 x 8 grid of samples, and three images in each direction of the strip: what a person takes in at a glance.
@@ -29,6 +29,8 @@ GRID_SIDE = 8
 STRIP_IMAGES = 3
 # Seconds of training that a machine lost without notice can cost a trial.
 SAVE_EVERY = 60.0
+# What a diverged trial restores.
+NOTHING = Validation(math.inf, -math.inf, -math.inf, math.inf, (), ())
 PREEMPTED = "its machine is about to be taken back"
 
 Picture = Literal["samples", "degradation"]
@@ -126,7 +128,7 @@ class Trial:
         if checkpoint is not None:
             state = from_bytes(checkpoint, name)
             self.trainer.load_state_dict(state["trainer"])
-            self.last = Report(**state["report"]) if state["report"] else None
+            self.last = Report.from_dict({**state["report"], "trial": name}) if state["report"] else None
             self.watch.seconds |= state.get("seconds", {})
         elif pretrained is not None:
             self.trainer.load_state_dict(from_bytes(pretrained(), "the trained model")["trainer"])
@@ -171,11 +173,12 @@ class Trial:
         spent = self.watch.read()
         trained = self.trainer.images_seen - before
         return Report(
+            trial=self.name,
             images_seen=target,
             rung=rung,
             loss=loss,
             diverged=diverged,
-            **measured(score, checked),
+            **_measured(score, checked),
             **spent,
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
@@ -222,3 +225,10 @@ def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
         # What lies in the object store is read-only, and nothing here writes to it.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)
+
+
+def _measured(score: Score, checked: Validation) -> dict[str, Any]:
+    """Return score and validation under the names that a report has for them."""
+    checks = asdict(checked)
+    named = {"fmd": score.fmd, "fmd_normalised": score.normalised, "fmd_se": score.se, "fmd_corrected": score.corrected}
+    return {**named, "validation_loss": checks.pop("loss"), **checks}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from analysis.page.context import ReportContext
 from analysis.page.elements import Cell, Column, Table
-from analysis.statistics.confirmed import FAILED
 from analysis.statistics.ranking import Row
+from trainables.report import Report
 
 COLUMNS = (
     Column("trial"),
@@ -51,19 +51,19 @@ def _summary(context: ReportContext, ended: int) -> str:
     return f"{count} before the full budget. {rule}".strip()
 
 
-def _arrivals(context: ReportContext) -> dict[int, list[Row]]:
+def _arrivals(context: ReportContext) -> dict[int, list[Report]]:
     """Return the reports at each budget in the order in which they came."""
-    arrivals: dict[int, list[Row]] = {}
+    arrivals: dict[int, list[Report]] = {}
     for event in context.run.events():
-        if event["event"] == "report":
-            arrivals.setdefault(event["images_seen"], []).append(event)
+        if isinstance(event, Report):
+            arrivals.setdefault(event.images_seen, []).append(event)
     return arrivals
 
 
-def _cells(context: ReportContext, row: Row, reports: Sequence[Row]) -> list[Cell]:
-    at = [report["trial"] for report in reports].index(row["trial"])
-    then, end = _place(row, reports[: at + 1]), _place(row, reports)
-    last = [context.rows[report["trial"]]["images_seen"] or 0 for report in reports]
+def _cells(context: ReportContext, row: Row, reports: Sequence[Report]) -> list[Cell]:
+    at = [report.trial for report in reports].index(row["trial"])
+    then, end = _place(reports[at], reports[: at + 1]), _place(reports[at], reports)
+    last = [context.rows[report.trial]["images_seen"] or 0 for report in reports]
     continued = len([images for images in last if images > row["images_seen"]])
     return [
         context.trial_cell(row["trial"]),
@@ -76,12 +76,12 @@ def _cells(context: ReportContext, row: Row, reports: Sequence[Row]) -> list[Cel
     ]
 
 
-def _place(row: Row, reports: Sequence[Row]) -> int:
-    return 1 + len([report for report in reports if _value(report) < _value(row)])
+def _place(report: Report, reports: Sequence[Report]) -> int:
+    return 1 + len([other for other in reports if _value(other) < _value(report)])
 
 
-def _value(report: Row) -> float:
-    return math.inf if report["diverged"] else report["fmd"]
+def _value(report: Report) -> float:
+    return math.inf if report.diverged else report.fmd
 
 
 def _why(context: ReportContext, row: Row, place: int, reported: int) -> str:
@@ -96,6 +96,5 @@ def _why(context: ReportContext, row: Row, place: int, reported: int) -> str:
 
 def _failures(context: ReportContext) -> list[tuple[str, str]]:
     """Return each failed trial with the last line of its error."""
-    ends = [event for event in context.run.events() if event["event"] == "end" and event["state"] in FAILED]
-    errors = {event["trial"]: (event.get("error") or "").strip() for event in ends}
+    errors = {trial: end.error.strip() for trial, end in context.run.ends().items() if end.state == "FAILED"}
     return [(trial, error.split("\n")[-1] or "without a message") for trial, error in errors.items()]

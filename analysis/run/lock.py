@@ -1,4 +1,4 @@
-"""One process drives a run at a time: a lock that the system releases when the process ends, however it ends."""
+"""The lock of a run: one process searches in it at a time; the system releases the lock when that process ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from analysis.run.run import Run, RunError
 
 
 @contextmanager
-def held(run: Run) -> Iterator[None]:
-    """Hold a run against other processes that would write to it; reading one needs no lock.
+def run_lock(run: Run) -> Iterator[None]:
+    """Lock a run against other processes that would write to it; readers need no lock.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds the lock.
     """
     folder = os.open(run.path, os.O_RDONLY)
     try:

@@ -1,33 +1,22 @@
-"""The log of a run: the events of all trials, a line of JSON each, appended and synced; a part of analysis/run/run.py.
+"""The log of a run: its events, one line of JSON each, appended and synced.
 
-| event | fields |
-| --- | --- |
-| start | trial, number, seed, baseline, variant (a flat dict), in a confirmation repeats and sampling_seed |
-| report | trial, images_seen and what else it measured |
-| end | trial, state: COMPLETE, PRUNED or FAIL, and then error, the traceback |
-
-Each also has its time, in seconds since 1970. A line counts once it is whole, so a process killed while it wrote leaves
-nothing that a reader or its successor trips over.
+A line counts once it is whole, so a process killed while it wrote leaves nothing that a reader or its successor
+misreads.
 """
+
+from __future__ import annotations
 
 import errno
 import io
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from analysis.run.events import Event, from_json, to_json
 from trainables.domain import UsageError
-
-Event = dict[str, Any]
-FIELDS = {
-    "start": ("trial", "number", "seed", "baseline", "variant"),
-    "report": ("trial", "images_seen"),
-    "end": ("trial", "state"),
-}
 
 
 class RunError(UsageError):
@@ -60,20 +49,18 @@ class Log:
     def append(self, event: Event) -> Event:
         """Add an event, on disk when this returns, and return it as a reader will find it.
 
-        Everything before it must have been read. The event gets a time unless it has one; a float that is not finite
-        becomes null, which JSON has.
+        Everything before it must have been read. The event gets a time unless it has one.
 
         Raises:
-            ValueError: the event is of no known kind or lacks a field.
             RunError: the file cannot be written, because the disk is full or the folder is read-only.
         """
-        _check(event)
-        line = json.dumps(finite({**event, "time": event.get("time", time.time())}), separators=(",", ":"))
+        timed = replace(event, time=event.time or time.time())
+        line = json.dumps(to_json(timed), separators=(",", ":"))
         try:
             self._write(line.encode() + b"\n")
         except OSError as error:
             raise RunError(f"cannot write to {self.path}, {error.strerror}: see to it, then --resume the run") from None
-        return json.loads(line)
+        return from_json(json.loads(line))
 
     def close(self) -> None:
         """Close the file; the next `append` opens it again."""
@@ -84,7 +71,7 @@ class Log:
     def _write(self, data: bytes) -> None:
         if self._writer is None:
             self._writer = io.FileIO(self.path, "ab")
-            self._writer.truncate(self._end)  # what a killed process left of a line
+            self._writer.truncate(self._end)  # removes the part of a line that a killed process left
         if self._writer.write(data) != len(data):
             self._writer.truncate(self._end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -93,27 +80,7 @@ class Log:
 
     def _parse(self, line: bytes) -> Event:
         try:
-            event = json.loads(line)
-            _check(event)
+            return from_json(json.loads(line))
         except (ValueError, TypeError, AttributeError):
             number = 1 + self.path.read_bytes()[: self._end].count(b"\n")
             raise RunError(f"{self.path} line {number} is no event of a run, {line[:40]!r}: remove the line") from None
-        return event
-
-
-def _check(event: Event) -> None:
-    kind = event.get("event")
-    if kind not in FIELDS:
-        raise ValueError(f"event {kind!r}: one of {', '.join(FIELDS)}")
-    missing = [name for name in FIELDS[kind] if name not in event]
-    if missing:
-        raise ValueError(f"a {kind} event without {', '.join(missing)}: it has {', '.join(FIELDS[kind])}")
-
-
-def finite(value: Any) -> Any:
-    """Return the value with None for every float, however deep, that is not finite."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,23 +1,23 @@
-"""A run on disk; no other module knows how one lies there, but for the names that a trial gives to its own files.
+"""A run's folder; only this package knows the names of its files.
 
     runs/<name>/
       search.json      settings, versions, seeds, checksums, the metric and its floor, the run's status
-      log.jsonl        every event of every trial, the source of truth, see analysis/run/log.py
-      trials.parquet   derived from the log, see analysis/run/tables.py for the columns
-      curves.parquet   likewise
+      log.jsonl        every event of every trial, see events.py; everything else is derived from it
+      trials.parquet   one row a trial, see tables.py
+      curves.parquet   one row a report, see tables.py
       ranking.csv      the trials as analysis/rank.py orders them
       report.html      the page that analysis/report.py makes
-      evaluation.parquet   what search/evaluate.py measured, see analysis/run/evaluations.py
-      study.journal    the Optuna study, of the run's name
+      evaluation.parquet   what search/evaluate.py measured, see evaluations.py
+      study.journal    the Optuna study
       samples/         <trial>.png a grid of its samples, <trial>-strip.png its degradation
       checkpoints/     <trial>.pt
-      artifacts/       the same pictures as the Optuna study names them
+      artifacts/       the same pictures under the names that the Optuna study gives them
       tensorboard/     <trial>/events*
-      confirm/         a run of its own: the best trials again, with fresh seeds
-      ray/             Ray Tune's own state; nothing reads it again
+      confirm/         a run of its own: the best trials trained again, with fresh seeds
+      ray/             Ray Tune's own state; nothing reads it
 
-A run is read through a copy of its folder as well as through the original, also while it goes on. One on object storage
-is worked on in a copy, see analysis/run/remote.py.
+A run can be read while a search writes it, and from a copy of its folder. A run on object storage is worked on in a
+copy, see remote.py.
 """
 
 import fcntl
@@ -32,12 +32,18 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.run.log import Event, Log, RunError, finite
+from analysis.run.events import End, Event, Start, finite
+from analysis.run.log import Log, RunError
 from analysis.run.remote import Remote, copy_of
 from analysis.run.storage import Disk, is_remote, join
 from analysis.run.tables import Fold
+from trainables.report import Report
 
-__all__ = ["Event", "Run", "RunError", "is_remote"]
+__all__ = ["Run", "RunError", "is_remote"]
+
+# Of search.json. Format 1 names no format, and has other names of schedulers.
+FORMAT = 2
+RENAMED_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 
 
 class Run:
@@ -187,7 +193,7 @@ class Run:
         self._place.put(path)
 
     def settings(self) -> dict[str, Any]:
-        """Return what search.json says; empty before the first `write_settings`.
+        """Return what search.json says, in today's names; empty before the first `write_settings`.
 
         Raises:
             RunError: it is not JSON.
@@ -195,13 +201,13 @@ class Run:
         if not self._settings.is_file():
             return {}
         try:
-            return json.loads(self._settings.read_text())
+            return _translated(json.loads(self._settings.read_text()))
         except ValueError as error:
             raise RunError(f"{self._settings} is not JSON, {error}: put it right or remove it") from None
 
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Replace search.json."""
-        self.write(self._settings, (json.dumps(finite(settings), indent=2) + "\n").encode())
+        self.write(self._settings, (json.dumps(finite({"format": FORMAT, **settings}), indent=2) + "\n").encode())
 
     def write(self, path: Path, data: bytes) -> None:
         """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
@@ -219,7 +225,6 @@ class Run:
             Whether it counts: a report at images_seen for which its trial has one does not.
 
         Raises:
-            ValueError: the event is of no known kind or lacks a field, see analysis/run/log.py.
             RunError: the log cannot be written, because the disk is full or the folder is read-only.
         """
         self._read_on()
@@ -233,6 +238,26 @@ class Run:
         """Return the events that count, in the log's order: all but the reports that repeat an earlier one."""
         self._read_on()
         return list(self._fold.events)
+
+    def starts(self) -> dict[str, Start]:
+        """Return the first start of each trial, by its name."""
+        starts: dict[str, Start] = {}
+        for event in self.events():
+            if isinstance(event, Start):
+                starts.setdefault(event.trial, event)
+        return starts
+
+    def reports(self) -> dict[str, list[Report]]:
+        """Return the reports of each trial that has any, by its name, in the log's order."""
+        reports: dict[str, list[Report]] = {}
+        for event in self.events():
+            if isinstance(event, Report):
+                reports.setdefault(event.trial, []).append(event)
+        return reports
+
+    def ends(self) -> dict[str, End]:
+        """Return the last end of each trial that has one, by its name."""
+        return {event.trial: event for event in self.events() if isinstance(event, End)}
 
     def trials(self) -> pa.Table:
         """Return one row a trial; the columns are those of analysis/run/tables.py."""
@@ -268,6 +293,15 @@ class Run:
         """Add to a copy the log that is empty, of which object storage has no segment."""
         if isinstance(self._place, Remote) and self._settings.is_file():
             self._log.path.touch()
+
+
+def _translated(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return search.json's content with the names that an earlier format has otherwise replaced."""
+    if settings.get("format") == FORMAT or "settings" not in settings:
+        return settings
+    search = settings["settings"]
+    scheduler = RENAMED_SCHEDULERS.get(search.get("scheduler"), search.get("scheduler"))
+    return {**settings, "format": FORMAT, "settings": {**search, "scheduler": scheduler}}
 
 
 def _pull(remote: Remote) -> None:

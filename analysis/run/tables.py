@@ -1,68 +1,71 @@
-"""A run's events folded into its two tables.
+"""A run's events folded into its two tables; docs/run-format.md is made from the columns here."""
 
-`trials.parquet`, one row a trial, in the order in which the trials were asked for:
+from __future__ import annotations
 
-| column | type | meaning |
-| --- | --- | --- |
-| trial | string | name, unique in the run and the name of the trial's files: `007-morph` |
-| number | int64 | the trial's number in the search and in the Optuna study, from 0 |
-| baseline | string | name of the configuration of the literature that it repeats, or empty |
-| repeats | string | in a confirmation the search's trial whose configuration it trains again, else null |
-| seed | int64 | seed of its weights, batches and noise |
-| state | string | RUNNING, COMPLETE (full budget), PRUNED (stopped early) or FAIL (crashed) |
-| diverged | bool | its numbers left the finite range; fmd is then the value of a blank set |
-| images_seen | int64 | training images seen at its last report, the budget at which all values below hold |
-| rung | int64 | index of that budget among the run's rungs, from 0 |
-| fmd | double | Frechet MNIST distance, lower is better, comparable at equal images_seen only |
-| fmd_normalised | double | the same with 0 = real against real images and 1 = a blank set |
-| fmd_se | double | standard error of fmd |
-| fmd_corrected | double | bias-corrected by halves: 2 fmd(n) - mean fmd(n/2) |
-| loss | double | training loss; null where it is not finite |
-| validation_loss, ssim, psnr, rmse | double | of one-step restorations of held-out images, means over ten t |
-| loss_by_t, ssim_by_t | list of double | the same at each of t = T/10, 2 T/10, ..., T |
-| train_seconds, sample_seconds, score_seconds, setup_seconds | double | seconds spent up to its last report |
-| images_per_second | double | training speed |
-| parameters | int64 | number of weights of the network |
-| nfe | int64 | network evaluations for one generated image |
-| started, ended | timestamp[ms, UTC] | first start and last end; ended is null while it runs |
-| `schedule/kind`, ... | bool, int64, double or string | its configuration, a column a field; null where it lacks one |
-
-From `diverged` to `nfe` a trial without a report has null.
-
-`curves.parquet`, one row a report, by trial and images seen: `trial`, `number`, then `diverged` to `nfe` as above
-except that the seconds are those since the trial's previous report, and `time` (timestamp[ms, UTC]), when it arrived.
-"""
-
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from analysis.run.log import Event
+from analysis.run.events import End, Event, Start
+from trainables.report import Report
+
+
+class Column(NamedTuple):
+    """A column of a table: its name, its type, what it means."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+
 
 SECONDS = ("train_seconds", "sample_seconds", "score_seconds", "setup_seconds")
 
+_TEXT, _COUNT, _NUMBER, _LIST = pa.string(), pa.int64(), pa.float64(), pa.list_(pa.float64())
 _WHEN = pa.timestamp("ms", tz="UTC")
-_IDENTITY = [("trial", pa.string()), ("number", pa.int64())]
-_REPORT = [
-    ("diverged", pa.bool_()),
-    ("images_seen", pa.int64()),
-    ("rung", pa.int64()),
-    ("fmd", pa.float64()),
-    ("fmd_normalised", pa.float64()),
-    ("fmd_se", pa.float64()),
-    ("fmd_corrected", pa.float64()),
-    ("loss", pa.float64()),
-    *((name, pa.float64()) for name in ("validation_loss", "ssim", "psnr", "rmse")),
-    *((name, pa.list_(pa.float64())) for name in ("loss_by_t", "ssim_by_t")),
-    *((name, pa.float64()) for name in SECONDS),
-    ("images_per_second", pa.float64()),
-    ("parameters", pa.int64()),
-    ("nfe", pa.int64()),
-]
-_STATE = [("baseline", pa.string()), ("repeats", pa.string()), ("seed", pa.int64()), ("state", pa.string())]
-TRIALS = pa.schema([*_IDENTITY, *_STATE, *_REPORT, ("started", _WHEN), ("ended", _WHEN)])
-CURVES = pa.schema([*_IDENTITY, *_REPORT, ("time", _WHEN)])
+
+_IDENTITY = (
+    Column("trial", _TEXT, "name, unique in the run and the name of the trial's files, such as 007-morph"),
+    Column("number", _COUNT, "number in the search and in the Optuna study, from 0"),
+)
+_STATE = (
+    Column("baseline", _TEXT, "name of the literature's configuration that it repeats, or empty"),
+    Column("repeats", _TEXT, "in a confirmation, the search's trial whose configuration it trains again, else null"),
+    Column("seed", _COUNT, "seed of its weights, batches and noise"),
+    Column("state", _TEXT, "RUNNING, PAUSED (waits at a rung), PRUNED (stopped early), COMPLETE or FAILED"),
+)
+_REPORT = (
+    Column("diverged", pa.bool_(), "loss, weights or samples were not finite; fmd is the value of a blank set"),
+    Column("images_seen", _COUNT, "training images seen at its last report; all values below hold there"),
+    Column("rung", _COUNT, "index of that budget among the run's rungs, from 0"),
+    Column("fmd", _NUMBER, "Frechet MNIST distance, lower is better, comparable at equal images_seen only"),
+    Column("fmd_normalised", _NUMBER, "the same with 0 = real against real images and 1 = a blank set"),
+    Column("fmd_se", _NUMBER, "standard error of fmd"),
+    Column("fmd_corrected", _NUMBER, "bias-corrected by halves: 2 fmd(n) - mean fmd(n/2)"),
+    Column("loss", _NUMBER, "training loss; null where it is not finite"),
+    Column("validation_loss", _NUMBER, "loss of one-step restorations of held-out images, mean over ten t"),
+    Column("ssim", _NUMBER, "SSIM of the same restorations"),
+    Column("psnr", _NUMBER, "PSNR of the same restorations, dB"),
+    Column("rmse", _NUMBER, "RMSE of the same restorations"),
+    Column("loss_by_t", _LIST, "validation_loss at each of t = T/10, 2 T/10, ..., T"),
+    Column("ssim_by_t", _LIST, "ssim at each of t = T/10, 2 T/10, ..., T"),
+    Column("train_seconds", _NUMBER, "seconds of training up to its last report"),
+    Column("sample_seconds", _NUMBER, "seconds of sampling up to its last report"),
+    Column("score_seconds", _NUMBER, "seconds of scoring up to its last report"),
+    Column("setup_seconds", _NUMBER, "seconds of everything else in its process up to its last report"),
+    Column("images_per_second", _NUMBER, "training speed"),
+    Column("parameters", _COUNT, "weights of the network"),
+    Column("nfe", _COUNT, "network evaluations for one generated image"),
+)
+_TIMES = (
+    Column("started", _WHEN, "when it first started"),
+    Column("ended", _WHEN, "when it ended for good, null until then"),
+)
+TRIAL_COLUMNS = (*_IDENTITY, *_STATE, *_REPORT, *_TIMES)
+CURVE_COLUMNS = (*_IDENTITY, *_REPORT, Column("time", _WHEN, "when the report arrived"))
+TRIALS = pa.schema([(column.name, column.type) for column in TRIAL_COLUMNS])
+CURVES = pa.schema([(column.name, column.type) for column in CURVE_COLUMNS])
 
 
 def fields(trials: pa.Table) -> list[str]:
@@ -73,8 +76,8 @@ def fields(trials: pa.Table) -> list[str]:
 class Fold:
     """A run's state after the events so far; adding one costs the same however many there were.
 
-    Events may come in any order and, after a resume, twice: the first start and the first report at each images_seen
-    count, and the last end.
+    The first start of a trial tells its configuration; its last start or end tells its state. Of reports at the same
+    images_seen the first counts: a trial that is restarted repeats its last one.
     """
 
     def __init__(self) -> None:
@@ -84,36 +87,37 @@ class Fold:
         self._reported: set[tuple[str, int]] = set()
 
     def add(self, event: Event) -> bool:
-        """Take one event in and return whether it counts; only a report that was there already does not."""
-        name = event["trial"]
-        row = self._rows.setdefault(name, {"trial": name, "state": "RUNNING"})
-        if event["event"] == "start":
+        """Take one event in and return whether it counts; only a repeated report does not."""
+        row = self._rows.setdefault(event.trial, {"trial": event.trial, "state": "RUNNING"})
+        if isinstance(event, Start):
             self._start(row, event)
-        elif event["event"] == "end":
-            row |= {"state": event["state"], "ended": _milliseconds(event["time"])}
-        elif (name, event["images_seen"]) in self._reported:
+        elif isinstance(event, End):
+            row["state"] = event.state
+            row["ended"] = None if event.state == "PAUSED" else _milliseconds(event.time)
+        elif (event.trial, event.images_seen) in self._reported:
             return False
         else:
             self._report(row, event)
         self.events.append(event)
         return True
 
-    def _start(self, row: dict[str, Any], event: Event) -> None:
+    def _start(self, row: dict[str, Any], event: Start) -> None:
+        if row["state"] == "PAUSED":
+            row["state"] = "RUNNING"
         if "started" not in row:
-            row |= {name: event[name] for name in ("number", "baseline", "seed")}
-            row["repeats"] = event.get("repeats")
-            row["started"] = _milliseconds(event["time"])
-            self._variants[event["trial"]] = event["variant"]
+            row.update(number=event.number, baseline=event.baseline, seed=event.seed, repeats=event.repeats)
+            row["started"] = _milliseconds(event.time)
+            self._variants[event.trial] = dict(event.variant)
 
-    def _report(self, row: dict[str, Any], event: Event) -> None:
-        self._reported.add((event["trial"], event["images_seen"]))
-        spent = {name: row.get(name, 0.0) + event.get(name, 0.0) for name in SECONDS}
-        if event["images_seen"] > row.get("images_seen", -1):
-            row |= {name: event.get(name) for name, _ in _REPORT}
-        row |= spent
+    def _report(self, row: dict[str, Any], event: Report) -> None:
+        self._reported.add((event.trial, event.images_seen))
+        spent = {name: row.get(name, 0.0) + getattr(event, name) for name in SECONDS}
+        if event.images_seen > row.get("images_seen", -1):
+            row.update({column.name: getattr(event, column.name) for column in _REPORT})
+        row.update(spent)
 
     def trials(self) -> pa.Table:
-        """Return the table of trials, see the module's docstring."""
+        """Return the table of trials, in the order of their numbers; before a first report its columns are null."""
         rows = sorted(self._rows.values(), key=_by_number)
         variants = [self._variants.get(row["trial"], {}) for row in rows]
         table = _table(rows, TRIALS)
@@ -122,10 +126,10 @@ class Fold:
         return table
 
     def curves(self) -> pa.Table:
-        """Return the table of reports, see the module's docstring."""
-        reports = (event for event in self.events if event["event"] == "report")
+        """Return the table of reports, by trial and images seen; its seconds are those since the previous report."""
+        reports = [event for event in self.events if isinstance(event, Report)]
         numbers = {name: row.get("number") for name, row in self._rows.items()}
-        rows = [e | {"number": numbers[e["trial"]], "time": _milliseconds(e["time"])} for e in reports]
+        rows = [vars(one) | {"number": numbers[one.trial], "time": _milliseconds(one.time)} for one in reports]
         return _table(sorted(rows, key=lambda row: (_by_number(row), row["images_seen"])), CURVES)
 
 
@@ -139,8 +143,14 @@ def _by_number(row: dict[str, Any]) -> tuple[float, str]:
 
 
 def _table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table; what a row lacks is null, and so is a number that is not finite."""
     rows = list(rows)
-    return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}, schema=schema)
+    columns = {field.name: [_finite(row.get(field.name)) for row in rows] for field in schema}
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}, schema=schema)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

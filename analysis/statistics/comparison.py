@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from analysis.run.run import Run, RunError
 from analysis.run.tables import Fold, fields
 from analysis.statistics.confirmed import ConfirmationResult, Standing, confirmation_result, standings
 from analysis.statistics.ranking import MetricCard, metric_card, rank
+from trainables.report import Report
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ def _fold(named: Mapping[str, Run], upto: float = float("inf")) -> Fold:
     fold = Fold()
     for name, run in named.items():
         for event in run.events():
-            if event.get("images_seen", 0) <= upto:
-                fold.add({**event, "trial": f"{name}/{event['trial']}"})
+            if not isinstance(event, Report) or event.images_seen <= upto:
+                fold.add(replace(event, trial=f"{name}/{event.trial}"))
     return fold
 
 

@@ -10,8 +10,6 @@ from analysis.run.run import Run
 from analysis.statistics.confidence import chances_of_best, estimates, may_be_best
 from analysis.statistics.ranking import MetricCard, Row
 
-FAILED = ("FAILED", "FAIL")
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -76,7 +74,7 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         return None
     settings = nested.settings()
     # A seed that gives nothing excludes its configuration: the FMD of a blank set would widen all intervals.
-    excluded = {row["repeats"] for row in trials if row["diverged"] or row["state"] in FAILED}
+    excluded = {row["repeats"] for row in trials if row["diverged"] or row["state"] == "FAILED"}
     kept = [row for row in rows if row["repeats"] not in excluded]
     test_metric = settings.get("final_metric", {})
     tested = _test_fmds(nested, test_metric)
@@ -96,7 +94,7 @@ def _test_fmds(nested: Run, test_metric: MetricCard) -> dict[str, float]:
 
     Rows from other noise are those that a user has evaluated; they do not count.
     """
-    seeds = {event["trial"]: event["seed"] for event in nested.events() if event["event"] == "start"}
+    seeds = {name: start.seed for name, start in nested.starts().items()}
     return {
         row["trial"]: row["fmd"]
         for row in evaluations.stored(nested).to_pylist()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED", "FAIL")  # in the order in which they are counted
+STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED")  # in the order in which they are counted
 
 
 def state_text(state: str) -> str:
     """Return the state of a trial as people read it: complete, pruned, paused, running or failed."""
-    return "failed" if state == "FAIL" else state.lower()
+    return state.lower()
 
 
 def count_states(states: Iterable[str]) -> str:

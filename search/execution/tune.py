@@ -1,85 +1,93 @@
-"""Assembles a search from its parts - study, rungs, trials, records - and runs it with Ray Tune until it ends."""
+"""Ray Tune, adapted: what it asks of a searcher, a scheduler, a callback and a stopper is passed on to plain objects.
+
+Ray Tune itself remembers nothing: the run's log is all that a resume reads, so none of these adapters is pickled with
+its state. Tune stops a paused trial too, which frees its process; the queue returns it again once it is promoted, and
+the trial continues from its checkpoint. Tune's own pause would hold on to the trial's state.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import ray
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from analysis.run.events import Start, from_json, to_json
 from analysis.run.run import Run
-from search.execution.stopping import Stopping
+from search.execution.worker import make_trainable
+from search.progress.failures import left_its_machine
 from search.progress.recorder import Recorder
-from search.progress.terminal import Display
+from search.schedulers import Decision
 from search.settings import Settings
+from search.time_limit import TimeLimit
+from search.tries import Tries
+from trainables.data.mnist import Images
+from trainables.metric.fmd import Reference
+from trainables.report import Report
 
 if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial
 
 Status = Literal["done", "interrupted", "failed"]
 
 
-class Interruptible(tune.Stopper):
-    """Ends a search at its next step, with its trials as they are, once it is `interrupted`."""
+class TrialSource(Protocol):
+    """What runs next: the queue of a search, or the race of a confirmation."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Let the search go on."""
-        self.interrupted = False
-        self._recorder = recorder
+    tries: Tries
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune pickles its stopper for a restore that never comes."""
-        return {}
+    @property
+    def interrupted(self) -> int:
+        """How many interrupted trials are still to run again."""
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Stop no single trial."""
-        return False
+    def next_trial(self) -> Start | None:
+        """Return the next trial to run, None where there is none now."""
 
-    def stop_all(self) -> bool:
-        """Return whether the search is to end; if so, the records are written first.
+    def on_report(self, trial: Start, report: Report) -> None:
+        """Take in a report of a trial that continues."""
 
-        Tune now waits up to 15 seconds for trials in the middle of their training, and many a system that sends SIGTERM
-        kills before that.
-        """
-        if self.interrupted:
-            self._recorder.write(status="interrupted")
-        return self.interrupted
+    def on_end(self, trial: Start, last: Report | None, failed: bool) -> None:
+        """Take in that a trial has left its process."""
+
+    def finish(self) -> None:
+        """Take in that nothing is left to run."""
 
 
-def disconnect() -> None:
-    """Disconnect from Ray, and stop the one that this process started."""
-    ray.shutdown()
+@dataclass(frozen=True)
+class Parts:
+    """The plain objects that one session of a run is made of."""
+
+    run: Run
+    settings: Settings
+    source: TrialSource
+    limit: TimeLimit
+    recorder: Recorder
 
 
-def run_tuner(
-    tuner: tune.Tuner,
-    recorder: Recorder,
-    stopper: Interruptible,
-    again: int,
-    at_the_end: Callable[[], None] = lambda: None,
-) -> Status:
-    """Run until nothing is left to do, or until a signal interrupts; whatever happens, the records are written.
+def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
+    """Run trials until nothing is left to do or a signal interrupts; whatever happens, the records are written.
 
-    Args:
-        tuner: as `make_tuner` returns it.
-        recorder: its records.
-        stopper: what a signal interrupts it by.
-        again: how many interrupted trials it goes on with.
-        at_the_end: called when nothing is left to do.
+    Ray must be connected.
     """
+    recorder, stopper = parts.recorder, TuneStopper(parts.recorder)
+    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), stopper)
     status: Status = "failed"
     try:
-        with interrupting(stopper, recorder.display):
-            recorder.display.open(again)
+        with interrupting(stopper):
+            recorder.display.open(parts.source.interrupted)
             tuner.fit()
         if not stopper.interrupted:
-            at_the_end()
+            parts.source.finish()
         status = "interrupted" if stopper.interrupted else "done"
     finally:
         recorder.display.close()
@@ -88,49 +96,126 @@ def run_tuner(
     return status
 
 
-def make_tuner(
-    run: Run,
-    settings: Settings,
-    trainable: Any,
-    searcher: Searcher,
-    scheduler: Stopping,
-    recorder: Recorder,
-    stopper: Interruptible,
-) -> tune.Tuner:
-    """Return a new Tuner of a run, which goes on as its parts do: Ray Tune itself remembers nothing."""
-    run.clear_ray()
-    return tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,  # the searcher says when it is enough
-            max_concurrent_trials=settings.slots,
-            reuse_actors=True,
-            trial_name_creator=_name,
-            trial_dirname_creator=_name,
-        ),
-        run_config=tune.RunConfig(
-            name=run.ray.name,
-            storage_path=run.uri,
-            verbose=0,
-            callbacks=[recorder],
-            stop=stopper,
-        ),
-    )
+def disconnect() -> None:
+    """Disconnect from Ray, and stop the one that this process started."""
+    ray.shutdown()
 
 
-def _name(trial: Trial) -> str:
-    return str(trial.config["trial"])
+class _Unsaved:
+    """An adapter that Ray Tune pickles, for a restore that is never used, without its state."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class TuneSearcher(_Unsaved, Searcher):
+    """Gives Ray Tune the trials of a source."""
+
+    def __init__(self, source: TrialSource) -> None:
+        super().__init__(metric="fmd", mode="min")
+        self._source = source
+        self._running: dict[str, Start] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the configuration of the next trial, None while one that runs decides, or FINISHED."""
+        start = self._source.next_trial()
+        if start is not None:
+            self._running[trial_id] = start
+            return to_json(start)
+        return None if self._running else Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass on a report of a trial that continues."""
+        self._source.on_report(self._running[trial_id], Report.from_dict(result))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Pass on the end of a trial; its last report did not come to `on_trial_result` if it stopped the trial."""
+        last = Report.from_dict(result) if result and "images_seen" in result else None
+        self._source.on_end(self._running.pop(trial_id), last, failed=error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+
+class TuneScheduler(_Unsaved, FIFOScheduler):
+    """Gives Ray Tune the decisions of a scheduler; trials start in the order of their source."""
+
+    def __init__(self, limit: TimeLimit, tries: Tries) -> None:
+        super().__init__()
+        self._limit, self._tries = limit, tries
+
+    def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
+        """Return STOP for a trial that pauses or stops, else CONTINUE."""
+        decision = self._limit.on_report(trial.config["number"], Report.from_dict(result))
+        return str(TrialScheduler.CONTINUE if decision is Decision.CONTINUE else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Forgive a failure that its machine is the cause of, before the source counts it."""
+        if left_its_machine(_error(trial)):
+            self._tries.forgive(trial.config["number"])
+
+
+class TuneCallback(_Unsaved, tune.Callback):
+    """Passes on to a recorder what Ray Tune tells of its trials."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Pass on that a trial starts, or starts again."""
+        self._recorder.on_start(_start(trial))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Pass on a report, and whether the trial leaves its process with it."""
+        self._recorder.on_report(_start(trial), Report.from_dict(result), leaves=bool(result.get("done")))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Pass on that a trial has left its process."""
+        self._recorder.on_end(_start(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Pass on that a trial has failed."""
+        self._recorder.on_error(_start(trial), _error(trial))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Pass on that Tune went once round its loop, a tenth of a second at most when nothing happens."""
+        self._recorder.on_step()
+
+
+class TuneStopper(_Unsaved, tune.Stopper):
+    """Ends a session at Tune's next step, its trials as they are, once it is `interrupted`."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.interrupted = False
+        self.recorder = recorder
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the session is to end; if so, the records are written first.
+
+        Tune now waits up to 15 seconds for trials in the middle of their training, and many a system that sends SIGTERM
+        kills before that.
+        """
+        if self.interrupted:
+            self.recorder.write(status="interrupted")
+        return self.interrupted
 
 
 @contextmanager
-def interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the search in order, and the second at once."""
+def interrupting(stopper: TuneStopper) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the session in order, and the second at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if stopper.interrupted:
-            display.close()
+            stopper.recorder.display.close()
             os._exit(130)
         stopper.interrupted = True
         # Not print: the signal may have come in the middle of one.
@@ -142,3 +227,41 @@ def interrupting(stopper: Interruptible, display: Display) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper) -> tune.Tuner:
+    run = parts.run
+    run.clear_ray()
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=TuneSearcher(parts.source),
+            scheduler=TuneScheduler(parts.limit, parts.source.tries),
+            num_samples=-1,  # the source says when it is enough
+            max_concurrent_trials=parts.settings.slots,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name=run.ray.name,
+            storage_path=run.uri,
+            verbose=0,
+            callbacks=[TuneCallback(parts.recorder)],
+            stop=stopper,
+        ),
+    )
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["trial"])
+
+
+def _start(trial: Trial) -> Start:
+    start = from_json(trial.config)
+    assert isinstance(start, Start)
+    return start
+
+
+def _error(trial: Trial) -> str:
+    return Path(str(trial.error_file)).read_text()

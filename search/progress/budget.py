@@ -1,4 +1,4 @@
-"""Where the time went: seconds by what they were spent on, over all sessions of a run."""
+"""The time of a run: its limit, and the seconds spent by purpose, over all sessions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from trainables.report import Report
+
 # Trials that run when the time budget is spent may go on to the rungs that they can reach in a quarter more.
 OVERTIME = 1.25
 
 
 @dataclass
 class Seconds:
-    """Seconds of a run; `trials` is from start to end, summed over trials, and the next four are parts of it."""
+    """Seconds of a run; `trials` sums the time of trials in their processes, the next four are parts of it."""
 
     wall: float = 0.0
     trials: float = 0.0
@@ -23,43 +25,45 @@ class Seconds:
 
 
 @dataclass
-class Ledger:
-    """Keeps a run's time; `slots` trials can run at a time, and no trial starts after `budget` seconds."""
+class Budget:
+    """The time of a run; `slots` trials can run at a time, and no trial starts after `limit` seconds."""
 
     slots: int
-    budget: float
+    limit: float
     spent: Seconds = field(default_factory=Seconds)
-    """Of all sessions, up to the last `settle`."""
+    """Seconds of all sessions, up to the last `settle`."""
     _running: dict[str, float] = field(default_factory=dict)
     _settled: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to count."""
+        """Begin to count the session's time."""
         self._settled = time.monotonic()
 
     def elapsed(self) -> float:
-        """Return the seconds of wall time, of all sessions."""
+        """Return the wall seconds of all sessions."""
         return self.spent.wall + time.monotonic() - self._settled
 
     def out_of_time(self) -> bool:
-        """Return whether the time budget is spent."""
-        return self.elapsed() >= self.budget
+        """Return whether the time limit has passed."""
+        return self.elapsed() >= self.limit
 
     def has_time(self, seconds: float) -> bool:
         """Return whether a running trial may take so many seconds more."""
-        return self.elapsed() + seconds <= OVERTIME * self.budget
+        return self.elapsed() + seconds <= OVERTIME * self.limit
 
     def start(self, trial: str) -> None:
         """Begin to count a trial's time."""
         self._running[trial] = time.monotonic()
 
-    def report(self, report: dict[str, Any]) -> None:
+    def report(self, report: Report) -> None:
         """Add the seconds that a trial reports."""
-        for part in ("train", "sample", "score", "setup"):
-            setattr(self.spent, part, getattr(self.spent, part) + report[f"{part}_seconds"])
+        self.spent.train += report.train_seconds
+        self.spent.sample += report.sample_seconds
+        self.spent.score += report.score_seconds
+        self.spent.setup += report.setup_seconds
 
     def end(self, trial: str) -> None:
-        """Cease to count a trial's time."""
+        """Stop counting a trial's time."""
         self.settle()
         self._running.pop(trial, None)
 
@@ -75,8 +79,8 @@ class Ledger:
     def summary(self) -> dict[str, Any]:
         """Return what `search.json` says about time.
 
-        `overhead` is the share of the trials' time that went neither into training nor sampling nor scoring; `idle` the
-        share of the slots' time in which no trial ran: Ray's start, a trial's way to its slot, the last trials' end.
+        `overhead` is the share of the trials' time that was neither training nor sampling nor scoring. `idle` is the
+        share of the slots' time in which no trial ran: while Ray starts, between trials, while the last trials end.
         """
         self.settle()
         seconds = {entry.name: round(getattr(self.spent, entry.name), 3) for entry in fields(self.spent)}
@@ -91,9 +95,9 @@ class Ledger:
         }
 
     @classmethod
-    def load(cls, slots: int, budget: float, saved: dict[str, Any]) -> Ledger:
-        """Return a ledger that goes on from what `summary` had said in an earlier session, if any."""
-        return cls(slots, budget, Seconds(**saved.get("seconds", {})))
+    def load(cls, slots: int, limit: float, saved: dict[str, Any]) -> Budget:
+        """Return the budget of a run whose earlier sessions left `summary` in search.json, if there were any."""
+        return cls(slots, limit, Seconds(**saved.get("seconds", {})))
 
 
 def as_clock(seconds: float) -> str:

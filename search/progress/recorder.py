@@ -1,150 +1,141 @@
-"""Writes down what Ray Tune tells: at once to log, TensorBoard and display, now and then to the tables."""
+"""The records of a search: log, TensorBoard, study and terminal at once, the tables every half minute."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Container
-from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray import tune
-
+from analysis.run.events import End, Start, State
 from analysis.run.run import Run
-from search.options import KEPT_CHECKPOINTS
-from search.progress.budget import Ledger
+from search.history import History, end_state
+from search.progress.budget import Budget
 from search.progress.disk import require_room
 from search.progress.failures import left_its_machine, reason
-from search.progress.tensorboard import TrialBoard
+from search.progress.tensorboard import TensorBoardWriter
 from search.progress.terminal import Display
-from search.study.dashboard import Gallery
-from search.study.journal import State, state_at
-from search.study.resume import History
-from search.study.tries import Tries
+from search.schedulers import Decision
+from search.tries import Tries
 from trainables.report import Report
 from trainables.trial import PREEMPTED
 
 if TYPE_CHECKING:
-    from ray.tune.experiment import Trial
+    from search.study.dashboard import Dashboard
 
-REPORTED = tuple(entry.name for entry in fields(Report))
 TABLES_EVERY = 30.0  # seconds
-TABLES_SHARE = 0.01  # of the driver's time at most: with thousands of trials they take a second
+TABLES_SHARE = 0.01  # of the driver's time at most: with thousands of trials the tables take a second
 
 
-class Recorder(tune.Callback):
-    """Ray Tune's callback of one run; a trial is known by the name in its configuration."""
+class Recorder:
+    """Records what trials do; each method takes in one thing that happened."""
 
     def __init__(
         self,
         run: Run,
         history: History,
-        ledger: Ledger,
+        budget: Budget,
         display: Display,
         tries: Tries,
-        waiting: Container[int] = (),
-        kept_checkpoints: int | None = KEPT_CHECKPOINTS,
+        *,
+        paused: Container[int] = (),
+        kept_checkpoints: int | None = None,
+        dashboard: Dashboard | None = None,
     ) -> None:
         """Go on from `history`, the run's log so far.
 
         Args:
             run: what is written to.
             history: the run's log so far.
-            ledger: where time is counted.
-            display: what is shown.
-            tries: of the trials, which says whether one that failed is tried once more.
-            waiting: numbers of the trials that wait at a rung, at every moment.
+            budget: counts the time.
+            display: the terminal.
+            tries: says whether a trial that failed is tried again.
+            paused: numbers of the trials that are paused, at every moment.
             kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
+            dashboard: shows pictures in the study; None for a run without a study.
         """
-        self.run, self.ledger, self.display = run, ledger, display
-        self.board, self.gallery = TrialBoard(run), Gallery(run)
-        self.display.recall(run, history)
-        self._full, self._tries, self._waiting = history.full, tries, waiting
-        self._kept_checkpoints = kept_checkpoints
-        self._started = set(history.started)
-        self._last: dict[str, dict[str, Any]] = {name: reports[-1] for name, reports in history.reports.items()}
-        self._ended = dict(history.ended)
+        self.run, self.budget, self.display = run, budget, display
+        self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
+        self._full, self._tries, self._paused = history.full, tries, paused
+        self._logged = {name for name in history.starts if not history.is_paused(name)}
+        """Trials whose start need not be logged: RUNNING, or ended for good"""
+        self._last: dict[str, Report] = {name: reports[-1] for name, reports in history.reports.items()}
         self._heard: dict[str, float] = {}
+        """When each trial started or reported last in this session, by the monotonic clock"""
         self._written, self._pause = time.monotonic(), TABLES_EVERY
-        self._kept: list[str] = []
-        """Complete trials of which the checkpoint stays, the best first"""
-        self._free_checkpoints()
+        self._checkpoints = _Checkpoints(run, history, kept_checkpoints)
+        self.display.recall(run, history)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune pickles its callbacks for a restore that never comes."""
-        return {}
+    def on_start(self, start: Start) -> None:
+        """Record that a trial starts, or starts again after it was paused, interrupted or failed."""
+        self._log_start(start)
+        self._heard[start.trial] = time.monotonic()
+        self._tensorboard.start(start)
+        self.budget.start(start.trial)
+        self.display.started(start.trial)
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial starts, or starts again after an interruption or a failure."""
-        config = trial.config
-        self._log_start(config)
-        self._heard[config["trial"]] = time.monotonic()
-        self.board.start(config["trial"], config["variant"], config["baseline"])
-        self.ledger.start(config["trial"])
-        self.display.started(config["trial"])
+    def on_report(self, start: Start, report: Report, leaves: bool) -> None:
+        """Record a report, and whether the trial leaves its process with it.
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """A trial reports; what it reports again after a restart is in the log already and does not count."""
-        name = trial.config["trial"]
-        report = {field: result[field] for field in REPORTED}
-        self._heard[name] = time.monotonic()
-        self.run.bring(name)
+        A report that is repeated after a restart is in the log already and does not count.
+        """
+        self._heard[report.trial] = time.monotonic()
+        self.run.bring(report.trial)
         # Before the log has it: a search that dies in between makes the report, and this, once more.
-        self.gallery.report(trial.config["number"], name, report, ends=bool(result.get("done")))
-        if not self.run.append({"event": "report", "trial": name, **report}):
+        if self._dashboard is not None:
+            self._dashboard.report(start.number, report, leaves)
+        if not self.run.append(report):
             return
-        self._last[name] = report
-        self.ledger.report(report)
-        self.board.report(name, report)
-        self.display.reported(
-            name, report, stops=bool(result.get("done")), pauses=trial.config["number"] in self._waiting
-        )
+        self._last[report.trial] = report
+        self.budget.report(report)
+        self._tensorboard.report(report)
+        self.display.reported(report, self._decision(start, leaves))
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial was stopped, or is through, or left its process to wait at its rung."""
-        name = trial.config["trial"]
-        if trial.config["number"] in self._waiting:
-            self.ledger.end(name)
-            self.display.paused(name)
-            return
-        self._end(name, state_at(self._last.get(name), self._full))
+    def on_end(self, start: Start) -> None:
+        """Record that a trial has left its process: paused, stopped or complete."""
+        paused = start.number in self._paused
+        self._end(start.trial, "PAUSED" if paused else end_state(self._last.get(start.trial), self._full))
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial failed, and is tried again from its checkpoint unless that was once too often."""
-        name, error = trial.config["trial"], Path(str(trial.error_file)).read_text()
+    def on_error(self, start: Start, error: str) -> None:
+        """Record that a trial failed; it is tried again from its checkpoint while it has tries.
+
+        Args:
+            start: of the trial.
+            error: a traceback, or what Ray says in its place.
+
+        Raises:
+            RunError: the disk takes nothing more.
+        """
+        name = start.trial
         require_room(self.run, name, error)
         line = reason(error) + self._silence(name)
-        if self._tries.has_more(trial.config["number"]):
-            self.ledger.end(name)
-            if left_its_machine(error):
-                self.display.note(f"{name} goes on elsewhere: {PREEMPTED}")
-            else:
-                self.display.note(f"{name} failed and is tried again: {line}")
+        if self._tries.has_more(start.number):
+            self.budget.end(name)
+            moved = left_its_machine(error)
+            retried = f"{name} failed and is tried again: {line}"
+            self.display.note(f"{name} goes on elsewhere: {PREEMPTED}" if moved else retried)
             return
         self.display.note(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
-        self._log_start(trial.config)  # it may have failed on its way to a process
-        self._end(name, "FAIL", error=error)
+        self._log_start(start)  # it may have failed on its way to a process
+        self._end(name, "FAILED", error)
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Ray Tune went once round its loop, which takes at most a tenth of a second when nothing happens."""
-        if self.ledger.out_of_time():
+    def on_prune(self, name: str) -> None:
+        """Record that a paused trial will not be promoted."""
+        self._end(name, "PRUNED")
+
+    def on_step(self) -> None:
+        """Refresh the terminal, and write the tables if it is time."""
+        if self.budget.out_of_time():
             self.display.out_of_time()
         self.display.refresh()
         if time.monotonic() - self._written >= self._pause:
             self.write()
 
-    def release(self, name: str) -> None:
-        """A trial that waited at its rung will not go on."""
-        self._end(name, "PRUNED")
-
     def write(self, **settings: Any) -> None:
-        """Write the tables, and into search.json the time spent and what else is given."""
+        """Write the tables, and into search.json the time spent and `settings`."""
         began = time.monotonic()
         self.run.write_tables()
-        self.run.write_settings({**self.run.settings(), **self.ledger.summary(), **settings})
+        self.run.write_settings({**self.run.settings(), **self.budget.summary(), **settings})
         self.run.publish()
         self._written = time.monotonic()
         self._pause = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
@@ -154,42 +145,60 @@ class Recorder(tune.Callback):
         self.run.publish()
         self.run.close()
 
+    def _decision(self, start: Start, leaves: bool) -> Decision:
+        if not leaves:
+            return Decision.CONTINUE
+        return Decision.PAUSE if start.number in self._paused else Decision.STOP
+
     def _silence(self, name: str) -> str:
-        """Return, of a trial that ended in silence, what is known of one that hangs: a line to follow its error."""
+        """Return, of a trial that failed after a long silence, a text that follows its error; else nothing."""
         silence, limit = time.monotonic() - self._heard.get(name, math.inf), self.display.settings.hang_limit
-        return f"; it did not report for {silence:.0f} s, and is ended when it hangs for {limit:g}" * (silence >= limit)
+        if silence < limit:
+            return ""
+        return f"; it did not report for {silence:.0f} s, and is ended when it hangs for {limit:g}"
 
-    def _log_start(self, config: dict[str, Any]) -> None:
-        if config["trial"] not in self._started:
-            self._started.add(config["trial"])
-            self.run.append({"event": "start", **config})
+    def _log_start(self, start: Start) -> None:
+        if start.trial not in self._logged:
+            self._logged.add(start.trial)
+            self.run.append(start)
 
-    def _end(self, name: str, state: State, **why: str) -> None:
-        self.run.append({"event": "end", "trial": name, "state": state, **why})
-        self.ledger.end(name)
-        self.board.end(name, state)
-        self.display.ended(name, state)
-        self._ended[name] = state
-        self._free_checkpoint(name, state)
-
-    def _free_checkpoints(self) -> None:
-        """Delete the checkpoints that an earlier session had no time to delete."""
-        if self._kept_checkpoints is None:
+    def _end(self, name: str, state: State, error: str = "") -> None:
+        self.run.append(End(name, state, error))
+        self.budget.end(name)
+        self.display.left(name, state)
+        if state == "PAUSED":
+            self._logged.discard(name)
             return
-        complete = [name for name, state in self._ended.items() if state == "COMPLETE"]
-        self._kept = self._best(complete)
-        for name in self.run.kept_checkpoints():
-            if name in self._ended and name not in self._kept:
-                self.run.drop_checkpoint(name)
+        self._tensorboard.end(name, state)
+        self._checkpoints.on_end(name, state, self._last.get(name))
 
-    def _free_checkpoint(self, name: str, state: State) -> None:
+
+class _Checkpoints:
+    """The checkpoints that stay: of trials that run or are paused, and of the best complete ones."""
+
+    def __init__(self, run: Run, history: History, kept: int | None) -> None:
+        """Delete what an earlier session had no time to delete; `kept` is None where all stay."""
+        self._run, self._kept = run, kept
+        self._best: list[Report] = []
+        """Last reports of the complete trials of which the checkpoint stays, best first"""
+        if kept is None:
+            return
+        complete = [name for name, state in history.ended.items() if state == "COMPLETE"]
+        self._best = self._chosen([history.reports[name][-1] for name in complete])
+        stay = {report.trial for report in self._best}
+        for name in run.kept_checkpoints():
+            if name in history.ended and name not in stay:
+                run.drop_checkpoint(name)
+
+    def on_end(self, name: str, state: State, last: Report | None) -> None:
         """Keep the checkpoint of a trial that ended if it is one of the best, and delete that which no longer is."""
-        if self._kept_checkpoints is None:
+        if self._kept is None:
             return
-        before = [*self._kept, name]
-        self._kept = self._best(before if state == "COMPLETE" else self._kept)
-        for gone in set(before) - set(self._kept):
-            self.run.drop_checkpoint(gone)
+        before = {name, *(report.trial for report in self._best)}
+        if state == "COMPLETE" and last is not None:
+            self._best = self._chosen([*self._best, last])
+        for gone in before - {report.trial for report in self._best}:
+            self._run.drop_checkpoint(gone)
 
-    def _best(self, complete: list[str]) -> list[str]:
-        return sorted(complete, key=lambda name: self._last[name]["fmd"])[: self._kept_checkpoints]
+    def _chosen(self, complete: list[Report]) -> list[Report]:
+        return sorted(complete, key=lambda report: report.fmd)[: self._kept]

@@ -1,43 +1,45 @@
-"""How far a search is: its trials by state, its rungs, its pace, and the time that it may still take."""
+"""The progress of a search: its trials by state, its rungs, its pace, and the time left."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from search.progress.budget import OVERTIME, Ledger
+from analysis.run.events import State
+from search.progress.budget import OVERTIME, Budget
+from trainables.report import Report
 
 if TYPE_CHECKING:
+    from search.history import History
     from search.settings import Settings
-    from search.study.resume import History
 
-WORDS = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed"}
-STATES = ("running", "paused", "complete", "stopped", "diverged", "failed")
+STATES: tuple[State, ...] = ("RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAILED")
 
 
 @dataclass
 class Rung:
-    """What became of the trials at one rung."""
+    """The trials at one rung."""
 
     images: int
-    reached: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The report of each trial there."""
-    went_on: set[str] = field(default_factory=set)
+    reached: dict[str, Report] = field(default_factory=dict)
+    """The report of each trial here"""
+    continued: set[str] = field(default_factory=set)
+    """Trials that continued from here"""
     best: str | None = None
     """The trial with the lowest FMD here"""
 
-    def reach(self, name: str, report: dict[str, Any]) -> None:
-        """A trial reports here."""
-        self.reached[name] = report
-        if not report["diverged"] and (self.best is None or report["fmd"] < self.reached[self.best]["fmd"]):
-            self.best = name
+    def add(self, report: Report) -> None:
+        """Take in a trial's report at this rung."""
+        self.reached[report.trial] = report
+        if not report.diverged and (self.best is None or report.fmd < self.reached[self.best].fmd):
+            self.best = report.trial
 
 
 @dataclass
 class _Pace:
-    """What this session has done, since `begun`; all in seconds but for images and ends."""
+    """What this session has done since `begun`; in seconds, apart from images and ends."""
 
     begun: float
     last_report: float = 0.0
@@ -48,64 +50,62 @@ class _Pace:
 
 
 class Progress:
-    """Keeps what it is told about trials; times are those of the ledger."""
+    """States and reports of a search's trials; times are those of its budget."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        """Know of no trial yet."""
-        self.settings, self.ledger = settings, ledger
-        self.states: dict[str, str] = {}
-        """One of `STATES` by trial, in the order of their starts."""
-        self.reports: dict[str, dict[str, Any]] = {}
-        """The last report of each trial that has one."""
+    def __init__(self, settings: Settings, budget: Budget) -> None:
+        """Start without trials."""
+        self.settings, self.budget = settings, budget
+        self.states: dict[str, State] = {}
+        """State by trial, in the order of their starts"""
+        self.reports: dict[str, Report] = {}
+        """The last report of each trial that has one"""
         self._ranked: list[tuple[tuple[float, bool, float], str]] = []
         self.rungs = tuple(Rung(images) for images in settings.rungs)
         self._since: dict[str, float] = {}
-        self._pace = _Pace(ledger.elapsed())
+        self._pace = _Pace(budget.elapsed())
 
     def recall(self, history: History) -> None:
         """Take in what earlier sessions did; a trial that was interrupted counts again once it starts again."""
-        for name in sorted(history.started):
+        for name in sorted(history.starts):
             for report in history.reports.get(name, []):
-                self._enter(name, report)
+                self._add(report)
             if name in history.ended:
-                self.ended(name, history.ended[name])
-            elif history.waits(name):
-                self.paused(name)
-        self._pace = _Pace(self.ledger.elapsed())
+                self.left(name, history.ended[name])
+            elif history.is_paused(name):
+                self.left(name, "PAUSED")
+        self._pace = _Pace(self.budget.elapsed())
 
     def started(self, name: str) -> None:
-        """A trial starts, starts again after an interruption, or goes on from where it paused."""
+        """Take in that a trial starts, starts again after an interruption, or continues from where it paused."""
         if name in self.reports:
-            self._rung(self.reports[name]).went_on.add(name)
-        self.states[name] = "running"
-        self._since[name] = self.ledger.elapsed()
+            self._rung(self.reports[name]).continued.add(name)
+        self.states[name] = "RUNNING"
+        self._since[name] = self.budget.elapsed()
 
-    def reported(self, name: str, report: dict[str, Any], goes_on: bool) -> None:
-        """A trial reports, and goes on from there at once or not."""
-        self._enter(name, report)
-        if goes_on:
-            self._rung(report).went_on.add(name)
-        pace, now = self._pace, self.ledger.elapsed()
-        pace.images += report["images_per_second"] * report["train_seconds"]
-        pace.useful += sum(report[f"{part}_seconds"] for part in ("train", "sample", "score"))
-        pace.of_trials += now - self._since.get(name, now)
-        self._since[name] = pace.last_report = now
+    def reported(self, report: Report, continues: bool) -> None:
+        """Take in a report, and whether the trial continues from there at once."""
+        self._add(report)
+        if continues:
+            self._rung(report).continued.add(report.trial)
+        pace, now = self._pace, self.budget.elapsed()
+        pace.images += report.images_per_second * report.train_seconds
+        pace.useful += report.train_seconds + report.sample_seconds + report.score_seconds
+        pace.of_trials += now - self._since.get(report.trial, now)
+        self._since[report.trial] = pace.last_report = now
 
-    def paused(self, name: str) -> None:
-        """A trial left its slot, to go on later or never."""
-        self.states[name] = "paused"
+    def left(self, name: str, state: State) -> None:
+        """Take in that a trial left its slot, PAUSED or for good."""
+        self.states[name] = state
         self._pace.ends += 1
 
-    def ended(self, name: str, state: str) -> None:
-        """A trial ended as Optuna has it: COMPLETE, PRUNED or FAIL."""
-        diverged = name in self.reports and self.reports[name]["diverged"]
-        self.states[name] = "diverged" if diverged else WORDS[state]
-        self._pace.ends += 1
-
-    def counts(self) -> dict[str, int]:
-        """Return how many trials are in each state that one is in."""
+    def counts(self) -> dict[State, int]:
+        """Return how many trials are in each state that a trial is in."""
         counts = Counter(self.states.values())
         return {state: counts[state] for state in STATES if state in counts}
+
+    def diverged(self) -> int:
+        """Return how many trials diverged."""
+        return sum(report.diverged for report in self.reports.values())
 
     def ranked(self) -> list[str]:
         """Return the trials that have reported: the larger budget first, then the lower FMD."""
@@ -129,23 +129,24 @@ class Progress:
         are paused, of which nobody knows how many go on, nor once the budget is spent. The bound is what the last
         trials may take beyond the budget.
         """
-        elapsed, counts, budget = self.ledger.elapsed(), self.counts(), self.ledger.budget
-        if not self._pace.ends or counts.get("paused") or elapsed >= budget:
-            return max(0.0, OVERTIME * budget - elapsed), False
-        left = max(0, self.settings.trials - len(self.states)) + counts.get("running", 0) / 2
-        return min(left * (elapsed - self._pace.begun) / self._pace.ends, budget - elapsed), True
+        elapsed, counts, limit = self.budget.elapsed(), self.counts(), self.budget.limit
+        if not self._pace.ends or counts.get("PAUSED") or elapsed >= limit:
+            return max(0.0, OVERTIME * limit - elapsed), False
+        left = max(0, self.settings.trials - len(self.states)) + counts.get("RUNNING", 0) / 2
+        return min(left * (elapsed - self._pace.begun) / self._pace.ends, limit - elapsed), True
 
-    def _enter(self, name: str, report: dict[str, Any]) -> None:
-        if name in self.reports:
-            self._rung(self.reports[name]).went_on.add(name)
-            del self._ranked[bisect_left(self._ranked, (_order(self.reports[name]), name))]
-        self.reports[name] = report
-        insort(self._ranked, (_order(report), name))
-        self._rung(report).reach(name, report)
+    def _add(self, report: Report) -> None:
+        before = self.reports.get(report.trial)
+        if before is not None:
+            self._rung(before).continued.add(report.trial)
+            del self._ranked[bisect_left(self._ranked, (_order(before), report.trial))]
+        self.reports[report.trial] = report
+        insort(self._ranked, (_order(report), report.trial))
+        self._rung(report).add(report)
 
-    def _rung(self, report: dict[str, Any]) -> Rung:
-        return self.rungs[report["rung"]]
+    def _rung(self, report: Report) -> Rung:
+        return self.rungs[report.rung]
 
 
-def _order(report: dict[str, Any]) -> tuple[float, bool, float]:
-    return -report["images_seen"], report["diverged"], report["fmd"]
+def _order(report: Report) -> tuple[float, bool, float]:
+    return -report.images_seen, report.diverged, report.fmd

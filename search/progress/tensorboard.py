@@ -1,11 +1,8 @@
-"""TensorBoard: a run's trials side by side, with their configurations, their curves over images seen and their images.
+"""TensorBoard's event files: a run's trials side by side, their configurations, curves over images seen, and images.
 
-TensorBoard shows tags in alphabetical order, so that here the curves of FMD come first, then the pictures; and of the
-fields those that differ between trials first, by name, five of them until more are ticked.
-
-It takes the columns of its HParams table from the first record of an experiment that it meets; where fields depend on
-each other, that record lacks what its trial does not have. Where there is none, it takes every field of every trial: so
-a trial here writes only how it starts and how it ends, and is there while it runs and after it failed.
+TensorBoard takes the columns of its HParams table from the record of an experiment where there is one, and otherwise
+from the fields of all trials. Here no such record is written, because fields depend on each other and a record would
+lack the fields that its trial does not have. A trial writes a record when it starts and one when it ends.
 """
 
 from __future__ import annotations
@@ -19,59 +16,65 @@ import time
 from pathlib import Path
 from typing import Any
 
+from analysis.run.events import Start, State
 from analysis.run.run import Run
+from trainables.report import Report
 
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
-_BOARDS = itertools.count()
+_WRITERS = itertools.count()
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
 
 
-class TrialBoard:
-    """The event files of a run, a folder a trial; what a call writes is in the file when it returns.
+class TensorBoardWriter:
+    """The event files of a run, one folder for each trial; what a call writes is in the file when it returns.
 
-    A trial that is started again goes on in its folder, in the same file unless it is a resumed search that starts it:
-    a killed one may have left half a record. Between two calls no file is open, so that any number of trials may wait.
+    A trial that starts again in the same session continues its file. A resumed search begins a new file, because a
+    killed one may have left half a record. No file stays open between calls, however many trials are paused.
     """
 
     def __init__(self, run: Run) -> None:
         """Write nothing yet."""
         self._run = run
-        self._file = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.{next(_BOARDS)}"
-        self._last: dict[str, dict[str, Any]] = {}
+        self._file = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.{next(_WRITERS)}"
+        self._last: dict[str, Report] = {}
 
-    def start(self, trial: str, variant: dict[str, Any], baseline: str) -> None:
-        """Write a trial's configuration: its flat variant and the name of the baseline that it repeats, or ""."""
+    def start(self, start: Start) -> None:
+        """Write a trial's configuration and the baseline that it repeats."""
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
-        info = SessionStartInfo(group_name=trial, start_time_secs=time.time())
-        for name, value in {"baseline": baseline or "none", **variant}.items():
+        info = SessionStartInfo(group_name=start.trial, start_time_secs=time.time())
+        for name, value in {"baseline": start.baseline or "none", **start.variant}.items():
             setattr(info.hparams[name], _KIND_OF_VALUE[type(value)], value)
-        start = _session("session_start_info", HParamsPluginData(session_start_info=info))
-        said = f"RUNNING, baseline {baseline}" if baseline else "RUNNING"
-        self._write(trial, 0, [start, _text("state", said)])
+        values = _session("session_start_info", HParamsPluginData(session_start_info=info))
+        state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
+        self._write(start.trial, 0, [values, _text("state", state)])
 
-    def report(self, trial: str, report: dict[str, Any]) -> None:
+    def report(self, report: Report) -> None:
         """Write a report's numbers, and the trial's images as they now are unless it diverged, at its images_seen."""
-        numbers = {name: report[name] for name in SCALARS if math.isfinite(report[name])}
+        trial = report.trial
+        numbers = {name: getattr(report, name) for name in SCALARS if math.isfinite(getattr(report, name))}
         values: list[dict[str, Any]] = [{"tag": name, "simple_value": value} for name, value in numbers.items()]
         pictures = {"samples": self._run.sample_grid(trial), "strip": self._run.degradation_strip(trial)}
         for name, path in pictures.items():
-            if path.is_file() and not report["diverged"]:
+            if path.is_file() and not report.diverged:
                 values.append({"tag": name, "image": _image(path)})
-        self._write(trial, report["images_seen"], values)
+        self._write(trial, report.images_seen, values)
         self._last[trial] = report
 
-    def end(self, trial: str, state: str) -> None:
-        """Write that a trial ended, and how."""
+    def end(self, trial: str, state: State) -> None:
+        """Write the state in which a trial ended."""
         from tensorboard.plugins.hparams.api_pb2 import Status
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
-        status = Status.Value("STATUS_FAILURE" if state == "FAIL" else "STATUS_SUCCESS")
+        status = Status.Value("STATUS_FAILURE" if state == "FAILED" else "STATUS_SUCCESS")
         info = SessionEndInfo(status=status, end_time_secs=time.time())
         end = _session("session_end_info", HParamsPluginData(session_end_info=info))
         last = self._last.pop(trial, None)
-        said = f"{state} at {last['images_seen']:,} images, FMD {last['fmd']:.4g}" if last else state
-        self._write(trial, last["images_seen"] if last else 0, [end, _text("state", said)])
+        if last is None:
+            self._write(trial, 0, [end, _text("state", state)])
+        else:
+            text = f"{state} at {last.images_seen:,} images, FMD {last.fmd:.4g}"
+            self._write(trial, last.images_seen, [end, _text("state", text)])
 
     def _write(self, trial: str, step: int, values: list[dict[str, Any]]) -> None:
         """Write summary values, each given as the fields of TensorBoard's Summary.Value, as one event."""

@@ -1,9 +1,8 @@
-"""A search's progress in words: the view that fills a terminal, and the line that sums up where there is none."""
+"""A search's progress as text: the view that fills a terminal, and the line that sums up where there is none."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from rich.console import Group, JustifyMethod
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from search.progress.budget import as_clock
 from search.progress.state import Progress
+from trainables.report import Report
 
 SHOWN_BEST = 8
 SHOWN_RUNGS = 6
@@ -18,15 +18,16 @@ SHOWN_RUNGS = 6
 
 def view(progress: Progress, picture: str, width: int, height: int) -> Group:
     """Return what a terminal of `width` by `height` characters shows; `picture` is the best trial's, or ""."""
-    budget = progress.ledger.budget
-    clock = as_clock(progress.ledger.elapsed()) + (f" of {as_clock(budget)}" if math.isfinite(budget) else "")
+    limit = progress.budget.limit
+    clock = as_clock(progress.budget.elapsed()) + (f" of {as_clock(limit)}" if math.isfinite(limit) else "")
     head = [f"{progress.settings.name}  {clock}, {_left(progress)}", _trials(progress), _pace(progress)]
     path = f"samples of the best  {picture}" if picture else ""
     foot = [path[begin : begin + width] for begin in range(0, len(path), width)]
     rungs = _rungs(progress)
     # Beside these: a blank line and a heading for each table, a line for what has no room, one for the cursor.
     names, hidden = _names(progress, height - len(head) - rungs.row_count - len(foot) - 6)
-    foot = [*([f"and {hidden} more that run"] if hidden else []), *foot]
+    if hidden:
+        foot.insert(0, f"and {hidden} more that run")
     return Group(*map(_line, head), "", rungs, "", _table(progress, names), *map(_line, foot))
 
 
@@ -35,13 +36,13 @@ def summary(progress: Progress) -> str:
     best = []
     for name in progress.ranked()[:1]:
         report = progress.reports[name]
-        best.append(f"best {name} {measured(report)} at {report['images_seen']:,} images")
+        best.append(f"best {name} {measured(report)} at {report.images_seen:,} images")
     return "; ".join(part for part in (_trials(progress), *best, _pace(progress), _left(progress)) if part)
 
 
-def measured(report: dict[str, Any]) -> str:
+def measured(report: Report) -> str:
     """Return a report's FMD, and normalised."""
-    return f"FMD {report['fmd']:.4g} ({report['fmd_normalised']:.3f})"
+    return f"FMD {report.fmd:.4g} ({report.fmd_normalised:.3f})"
 
 
 def _names(progress: Progress, room: int) -> tuple[list[str], int]:
@@ -49,7 +50,7 @@ def _names(progress: Progress, room: int) -> tuple[list[str], int]:
 
     Those that run get up to half of the lines.
     """
-    running = [name for name, state in progress.states.items() if state == "running"]
+    running = [name for name, state in progress.states.items() if state == "RUNNING"]
     best = progress.ranked()[: min(SHOWN_BEST, max(1, room - min(len(running), room // 2)))]
     rest = [name for name in running if name not in best]
     shown = rest[: max(0, room - len(best))]
@@ -57,11 +58,11 @@ def _names(progress: Progress, room: int) -> tuple[list[str], int]:
 
 
 def _rungs(progress: Progress) -> Table:
-    table = _columns(("images", "right"), ("reached", "right"), ("went on", "right"), ("best there", "left"))
+    table = _columns(("images", "right"), ("reached", "right"), ("continued", "right"), ("best there", "left"))
     for rung in progress.rungs[-SHOWN_RUNGS:]:
         name = rung.best
         best = f"{measured(rung.reached[name])}  {name}" if name else ""
-        table.add_row(f"{rung.images:,}", str(len(rung.reached)), str(len(rung.went_on)), _line(best))
+        table.add_row(f"{rung.images:,}", str(len(rung.reached)), str(len(rung.continued)), _line(best))
     return table
 
 
@@ -70,7 +71,7 @@ def _table(progress: Progress, names: list[str]) -> Table:
         ("images", "right"), ("FMD ± s.e.", "right"), ("norm.", "right"), ("state", "left"), ("trial", "left")
     )
     for name in names:
-        state = progress.states.get(name, "interrupted")
+        state = progress.states[name].lower() if name in progress.states else "interrupted"
         table.add_row(*_cells(progress.reports.get(name)), state, _line(name))
     return table
 
@@ -83,7 +84,9 @@ def _left(progress: Progress) -> str:
 
 
 def _trials(progress: Progress) -> str:
-    counts = [f"{count} {state}" for state, count in progress.counts().items()]
+    counts = [f"{count} {state.lower()}" for state, count in progress.counts().items()]
+    if progress.diverged():
+        counts.append(f"{progress.diverged()} of them diverged")
     return f"{len(progress.states)} of {progress.settings.trials} trials: {', '.join(counts) or 'none yet'}"
 
 
@@ -106,8 +109,8 @@ def _line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _cells(report: dict[str, Any] | None) -> tuple[str, str, str]:
+def _cells(report: Report | None) -> tuple[str, str, str]:
     if report is None:
         return "", "", ""
-    fmd = f"{report['fmd']:.4g} ± {report['fmd_se']:.2g}"
-    return f"{report['images_seen']:,}", fmd, f"{report['fmd_normalised']:.3f}"
+    fmd = f"{report.fmd:.4g} ± {report.fmd_se:.2g}"
+    return f"{report.images_seen:,}", fmd, f"{report.fmd_normalised:.3f}"

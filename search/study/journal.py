@@ -1,86 +1,233 @@
-"""The Optuna study of a run: a journal file that survives a crash, what a trial is called, how its end is told."""
+"""The Optuna study of a run: a journal file that agrees with the run's log, and what the study is told of its trials.
+
+The log is the search; the journal serves Optuna's samplers and optuna-dashboard. A journal that is lost, damaged, older
+than the log or of another run is made anew from the log.
+"""
 
 from __future__ import annotations
 
-import re
+import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
 
-import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import StudyDirection
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
+from analysis.run.events import Start, State
+from search.history import History
+from search.settings import Settings
+from search.space.space import Space
 from trainables.config import Flat
-
-State = Literal["COMPLETE", "PRUNED", "FAIL"]
+from trainables.report import Report
 
 # Names of Optuna constraints: a trial that breaks one is infeasible; TPE ranks it last, best_trial leaves it out.
 DIVERGED = "diverged"
 OUTSIDE = "outside the space"
 
-# What a search can minimise, as a report has it. Seconds are those of the training, at the pace of its last stretch.
-OBJECTIVES: dict[str, Callable[[dict[str, Any]], float]] = {
-    "fmd": lambda report: report["fmd"],
-    "nfe": lambda report: report["nfe"],
-    "parameters": lambda report: report["parameters"],
-    "seconds": lambda report: report["images_seen"] / report["images_per_second"],
+# What a search can minimise, by the last report. Seconds are those of the training, at the pace of its last stretch.
+OBJECTIVES: dict[str, Callable[[Report], float]] = {
+    "fmd": lambda report: report.fmd,
+    "nfe": lambda report: report.nfe,
+    "parameters": lambda report: report.parameters,
+    "seconds": lambda report: report.images_seen / report.images_per_second,
 }
 
+# Optuna's name of a state where it has another.
+OPTUNA_STATES = {"FAILED": "FAIL"}
 
-def open_storage(journal: Path) -> JournalStorage:
-    """Open a study's journal for the one process that drives its run, after a crash if need be.
 
-    A process killed while it wrote leaves a last line without its end, to which the next line would be glued, and a
-    lock that nobody holds; both are removed.
+def optuna_state(state: State) -> TrialState:
+    """Return the state of Optuna's in which a trial of this state has ended."""
+    return TrialState[OPTUNA_STATES.get(state, state)]
+
+
+def run_state(state: TrialState) -> State:
+    """Return the state of a trial that has ended in the study."""
+    names: dict[TrialState, State] = {TrialState.COMPLETE: "COMPLETE", TrialState.PRUNED: "PRUNED"}
+    return names.get(state, "FAILED")
+
+
+def open_study(
+    path: Path, settings: Settings, space: Space, history: History, note: Callable[[str], None] = print
+) -> optuna.Study:
+    """Open the study of a run for the one process that searches in it; `note` is called if it is made anew.
+
+    Args:
+        path: the journal.
+        settings: of the search.
+        space: what its trials were drawn from.
+        history: the log so far, with which the study is made to agree.
+        note: prints a line.
     """
-    if journal.exists():
-        data = journal.read_bytes()
-        if not data.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(data.rfind(b"\n") + 1)
-        Path(f"{journal}.lock").unlink(missing_ok=True)
-    return JournalStorage(JournalFileBackend(str(journal)))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = _load(path)
+    if study is not None and _agrees(study, settings, history):
+        return _named(study, settings)
+    if not history.starts:
+        _remove(path)
+        return _named(_create(path, settings), settings)
+    reason = "does not agree with the log" if path.exists() else "is lost"
+    note(f"{path.name} {reason}; it is made anew from the log")
+    part = path.with_name(f".{path.name}.part")
+    _remove(part)
+    _create(part, settings).add_trials(_from_log(settings, space, history))
+    _remove(path)
+    part.replace(path)
+    return _named(_create(path, settings), settings)
 
 
-def trial_seed(seed: int, number: int) -> int:
-    """Return the seed of a search's trial `number`: 32 bits, unrelated to those of its neighbours."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+def reopen(study: optuna.Study, number: int) -> optuna.Trial:
+    """Return the trial of this number, which has not ended, to report to it.
+
+    Optuna has no public way from a number to a trial that `ask` returned in an earlier process, so this is the one
+    place that takes the identifier in the storage from a private attribute.
+    """
+    return optuna.Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
 
 
-def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:
-    """Return a name unique in the run and good for a file: number and baseline, or number and first text searched."""
-    texts = (variant[name] for name in (*searched, "degradation/kind") if isinstance(variant.get(name), str))
-    return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts)))
-
-
-def state_at(report: dict[str, Any] | None, full: int) -> State:
-    """Return how a trial ended whose last report this is: COMPLETE only at the full budget, FAIL without a report."""
-    if report is None:
-        return "FAIL"
-    return "COMPLETE" if report["images_seen"] >= full and not report["diverged"] else "PRUNED"
-
-
-def state_of(finished: FrozenTrial) -> State:
-    """Return how a finished trial of the study ended."""
-    return cast(State, finished.state.name)
-
-
-def tell_report(trial: optuna.Trial, report: dict[str, Any]) -> None:
+def tell_report(study: optuna.Study, number: int, report: Report) -> None:
     """Enter a report as the value at its images seen; one that is there already is left as it is.
 
     A study of two objectives takes no values but those at a trial's end.
     """
-    if report["diverged"] and DIVERGED not in trial.constraints:
-        trial.set_constraint(DIVERGED, 1.0)
-    known = trial.storage.get_trial(trial._trial_id).intermediate_values
-    if len(trial.study.directions) == 1 and report["images_seen"] not in known:
-        trial.report(report["fmd"], report["images_seen"])
+    frozen = study.get_trials(deepcopy=False)[number]
+    if report.diverged and DIVERGED not in frozen.constraints:
+        reopen(study, number).set_constraint(DIVERGED, 1.0)
+    if len(study.directions) == 1 and report.images_seen not in frozen.intermediate_values:
+        reopen(study, number).report(report.fmd, report.images_seen)
 
 
-def tell_end(trial: optuna.Trial, state: State, last: dict[str, Any] | None, objectives: tuple[str, ...]) -> None:
-    """Close a trial: COMPLETE with the objectives of its last report, PRUNED and FAIL without values of their own."""
-    values = [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
-    trial.study.tell(trial, values, state=TrialState[state])
+def tell_end(study: optuna.Study, number: int, state: State, last: Report | None, objectives: tuple[str, ...]) -> None:
+    """Close a trial: COMPLETE with the objectives of its last report, PRUNED and FAILED without values."""
+    study.tell(number, _values(state, last, objectives), state=optuna_state(state))
+
+
+def _values(state: State, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
+    return [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
+
+
+def _load(path: Path) -> optuna.Study | None:
+    """Return the study of a journal; None where there is no journal, or it cannot be read, or has other than one study.
+
+    A process that was killed while it wrote leaves a last line without its end, to which the next line would be glued,
+    and a lock that nobody holds; both are removed.
+    """
+    if not path.exists():
+        return None
+    data = path.read_bytes()
+    if not data.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    try:
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        names = optuna.get_all_study_names(storage)
+        return optuna.load_study(study_name=names[0], storage=storage) if len(names) == 1 else None
+    except Exception:  # Optuna raises whatever a damaged line leads to
+        return None
+
+
+def _create(path: Path, settings: Settings) -> optuna.Study:
+    """Return the study of a journal, a new one of the search's name where the journal has none."""
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    names = optuna.get_all_study_names(storage) or [settings.name]
+    directions = [StudyDirection.MINIMIZE for _ in settings.objectives]
+    return optuna.create_study(study_name=names[0], storage=storage, directions=directions, load_if_exists=True)
+
+
+def _named(study: optuna.Study, settings: Settings) -> optuna.Study:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(settings.objectives))
+    return study
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    Path(f"{path}.lock").unlink(missing_ok=True)
+
+
+def _agrees(study: optuna.Study, settings: Settings, history: History) -> bool:
+    """Return whether a study can be that of the log: at most one report or end ahead of it, otherwise behind it."""
+    trials = study.get_trials(deepcopy=False)
+    logged = {start.number: name for name, start in history.starts.items()}
+    if len(study.directions) != len(settings.objectives) or any(number >= len(trials) for number in logged):
+        return False
+    for frozen in trials:
+        name = logged.get(frozen.number)
+        if name is None and frozen.intermediate_values:
+            return False
+        if name is not None and not _is_trial(frozen, history.starts[name], history):
+            return False
+    return True
+
+
+def _is_trial(frozen: FrozenTrial, start: Start, history: History) -> bool:
+    attributes = frozen.user_attrs
+    known = {name: attributes.get(name) for name in ("trial", "seed", "baseline")}
+    if known != {"trial": start.trial, "seed": start.seed, "baseline": start.baseline}:
+        return False
+    if json.loads(attributes.get("variant", "null")) != dict(start.variant):
+        return False
+    values = frozen.intermediate_values
+    reports = history.reports.get(start.trial, [])
+    if any(values.get(report.images_seen, report.fmd) != report.fmd for report in reports):
+        return False
+    ended = history.ended.get(start.trial)
+    return ended is None or not frozen.state.is_finished() or run_state(frozen.state) == ended
+
+
+def _from_log(settings: Settings, space: Space, history: History) -> list[FrozenTrial]:
+    """Return the trials of a study that agrees with the log; a number that the log lacks failed before it started."""
+    by_number = {start.number: start for start in history.starts.values()}
+    return [
+        _trial(by_number[number], settings, space, history)
+        if number in by_number
+        else create_trial(state=TrialState.FAIL)
+        for number in range(max(by_number) + 1)
+    ]
+
+
+def _trial(start: Start, settings: Settings, space: Space, history: History) -> FrozenTrial:
+    reports, ended = history.reports.get(start.trial, []), history.ended.get(start.trial)
+    params, distributions = _asked(space, dict(start.variant))
+    constraints = {}
+    if not params and start.baseline:
+        constraints[OUTSIDE] = 1.0
+    if any(report.diverged for report in reports):
+        constraints[DIVERGED] = 1.0
+    single = len(settings.objectives) == 1
+    return create_trial(
+        state=TrialState.RUNNING if ended is None else optuna_state(ended),
+        values=None if ended is None else _values(ended, history.last_report(start.trial), settings.objectives),
+        params=params,
+        distributions=distributions,
+        user_attrs=attributes_of(start),
+        intermediate_values={report.images_seen: report.fmd for report in reports} if single else {},
+        constraints=constraints,
+    )
+
+
+def attributes_of(start: Start) -> dict[str, str | int]:
+    """Return what a study's trial keeps of its start."""
+    return {
+        "trial": start.trial,
+        "number": start.number,
+        "seed": start.seed,
+        "baseline": start.baseline,
+        "variant": json.dumps(dict(start.variant)),
+    }
+
+
+def _asked(space: Space, variant: Flat) -> tuple[Flat, dict[str, BaseDistribution]]:
+    """Return the parameters and distributions with which a space draws a variant; none where it cannot draw it."""
+    if space.answers_for(variant) is None:
+        return {}, {}
+    trial = FixedTrial(variant)
+    space.draw(trial)
+    return trial.params, trial.distributions

@@ -2,13 +2,13 @@
 
     python tests/benchmarks/overhead.py [--trials 10000] [--slots 64 16] [--first-rung 10] [--out DIR]
 
-The parts of the product are the real ones and are driven as Ray Tune drives them, in its order, but the trials train
-nothing: their FMD is a function of their configuration, and a report comes when a clock says that it would, after 10 s
-(half to one and a half) at the first rung and three times as long at each further one. The clock jumps to the next
-report; the CPU time of the driver goes on top, so tables are written and the view is drawn as often as in a search of
-that pace (10,000 trials on 64 slots: two hours), and a slot waits for the driver as long as it would: `busy` is the
-share of the slots' time in which a trial ran. Ray Tune's own work, the way of a trial into its process and what the
-disk takes to sync are not in it.
+The plain objects of a session are the real ones and are called in the order in which Ray Tune calls the adapters of
+search/execution/tune.py, but the trials train nothing: their FMD is a function of their configuration, and a report
+comes when a clock says that it would, after 10 s (half to one and a half) at the first rung and three times as long at
+each further one. The clock jumps to the next report; the CPU time of the driver goes on top, so tables are written and
+the view is drawn as often as in a search of that pace (10,000 trials on 64 slots: two hours), and a slot waits for the
+driver as long as it would: `busy` is the share of the slots' time in which a trial ran. Ray Tune's own work, the way of
+a trial into its process and what the disk takes to sync are not in it.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
-from ray.tune.search import Searcher
 from rich.console import Console
 from side_by_side import heading, keep, machine, show, verdict
 
+from analysis.run.events import End, Start
 from analysis.run.run import Run
-from search.execution.stopping import Stopping
+from search.history import History
 from search.machine import Machine
-from search.progress import budget as ledger
-from search.progress import recorder
-from search.progress import terminal as display
-from search.schedulers import SCHEDULERS
+from search.progress import budget, recorder, terminal
+from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
 from search.space.load import load
-from search.study.queue import StudySearch
-from search.study.resume import History, reconcile
+from search.study.dashboard import Dashboard
+from search.study.journal import open_study
+from search.study.queue import TrialQueue
+from search.time_limit import TimeLimit
 from trainables.report import Report
 
 MILESTONES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-PARTS = ("suggest", "tell", "scheduler", "log", "tensorboard", "gallery", "tables", "display", "checkpoints", "other")
+PARTS = ("suggest", "tell", "scheduler", "log", "tensorboard", "dashboard", "tables", "display", "checkpoints", "other")
 
 
 class Clock:
@@ -104,55 +104,64 @@ class Meter:
 
 
 class Driver:
-    """A search as `search.execution.tune.search` assembles it, and what Ray Tune does with it."""
+    """A search as `search.session.search` assembles it, and what Ray Tune does with it."""
 
     def __init__(self, folder: Path, given: dict[str, Any], slots: int, first_rung: float = 10.0) -> None:
         """Begin a search in `folder`, or go on with that which is there; trials take `first_rung` seconds to theirs."""
         self.clock, self._first_rung = Clock(), first_rung
-        for module in (display, ledger, recorder):
+        for module in (terminal, budget, recorder):
             module.time = SimpleNamespace(monotonic=self.clock.monotonic, time=time.time)  # type: ignore[attr-defined]
         space = load(given["space"], {})
         machine = Machine(cpus=slots, gpus=0)
         self.settings = Settings.resolve({**given, "name": "run"}, space.given, space.digest, machine)
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
-        self.ledger = ledger.Ledger.load(slots, math.inf, self.run.settings())
+        self.budget = budget.Budget.load(slots, math.inf, self.run.settings())
         ladder = (self.settings.rungs, self.settings.reduction_factor)
         self.scheduler = SCHEDULERS[self.settings.scheduler](*ladder, space.leading)
         history = History(self.run.events(), self.scheduler)
-        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
-        reconcile(self.run, history, self.searcher)
-        console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
-        self.display = display.Display(self.settings, self.ledger, console, quiet=False)
+        self._console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
+        self.display = terminal.Display(self.settings, self.budget, self._console, quiet=False)
         self.display.note = lambda text: None  # type: ignore[method-assign]  # a line of its own, not redrawn
-        told = (self.run, history, self.ledger, self.display)
-        kept = self.settings.kept_checkpoints
-        self.recorder = recorder.Recorder(*told, self.searcher.tries, self.scheduler.waiting, kept)
-        self.searcher.on_release = self.recorder.release
-        self.stopping = Stopping(self.scheduler, self.ledger.has_time, self.searcher.tries)
-        self.begun, self.busy, self._ids = 0, 0.0, iter(range(10**9))
-        self._ends: list[tuple[float, int, SimpleNamespace, float]] = []
+        self.study = open_study(self.run.study_file, self.settings, space, history, self.display.note)
+        self.queue = TrialQueue(self.settings, space, self.study, self.scheduler, self.budget.out_of_time)
+        for name, state in self.queue.resume(history):
+            self.run.append(End(name, state))
+            history.ended[name] = state
+        self.dashboard = Dashboard(self.run, self.study)
+        self.recorder = recorder.Recorder(
+            self.run,
+            history,
+            self.budget,
+            self.display,
+            self.queue.tries,
+            paused=self.scheduler.paused,
+            kept_checkpoints=self.settings.kept_checkpoints,
+            dashboard=self.dashboard,
+        )
+        self.queue.on_prune = self.recorder.on_prune
+        self.limit = TimeLimit(self.scheduler, self.budget.has_time)
+        self.begun, self.busy = 0, 0.0
+        self._ends: list[tuple[float, int, Start, float]] = []
         self._rung: dict[int, int] = {}
-        self._console = console
 
     def watch(self, meter: Meter) -> None:
         """Charge what the parts do from now on."""
-        writes = self.recorder
-        meter.watch(self.searcher, "suggest", "suggest")
-        for method in ("on_trial_result", "on_trial_complete", "_release"):
-            meter.watch(self.searcher, method, "tell")
-        meter.watch(self.stopping, "on_trial_result", "scheduler")
+        meter.watch(self.queue, "next_trial", "suggest")
+        for method in ("on_report", "on_end", "_prune"):
+            meter.watch(self.queue, method, "tell")
+        meter.watch(self.limit, "on_report", "scheduler")
         meter.watch(self.run, "append", "log")
         for method in ("start", "report", "end"):
-            meter.watch(writes.board, method, "tensorboard")
-        meter.watch(writes.gallery, "report", "gallery")
-        meter.watch(writes, "write", "tables")
-        meter.watch(writes, "_free_checkpoint", "checkpoints")
-        for method in ("started", "reported", "paused", "ended", "refresh"):
+            meter.watch(self.recorder._tensorboard, method, "tensorboard")
+        meter.watch(self.dashboard, "report", "dashboard")
+        meter.watch(self.recorder, "write", "tables")
+        meter.watch(self.recorder._checkpoints, "on_end", "checkpoints")
+        for method in ("started", "reported", "left", "refresh"):
             meter.watch(self.display, method, "display")
 
     def fit(self, told: Callable[[], None]) -> None:
-        """Run to the end; `told` is called after each event."""
-        self.display.open(0)
+        """Run to the end; `told` is called after each report."""
+        self.display.open(self.queue.interrupted)
         while True:
             while len(self._ends) < self.settings.slots and self._start():
                 pass
@@ -160,66 +169,63 @@ class Driver:
                 break
             self._step()
             told()
-        self.searcher.release()
+        self.queue.finish()
         self.display.close()
         self.recorder.write(status="done")
         self.recorder.close()
 
     def _start(self) -> bool:
-        trial_id = str(next(self._ids))
-        config = self.searcher.suggest(trial_id)
-        if config is None or config == Searcher.FINISHED:
+        start = self.queue.next_trial()
+        if start is None:
             return False
-        trial = SimpleNamespace(trial_id=trial_id, config=config)
-        self.recorder.on_trial_start(0, [], trial)  # type: ignore[arg-type]
-        again = config["number"] in self._rung
-        self.begun += not again
-        self._wait_for(trial, again)
+        self.recorder.on_start(start)
+        again = start.number in self._rung
+        self.begun += 0 if again else 1
+        self._wait_for(start, again)
         return True
 
-    def _wait_for(self, trial: SimpleNamespace, again: bool) -> None:
-        """A trial that goes on after it waited says its last report once more, at once."""
-        number = trial.config["number"]
-        rung = self._rung[number] = self._rung.get(number, -1) + (not again)
+    def _wait_for(self, start: Start, again: bool) -> None:
+        """Plan a trial's next report; one that continues after a pause repeats its last report, at once."""
+        number = start.number
+        rung = self._rung[number] = self._rung.get(number, -1) + (0 if again else 1)
         rng = random.Random(number * 10 + rung)
         seconds = 0.1 if again else self._first_rung * (1 if rung == 0 else 2 * 3 ** (rung - 1)) * rng.uniform(0.5, 1.5)
-        heapq.heappush(self._ends, (self.clock.monotonic() + seconds, number, trial, seconds))
+        heapq.heappush(self._ends, (self.clock.monotonic() + seconds, number, start, seconds))
 
     def _step(self) -> None:
-        when, number, trial, seconds = heapq.heappop(self._ends)
+        when, number, start, seconds = heapq.heappop(self._ends)
         self.clock.jump_to(when)
         self.busy += seconds
-        result = self._report(trial, self._rung[number])
-        stops = self.stopping.on_trial_result(None, trial, result) == "STOP"  # type: ignore[arg-type]
-        if stops:
-            result["done"] = True
+        report = self._report(start, self._rung[number])
+        leaves = self.limit.on_report(number, report) is not Decision.CONTINUE
+        if not leaves:
+            self.queue.on_report(start, report)
+        self.recorder.on_report(start, report, leaves)
+        if leaves:
+            self.queue.on_end(start, report, failed=False)
+            self.recorder.on_end(start)
         else:
-            self.searcher.on_trial_result(trial.trial_id, result)
-        self.recorder.on_trial_result(0, [], trial, result)  # type: ignore[arg-type]
-        if stops:
-            self.searcher.on_trial_complete(trial.trial_id, result)
-            self.recorder.on_trial_complete(0, [], trial)  # type: ignore[arg-type]
-        else:
-            self._wait_for(trial, again=False)
-        self.recorder.on_step_end(0, [])
+            self._wait_for(start, again=False)
+        self.recorder.on_step()
         self._console.file.seek(0)
         self._console.file.truncate(0)
 
-    def _report(self, trial: SimpleNamespace, rung: int) -> dict[str, Any]:
-        """What the trial's process does: pictures and checkpoint first."""
-        name = trial.config["trial"]
+    def _report(self, start: Start, rung: int) -> Report:
+        """Do what the trial's process does: pictures and checkpoint first."""
+        name = start.trial
         for path in (self.run.sample_grid(name), self.run.degradation_strip(name)):
             path.write_bytes(_PNG)
         (self.run.checkpoints / f"{name}.pt").write_bytes(b"weights")
-        fmd = objective(trial.config["variant"], rung, trial.config["number"])
-        numbers = {entry.name: 0.5 + fmd / 1e4 for entry in fields(Report)}
-        ten = tuple(numbers["loss"] + i / 10 for i in range(10))
-        told = {"images_seen": self.settings.rungs[rung], "rung": rung, "fmd": fmd, "fmd_normalised": fmd / 1000}
-        return {**numbers, **told, "diverged": fmd > 900, "loss_by_t": ten, "ssim_by_t": ten, "images_per_second": 1e9}
+        fmd = objective(dict(start.variant), rung, start.number)
+        numbers = {entry.name: 0.5 + fmd / 1e4 for entry in fields(Report) if entry.type == "float"}
+        ten = tuple(0.5 + fmd / 1e4 + i / 10 for i in range(10))
+        made = Report.from_dict({**numbers, "trial": name, "images_seen": self.settings.rungs[rung], "rung": rung})
+        made = replace(made, fmd=fmd, fmd_normalised=fmd / 1000, diverged=fmd > 900, time=0.0)
+        return replace(made, loss_by_t=ten, ssim_by_t=ten, images_per_second=1e9, parameters=181_108, nfe=20)
 
 
 def objective(variant: dict[str, Any], rung: int, number: int) -> float:
-    """Return a value that falls with the rungs and knows good learning rates, degradations and samplers."""
+    """Return a value that falls with the rungs and is low for some learning rates, degradations and samplers."""
     rng = random.Random(str(sorted((k, v) for k, v in variant.items() if "kind" in k)))
     asymptote = 20 + 100 * rng.random() + 60 * abs(math.log10(variant["training/lr"] / 3e-3)) ** 1.5
     noise = random.Random(number * 10 + rung).gauss(1, 0.03)
@@ -279,7 +285,7 @@ def _row(driver: Driver, meter: Meter, state: dict[str, Any]) -> dict[str, Any]:
         **spent,
         "memory_mb": memory,
         "memory_mb_per_1000": 1e3 * (memory - state["memory"]) / trials,
-        "waiting": len(driver.scheduler.waiting),
+        "paused": len(driver.scheduler.paused),
         "checkpoints": sum(1 for _ in driver.run.checkpoints.iterdir()),
         "threads": threading.active_count(),
         "files": len(os.listdir("/proc/self/fd")),

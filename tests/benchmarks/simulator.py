@@ -6,8 +6,9 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from search.schedulers import Fate, Scheduler
+from search.schedulers import Decision, Scheduler
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,14 @@ class Curve:
     seconds: tuple[float, ...]
 
 
+class Point(NamedTuple):
+    """What a scheduler is told of a recorded trial at a rung."""
+
+    images_seen: int
+    fmd: float
+    diverged: bool
+
+
 @dataclass(frozen=True)
 class Moment:
     """A report in a replayed search: which trial, at which rung, what became of it, and what was spent until then."""
@@ -26,7 +35,7 @@ class Moment:
     trial: int
     rung: int
     fmd: float
-    fate: Fate
+    decision: Decision
     images: int
     """Of all trials, up to the rungs that they are on their way to"""
     seconds: float
@@ -58,7 +67,7 @@ class _Search:
         while len(self.ends) < self.slots:
             to_come = self.begun < len(self.curves)
             young = any(self.next_rung[trial] == 0 for _, trial in self.ends)
-            trial = self.scheduler.resume(more=to_come or young, idle=not self.ends)
+            trial = self.scheduler.promote(more=to_come or young, idle=not self.ends)
             if trial is None and not to_come:
                 return
             if trial is None:
@@ -70,11 +79,10 @@ class _Search:
         self.now, trial = heapq.heappop(self.ends)
         rung = self.next_rung[trial]
         fmd = self.curves[trial].fmd[rung]
-        report = {"images_seen": self.scheduler.rungs[rung], "fmd": fmd, "diverged": math.isinf(fmd)}
-        fate = self.scheduler.enter(trial, report)
+        decision = self.scheduler.on_report(trial, Point(self.scheduler.rungs[rung], fmd, math.isinf(fmd)))
         self.next_rung[trial] += 1
-        moment = Moment(trial, rung, fmd, fate, self.images, self.now)
-        if fate is Fate.GOES_ON:
+        moment = Moment(trial, rung, fmd, decision, self.images, self.now)
+        if decision is Decision.CONTINUE:
             self._begin(trial)
         return moment
 

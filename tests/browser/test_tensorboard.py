@@ -13,8 +13,10 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
+from analysis.run.events import Start
 from analysis.run.run import Run
-from search.progress.tensorboard import TrialBoard
+from search.progress.tensorboard import TensorBoardWriter
+from trainables.report import Report
 
 pytestmark = pytest.mark.slow
 
@@ -59,15 +61,15 @@ TICK = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = Run.create(tmp_path_factory.mktemp("runs"), "board")
-    board = TrialBoard(run)
+    board = TensorBoardWriter(run)
     for trial, (variant, baseline, fmds) in TRIALS.items():
-        board.start(trial, variant, baseline)
+        board.start(Start(trial, 0, 0, baseline, variant))
         for rung, fmd in enumerate(fmds):
             Image.new("L", (56, 28), 60).save(run.sample_grid(trial))
             Image.new("L", (84, 14), 60).save(run.degradation_strip(trial))
             numbers = {"fmd": fmd, "fmd_normalised": fmd / 500, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7}
             rest = {"images_seen": 1000 * 3**rung, "images_per_second": 800.0, "diverged": False}
-            board.report(trial, numbers | rest)
+            board.report(Report.from_dict({"trial": trial, **numbers, **rest}))
         if fmds:
             board.end(trial, "COMPLETE" if len(fmds) > 1 else "PRUNED")
     return run

@@ -2,19 +2,29 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from analysis.run import evaluations
-from analysis.run.run import Event, Run
+from analysis.run.events import End, Start, State
+from analysis.run.run import Run
+from trainables.config import Flat
+from trainables.report import Report
 
 RUNGS = (12_000, 36_000, 108_000)
-CARD: Event = {"version": "flat-64-n256-ab12cd34", "layer": "flat", "n": 256, "split": "search", "floor": 12.5}
-CARD |= {"blank": 560.0}
+CARD: dict[str, Any] = {
+    "version": "flat-64-n256-ab12cd34",
+    "layer": "flat",
+    "n": 256,
+    "split": "search",
+    "floor": 12.5,
+    "blank": 560.0,
+}
 KINDS = ("gaussian", "mask", "blur", "morph")
 
 
-def settings(name: str, scheduler: str = "asha") -> Event:
+def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
     """What search.json holds, of a run that lay in a folder of its own."""
     search = {
         "name": name,
@@ -59,26 +69,42 @@ def settings(name: str, scheduler: str = "asha") -> Event:
     }
 
 
-def start(run: Run, name: str, variant: Event, **more: object) -> None:
-    """Start a trial; keywords are baseline, repeats."""
+def start(run: Run, name: str, variant: Flat, baseline: str = "", repeats: str | None = None) -> None:
+    """Start a trial."""
     number = run.trials().num_rows
-    given = {"number": number, "seed": number, "baseline": "", "variant": variant, "time": 1e9 + number, **more}
-    run.append({"event": "start", "trial": name, **given})
+    run.append(Start(name, number, number, baseline, variant, repeats, time=1e9 + number))
 
 
 def report(run: Run, name: str, rung: int, fmd: float, **more: object) -> None:
-    """Report an FMD at a rung."""
-    values = {"fmd": fmd, "fmd_se": 0.04 * fmd, "fmd_normalised": (fmd - 12.5) / 547.5, "fmd_corrected": 0.8 * fmd}
-    values |= {"loss": 0.1, "validation_loss": 0.01 * fmd**0.5, "ssim": 0.5, "psnr": 16.0, "rmse": 0.1}
-    spent = {"train_seconds": 9.0 + fmd / 100, "sample_seconds": 1.5, "score_seconds": 0.5, "setup_seconds": 0.1}
-    measured = {"images_per_second": 1200.0, "parameters": 181108, "nfe": 20, "diverged": False, "time": 1.1e9 + rung}
-    event = {"event": "report", "trial": name, "images_seen": RUNGS[rung], "rung": rung}
-    run.append({**event, **values, **spent, **measured, **more})
+    """Report an FMD at a rung; keywords change the report."""
+    values = {
+        "trial": name,
+        "images_seen": RUNGS[rung],
+        "rung": rung,
+        "fmd": fmd,
+        "fmd_se": 0.04 * fmd,
+        "fmd_normalised": (fmd - 12.5) / 547.5,
+        "fmd_corrected": 0.8 * fmd,
+        "loss": 0.1,
+        "validation_loss": 0.01 * fmd**0.5,
+        "ssim": 0.5,
+        "psnr": 16.0,
+        "rmse": 0.1,
+        "train_seconds": 9.0 + fmd / 100,
+        "sample_seconds": 1.5,
+        "score_seconds": 0.5,
+        "setup_seconds": 0.1,
+        "images_per_second": 1200.0,
+        "parameters": 181108,
+        "nfe": 20,
+        "time": 1.1e9 + rung,
+    }
+    run.append(Report.from_dict({**values, **more}))
 
 
-def end(run: Run, name: str, state: str, **more: object) -> None:
+def end(run: Run, name: str, state: State, error: str = "") -> None:
     """End a trial."""
-    run.append({"event": "end", "trial": name, "state": state, "time": 1.2e9, **more})
+    run.append(End(name, state, error, time=1.2e9))
 
 
 def draw(run: Run, name: str, size: int = 40, mode: str = "L") -> None:
@@ -95,12 +121,13 @@ def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradation
     seen: tuple[list[float], ...] = ([], [], [])
     for number in range(trials):
         kind, schedule = rng.choice(KINDS), rng.choice(("cosine", "linear"))
-        variant: Event = {"schedule/kind": schedule, "degradation/kind": kind, "training/lr": 10 ** rng.uniform(-4, -2)}
+        variant: Flat = {"schedule/kind": schedule, "degradation/kind": kind, "training/lr": 10 ** rng.uniform(-4, -2)}
         variant |= {"degradation/mask/count": rng.randint(1, 9)} if kind == "mask" else {}
         trial = f"{number:03d}-{kind}"
         start(run, trial, variant | {"training/batch": rng.choice((32, 64, 128))}, baseline="A0" if number == 1 else "")
         draw(run, trial)
-        state, quality = "COMPLETE", 40 + 30 * KINDS.index(kind) + rng.lognormvariate(2, 1)
+        state: State = "COMPLETE"
+        quality = 40 + 30 * KINDS.index(kind) + rng.lognormvariate(2, 1)
         for rung, values in enumerate(seen):
             diverged = number == 5
             fmd = 560.0 if diverged else quality / 1.5**rung + rng.random()
@@ -109,8 +136,10 @@ def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradation
             if diverged or (rung < 2 and sum(v < fmd for v in values) >= max(1, len(values) // 3)):
                 state = "PRUNED"
                 break
-        lost = {"error": "Traceback\n  ...\nValueError: lost its <way>"} if number == 7 else {}
-        end(run, trial, "FAIL" if lost else state, **lost)
+        if number == 7:
+            end(run, trial, "FAILED", "Traceback\n  ...\nValueError: lost its <way>")
+        else:
+            end(run, trial, state)
     return run
 
 

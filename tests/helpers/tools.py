@@ -7,7 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from analysis.run.run import Event, Run
+from analysis.run.events import End, Start, State
+from analysis.run.run import Run
+from trainables.config import Flat
+from trainables.report import Report
 
 IMAGES = (1_000, 3_000, 9_000)
 
@@ -22,19 +25,17 @@ class Clock:
 
 
 def add_trial(
-    run: Run, variant: Event, fmds: list[float], state: str = "COMPLETE", baseline: str = "", **more: object
+    run: Run, variant: Flat, fmds: list[float], state: State = "COMPLETE", baseline: str = "", **more: object
 ) -> None:
     """Append a trial with a report for each FMD, at `IMAGES`; keywords change the reports."""
     number = run.trials().num_rows
     trial = f"{number:03d}"
-    run.append(
-        {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
-    )
+    run.append(Start(trial, number, seed=0, baseline=baseline, variant=variant))
     for rung, fmd in enumerate(fmds):
-        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0, "diverged": False}
-        run.append({"event": "report", "trial": trial, **measured, **more})
+        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0, **more}
+        run.append(Report.from_dict({"trial": trial, **measured}))
     if state != "RUNNING":
-        run.append({"event": "end", "trial": trial, "state": state})
+        run.append(End(trial, state))
 
 
 def load_benchmark(name: str) -> ModuleType:
@@ -54,8 +55,8 @@ def load_benchmark(name: str) -> ModuleType:
 
 
 def load_driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Return the script that drives the parts of a search as Ray Tune does; their clocks are put back afterwards."""
+    """Return the script that drives the parts of a search as Ray Tune does; the clocks are restored after the test."""
     module = load_benchmark("overhead")
-    for part in (module.display, module.ledger, module.recorder):
+    for part in (module.terminal, module.budget, module.recorder):
         monkeypatch.setattr(part, "time", part.time)
     return module

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from analysis.run.evaluations import REAL, SCHEMA, store, stored, to_table
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.text import formats
@@ -56,14 +57,14 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
     for number, (name, flat) in enumerate(VARIANTS.items()):
         variant = Variant.from_flat(flat)
         start = {"trial": name, "number": number, "seed": number, "baseline": "", "variant": variant.flat()}
-        run.append({"event": "start", **start})
+        run.append(from_json({"event": "start", **start}))
         trial = Trial(name, variant, number, plan, mnist, small_reference, folder)
         if name == "002-bad":
             diverge(trial.trainer)
         for report in trial.reports():
-            run.append({"event": "report", "trial": name, **asdict(report)})
+            run.append(from_json({"event": "report", "trial": name, **asdict(report)}))
     (run.checkpoints / "003-pruned.pt").rename(run.checkpoints / "004-begun.pt")  # as saved on the way to a first rung
-    run.append({"event": "start", **start, "trial": "004-begun", "number": 4})
+    run.append(from_json({"event": "start", **start, "trial": "004-begun", "number": 4}))
     yield run
     run.close()
 

@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
+from analysis.run.events import Event
 from analysis.run.run import Run
 from analysis.run.tables import CURVES
 from tests.helpers.disks import Disk
-from tests.system.test_search import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, reports, wait_for
+from tests.system.test_search import (
+    BUDGET,
+    SCRIPT,
+    SPACE,
+    TRIALS,
+    Searches,
+    check_run,
+    count_reports,
+    reports,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -31,7 +42,7 @@ train, reports = worker.run_trial, worker.Trial.reports
 
 def told(self):
     for report in reports(self):
-        line = json.dumps({"trial": self.name, **asdict(report)}) + "\\n"
+        line = json.dumps(asdict(report)) + "\\n"
         file = os.open(FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, line.encode())
         os.close(file)
@@ -59,8 +70,8 @@ def searches(tmp_path: Path) -> Iterator[Searches]:
 def wait_until_reported(process: subprocess.Popen[str], folder: Path, count: int) -> None:
     """Wait until a search has so many reports; before the first, until there is something to resume."""
 
-    def there(events: list[dict[str, Any]]) -> bool:
-        return (folder / "search.json").exists() and sum(event["event"] == "report" for event in events) >= count
+    def there(events: list[Event]) -> bool:
+        return (folder / "search.json").exists() and count_reports(events) >= count
 
     wait_for(process, folder, there)
 
@@ -76,7 +87,7 @@ def test_killed_ten_times_a_search_has_every_report_once_and_no_other(searches: 
         time.sleep(rng.uniform(0, 2))
         searches.kill()
         process.communicate()
-        reported = sum(event["event"] == "report" for event in Run.open(folder).events())
+        reported = count_reports(Run.open(folder).events())
     assert reported > RESTARTS / 2
     trials = Run.open(folder).trials().num_rows + 3
     ended = searches.run("witnessed.py", "--resume", "a", "--trials", str(trials))
@@ -161,7 +172,7 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     rows = {row["training/lr"]: row for row in run.trials().to_pylist()}
     assert {lr: row["state"] for lr, row in rows.items()} == {
         **dict.fromkeys(rates[:4], "COMPLETE"),
-        **dict.fromkeys(rates[4:], "FAIL"),
+        **dict.fromkeys(rates[4:], "FAILED"),
     }
     assert not (searches.folder / "executed").exists()
     said = {lr: [line for line in ended.stdout.splitlines() if rows[lr]["trial"] in line] for lr in rates}
@@ -171,7 +182,7 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     assert "its process died" in tried[0.0011][0]
     assert "it did not report for" in tried[0.0011][0]
     assert all("cannot be read" in tried[lr][1] and "it begins anew" in tried[lr][1] for lr in (0.0012, 0.0013))
-    errors = {e["trial"]: e["error"] for e in run.events() if e["event"] == "end" and e["state"] == "FAIL"}
+    errors = {name: end.error for name, end in run.ends().items() if end.state == "FAILED"}
     assert "died" in errors[rows[0.0014]["trial"]]
     assert "no room for 8 GiB" in errors[rows[0.0015]["trial"]]
 

@@ -1,19 +1,20 @@
 """search/replay.py on a tiny real run: the same to the last bit, and a verdict where it is not."""
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.replay import judge, main
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
+from trainables.report import Report
 from trainables.trial import Plan, Trial
 
 TINY: Flat = {
@@ -37,11 +38,11 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         variant = Variant.from_flat(TINY)
         start = {"trial": name, "number": number, "seed": 10 + number, "baseline": "", "variant": variant.flat()}
         noise = {"sampling_seed": 99} if name == "001-b" else {}
-        run.append({"event": "start", **start, **noise})
+        run.append(from_json({"event": "start", **start, **noise}))
         plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), device="cpu")
         reports = Trial(name, variant, 10 + number, plan, mnist, small_reference, Memory()).reports()
         for _, report in zip(range(reported), reports, strict=False):
-            run.append({"event": "report", "trial": name, **asdict(report)})
+            run.append(from_json({"event": "report", "trial": name, **asdict(report)}))
     yield run
     run.close()
 
@@ -63,9 +64,8 @@ def test_numbers_that_do_not_agree_are_found_out(run: Run, tmp_path: Path, capsy
     """In a copy whose log says otherwise."""
     copy = Run.create(tmp_path, "copy")
     copy.write_settings(run.settings())
-    lines = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
-    for event in lines:
-        copy.append(event | ({"fmd": event["fmd"] * 1.5} if event["event"] == "report" else {}))
+    for event in run.events():
+        copy.append(replace(event, fmd=event.fmd * 1.5) if isinstance(event, Report) else event)
     assert main([str(copy.path), "001-b"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"a difference of -\S+, \S+ standard errors", out)

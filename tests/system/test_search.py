@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -20,7 +19,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis import rank as rank_command
-from analysis.run.lock import held
+from analysis.run.events import Event
+from analysis.run.lock import run_lock
 from analysis.run.remote import copy_of
 from analysis.run.run import Run, RunError
 from analysis.statistics.confirmed import confirmation_result
@@ -29,6 +29,7 @@ from analysis.text.confirmation import conclusions
 from search import run as command
 from search.confirmation import contenders
 from search.options import KEPT_CHECKPOINTS
+from trainables.report import Report
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -125,7 +126,7 @@ def searches(tmp_path: Path) -> Iterator[Searches]:
     searches.kill()
 
 
-def wait_for(process: subprocess.Popen[str], run: Path, condition: Callable[[list[dict[str, Any]]], bool]) -> Run:
+def wait_for(process: subprocess.Popen[str], run: Path, condition: Callable[[list[Event]], bool]) -> Run:
     """Read the log of a run that goes on until it fulfils a condition; the process must not end before."""
     while True:
         if (run / "log.jsonl").is_file():
@@ -137,7 +138,11 @@ def wait_for(process: subprocess.Popen[str], run: Path, condition: Callable[[lis
 
 
 def reports(run: Run) -> dict[tuple[str, int], float]:
-    return {(e["trial"], e["images_seen"]): e["fmd"] for e in run.events() if e["event"] == "report"}
+    return {(report.trial, report.images_seen): report.fmd for reports in run.reports().values() for report in reports}
+
+
+def count_reports(events: list[Event]) -> int:
+    return sum(isinstance(event, Report) for event in events)
 
 
 def check_run(run: Run, trials: int, baselines: tuple[str, ...] = ()) -> optuna.Study:
@@ -146,7 +151,7 @@ def check_run(run: Run, trials: int, baselines: tuple[str, ...] = ()) -> optuna.
     study = optuna.load_study(study_name=run.path.name, storage=JournalStorage(JournalFileBackend(str(run.study_file))))
     asked = [trial for trial in study.trials if trial.state != TrialState.WAITING]
     table = {row["trial"]: row for row in run.trials().to_pylist()}
-    starts = [event["trial"] for event in run.events() if event["event"] == "start"]
+    starts = list(run.starts())
     assert settings["status"] == "done"
     assert sorted(starts) == [trial.user_attrs["trial"] for trial in asked] == sorted(table)
     assert len(table) == trials
@@ -170,10 +175,8 @@ def check_run(run: Run, trials: int, baselines: tuple[str, ...] = ()) -> optuna.
 def test_killed_in_mid_run_and_resumed_it_loses_nothing(searches: Searches, capsys: pytest.CaptureFixture[str]) -> None:
     (searches.folder / "tiny.py").write_text(SPACE.replace("BASELINES = ()", 'BASELINES = ("A0",)'))
     process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "a", *BUDGET)
-    run = wait_for(
-        process, searches.folder / "runs" / "a", lambda events: sum(e["event"] == "report" for e in events) > 2
-    )
-    with pytest.raises(RunError, match="is being searched by another process"), held(run):
+    run = wait_for(process, searches.folder / "runs" / "a", lambda events: count_reports(events) > 2)
+    with pytest.raises(RunError, match="is being searched by another process"), run_lock(run):
         pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -195,7 +198,7 @@ def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
     where = ["--storage-path", f"{bucket}/runs"]
     process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "a", *where, *BUDGET)
     uri = f"{bucket}/runs/a"
-    wait_for(process, copy_of(uri), lambda events: sum(e["event"] == "report" for e in events) > 3)
+    wait_for(process, copy_of(uri), lambda events: count_reports(events) > 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     searches.kill()
@@ -215,7 +218,7 @@ def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
 def test_interrupted_it_says_how_to_go_on_and_a_trial_that_dies_is_continued(searches: Searches) -> None:
     process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "b", "--storage-path", "there", *BUDGET)
     folder = searches.folder / "there" / "b"
-    wait_for(process, folder, lambda events: any(event["event"] == "report" for event in events))
+    wait_for(process, folder, lambda events: count_reports(events) > 0)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     output, errors = process.communicate()
     assert process.returncode == 130, errors
@@ -225,7 +228,7 @@ def test_interrupted_it_says_how_to_go_on_and_a_trial_that_dies_is_continued(sea
     before = reports(Run.open(folder))
     trials = TRIALS + len(before)  # however many are done by now, some are still to be trained
     process = searches.start(*shlex.split(line[1]), "--trials", str(trials))
-    wait_for(process, folder, lambda events: sum(e["event"] == "report" for e in events) > len(before) + 1)
+    wait_for(process, folder, lambda events: count_reports(events) > len(before) + 1)
     worker = next(number for number, name in searches.processes().items() if name.startswith("ray::ImplicitFunc"))
     os.kill(worker, signal.SIGKILL)
     output, errors = process.communicate()
@@ -251,8 +254,8 @@ def test_a_trial_that_diverges_or_fails_ends_as_such_and_the_search_goes_on(sear
     assert (diverged["state"], diverged["diverged"], diverged["fmd_normalised"]) == ("PRUNED", True, 1.0)
     assert study.trials[diverged["number"]].value == diverged["fmd"]
     assert math.isfinite(diverged["fmd"])
-    assert (failed["state"], failed["fmd"]) == ("FAIL", None)
-    assert "out of luck" in next(e["error"] for e in run.events() if e["event"] == "end" and e["state"] == "FAIL")
+    assert (failed["state"], failed["fmd"]) == ("FAILED", None)
+    assert "out of luck" in next(end.error for end in run.ends().values() if end.state == "FAILED")
     assert {trial.state for trial in study.trials if trial.number < 4} == {
         TrialState.COMPLETE,
         TrialState.PRUNED,
@@ -264,7 +267,7 @@ def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searche
     arguments = [*BUDGET, "--scheduler", "asha", "--confirm", "2", "--seeds", "2"]
     process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "f", *arguments)
     race = searches.folder / "runs" / "f" / "confirm"
-    wait_for(process, race, lambda events: any(event["event"] == "report" for event in events))
+    wait_for(process, race, lambda events: count_reports(events) > 0)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     searches.kill()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import compare as command
+from analysis.run.events import from_json
 from analysis.run.run import Event, Run, RunError
 from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
@@ -35,13 +36,15 @@ def add(run: Run, kind: str, variant: Event, fmds: list[float], baseline: str = 
     number = run.trials().num_rows
     trial = f"{number:03d}-{kind}"
     run.append(
-        {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
+        from_json(
+            {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
+        )
     )
     for rung, fmd in enumerate(fmds):
         values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 565, "fmd_corrected": fmd - 1, "diverged": False}
         report = {"event": "report", "trial": trial, "images_seen": IMAGES[rung], "rung": rung, "train_seconds": 2.0}
         run.append(report | values | more)
-    run.append({"event": "end", "trial": trial, "state": "COMPLETE" if len(fmds) == 3 else "PRUNED"})
+    run.append(from_json({"event": "end", "trial": trial, "state": "COMPLETE" if len(fmds) == 3 else "PRUNED"}))
 
 
 def confirm(run: Run, fmds: dict[str, list[float]], images: int = 9_000, **card: object) -> None:
@@ -51,9 +54,11 @@ def confirm(run: Run, fmds: dict[str, list[float]], images: int = 9_000, **card:
     nested.write_settings({"status": "done", "tested": True, "metric": judged | card})
     for number, (trial, fmd) in enumerate((trial, fmd) for trial, values in fmds.items() for fmd in values):
         name, start = f"{trial}.{number}", {"number": number, "seed": number, "baseline": "", "variant": {}}
-        nested.append({"event": "start", "trial": name, "repeats": trial, **start})
-        nested.append({"event": "report", "trial": name, "images_seen": images, "fmd": fmd, "diverged": False})
-        nested.append({"event": "end", "trial": name, "state": "COMPLETE"})
+        nested.append(from_json({"event": "start", "trial": name, "repeats": trial, **start}))
+        nested.append(
+            from_json({"event": "report", "trial": name, "images_seen": images, "fmd": fmd, "diverged": False})
+        )
+        nested.append(from_json({"event": "end", "trial": name, "state": "COMPLETE"}))
 
 
 @pytest.fixture

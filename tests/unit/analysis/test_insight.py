@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis import insight
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.effects import effects
 from analysis.statistics.importances import importances
@@ -24,11 +25,15 @@ def write(root: Path, count: int) -> Run:
     for number in range(count):
         variant = {"schedule/kind": draw.choice(["cosine", "linear"]), "training/lr": draw.uniform(1e-3, 6e-3)}
         trial, fmd = f"{number:03d}-trial", 40.0 + 20 * (variant["schedule/kind"] == "linear") + draw.random()
-        run.append({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": variant})
+        run.append(
+            from_json(
+                {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": variant}
+            )
+        )
         for rung, images in enumerate(IMAGES[: 1 if number % 4 == 3 else 2]):
             measured = {"images_seen": images, "fmd": fmd / (1 + rung), "nfe": draw.randint(5, 20), "diverged": False}
-            run.append({"event": "report", "trial": trial, **measured})
-        run.append({"event": "end", "trial": trial, "state": "PRUNED" if number % 4 == 3 else "COMPLETE"})
+            run.append(from_json({"event": "report", "trial": trial, **measured}))
+        run.append(from_json({"event": "end", "trial": trial, "state": "PRUNED" if number % 4 == 3 else "COMPLETE"}))
     return run
 
 

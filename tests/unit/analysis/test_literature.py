@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from analysis import literature
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.literature import compare_with_literature
 from spaces.baselines import BASELINES
@@ -21,10 +22,10 @@ def make(root: Path, name: str, fmds: dict[str, dict[int, float]], version: str 
         baseline = trial if trial in BASELINES else ""
         variant = {"training/lr": 0.001 * (number + 1)}
         start: dict[str, Any] = {"trial": trial, "number": number, "seed": number, "baseline": baseline}
-        run.append({"event": "start", **start, "variant": variant})
+        run.append(from_json({"event": "start", **start, "variant": variant}))
         for images, fmd in reports.items():
             measured = {"fmd": fmd, "fmd_normalised": (fmd - 10) / 500, **MEASURED}
-            run.append({"event": "report", "trial": trial, "images_seen": images, **measured})
+            run.append(from_json({"event": "report", "trial": trial, "images_seen": images, **measured}))
     return run
 
 

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pytest
 
 from analysis import rank as command
+from analysis.run.events import from_json
 from analysis.run.run import Event, Run
 from analysis.statistics.ranking import rank, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
@@ -34,13 +35,13 @@ def add(run: Run, name: str, variant: Event, fmds: list[float], state: str = "",
     """Append a trial with a report for each fmd; keywords change the reports or, for `baseline`, the start."""
     number = run.trials().num_rows
     started = {"number": number, "seed": 0, "baseline": more.pop("baseline", ""), "variant": variant}
-    run.append({"event": "start", "trial": name, **started})
+    run.append(from_json({"event": "start", "trial": name, **started}))
     for rung, fmd in enumerate(fmds):
         values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 700, "fmd_corrected": fmd - 0.5, "diverged": False}
         seen = {"images_seen": RUNGS[rung], "rung": rung, "train_seconds": 12.0}
-        run.append({"event": "report", "trial": name, **seen, **values, **more})
+        run.append(from_json({"event": "report", "trial": name, **seen, **values, **more}))
     if state:
-        run.append({"event": "end", "trial": name, "state": state})
+        run.append(from_json({"event": "end", "trial": name, "state": state}))
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def run(tmp_path: Path) -> Run:
     add(run, "002-mask", SEARCHED | {"degradation/kind": "mask", "degradation/mask/count": 5}, [5.0, 4.0], "PRUNED")
     add(run, "003-morph", SEARCHED, [90.0, 60.0, 30.0], "COMPLETE")
     add(run, "004-mask", SEARCHED | {"degradation/kind": "mask", "degradation/mask/count": 3}, [700.0], diverged=True)
-    add(run, "005-morph", SEARCHED, [900.0], "FAIL")
+    add(run, "005-morph", SEARCHED, [900.0], "FAILED")
     add(run, "006-morph", SEARCHED, [])
     return run
 
@@ -73,7 +74,7 @@ def test_budgets_are_never_compared_whatever_the_values(tmp_path: Path, seed: in
     for number in range(40):
         diverged = draw.random() < 0.2
         fmds = [draw.choice([700.0, draw.lognormvariate(4, 3)]) for _ in range(draw.randint(0, 3))]
-        add(run, f"{number:03d}", SEARCHED, fmds, draw.choice(["", "COMPLETE", "PRUNED", "FAIL"]), diverged=diverged)
+        add(run, f"{number:03d}", SEARCHED, fmds, draw.choice(["", "COMPLETE", "PRUNED", "FAILED"]), diverged=diverged)
     rows = rank(run.trials(), None).to_pylist()
     assert len(rows) == 40
     for above, below in pairwise(rows):
@@ -168,7 +169,7 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
     for form in ("table", "csv", "markdown", "json"):
         assert command.main([str(run.path), "--format", form]) == 0
     add(run, "000-morph", SEARCHED, [90.0])
-    run.append({"event": "end", "trial": "001-without-a-start", "state": "FAIL"})
+    run.append(from_json({"event": "end", "trial": "001-without-a-start", "state": "FAILED"}))
     with (run.path / "log.jsonl").open("a") as log:
         log.write('{"event": "repo')
     capsys.readouterr()

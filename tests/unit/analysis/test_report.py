@@ -24,6 +24,7 @@ from analysis.page.context import ReportContext
 from analysis.page.coordinates import LANE, coordinate
 from analysis.page.report import page as report_page
 from analysis.page.report import write_report
+from analysis.run.events import from_json
 from analysis.run.run import Event, Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
@@ -114,7 +115,7 @@ def hostile(root: Path, name: str) -> Run:
         stories.start(run, f"{number}{name}", variant, baseline=name if number == 3 else "")
         stories.report(run, f"{number}{name}", 0, 50.0 + number)
         stories.report(run, f"{number}{name}", 1, 40.0 + number)
-        stories.end(run, f"{number}{name}", "FAIL" if number == 4 else "PRUNED", error=name)
+        stories.end(run, f"{number}{name}", "FAILED" if number == 4 else "PRUNED", error=name)
     return run
 
 
@@ -201,8 +202,8 @@ def diverged(run: Run) -> None:
 
 def crashed(run: Run) -> None:
     begun(run)
-    stories.end(run, "000-morph", "FAIL", error="Traceback\nRuntimeError: out of memory")
-    run.append({"event": "end", "trial": "001-without-a-start", "state": "FAIL"})
+    stories.end(run, "000-morph", "FAILED", error="Traceback\nRuntimeError: out of memory")
+    run.append(from_json({"event": "end", "trial": "001-without-a-start", "state": "FAILED"}))
 
 
 def baselines(run: Run) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
@@ -37,7 +38,7 @@ def make_run(folder: Path, written_by: str, *variants: Flat, baseline: str = "")
     run.write_settings({"versions": {"diffusion-search": written_by}})
     for number, variant in enumerate(variants):
         start = {"number": number, "seed": 0, "baseline": baseline, "variant": variant}
-        run.append({"event": "start", "trial": f"{number:03d}", **start})
+        run.append(from_json({"event": "start", "trial": f"{number:03d}", **start}))
     return run
 
 

@@ -1,4 +1,4 @@
-"""The simulator on the recorded curves: what the default scheduler is chosen by."""
+"""The simulator on the recorded curves, by which the default scheduler is chosen."""
 
 import math
 from types import ModuleType
@@ -15,7 +15,7 @@ SLOTS, REPLAYS = 2, 200
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    """The script that the README's table comes from."""
+    """The script that prints the table of schedulers."""
     return load_benchmark("schedulers")
 
 
@@ -31,7 +31,7 @@ def test_recorded_curves_are_whole(benchmark: ModuleType, rungs: tuple[int, ...]
         assert all(value > 0 for value in curve.fmd)
         assert all(value > 0 for value in curve.seconds)
         finite = [math.isfinite(value) for value in curve.fmd]
-        assert finite == sorted(finite, reverse=True)  # what has diverged stays so
+        assert finite == sorted(finite, reverse=True)  # a trial that has diverged stays diverged
 
 
 def test_rungs_left_out_keep_the_training_and_drop_the_scoring(benchmark: ModuleType, rungs: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
@@ -20,11 +21,13 @@ def make_run(folder: Path, *trials: tuple[str, dict[str, Any] | None]) -> Run:
     for number, (state, report) in enumerate(trials):
         name = f"{number:03d}-x"
         start = {"number": number, "seed": 0, "baseline": "", "variant": {"training/lr": 0.1 * number}}
-        run.append({"event": "start", "trial": name, **start})
+        run.append(from_json({"event": "start", "trial": name, **start}))
         if report is not None:
-            run.append({"event": "report", "trial": name, "images_seen": 900, "rung": 2, "fmd_se": 0.1, **report})
+            run.append(
+                from_json({"event": "report", "trial": name, "images_seen": 900, "rung": 2, "fmd_se": 0.1, **report})
+            )
         if state != "RUNNING":
-            run.append({"event": "end", "trial": name, "state": state})
+            run.append(from_json({"event": "end", "trial": name, "state": state}))
     return run
 
 
@@ -34,10 +37,10 @@ GOOD, DIVERGED = {"fmd": 40.0, "diverged": False}, {"fmd": 8.0, "diverged": True
 @pytest.mark.parametrize(
     ("trials", "status", "expected"),
     [
-        ([("COMPLETE", GOOD), ("PRUNED", GOOD), ("FAIL", None)], "done", 0),
+        ([("COMPLETE", GOOD), ("PRUNED", GOOD), ("FAILED", None)], "done", 0),
         ([("PRUNED", DIVERGED), ("PRUNED", GOOD)], "done", 0),
-        ([("PRUNED", DIVERGED), ("FAIL", None)], "done", 3),
-        ([("FAIL", GOOD)], "done", 3),
+        ([("PRUNED", DIVERGED), ("FAILED", None)], "done", 3),
+        ([("FAILED", GOOD)], "done", 3),
         ([], "done", 3),
         ([("COMPLETE", GOOD), ("RUNNING", GOOD)], "interrupted", 130),
     ],

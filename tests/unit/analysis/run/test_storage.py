@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from analysis.run import remote
-from analysis.run.lock import held
+from analysis.run.events import End, Event, Start
+from analysis.run.lock import run_lock
 from analysis.run.remote import Remote, copy_of
-from analysis.run.run import Event, Run, RunError
+from analysis.run.run import Run, RunError
 from analysis.run.storage import Folder, NotShared, join, parent
-from search.progress.tensorboard import TrialBoard
+from search.progress.tensorboard import TensorBoardWriter
 from tests.helpers.tools import add_trial
 
 
@@ -33,8 +34,7 @@ def elsewhere(uri: str, tmp_path: Path) -> Run:
 def told(number: int) -> list[Event]:
     """The events of a trial, on average a few hundred bytes of log."""
     name, text = f"{number:03d}-trial", "x" * (number * 37 % 100)
-    start = {"event": "start", "trial": name, "number": number, "seed": 1, "baseline": "", "variant": {"a": text}}
-    return [start, {"event": "end", "trial": name, "state": "FAIL", "error": text}]
+    return [Start(name, number, seed=1, baseline="", variant={"a": text}), End(name, "FAILED", text)]
 
 
 @pytest.mark.parametrize("segment", [16, 64, 300, 2**18])
@@ -68,7 +68,7 @@ def test_a_line_that_was_cut_off_counts_for_nothing_and_the_next_machine_goes_on
 ) -> None:
     monkeypatch.setattr(remote, "SEGMENT", 512)
     run = Run.create(root, "one")
-    for event in (*told(0), told(1)[0], {**told(1)[1], "error": "a long traceback" * 200}):
+    for event in (*told(0), told(1)[0], End("001-trial", "FAILED", "a long traceback" * 200)):
         run.append(event)
     there = Remote(run.uri, copy_of(run.uri))
     segments = [name for name in there.names("") if name.startswith("log.jsonl")]
@@ -80,7 +80,7 @@ def test_a_line_that_was_cut_off_counts_for_nothing_and_the_next_machine_goes_on
     for event in (*told(2), *told(3)):
         successor.append(event)
         assert elsewhere(run.uri, tmp_path).events() == successor.events()
-    assert [event["trial"] for event in successor.events()[3:]] == ["002-trial"] * 2 + ["003-trial"] * 2
+    assert [event.trial for event in successor.events()[3:]] == ["002-trial"] * 2 + ["003-trial"] * 2
 
 
 def test_the_study_is_never_behind_the_log(root: str, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_nothing_of_another_run_of_the_name_is_left(root: str, tmp_path: Path) -
     run = Run.create(root, "one")
     for event in told(0):
         run.append(event)
-    TrialBoard(run).end("000-trial", "FAIL")
+    TensorBoardWriter(run).end("000-trial", "FAILED")
     remote_place = Remote(root, tmp_path)
     remote_place.clear("one")
     with pytest.raises(RunError, match="no run at"):
@@ -133,7 +133,7 @@ def test_nothing_of_another_run_of_the_name_is_left(root: str, tmp_path: Path) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
         Run.create(root, "one").append(told(1)[0])
-    assert [event["trial"] for event in Run.open(run.uri).events()] == ["001-trial"]
+    assert [event.trial for event in Run.open(run.uri).events()] == ["001-trial"]
     assert not list(run.path.rglob("000-trial"))
 
 
@@ -145,12 +145,12 @@ def test_a_file_that_is_replaced_is_read_anew(root: str) -> None:
         run.write_settings({"number": -number})
         shutil.rmtree(run.path)
         copy.rename(run.path)
-        assert Run.open(run.uri).settings() == {"number": -number}
+        assert Run.open(run.uri).settings()["number"] == -number
 
 
 def test_the_copy_of_a_search_at_work_is_left_alone(root: str) -> None:
     run = Run.create(root, "one")
-    with held(run):
+    with run_lock(run):
         run.append(told(0)[0])
         before = run.path.stat().st_ino, (run.path / "log.jsonl").stat().st_ino
         assert Run.open(run.uri).events() == run.events()
@@ -159,13 +159,13 @@ def test_the_copy_of_a_search_at_work_is_left_alone(root: str) -> None:
     assert Run.open(run.uri).events() == run.events()
 
 
-def test_a_trial_that_ends_on_the_next_machine_before_any_other_begins_is_on_its_board(
+def test_a_trial_that_ends_on_the_next_machine_before_any_other_starts_has_its_event_file_there(
     root: str, tmp_path: Path
 ) -> None:
     run = Run.create(root, "one")
     run.append(told(0)[0])
     successor = elsewhere(run.uri, tmp_path)
-    TrialBoard(successor).end("000-trial", "PRUNED")
+    TensorBoardWriter(successor).end("000-trial", "PRUNED")
     assert len(list((successor.tensorboard / "000-trial").iterdir())) == 1
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.run.evaluations import store
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.text.confirmation import conclusions
@@ -19,7 +20,9 @@ def make_run(folder: Path, fmds: dict[str, list[float]], tested: bool = True) ->
     """A run with a confirmation in which each trial's configuration has these FMDs."""
     run = Run.create(folder, "run")
     for number, name in enumerate(sorted(fmds)):
-        run.append({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": {}})
+        run.append(
+            from_json({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": {}})
+        )
     nested = Run.create(run.path, run.confirmation.name)
     nested.write_settings({"metric": CARD, "tested": tested, "final_metric": {**CARD, "split": "test", "floor": 0.0}})
     number = 0
@@ -27,9 +30,9 @@ def make_run(folder: Path, fmds: dict[str, list[float]], tested: bool = True) ->
         for index, fmd in enumerate(values):
             name, baseline = f"{repeats}.{index}", "A0" if repeats.endswith("A0") else ""
             start = {"number": number, "seed": number, "baseline": baseline, "variant": {}, "repeats": repeats}
-            nested.append({"event": "start", "trial": name, **start})
+            nested.append(from_json({"event": "start", "trial": name, **start}))
             report = {"images_seen": 900, "rung": 0, "fmd": fmd, "diverged": False}
-            nested.append({"event": "report", "trial": name, **report})
+            nested.append(from_json({"event": "report", "trial": name, **report}))
             number += 1
     return run
 
@@ -104,18 +107,22 @@ def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_th
     nested = run.confirmed()
     assert nested is not None
     nested.append(
-        {
-            "event": "start",
-            "trial": "001-b.2",
-            "number": 9,
-            "seed": 9,
-            "baseline": "",
-            "variant": {},
-            "repeats": "001-b",
-        }
+        from_json(
+            {
+                "event": "start",
+                "trial": "001-b.2",
+                "number": 9,
+                "seed": 9,
+                "baseline": "",
+                "variant": {},
+                "repeats": "001-b",
+            }
+        )
     )
     nested.append(
-        {"event": "report", "trial": "001-b.2", "images_seen": 900, "rung": 0, "fmd": 510.0, "diverged": True}
+        from_json(
+            {"event": "report", "trial": "001-b.2", "images_seen": 900, "rung": 0, "fmd": 510.0, "diverged": True}
+        )
     )
     found = result_of(run)
     assert [s.trial for s in found.standings] == ["003-a", "000-A0"]

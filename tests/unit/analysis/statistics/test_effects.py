@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import comparable_trials
 from analysis.statistics.effects import Effect, effects
@@ -153,7 +154,7 @@ def test_what_diverged_later_has_the_last_place(tmp_path: Path) -> None:
     for number in range(6):
         add_trial(run, {}, [10.0 + number, 20.0 + number])
     add_trial(run, {}, [99.0])
-    run.append({"event": "report", "trial": "006", "images_seen": IMAGES[1], "fmd": 1.0, "diverged": True})
+    run.append(from_json({"event": "report", "trial": "006", "images_seen": IMAGES[1], "fmd": 1.0, "diverged": True}))
     assert [row.spearman for row in rung_correlation(run)] == [pytest.approx(1)]
 
 

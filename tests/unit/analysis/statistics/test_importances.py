@@ -3,6 +3,7 @@
 import math
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -14,6 +15,7 @@ from analysis.run.run import Event, Run
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.importances import importances
 from tests.helpers.tools import IMAGES, add_trial
+from trainables.report import Report
 
 
 def drawn(draw: random.Random) -> Event:
@@ -85,7 +87,7 @@ def test_shares_are_those_of_optuna_for_a_study_of_the_same_trials(tmp_path: Pat
 def test_only_the_order_of_fmds_counts(run: Run, tmp_path: Path) -> None:
     squeezed = Run.create(tmp_path, "squeezed")
     for event in run.events():
-        squeezed.append(event | ({"fmd": math.log(event["fmd"])} if event["event"] == "report" else {}))
+        squeezed.append(replace(event, fmd=math.log(event.fmd)) if isinstance(event, Report) else event)
     assert importances(squeezed) == importances(run)
 
 

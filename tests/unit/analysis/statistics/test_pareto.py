@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
 
@@ -19,12 +20,14 @@ def add(
     """Append a trial with a report for each fmd, each after so many seconds more; keywords change the reports."""
     number = run.trials().num_rows
     trial = f"{number:03d}"
-    run.append({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": {}})
+    run.append(
+        from_json({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": {}})
+    )
     for rung, fmd in enumerate(fmds):
         spent = {"train_seconds": seconds, "sample_seconds": 0.5, "parameters": 100}
         measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "nfe": nfe, "diverged": False}
-        run.append({"event": "report", "trial": trial, **measured, **spent, **more})
-    run.append({"event": "end", "trial": trial, "state": state})
+        run.append(from_json({"event": "report", "trial": trial, **measured, **spent, **more}))
+    run.append(from_json({"event": "end", "trial": trial, "state": state}))
 
 
 def fronts(run: Run) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import rank
+from analysis.run.events import from_json
 from analysis.run.run import Event, Run
 from analysis.statistics.ranking import rank_run
 from analysis.text.formats import Sheet, comment, latex, markdown, terminal
@@ -21,8 +22,12 @@ SHEET = Sheet(("rank", "trial", "configuration"), ("trial", "configuration"), [(
 
 def add(run: Run, name: str, variant: Event, fmd: float) -> None:
     number = run.trials().num_rows
-    run.append({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": variant})
-    run.append({"event": "report", "trial": name, "images_seen": 10, "fmd": fmd, "fmd_se": 1.0, "diverged": False})
+    run.append(
+        from_json({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": variant})
+    )
+    run.append(
+        from_json({"event": "report", "trial": name, "images_seen": 10, "fmd": fmd, "fmd_se": 1.0, "diverged": False})
+    )
 
 
 @pytest.fixture

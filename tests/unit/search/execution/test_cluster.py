@@ -1,4 +1,4 @@
-"""A cluster: what it may grow to, by the project's own files."""
+"""A cluster: the machines it may grow to, by the project's own files, and what is sent to them."""
 
 import zipfile
 from pathlib import Path
@@ -30,25 +30,25 @@ def test_machines_that_come_with_the_trials_count_from_the_start(present: list[M
     assert Cluster(tuple(machines)).slots(cpus_per_trial=1, gpus_per_trial=0.25) == 20
 
 
-def test_no_more_machines_than_the_cluster_may_have_and_those_first_that_ray_asks_for_first() -> None:
+def test_there_are_no_more_machines_than_the_cluster_may_have_in_the_order_in_which_ray_asks_for_them() -> None:
     limited = changed({**AWS, "max_workers": 3}, "gpu_spot", max_workers=2, resources={"CPU": 8, "GPU": 2})
     assert grown(limited, []) == [Machine(8, 2), Machine(8, 2), GPU]
 
 
-def test_a_type_that_says_not_how_many_may_be_as_many_as_the_cluster_may_have() -> None:
+def test_a_type_without_a_maximum_may_have_as_many_machines_as_the_cluster() -> None:
     kind = {name: value for name, value in AWS["available_node_types"]["gpu_spot"].items() if name != "max_workers"}
     types = {"head": AWS["available_node_types"]["head"], "gpu_spot": kind}
     assert grown({**AWS, "available_node_types": types}, []) == [GPU] * AWS["max_workers"]
 
 
-def test_ones_own_machines_that_are_still_to_come_are_taken_to_be_like_the_first() -> None:
+def test_machines_on_premises_that_have_not_joined_yet_are_taken_to_be_like_the_first() -> None:
     workers = len(ONPREM["provider"]["worker_ips"])
     assert grown(ONPREM, []) == []
     assert grown(ONPREM, [GPU]) == [GPU] * workers
     assert grown(ONPREM, [GPU, Machine(8, 0)]) == [GPU, Machine(8, 0)]
 
 
-def test_the_head_is_no_worker_that_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_head_does_not_count_as_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     def nodes() -> list[dict[str, Any]]:
         head = {"CPU": 2.0, "node:__internal_head__": 1.0}
         resources = ({"CPU": 4.0, "GPU": 1.0}, head, {"GPU": 1.0}, {"CPU": 8.0})
@@ -59,7 +59,7 @@ def test_the_head_is_no_worker_that_has_come(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("place", ["/proc/runs", "gcd://bucket/runs"])
-def test_a_place_that_cannot_be_written_to_is_one_line(place: str) -> None:
+def test_a_place_that_cannot_be_written_to_is_an_error_of_one_line(place: str) -> None:
     expected = f"^--storage-path {place}: cannot write there .*; give s3://BUCKET/runs"
     with pytest.raises(MachineError, match=expected) as told:
         writable(place)

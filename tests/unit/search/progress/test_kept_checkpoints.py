@@ -1,4 +1,4 @@
-"""Law of the disk: what is kept is what a trial that runs, or may still go on, or is among the best, needs."""
+"""Law of the disk: checkpoints are kept of trials that run or are paused, and of the best complete ones."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ TRIALS, SLOTS, ETA = 100, 8, 3
 KEPT = 2  # not the default
 
 
-@pytest.mark.parametrize("kind", ["asha", "asha-stopping", "iepoch"])  # those that differ in what may still go on
+@pytest.mark.parametrize("kind", ["asha", "asha-stopping", "iepoch"])  # those that differ in what they pause
 def test_at_every_moment_the_checkpoints_are_of_trials_that_need_one(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -21,17 +21,15 @@ def test_at_every_moment_the_checkpoints_are_of_trials_that_need_one(
 
     def check() -> None:
         nonlocal most
-        events = driver.run.events()
-        fmd = {event["trial"]: event["fmd"] for event in events if event["event"] == "report"}
-        ended = {event["trial"]: event["state"] for event in events if event["event"] == "end"}
+        fmd = {name: reports[-1].fmd for name, reports in driver.run.reports().items()}
+        ended = {name: end.state for name, end in driver.run.ends().items() if end.state != "PAUSED"}
         complete = sorted((name for name, state in ended.items() if state == "COMPLETE"), key=fmd.__getitem__)
-        # What has reported and not ended runs, or waits and may still go on.
+        # A trial that has reported and not ended runs, or is paused and may be promoted.
         assert set(driver.run.kept_checkpoints()) == {*fmd.keys() - ended.keys(), *complete[:KEPT]}
-        waiting = list(driver.scheduler.waiting.values())
-        most = max(most, waiting.count(0))
-        assert set(driver.scheduler.hopeless(TRIALS)) <= set(driver.scheduler.hopeless(0))
+        most = max(most, list(driver.scheduler.paused.values()).count(0))
+        assert set(driver.scheduler.unpromotable(TRIALS)) <= set(driver.scheduler.unpromotable(0))
 
     driver.fit(check)
     assert len(driver.run.kept_checkpoints()) == KEPT
-    waits = {"asha": TRIALS // ETA + SLOTS, "iepoch": 3 + SLOTS}
-    assert most <= waits.get(kind, 0)
+    paused = {"asha": TRIALS // ETA + SLOTS, "iepoch": 3 + SLOTS}
+    assert most <= paused.get(kind, 0)

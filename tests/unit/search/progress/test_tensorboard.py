@@ -20,18 +20,25 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from analysis.run.events import Start
 from analysis.run.run import Run
-from search.progress.tensorboard import SCALARS, TrialBoard
+from search.progress.tensorboard import SCALARS, TensorBoardWriter
+from trainables.config import Flat
+from trainables.report import Report
 
-MASK = {"degradation/kind": "mask", "degradation/mask/count": 5, "training/lr": 0.002, "network/norm": True}
-BLUR = {"degradation/kind": "blur", "degradation/blur/sigma": 1.5, "training/lr": 0.001, "network/norm": False}
+MASK: Flat = {"degradation/kind": "mask", "degradation/mask/count": 5, "training/lr": 0.002, "network/norm": True}
+BLUR: Flat = {"degradation/kind": "blur", "degradation/blur/sigma": 1.5, "training/lr": 0.001, "network/norm": False}
 DEADLINE = 90  # seconds; a server answers within a few on an idle machine
 
 
-def report(rung: int, fmd: float, **more: object) -> dict[str, Any]:
+def start(trial: str, variant: Flat, baseline: str = "") -> Start:
+    return Start(trial, int(trial[:3]), seed=0, baseline=baseline, variant=variant)
+
+
+def report(trial: str, rung: int, fmd: float, **more: object) -> Report:
     numbers = {"fmd": fmd, "fmd_normalised": fmd / 700, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7}
-    rest = {"images_per_second": 800.0, "diverged": False}
-    return {"images_seen": 1000 * 2**rung, "rung": rung, **numbers, **rest, **more}
+    values = {"trial": trial, "images_seen": 1000 * 2**rung, "rung": rung, "images_per_second": 800.0}
+    return Report.from_dict({**values, **numbers, **more})
 
 
 def draw(run: Run, trial: str, shade: int) -> None:
@@ -41,26 +48,26 @@ def draw(run: Run, trial: str, shade: int) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run with a trial in each state, the first of them resumed by another board after the first one was killed."""
-    run = Run.create(tmp_path_factory.mktemp("runs"), "board")
-    board = TrialBoard(run)
-    board.start("000-mask", MASK, "A4")
+    """A run with a trial in each state, the first of them resumed by a second writer after the first was killed."""
+    run = Run.create(tmp_path_factory.mktemp("runs"), "run")
+    writer = TensorBoardWriter(run)
+    writer.start(start("000-mask", MASK, "A4"))
     draw(run, "000-mask", 60)
-    board.report("000-mask", report(0, 90.0))
-    board.start("001-blur", BLUR, "")
-    board.report("001-blur", report(0, 80.0))
-    board.end("001-blur", "PRUNED")
-    board.start("002-blur", BLUR | {"degradation/blur/sigma": 3}, "")
-    board.report("002-blur", report(0, 700.0, loss=float("inf"), diverged=True))
-    board.end("002-blur", "FAIL")
-    board.start("003-mask", MASK | {"degradation/mask/count": 7}, "")
+    writer.report(report("000-mask", 0, 90.0))
+    writer.start(start("001-blur", BLUR))
+    writer.report(report("001-blur", 0, 80.0))
+    writer.end("001-blur", "PRUNED")
+    writer.start(start("002-blur", BLUR | {"degradation/blur/sigma": 3}))
+    writer.report(report("002-blur", 0, 700.0, loss=float("inf"), diverged=True))
+    writer.end("002-blur", "FAILED")
+    writer.start(start("003-mask", MASK | {"degradation/mask/count": 7}))
     [file] = (run.tensorboard / "000-mask").iterdir()
     with file.open("ab") as events:
         events.write(b"half a record")
-    resumed = TrialBoard(run)
-    resumed.start("000-mask", MASK, "A4")
+    resumed = TensorBoardWriter(run)
+    resumed.start(start("000-mask", MASK, "A4"))
     draw(run, "000-mask", 200)
-    resumed.report("000-mask", report(1, 45.0))
+    resumed.report(report("000-mask", 1, 45.0))
     resumed.end("000-mask", "COMPLETE")
     return run
 
@@ -162,9 +169,12 @@ def test_images_are_those_at_each_report(server: Server, tag: str, size: tuple[i
 @pytest.mark.parametrize(
     ("trial", "said"),
     [
-        ("000-mask", ["RUNNING, baseline A4", "COMPLETE at 2,000 images, FMD 45"]),  # its second start is its start
+        (
+            "000-mask",
+            ["RUNNING, baseline A4", "COMPLETE at 2,000 images, FMD 45"],
+        ),  # its second start is not told again
         ("001-blur", ["RUNNING", "PRUNED at 1,000 images, FMD 80"]),
-        ("002-blur", ["RUNNING", "FAIL at 1,000 images, FMD 700"]),
+        ("002-blur", ["RUNNING", "FAILED at 1,000 images, FMD 700"]),
         ("003-mask", ["RUNNING"]),
     ],
 )
@@ -173,13 +183,13 @@ def test_a_trials_state_and_its_baseline_are_said_in_words(server: Server, trial
     assert [html.unescape(re.sub(r"<[^>]*>|\s+", " ", text["text"])).strip() for text in texts] == said
 
 
-def test_no_file_stays_open_and_no_thread_and_a_trial_that_waited_goes_on_where_it_was(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "waits")
-    board = TrialBoard(run)
+def test_no_file_and_no_thread_stays_open_and_a_promoted_trial_continues_its_file(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "paused")
+    writer = TensorBoardWriter(run)
     for rung in range(2):
         for trial in ("000", "001"):
-            board.start(trial, MASK, "")
-            board.report(trial, report(rung, 90.0))
+            writer.start(start(trial, MASK))
+            writer.report(report(trial, rung, 90.0))
     assert not [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tensorboard.summary")]
     assert not [file for file in open_files() if file.startswith(str(run.path))]
     assert len(list((run.tensorboard / "000").iterdir())) == 1
@@ -198,9 +208,9 @@ def open_files() -> list[str]:
 def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "diverged")
     draw(run, "000", 60)
-    board = TrialBoard(run)
-    board.start("000", MASK, "")
-    board.report("000", report(0, 700.0, diverged=True))
+    writer = TensorBoardWriter(run)
+    writer.start(start("000", MASK))
+    writer.report(report("000", 0, 700.0, diverged=True))
     assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS]
 
 
@@ -217,11 +227,14 @@ def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "killed")
     program = f"""
 import os, signal
+from analysis.run.events import Start
 from analysis.run.run import Run
-from search.progress.tensorboard import SCALARS, TrialBoard
-board = TrialBoard(Run.open({str(run.path)!r}))
-board.start("000", {MASK!r}, "")
-board.report("000", {report(0, 90.0)!r})
+from search.progress.tensorboard import TensorBoardWriter
+from trainables.report import Report
+writer = TensorBoardWriter(Run.open({str(run.path)!r}))
+writer.start(Start("000", 0, 0, "", {MASK!r}))
+numbers = dict.fromkeys({SCALARS!r}, 0.5)
+writer.report(Report.from_dict(dict(numbers, trial="000", images_seen=1000)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL

@@ -10,35 +10,36 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
+from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.run.storage import Disk
+from search.history import History
 from search.machine import Machine
-from search.progress import budget as ledger_module
-from search.progress import terminal as display_module
-from search.progress.budget import OVERTIME, Ledger
+from search.progress import budget as budget_module
+from search.progress import terminal as terminal_module
+from search.progress.budget import OVERTIME, Budget
 from search.progress.state import Progress
 from search.progress.terminal import REFRESH_SECONDS, SUMMARY_SECONDS, Display
 from search.progress.view import view
-from search.schedulers import SCHEDULERS
+from search.schedulers import ASHA, Decision
 from search.settings import Settings
-from search.study.resume import History
 from tests.helpers.tools import Clock
+from trainables.report import Report
 
 RUNGS = (100, 300, 900)
 SECONDS = {"train_seconds": 4.0, "sample_seconds": 2.0, "score_seconds": 1.0, "setup_seconds": 0.5}
-BUDGET = 1000.0
+LIMIT = 1000.0
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(ledger_module, "time", clock)
-    monkeypatch.setattr(display_module, "time", clock)
+    monkeypatch.setattr(budget_module, "time", clock)
+    monkeypatch.setattr(terminal_module, "time", clock)
     return clock
 
 
@@ -52,12 +53,13 @@ def make_display(quiet: bool = False, terminal: bool = False, height: int = 24, 
         file=io.StringIO(), force_terminal=terminal, width=80, height=height, color_system=None, legacy_windows=False
     )
     chosen = make_settings(**settings)
-    return Display(chosen, Ledger(chosen.slots, BUDGET), console, quiet)
+    return Display(chosen, Budget(chosen.slots, LIMIT), console, quiet)
 
 
-def make_report(rung: int, fmd: float, diverged: bool = False) -> dict[str, Any]:
+def make_report(name: str, rung: int, fmd: float, diverged: bool = False) -> Report:
     numbers = {"fmd": fmd, "fmd_normalised": fmd / 100, "fmd_se": 0.5, "images_per_second": 25.0}
-    return {"images_seen": RUNGS[rung], "rung": rung, "diverged": diverged, **numbers, **SECONDS}
+    values = {"trial": name, "images_seen": RUNGS[rung], "rung": rung, "diverged": diverged}
+    return Report.from_dict({**values, **numbers, **SECONDS})
 
 
 def printed(display: Display) -> str:
@@ -73,76 +75,81 @@ def shown(display: Display) -> list[str]:
 
 
 def search(display: Display, clock: Clock) -> None:
-    """Three trials of seven: one ends at the first rung, one diverges, the third goes on to the second and runs."""
+    """Three trials of seven: one is pruned at the first rung, one diverges, the third runs on from the second."""
     for number, (fmd, diverged) in enumerate(((30.0, False), (8.0, True), (20.0, False))):
         name = f"{number:03d}-x"
         display.started(name)
         clock.now += 10
-        display.reported(name, make_report(0, fmd, diverged), stops=number != 2)
-        if number != 2:
-            display.ended(name, "PRUNED")
+        stops = number != 2
+        display.reported(make_report(name, 0, fmd, diverged), Decision.STOP if stops else Decision.CONTINUE)
+        if stops:
+            display.left(name, "PRUNED")
     clock.now += 10
-    display.reported("002-x", make_report(1, 15.0), stops=False)
+    display.reported(make_report("002-x", 1, 15.0), Decision.CONTINUE)
 
 
-def test_trials_are_counted_by_state_and_a_paused_one_has_not_ended(clock: Clock) -> None:
+def pause(display: Display, name: str, fmd: float) -> None:
+    """Let a trial start and pause at the first rung."""
+    display.started(name)
+    display.reported(make_report(name, 0, fmd), Decision.PAUSE)
+    display.left(name, "PAUSED")
+
+
+def test_trials_are_counted_by_state_and_a_paused_one_runs_again_once_it_is_promoted(clock: Clock) -> None:
     display = make_display()
     search(display, clock)
-    display.started("003-x")
-    display.reported("003-x", make_report(0, 10.0), stops=True, pauses=True)
-    display.paused("003-x")
+    pause(display, "003-x", 10.0)
     display.started("004-x")
-    display.ended("004-x", "FAIL")
-    assert display.progress.counts() == {"running": 1, "paused": 1, "stopped": 1, "diverged": 1, "failed": 1}
+    display.left("004-x", "FAILED")
+    assert display.progress.counts() == {"RUNNING": 1, "PAUSED": 1, "PRUNED": 2, "FAILED": 1}
+    assert display.progress.diverged() == 1
     display.started("003-x")
-    assert display.progress.counts() == {"running": 2, "stopped": 1, "diverged": 1, "failed": 1}
+    assert display.progress.counts() == {"RUNNING": 2, "PRUNED": 2, "FAILED": 1}
 
 
-def test_rungs_tell_who_reached_them_who_went_on_and_who_is_best_there(clock: Clock) -> None:
+def test_a_rung_tells_which_trials_reached_it_which_continued_and_which_is_best(clock: Clock) -> None:
     display = make_display()
     search(display, clock)
-    display.started("003-x")
-    display.reported("003-x", make_report(0, 10.0), stops=True, pauses=True)
-    display.paused("003-x")
+    pause(display, "003-x", 10.0)
     first, second, last = display.progress.rungs
-    assert (set(first.reached), first.went_on) == ({"000-x", "001-x", "002-x", "003-x"}, {"002-x"})
-    assert (set(second.reached), second.went_on, set(last.reached)) == ({"002-x"}, {"002-x"}, set())
+    assert (set(first.reached), first.continued) == ({"000-x", "001-x", "002-x", "003-x"}, {"002-x"})
+    assert (set(second.reached), second.continued, set(last.reached)) == ({"002-x"}, {"002-x"}, set())
     assert (first.best, second.best, last.best) == ("003-x", "002-x", None)  # 001-x has less, but diverged
     display.started("003-x")
-    assert first.went_on == {"002-x", "003-x"}
+    assert first.continued == {"002-x", "003-x"}
     assert display.progress.ranked() == ["002-x", "003-x", "000-x", "001-x"]  # by budget, then by FMD
 
 
-def test_pace_is_of_all_slots_and_overhead_is_what_was_neither_training_nor_sampling_nor_scoring(clock: Clock) -> None:
-    progress = Progress(make_settings(), Ledger(2, BUDGET))
+def test_pace_is_of_all_slots_and_overhead_is_time_without_training_sampling_or_scoring(clock: Clock) -> None:
+    progress = Progress(make_settings(), Budget(2, LIMIT))
     assert (progress.images_per_second(), progress.overhead()) == (None, None)
     clock.now += 5  # until the first two trials start
     for name in ("000-x", "001-x"):
         progress.started(name)
     clock.now += 10
     for name in ("000-x", "001-x"):
-        progress.reported(name, make_report(0, 20.0), goes_on=True)
-    clock.now += 50  # nothing is known of what they do now
+        progress.reported(make_report(name, 0, 20.0), continues=True)
+    clock.now += 50  # no report tells of this time
     assert progress.images_per_second() == pytest.approx(2 * 25 * 4 / 15)
     assert progress.overhead() == pytest.approx(1 - 2 * (4 + 2 + 1) / (2 * 10))
 
 
 def test_time_left_is_the_trials_left_at_the_pace_so_far_within_the_budget(clock: Clock) -> None:
-    progress = Progress(make_settings(trials=10), Ledger(2, BUDGET))
-    assert progress.seconds_left() == (OVERTIME * BUDGET, False)
+    progress = Progress(make_settings(trials=10), Budget(2, LIMIT))
+    assert progress.seconds_left() == (OVERTIME * LIMIT, False)
     for number in range(4):
         progress.started(f"{number:03d}-x")
     clock.now += 40
     for number in range(2):
-        progress.ended(f"{number:03d}-x", "PRUNED")
-    assert progress.seconds_left() == ((6 + 2 / 2) * 40 / 2, True)  # 6 to start, 2 half done, 2 in 40 s
+        progress.left(f"{number:03d}-x", "PRUNED")
+    assert progress.seconds_left() == ((6 + 2 / 2) * 40 / 2, True)  # 6 to start, 2 half done; 2 ended in 40 s
     clock.now += 800
-    assert progress.seconds_left() == (BUDGET - 840, True)
-    progress.paused("002-x")
-    assert progress.seconds_left() == (OVERTIME * BUDGET - 840, False)  # who knows whether it goes on
+    assert progress.seconds_left() == (LIMIT - 840, True)
+    progress.left("002-x", "PAUSED")
+    assert progress.seconds_left() == (OVERTIME * LIMIT - 840, False)  # it may be promoted or not
     clock.now += 300
-    progress.ended("002-x", "PRUNED")
-    assert progress.seconds_left() == (OVERTIME * BUDGET - 1140, False)
+    progress.left("002-x", "PRUNED")
+    assert progress.seconds_left() == (OVERTIME * LIMIT - 1140, False)
     clock.now += 300
     assert progress.seconds_left() == (0.0, False)
 
@@ -150,20 +157,19 @@ def test_time_left_is_the_trials_left_at_the_pace_so_far_within_the_budget(clock
 def test_a_resumed_search_shows_what_it_had_and_counts_its_own_pace(clock: Clock, tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
     for number, fmds in enumerate(((30.0, 20.0), (40.0,), (10.0,))):
-        config = {"trial": f"{number:03d}-x", "number": number, "seed": 1, "baseline": "", "variant": {"pixels": "a"}}
-        run.append({"event": "start", **config})
+        name = f"{number:03d}-x"
+        run.append(Start(name, number, seed=1, baseline="", variant={"pixels": "a"}))
         for rung, fmd in enumerate(fmds):
-            whole = {"loss": 0.5, "validation_loss": 0.5, "ssim": 0.5, "psnr": 1.0, "rmse": 0.1, "loss_by_t": []}
-            rest = {"ssim_by_t": [], "fmd_corrected": fmd, "parameters": 1, "nfe": 1}
-            run.append({"event": "report", "trial": config["trial"], **make_report(rung, fmd), **whole, **rest})
-    run.append({"event": "end", "trial": "000-x", "state": "PRUNED"})
+            run.append(make_report(name, rung, fmd))
+    run.append(End("000-x", "PRUNED"))
     display = make_display()
     clock.now += 500
-    display.recall(run, History(run.events(), SCHEDULERS["asha"](RUNGS, 3)))
+    display.recall(run, History(run.events(), ASHA(RUNGS, 3)))
     progress = display.progress
-    assert progress.counts() == {"paused": 1, "stopped": 1}  # the third is the best, it was about to go on
+    # The third is the best: it was about to continue, so it was interrupted and is not paused.
+    assert progress.counts() == {"PAUSED": 1, "PRUNED": 1}
     assert [line.split()[-2] for line in shown(display) if line.rstrip().endswith("002-x")][-1] == "interrupted"
-    assert (set(progress.rungs[0].reached), progress.rungs[0].went_on) == ({"000-x", "001-x", "002-x"}, {"000-x"})
+    assert (set(progress.rungs[0].reached), progress.rungs[0].continued) == ({"000-x", "001-x", "002-x"}, {"000-x"})
     assert progress.ranked()[0] == "000-x"
     assert (progress.images_per_second(), progress.seconds_left()[1]) == (None, False)
     assert "".join(shown(display)[-3:]).replace(" ", "").endswith(str(run.sample_grid("000-x")))
@@ -179,12 +185,12 @@ def test_the_view_fits_its_terminal_with_the_best_and_some_that_run(clock: Clock
         name = f"{number:03d}-average+gaussian+pixelate+inpaint+snow"
         display.started(name)
         if number < 100:
-            display.reported(name, make_report(number % 3, 100.0 + number), stops=True)
-            display.ended(name, "PRUNED")
+            display.reported(make_report(name, number % 3, 100.0 + number), Decision.STOP)
+            display.left(name, "PRUNED")
     lines = shown(display)
     assert len(lines) < height
     assert max(map(len, lines)) <= 80
-    assert f"{100 + slots} of 500 trials: {slots} running, 100 stopped" in lines
+    assert f"{100 + slots} of 500 trials: {slots} running, 100 pruned" in lines
     text = "\n".join(lines)
     assert text.index("002-average") < text.index("005-average")  # the best at the full budget
     assert "far-longer-than-most-names-of-searches-are/samples/002-average" in "".join(lines)
@@ -208,8 +214,8 @@ def run_display(display: Display, clock: Clock) -> str:
 def test_without_a_terminal_every_report_is_a_plain_line_and_every_minute_is_summed_up(clock: Clock) -> None:
     display = make_display()
     lines = run_display(display, clock).splitlines()
-    fates = [line.split("  ")[-1].strip() for line in lines[1:5]]
-    assert fates == ["stopped", "diverged", "goes on", "goes on"]
+    decisions = [line.split("  ")[-1].strip() for line in lines[1:5]]
+    assert decisions == ["pruned", "diverged", "continues", "continues"]
     assert sum("the time is up" in line for line in lines) == 1
     assert not any("\x1b" in line for line in lines)
     for _ in range(3):
@@ -218,20 +224,22 @@ def test_without_a_terminal_every_report_is_a_plain_line_and_every_minute_is_sum
         display.refresh()
     added = printed(display).splitlines()[len(lines) :]
     assert len(added) == 3
-    assert "3 of 7 trials: 1 running, 1 stopped, 1 diverged; best 002-x FMD 15 (0.150) at 300 images" in added[0]
+    counts = "3 of 7 trials: 1 running, 2 pruned, 1 of them diverged"
+    assert f"{counts}; best 002-x FMD 15 (0.150) at 300 images" in added[0]
 
 
-def test_a_trial_that_pauses_is_said_to(clock: Clock) -> None:
+def test_the_line_of_a_report_says_that_its_trial_pauses_or_is_complete(clock: Clock) -> None:
     display = make_display()
     display.started("000-x")
-    display.reported("000-x", make_report(0, 30.0), stops=True, pauses=True)
-    assert printed(display).rstrip().endswith("paused")
+    display.reported(make_report("000-x", 0, 30.0), Decision.PAUSE)
+    display.reported(make_report("000-x", 2, 30.0), Decision.STOP)
+    assert [line.split()[-1] for line in printed(display).splitlines()[-2:]] == ["paused", "complete"]
 
 
 def test_on_a_terminal_nothing_is_printed_for_a_report_and_the_view_is_gone_at_the_end(clock: Clock) -> None:
     text = run_display(make_display(terminal=True), clock)
-    assert "3 of 7 trials: 1 running, 1 stopped, 1 diverged" in text
-    assert "goes on" not in text
+    assert "3 of 7 trials: 1 running, 2 pruned, 1 of them diverged" in text
+    assert "continues" not in text
     assert "\x1b[2J" not in text  # a screen that is cleared flickers
     assert "\x1b[?25h" in text  # the cursor is given back
     assert screen(text)[-1].endswith("by 20:50")
@@ -289,21 +297,23 @@ def screen(text: str) -> list[str]:
 PROGRAM = """
 import os
 from rich.console import Console
-from search.progress.terminal import Display
-from search.progress.budget import Ledger
 from search.machine import Machine
+from search.progress.budget import Budget
+from search.progress.terminal import Display
+from search.schedulers import Decision
 from search.settings import Settings
-from tests.helpers.tools import Clock
+from trainables.report import Report
 
 given = {"name": "run", "trials": 99, "max_images": 900, "grace_images": 100}
 settings = Settings.resolve(given, "widths", "", Machine(64, 0))
-display = Display(settings, Ledger(64, 1000.0), Console(), quiet=False)
+display = Display(settings, Budget(64, 1000.0), Console(), quiet=False)
 display.open(again=0)
 for number in range(70):
     display.started(f"{number:03d}-x")
     if number < 6:
-        display.reported(f"{number:03d}-x", REPORT, stops=True)
-        display.ended(f"{number:03d}-x", "PRUNED")
+        values = {"trial": f"{number:03d}-x", "images_seen": 100, "fmd": 50.0, "images_per_second": 25.0}
+        display.reported(Report.from_dict(values), Decision.STOP)
+        display.left(f"{number:03d}-x", "PRUNED")
 display.note("a note")
 for _ in range(5):
     display._refreshed = 0
@@ -335,11 +345,11 @@ def in_terminal(program: str, rows: int, columns: int) -> str:
 
 
 def test_in_a_real_terminal_the_view_stays_in_its_place_and_goes_at_the_end() -> None:
-    text = in_terminal(PROGRAM.replace("REPORT", repr(make_report(0, 50.0))), rows=24, columns=80)
+    text = in_terminal(PROGRAM, rows=24, columns=80)
     assert "\x1b[2J" not in text
     before, after = screen(text[: text.index("MARK")]), screen(text.replace("MARK", ""))
     assert [line.split("  ")[-1] for line in after[1:]] == ["a note"]
     assert before[:2] == after
-    assert sum("70 of 99 trials: 64 running, 6 stopped" in line for line in before) == 1
+    assert sum("70 of 99 trials: 64 running, 6 pruned" in line for line in before) == 1
     assert len(before) - 2 < 24
     assert re.fullmatch(r"and \d+ more that run", before[-1])

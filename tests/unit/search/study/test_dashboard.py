@@ -1,17 +1,18 @@
-"""What a trial shows in optuna-dashboard: each picture once, as it was last, and the numbers of its last report."""
+"""What optuna-dashboard shows of a trial: each picture once, the latest, and the numbers of its last report."""
 
 import math
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from analysis.run.run import Run
-from search.study.dashboard import NUMBERS, Gallery
-from search.study.journal import open_storage
+from search.study.dashboard import NUMBERS, Dashboard
+from trainables.report import Report
 
 NAME = "000-x"
 
@@ -20,9 +21,17 @@ NAME = "000-x"
 def run(tmp_path: Path) -> Run:
     """A run with a study in which one trial runs."""
     run = Run.create(tmp_path, "run")
-    study = optuna.create_study(study_name=run.name, storage=open_storage(run.study_file))
-    study.ask()
+    optuna.create_study(study_name=run.name, storage=storage(run)).ask()
     return run
+
+
+def storage(run: Run) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(run.study_file)))
+
+
+def make_dashboard(run: Run) -> Dashboard:
+    """The dashboard of a session."""
+    return Dashboard(run, optuna.load_study(study_name=run.name, storage=storage(run)))
 
 
 def draw(run: Run, content: bytes) -> None:
@@ -33,18 +42,19 @@ def draw(run: Run, content: bytes) -> None:
         part.replace(path)
 
 
-def report(images_seen: int, diverged: bool = False) -> dict[str, Any]:
-    return dict.fromkeys(NUMBERS, 0.5) | {"images_seen": images_seen, "diverged": diverged}
+def report(images_seen: int, diverged: bool = False, ssim: float = 0.5) -> Report:
+    values = {"trial": NAME, "images_seen": images_seen, "diverged": diverged, "ssim": ssim}
+    return Report.from_dict(dict.fromkeys(NUMBERS, 0.5) | values)
 
 
 def trial(run: Run) -> FrozenTrial:
-    (found,) = optuna.load_study(study_name=run.name, storage=open_storage(run.study_file)).trials
+    (found,) = optuna.load_study(study_name=run.name, storage=storage(run)).trials
     return found
 
 
 def artifacts(run: Run, folder: Path) -> dict[str, bytes]:
     """A trial's artifacts, downloaded by Optuna."""
-    metas = get_all_artifact_meta(trial(run), storage=open_storage(run.study_file))
+    metas = get_all_artifact_meta(trial(run), storage=storage(run))
     store, contents = FileSystemArtifactStore(run.artifacts), []
     for meta in metas:
         download_artifact(artifact_store=store, artifact_id=meta.artifact_id, file_path=str(folder / "it"))
@@ -56,10 +66,11 @@ def artifacts(run: Run, folder: Path) -> dict[str, bytes]:
 
 
 def test_each_report_replaces_the_pictures_also_after_a_resume(run: Run, tmp_path: Path) -> None:
-    for content, gallery in ((b"first", Gallery(run)), (b"second", Gallery(run)), (b"third", Gallery(run))):
+    for content in (b"first", b"second", b"third"):
         draw(run, content)
-        gallery.report(0, NAME, report(100), ends=False)
-        gallery.report(0, NAME, report(100), ends=False)
+        dashboard = make_dashboard(run)
+        dashboard.report(0, report(100), leaves=False)
+        dashboard.report(0, report(100), leaves=False)
         expected = {f"{NAME}.png": content + b"000-x.png", f"{NAME}-strip.png": content + b"000-x-strip.png"}
         assert artifacts(run, tmp_path) == expected
         assert {path.name: path.read_bytes() for path in run.samples.iterdir()} == expected
@@ -73,32 +84,24 @@ def test_a_file_system_without_links_gets_copies(run: Run, tmp_path: Path, monke
     monkeypatch.setattr("os.link", refuse)
     for content in (b"first", b"second"):
         draw(run, content)
-        Gallery(run).report(0, NAME, report(100), ends=False)
+        make_dashboard(run).report(0, report(100), leaves=False)
         assert artifacts(run, tmp_path)[f"{NAME}.png"] == content + b"000-x.png"
 
 
 def test_a_diverged_report_leaves_the_pictures_of_the_one_before(run: Run, tmp_path: Path) -> None:
-    gallery = Gallery(run)
+    dashboard = make_dashboard(run)
     draw(run, b"sound")
-    gallery.report(0, NAME, report(100), ends=False)
+    dashboard.report(0, report(100), leaves=False)
     draw(run, b"noise")
-    gallery.report(0, NAME, report(300, diverged=True) | {"ssim": -math.inf}, ends=True)
+    dashboard.report(0, report(300, diverged=True, ssim=-math.inf), leaves=True)
     assert artifacts(run, tmp_path)[f"{NAME}.png"] == b"sound000-x.png"
     assert "ssim" not in trial(run).user_attrs
 
 
-def test_numbers_are_those_of_the_report_that_a_trial_ends_or_waits_at(run: Run) -> None:
-    gallery = Gallery(run)
-    gallery.report(0, NAME, report(100), ends=False)
+def test_numbers_are_those_of_the_report_with_which_a_trial_leaves_its_process(run: Run) -> None:
+    dashboard = make_dashboard(run)
+    dashboard.report(0, report(100), leaves=False)
     assert trial(run).user_attrs == {}
     for images_seen in (300, 900):
-        gallery.report(0, NAME, report(images_seen), ends=True)
+        dashboard.report(0, report(images_seen), leaves=True)
         assert trial(run).user_attrs == dict.fromkeys(NUMBERS, 0.5) | {"images_seen": images_seen}
-
-
-def test_a_run_without_a_study_has_no_gallery(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "repeats")
-    draw(run, b"any")
-    Gallery(run).report(0, NAME, report(100), ends=True)
-    assert not run.study_file.exists()
-    assert list(run.artifacts.iterdir()) == []

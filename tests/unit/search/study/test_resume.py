@@ -1,9 +1,9 @@
-"""Laws of going on: a search killed at any moment loses nothing, does nothing twice, and leaves nothing open."""
+"""Laws of a resume: a search killed at any moment loses nothing, does nothing twice, and leaves no trial open."""
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -12,20 +12,22 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from analysis.run.events import End, Event, Start, State
 from analysis.run.run import Run
-from search.execution.stopping import Stopping
+from search.history import History, end_state
 from search.machine import Machine
-from search.schedulers import SCHEDULERS
+from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
 from search.space.load import load
 from search.space.space import Space
-from search.study.journal import state_at
-from search.study.queue import StudySearch
-from search.study.resume import History, reconcile
+from search.study.journal import open_study, run_state
+from search.study.queue import TrialQueue
+from search.time_limit import TimeLimit
+from trainables.report import Report
 
 RUNGS = (100, 300, 900)
 TRIALS = 8
-# Crashes are tried at every so many-th moment of some 150.
+# Of some 150 moments, the distance between those at which a crash is tried.
 STRIDE = 5
 SPACE = """
 BASELINES = ("A0", "D2")
@@ -48,7 +50,7 @@ def space(tmp_path: Path) -> Space:
 
 
 class Driver:
-    """Does with the real log, study and rungs what Ray Tune and the recorder do, two trials at a time, in their order.
+    """Does with the real log, study and scheduler what a session does, two trials at a time, in its order.
 
     Every trial's FMD is a function of its configuration.
     """
@@ -59,83 +61,96 @@ class Driver:
         self.settings = Settings.resolve(given, space.given, space.digest, Machine(cpus=2, gpus=0))
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
         self.scheduler = SCHEDULERS[kind](RUNGS, 3)
-        history = History(self.run.events(), self.scheduler)
-        self.searcher = StudySearch(self.settings, space, self.run.study_file, lambda: False, self.scheduler)
-        reconcile(self.run, history, self.searcher)
-        self.searcher.on_release = self.released
-        self.stopping = Stopping(self.scheduler, lambda seconds: seconds < 10_000, self.searcher.tries)
-        self.started, self.seen = set(history.started), dict[str, int]()
+        history, notes = History(self.run.events(), self.scheduler), list[str]()
+        study = open_study(self.run.study_file, self.settings, space, history, notes.append)
+        assert notes == []  # a crash leaves a journal that agrees with the log
+        self.queue = TrialQueue(self.settings, space, study, self.scheduler)
+        for name, state in self.queue.resume(history):
+            self.run.append(End(name, state))
+        self.queue.on_prune = lambda name: self.end(name, "PRUNED")
+        self.limit = TimeLimit(self.scheduler, lambda seconds: seconds < 10_000)
+        self.logged = {name for name in history.starts if not history.is_paused(name)}
+        self.seen = dict[str, int]()
         self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}
 
     def go(self, seed: int) -> None:
-        rng, running, ids = random.Random(seed), dict[str, dict[str, Any]](), iter(range(1000))
+        rng, running = random.Random(seed), list[Start]()
         while True:
-            while len(running) < 2 and isinstance(config := self.searcher.suggest(name := str(next(ids))), dict):
-                running[name] = config
-                self.start(config)
+            while len(running) < 2 and (start := self.queue.next_trial()) is not None:
+                running.append(start)
+                self.start(start)
             if not running:
                 break
-            chosen = rng.choice(sorted(running))
-            if not self.report(chosen, running[chosen]):
-                del running[chosen]
-        self.searcher.release()
+            chosen = rng.choice(running)
+            if not self.report(chosen):
+                running.remove(chosen)
+        self.queue.finish()
 
-    def released(self, name: str) -> None:
-        self.run.append({"event": "end", "trial": name, "state": "PRUNED"})
+    def start(self, start: Start) -> None:
+        if start.trial not in self.logged:
+            self.logged.add(start.trial)
+            self.run.append(start)
+        # The trial repeats the report that its checkpoint was saved with.
+        self.seen[start.trial] = max(0, self.checkpoints.get(start.trial, 0) - 1)
 
-    def start(self, config: dict[str, Any]) -> None:
-        if config["trial"] not in self.started:
-            self.started.add(config["trial"])
-            self.run.append({"event": "start", **config})
-        # The trial says again what its checkpoint was saved with.
-        self.seen[config["trial"]] = max(0, self.checkpoints.get(config["trial"], 0) - 1)
-
-    def report(self, trial_id: str, config: dict[str, Any]) -> bool:
-        name = config["trial"]
-        rung = RUNGS[self.seen[name]]
+    def report(self, start: Start) -> bool:
+        """Let a trial reach its next rung, and return whether it continues."""
+        name = start.trial
+        rung = self.seen[name]
         self.seen[name] += 1
         self.checkpoints[name] = max(self.checkpoints.get(name, 0), self.seen[name])
-        fmd, diverged = config["seed"] % 1000 + 1e5 / rung, config["number"] == 5
         # Two trials are so slow that there is no time for them to go on.
-        speed = 1e-3 if config["number"] in (3, 6) else 1.0
-        result = {"images_seen": rung, "fmd": fmd, "diverged": diverged, "images_per_second": speed}
-        goes_on = self.stopping.on_trial_result(None, SimpleNamespace(config=config), result) == "CONTINUE"  # type: ignore[arg-type]
-        if goes_on:
-            self.searcher.on_trial_result(trial_id, result)
-        self.run.append(
-            {"event": "report", "trial": name, **{k: result[k] for k in ("images_seen", "fmd", "diverged")}}
-        )
-        if not goes_on:
-            self.searcher.on_trial_complete(trial_id, result)
-            if config["number"] not in self.scheduler.waiting:
-                self.run.append({"event": "end", "trial": name, "state": state_at(result, RUNGS[-1])})
-        return goes_on
+        speed = 1e-3 if start.number in (3, 6) else 1.0
+        values = {"trial": name, "images_seen": RUNGS[rung], "rung": rung, "fmd": start.seed % 1000 + 1e5 / RUNGS[rung]}
+        report = Report.from_dict({**values, "diverged": start.number == 5, "images_per_second": speed})
+        continues = self.limit.on_report(start.number, report) is Decision.CONTINUE
+        if continues:
+            self.queue.on_report(start, report)
+        self.run.append(report)
+        if not continues:
+            self.queue.on_end(start, report, failed=False)
+            paused = start.number in self.scheduler.paused
+            self.end(name, "PAUSED" if paused else end_state(report, RUNGS[-1]))
+        return continues
+
+    def end(self, name: str, state: State) -> None:
+        self.run.append(End(name, state))
+        if state == "PAUSED":
+            self.logged.discard(name)
 
 
-def check_consistent(run: Run, before: list[dict[str, Any]]) -> None:
+def check_consistent(run: Run, before: list[Event]) -> None:
     """The laws of a run that has ended, whatever happened on the way; `before` is its log at a crash."""
-    events = run.events()
-    starts = [event["trial"] for event in events if event["event"] == "start"]
-    ends = {event["trial"]: event["state"] for event in events if event["event"] == "end"}
-    reports = {(e["trial"], e["images_seen"]): e["fmd"] for e in events if e["event"] == "report"}
-    study = optuna.load_study(study_name="run", storage=JournalStorage(JournalFileBackend(str(run.study_file))))
+    starts, states = run.starts(), {name: end.state for name, end in run.ends().items()}
+    reports = {(e.trial, e.images_seen): e.fmd for e in run.events() if isinstance(e, Report)}
+    storage = JournalStorage(JournalFileBackend(str(run.study_file)))
+    study = optuna.load_study(study_name="run", storage=storage)
     asked = [trial for trial in study.trials if trial.state != TrialState.WAITING]
-    assert len(starts) == len(set(starts)) == len(asked) == TRIALS
+    assert len(starts) == len(asked) == TRIALS
     assert [trial.user_attrs["trial"] for trial in asked] == sorted(starts)
-    assert {trial.user_attrs["trial"]: trial.state.name for trial in asked} == ends
+    assert {trial.user_attrs["trial"]: run_state(trial.state) for trial in asked} == states
+    assert all(trial.state.is_finished() for trial in asked)
     assert [trial.user_attrs["baseline"] for trial in asked][:5] == ["", "A0", "D2", "", ""]
     for trial in asked:
         name = trial.user_attrs["trial"]
         assert trial.intermediate_values == {rung: fmd for (of, rung), fmd in reports.items() if of == name}
         assert sorted(trial.intermediate_values) == list(RUNGS[: len(trial.intermediate_values)])
-        assert trial.user_attrs["variant"] == json.dumps(next(e["variant"] for e in events if e["trial"] == name))
-    assert all(reports[e["trial"], e["images_seen"]] == e["fmd"] for e in before if e["event"] == "report")
+        assert trial.user_attrs["variant"] == json.dumps(dict(starts[name].variant))
+    ended = set[str]()
+    for event in run.events():
+        if isinstance(event, Start):
+            assert replace(event, time=0.0) == replace(starts[event.trial], time=0.0)
+        assert event.trial not in ended  # the last event of a trial is its end
+        if isinstance(event, End) and event.state != "PAUSED":
+            ended.add(event.trial)
+    assert run.events()[: len(before)] == before
+    assert run.trials()["state"].to_pylist() == [states[name] for name in sorted(starts)]
     assert (run.trials().num_rows, run.curves().num_rows) == (TRIALS, len(reports))
 
 
 @pytest.fixture(params=["asha-stopping", "asha", "iepoch"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """The schedulers that differ in what is open at a crash; hyperband is an asha, none stops nothing."""
+    """The schedulers that differ in which trials are open at a crash; hyperband is like asha-stopping."""
     return str(request.param)
 
 

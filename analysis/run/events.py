@@ -1,0 +1,99 @@
+"""The events of a run: a trial starts, reports and ends; a dict stands for one in JSON only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from trainables.report import Report
+
+State = Literal["RUNNING", "PAUSED", "PRUNED", "COMPLETE", "FAILED"]
+"""What a trial is: in a process; waiting at a rung; stopped before the full budget; there; given up after failures."""
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trial that begins, or goes on after it was PAUSED."""
+
+    trial: str
+    """Name, unique in the run and the name of the trial's files."""
+    number: int
+    """From 0, the same in the Optuna study."""
+    seed: int
+    """Seed of weights, batches and noise."""
+    baseline: str
+    """Name of the literature's configuration that it repeats, or empty."""
+    variant: Mapping[str, Value]
+    """Flat configuration, complete with its defaults."""
+    repeats: str | None = None
+    """In a confirmation, the search's trial whose configuration it trains again."""
+    sampling_seed: int | None = None
+    """In a confirmation, the seed of the noise that samples start from."""
+    time: float = 0.0
+    """When the log took it, seconds since 1970; 0 until then."""
+
+
+@dataclass(frozen=True)
+class End:
+    """A trial that leaves its process in a state other than RUNNING."""
+
+    trial: str
+    state: State
+    error: str = ""
+    """The traceback of a trial that FAILED."""
+    time: float = 0.0
+    """When the log took it, seconds since 1970; 0 until then."""
+
+
+Event = Start | Report | End
+
+KINDS: dict[str, type[Start | Report | End]] = {"start": Start, "report": Report, "end": End}
+REQUIRED = {
+    "start": ("trial", "number", "seed", "baseline", "variant"),
+    "report": ("trial", "images_seen"),
+    "end": ("trial", "state"),
+}
+# States of earlier versions.
+RENAMED = {"FAIL": "FAILED"}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON has it: absent values left out, null for a float that is not finite."""
+    kind = next(name for name, cls in KINDS.items() if isinstance(event, cls))
+    absent = {"repeats": None, "sampling_seed": None, "error": ""}
+    values = {name: value for name, value in asdict(event).items() if name not in absent or value != absent[name]}
+    return finite({"event": kind, **values})
+
+
+def from_json(values: Mapping[str, Any]) -> Event:
+    """Return the event that `values` hold.
+
+    Raises:
+        ValueError: the event is of no known kind or lacks a required field.
+    """
+    kind = values.get("event")
+    if kind not in KINDS:
+        raise ValueError(f"event {kind!r}: expected one of {', '.join(KINDS)}")
+    missing = [name for name in REQUIRED[kind] if name not in values]
+    if missing:
+        raise ValueError(f"a {kind} event without {', '.join(missing)}: expected {', '.join(REQUIRED[kind])}")
+    if kind == "report":
+        return Report.from_dict(values)
+    if kind == "end":
+        state = RENAMED.get(values["state"], values["state"])
+        return End(values["trial"], state, values.get("error", ""), values.get("time", 0.0))
+    known = ("trial", "number", "seed", "baseline", "variant", "repeats", "sampling_seed", "time")
+    return Start(**{name: values[name] for name in known if name in values})
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with None for every float, however deep, that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,20 @@
+"""The name and the seed of a search's trial."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from trainables.config import Flat
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """Return the seed of a search's trial `number`: 32 bits, unrelated to those of its neighbours."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+
+
+def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:
+    """Return a name that is unique in the run and good for a file: number and baseline, or number and first kind."""
+    texts = (variant[name] for name in (*searched, "degradation/kind") if isinstance(variant.get(name), str))
+    return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts)))

@@ -1,0 +1,63 @@
+"""Who contends in a confirmation, and how many trainings it can come to."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.run.events import Start
+from analysis.run.run import Run
+from search.confirmation import alike, contenders, trainings_at_most
+from trainables.config import Flat
+from trainables.report import Report
+
+
+def add(run: Run, name: str, variant: Flat, images_seen: int, fmd: float, diverged: bool = False) -> None:
+    """Append a trial with one report; a name such as 001-A1 is that of a baseline."""
+    baseline = name[4:] if "A" in name else ""
+    run.append(Start(name, int(name[:3]), seed=0, baseline=baseline, variant=variant))
+    values = {"images_seen": images_seen, "fmd": fmd, "fmd_se": 0.1, "diverged": diverged}
+    run.append(Report.from_dict({"trial": name, **values}))
+
+
+def test_contenders_are_the_best_that_ended_and_the_best_baseline(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    add(run, "000-x", {"training/batch": 0}, 900, 40.0)
+    add(run, "001-A0", {"training/batch": 1}, 300, 10.0)
+    add(run, "002-A1", {"training/batch": 2}, 300, 12.0)
+    add(run, "003-y", {"training/batch": 3}, 900, 30.0)
+    add(run, "004-z", {"training/batch": 4}, 900, 8.0, diverged=True)
+    assert [start.trial for start in contenders(run, 1)] == ["003-y", "001-A0"]
+    assert [start.trial for start in contenders(run, 3)] == ["003-y", "000-x", "001-A0"]
+
+
+def test_of_trials_that_are_alike_only_the_best_is_trained_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    rates = {"000-a": 0.004, "001-b": 0.0078, "002-c": 0.0075, "003-d": 0.0073, "004-e": 0.0065}
+    for number, (name, lr) in enumerate(rates.items()):
+        add(run, name, {"training/lr": lr}, 900, 30.0 - number)
+    assert [start.trial for start in contenders(run, 3)] == ["004-e", "003-d", "000-a"]
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"training/lr": 0.0042, "training/batch": 64}, True),
+        ({"training/lr": 0.0045, "training/batch": 64}, False),
+        ({"training/lr": 0.004, "training/batch": 65}, False),
+        ({"training/lr": 0.004}, False),
+    ],
+)
+def test_alike_is_the_same_choices_and_numbers_less_than_a_tenth_apart(other: Flat, expected: bool) -> None:
+    one: Flat = {"training/lr": 0.004, "training/batch": 64}
+    assert alike(one, other) is alike(other, one) is expected
+
+
+def test_a_race_that_goes_on_with_others_counts_the_trainings_of_earlier_contenders(tmp_path: Path) -> None:
+    nested, seeds = Run.create(tmp_path, "confirm"), 4
+    chosen = [Start(f"00{number}-x", number, seed=0, baseline="", variant={}) for number in range(4)]
+    assert trainings_at_most(nested, chosen[:3], seeds) == seeds * 3
+    for number, contender in enumerate((chosen[0], chosen[0], chosen[1])):
+        name = f"{contender.trial}.{number}"
+        nested.append(Start(name, number, seed=0, baseline="", variant={}, repeats=contender.trial))
+    assert trainings_at_most(nested, chosen[:3], seeds) == seeds * 3
+    assert trainings_at_most(nested, chosen[1:], seeds) == 2 + seeds * 3
