@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.run.log import RunError, finite
+from analysis.run.events import finite
+from analysis.run.log import RunError
 
 Part = tuple[str, list[list[str]]]
 WRAPPED = r"p{0.35\linewidth}"
