@@ -171,7 +171,7 @@ def test_a_trial_whose_machine_is_taken_back_leaves_with_all_that_it_has_done(st
     assert [what_it_says(report) for report in reports] == whole[len(whole) - len(reports) :]
 
 
-@pytest.mark.parametrize("steps", [1, 4, 9, 15])
+@pytest.mark.parametrize("steps", [1, 9, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (4, 15))])
 @pytest.mark.parametrize("changes", [{}, {"training/split": "80:20", "training/lr_decay": "plateau"}], ids=str)
 def test_a_trial_that_dies_between_rungs_goes_on_from_what_was_saved_last(
     steps: int, changes: Flat, make: Make, storage: Memory, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,8 @@ from trainables.metric.fmd import Reference, Statistics, frechet_distance
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 
 N = 256
+# For laws that need thousands of images; test_frechet.py has both routes, n above and below the number of features.
+MANY_IMAGES = ["spatial_mean", pytest.param("flat", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,7 @@ def test_missing_digits_and_a_repeated_digit_score_worse_than_real_ones(
     assert np.isfinite(astuple(repeated)).all()
 
 
+@pytest.mark.parametrize("reference", MANY_IMAGES, indirect=True)
 def test_the_standard_error_is_the_spread_over_disjoint_samples(
     reference: Reference, mnist: Images, classifier: Classifier
 ) -> None:
@@ -90,6 +93,7 @@ def test_the_standard_error_is_the_spread_over_disjoint_samples(
     assert 0.6 < np.mean([score.se for score in scores]) / spread < 1.6
 
 
+@pytest.mark.parametrize("reference", MANY_IMAGES, indirect=True)
 def test_the_half_split_correction_takes_most_of_the_bias_off(
     reference: Reference, mnist: Images, classifier: Classifier
 ) -> None:
