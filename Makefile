@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test test-long test-all lint format tensorboard bench cluster-check lock clean
+.PHONY: help env search test test-long test-all lint docs format tensorboard bench cluster-check lock clean
 
 help:  ## list the targets and the variables
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 22
@@ -60,6 +60,9 @@ lint: env  ## ruff, mypy, who may import whom, who may name a run's files
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python .ci/run_files.py
+
+docs: env  ## write docs/run-format.md from the definitions in analysis/run
+	$(BIN)/python -m analysis.run.format
 
 format: env  ## let ruff rewrite what lint would refuse
 	$(BIN)/ruff check --fix

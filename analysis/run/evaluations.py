@@ -1,27 +1,6 @@
-"""The table `evaluation.parquet` of a run: what search/evaluate.py measured.
+"""The table `evaluation.parquet` of a run: what search/evaluate.py measured; docs/run-format.md is made from here.
 
-One row for each trial, or "real images", judged on one split by one number of samples of one sampler:
-
-| column | type | meaning |
-| --- | --- | --- |
-| trial, baseline | string | as in trials.parquet; "real images" for as many real ones of other held-out splits |
-| images_seen | int64 | training images that the evaluated weights had seen |
-| split, metric | string | the real images compared with, and the version of the FMD |
-| samples, nfe | int64 | images generated, and network evaluations for each |
-| sampler, steps, noise | string, int64, int64 | how they were generated, and from noise of which seed |
-| fmd, fmd_se, fmd_normalised, fmd_corrected | double | as in trials.parquet, at this split and number of samples |
-| report_fmd, report_normalised, report_scatter | double | FMD by its report's protocol, of 32 samples |
-| kid, kid_se | double | kernel distance and its standard error |
-| density, coverage | double | quality and variety, about 1 for real images |
-| label_distance | double | total variation, 0..1, of predicted labels of generated and of real images |
-| labels | list of int64 | generated images by predicted label |
-| memorised_share | double | generated images nearer to a training image than 99 % of held-out ones are |
-| memorised_ratio | double | median distance to the nearest training image over that of held-out images |
-| inception_fid | double | null where Inception is not installed |
-| loss | double | mean loss on held-out images over twenty t |
-| ssim, psnr, rmse, each with _se | double | held-out images degraded to t = T and restored by the sampler |
-| loss_by_t, ssim_by_t, psnr_by_t, rmse_by_t | list of double | one-step restorations at t = T/20, 2 T/20, ..., T |
-| sampled_ssim_by_t | list of double | restored by the sampler from t = T/4, T/2, 3 T/4, T |
+One row for each trial, or "real images", on one split with one number of samples of one sampler.
 """
 
 import io
@@ -31,46 +10,54 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.run.columns import COUNT, COUNTS, NUMBER, NUMBERS, TEXT, Column, schema
 from analysis.run.run import Run
 
 Row = dict[str, Any]
 REAL = "real images"
 KEY = ("trial", "split", "metric", "samples", "sampler", "steps", "noise")  # what two rows cannot share
 
-_TEXTS = ("trial", "baseline", "split", "metric", "sampler")
-_COUNTS = ("images_seen", "samples", "steps", "nfe", "noise")
-_LISTS = ("loss_by_t", "ssim_by_t", "psnr_by_t", "rmse_by_t", "sampled_ssim_by_t")
-_NUMBERS = [
-    "fmd",
-    "fmd_se",
-    "fmd_normalised",
-    "fmd_corrected",
-    "report_fmd",
-    "report_normalised",
-    "report_scatter",
-    "kid",
-    "kid_se",
-    "density",
-    "coverage",
-    "label_distance",
-    "memorised_share",
-    "memorised_ratio",
-    "inception_fid",
-    "loss",
-    "ssim",
-    "ssim_se",
-    "psnr",
-    "psnr_se",
-    "rmse",
-    "rmse_se",
-]
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in _TEXTS]
-    + [(name, pa.int64()) for name in _COUNTS]
-    + [(name, pa.float64()) for name in _NUMBERS]
-    + [("labels", pa.list_(pa.int64()))]
-    + [(name, pa.list_(pa.float64())) for name in _LISTS]
+EVALUATION_COLUMNS = (
+    Column("trial", TEXT, 'name of the trial, or "real images" for as many real images of other held-out splits'),
+    Column("baseline", TEXT, "name of the literature's configuration that it repeats, or empty"),
+    Column("split", TEXT, "the real images compared with: test, confirm or search"),
+    Column("metric", TEXT, "version of the FMD"),
+    Column("sampler", TEXT, "kind of the sampler"),
+    Column("images_seen", COUNT, "training images that the evaluated weights had seen"),
+    Column("samples", COUNT, "images generated"),
+    Column("steps", COUNT, "steps of the sampler"),
+    Column("nfe", COUNT, "network evaluations for one generated image"),
+    Column("noise", COUNT, "seed of the noise that samples start from"),
+    Column("fmd", NUMBER, "FMD on this split with this number of samples"),
+    Column("fmd_se", NUMBER, "standard error of fmd"),
+    Column("fmd_normalised", NUMBER, "the same with 0 = real against real images and 1 = black images"),
+    Column("fmd_corrected", NUMBER, "bias-corrected by halves: 2 fmd(n) - mean fmd(n/2)"),
+    Column("report_fmd", NUMBER, "FMD by the protocol of its report, of 32 samples"),
+    Column("report_normalised", NUMBER, "the same on that report's scale: 0 = real, 1 = black images"),
+    Column("report_scatter", NUMBER, "standard deviation of report_normalised over batches of 32 samples"),
+    Column("kid", NUMBER, "kernel distance, 0 on average for real images"),
+    Column("kid_se", NUMBER, "standard error of kid"),
+    Column("density", NUMBER, "quality, 1 on average for real images"),
+    Column("coverage", NUMBER, "variety, 0 to 1"),
+    Column("label_distance", NUMBER, "total variation, 0 to 1, of predicted labels of generated and of real images"),
+    Column("memorised_share", NUMBER, "share of samples nearer to a training image than 99 % of held-out images are"),
+    Column("memorised_ratio", NUMBER, "median distance to the nearest training image over that of held-out images"),
+    Column("inception_fid", NUMBER, "FID of at most 1,000 samples; null where Inception is not installed"),
+    Column("loss", NUMBER, "mean loss on held-out images over t = T/20, 2 T/20, ..., T"),
+    Column("ssim", NUMBER, "SSIM of held-out images that were degraded to t = T and restored by the sampler"),
+    Column("ssim_se", NUMBER, "standard error of ssim"),
+    Column("psnr", NUMBER, "PSNR of the same images, dB"),
+    Column("psnr_se", NUMBER, "standard error of psnr"),
+    Column("rmse", NUMBER, "RMSE of the same images"),
+    Column("rmse_se", NUMBER, "standard error of rmse"),
+    Column("labels", COUNTS, "samples by predicted label"),
+    Column("loss_by_t", NUMBERS, "loss at each of t = T/20, 2 T/20, ..., T"),
+    Column("ssim_by_t", NUMBERS, "SSIM of one-step restorations from each of these t"),
+    Column("psnr_by_t", NUMBERS, "PSNR of the same restorations, dB"),
+    Column("rmse_by_t", NUMBERS, "RMSE of the same restorations"),
+    Column("sampled_ssim_by_t", NUMBERS, "SSIM of images restored by the sampler from t = T/4, T/2, 3 T/4, T"),
 )
+SCHEMA = schema(EVALUATION_COLUMNS)
 
 
 def to_table(rows: Iterable[Row]) -> pa.Table:

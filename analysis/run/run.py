@@ -1,20 +1,4 @@
-"""A run's folder; only this package knows the names of its files.
-
-    runs/<name>/
-      search.json      settings, versions, seeds, checksums, the metric and its floor, the run's status
-      log.jsonl        every event of every trial, see events.py; everything else is derived from it
-      trials.parquet   one row a trial, see tables.py
-      curves.parquet   one row a report, see tables.py
-      ranking.csv      the trials as analysis/rank.py orders them
-      report.html      the page that analysis/report.py makes
-      evaluation.parquet   what search/evaluate.py measured, see evaluations.py
-      study.journal    the Optuna study
-      samples/         <trial>.png a grid of its samples, <trial>-strip.png its degradation
-      checkpoints/     <trial>.pt
-      artifacts/       the same pictures under the names that the Optuna study gives them
-      tensorboard/     <trial>/events*
-      confirm/         a run of its own: the best trials trained again, with fresh seeds
-      ray/             Ray Tune's own state; nothing reads it
+"""A run's folder; only this package knows the names of its files, which format.py lists.
 
 A run can be read while a search writes it, and from a copy of its folder. A run on object storage is worked on in a
 copy, see remote.py.

@@ -4,68 +4,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
+from analysis.run.columns import COUNT, FLAG, NUMBER, NUMBERS, TEXT, TIME, Column, schema
 from analysis.run.events import End, Event, Start
 from trainables.report import Report
 
-
-class Column(NamedTuple):
-    """A column of a table: its name, its type, what it means."""
-
-    name: str
-    type: pa.DataType
-    meaning: str
-
-
 SECONDS = ("train_seconds", "sample_seconds", "score_seconds", "setup_seconds")
 
-_TEXT, _COUNT, _NUMBER, _LIST = pa.string(), pa.int64(), pa.float64(), pa.list_(pa.float64())
-_WHEN = pa.timestamp("ms", tz="UTC")
-
 _IDENTITY = (
-    Column("trial", _TEXT, "name, unique in the run and the name of the trial's files, such as 007-morph"),
-    Column("number", _COUNT, "number in the search and in the Optuna study, from 0"),
+    Column("trial", TEXT, "name, unique in the run and the name of the trial's files, such as 007-morph"),
+    Column("number", COUNT, "number in the search and in the Optuna study, from 0"),
 )
 _STATE = (
-    Column("baseline", _TEXT, "name of the literature's configuration that it repeats, or empty"),
-    Column("repeats", _TEXT, "in a confirmation, the search's trial whose configuration it trains again, else null"),
-    Column("seed", _COUNT, "seed of its weights, batches and noise"),
-    Column("state", _TEXT, "RUNNING, PAUSED (waits at a rung), PRUNED (stopped early), COMPLETE or FAILED"),
+    Column("baseline", TEXT, "name of the literature's configuration that it repeats, or empty"),
+    Column("repeats", TEXT, "in a confirmation, the search's trial whose configuration it trains again, else null"),
+    Column("seed", COUNT, "seed of its weights, batches and noise"),
+    Column("state", TEXT, "RUNNING, PAUSED (waits at a rung), PRUNED (stopped early), COMPLETE or FAILED"),
 )
 _REPORT = (
-    Column("diverged", pa.bool_(), "loss, weights or samples were not finite; fmd is the value of a blank set"),
-    Column("images_seen", _COUNT, "training images seen at its last report; all values below hold there"),
-    Column("rung", _COUNT, "index of that budget among the run's rungs, from 0"),
-    Column("fmd", _NUMBER, "Frechet MNIST distance, lower is better, comparable at equal images_seen only"),
-    Column("fmd_normalised", _NUMBER, "the same with 0 = real against real images and 1 = a blank set"),
-    Column("fmd_se", _NUMBER, "standard error of fmd"),
-    Column("fmd_corrected", _NUMBER, "bias-corrected by halves: 2 fmd(n) - mean fmd(n/2)"),
-    Column("loss", _NUMBER, "training loss; null where it is not finite"),
-    Column("validation_loss", _NUMBER, "loss of one-step restorations of held-out images, mean over ten t"),
-    Column("ssim", _NUMBER, "SSIM of the same restorations"),
-    Column("psnr", _NUMBER, "PSNR of the same restorations, dB"),
-    Column("rmse", _NUMBER, "RMSE of the same restorations"),
-    Column("loss_by_t", _LIST, "validation_loss at each of t = T/10, 2 T/10, ..., T"),
-    Column("ssim_by_t", _LIST, "ssim at each of t = T/10, 2 T/10, ..., T"),
-    Column("train_seconds", _NUMBER, "seconds of training up to its last report"),
-    Column("sample_seconds", _NUMBER, "seconds of sampling up to its last report"),
-    Column("score_seconds", _NUMBER, "seconds of scoring up to its last report"),
-    Column("setup_seconds", _NUMBER, "seconds of everything else in its process up to its last report"),
-    Column("images_per_second", _NUMBER, "training speed"),
-    Column("parameters", _COUNT, "weights of the network"),
-    Column("nfe", _COUNT, "network evaluations for one generated image"),
+    Column("diverged", FLAG, "loss, weights or samples were not finite; fmd is the value of a blank set"),
+    Column("images_seen", COUNT, "training images seen at its last report; all values below hold there"),
+    Column("rung", COUNT, "index of that budget among the run's rungs, from 0"),
+    Column("fmd", NUMBER, "Frechet MNIST distance, lower is better, comparable at equal images_seen only"),
+    Column("fmd_normalised", NUMBER, "the same with 0 = real against real images and 1 = a blank set"),
+    Column("fmd_se", NUMBER, "standard error of fmd"),
+    Column("fmd_corrected", NUMBER, "bias-corrected by halves: 2 fmd(n) - mean fmd(n/2)"),
+    Column("loss", NUMBER, "training loss; null where it is not finite"),
+    Column("validation_loss", NUMBER, "loss of one-step restorations of held-out images, mean over ten t"),
+    Column("ssim", NUMBER, "SSIM of the same restorations"),
+    Column("psnr", NUMBER, "PSNR of the same restorations, dB"),
+    Column("rmse", NUMBER, "RMSE of the same restorations"),
+    Column("loss_by_t", NUMBERS, "validation_loss at each of t = T/10, 2 T/10, ..., T"),
+    Column("ssim_by_t", NUMBERS, "ssim at each of t = T/10, 2 T/10, ..., T"),
+    Column("train_seconds", NUMBER, "seconds of training up to its last report"),
+    Column("sample_seconds", NUMBER, "seconds of sampling up to its last report"),
+    Column("score_seconds", NUMBER, "seconds of scoring up to its last report"),
+    Column("setup_seconds", NUMBER, "seconds of everything else in its process up to its last report"),
+    Column("images_per_second", NUMBER, "training speed"),
+    Column("parameters", COUNT, "weights of the network"),
+    Column("nfe", COUNT, "network evaluations for one generated image"),
 )
 _TIMES = (
-    Column("started", _WHEN, "when it first started"),
-    Column("ended", _WHEN, "when it ended for good, null until then"),
+    Column("started", TIME, "when it first started"),
+    Column("ended", TIME, "when it ended for good, null until then"),
 )
 TRIAL_COLUMNS = (*_IDENTITY, *_STATE, *_REPORT, *_TIMES)
-CURVE_COLUMNS = (*_IDENTITY, *_REPORT, Column("time", _WHEN, "when the report arrived"))
-TRIALS = pa.schema([(column.name, column.type) for column in TRIAL_COLUMNS])
-CURVES = pa.schema([(column.name, column.type) for column in CURVE_COLUMNS])
+CURVE_COLUMNS = (*_IDENTITY, *_REPORT, Column("time", TIME, "when the report arrived"))
+TRIALS = schema(TRIAL_COLUMNS)
+CURVES = schema(CURVE_COLUMNS)
 
 
 def fields(trials: pa.Table) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from search.schedulers import SCHEDULERS
 from search.space.load import known as spaces
 from search.space.load import load
 from search.study.samplers import SAMPLERS as STUDY_SAMPLERS
@@ -36,7 +37,6 @@ from trainables.domain import ConfigError
 from trainables.networks import NETWORKS
 
 FOLDERS = ("analysis", "search", "spaces", "trainables", "tests", "docs")
-SCHEDULERS = ("asha", "asha-stopping", "hyperband", "iepoch", "none")
 README_LINES = 200
 WIDTH = 160
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
