@@ -36,8 +36,8 @@ class Watched:
 
         A trial that goes on repeats the last report before the loss: the log has it again, but it does not count.
         """
-        events = Run.open(self.path).events()
-        return Counter((event["trial"], event["images_seen"]) for event in events if event["event"] == "report")
+        rows = Run.open(self.path).curves().to_pylist()
+        return Counter((row["trial"], row["images_seen"]) for row in rows)
 
     def repeated(self) -> set[str]:
         """Return the trials that began again by a report that the log had already, as their checkpoint has it.

@@ -25,10 +25,11 @@ SEARCH += " --set network.cnn.patch=1"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
 # Seconds between two looks at AWS: each is a process of its own, which takes a core for two.
 ASKED = 5.0
-EVENTS = f"""
+REPORTS = f"""
 import json
 from analysis.run.run import Run
-print(json.dumps(Run.open("s3://{BUCKET}/runs/spot").events()))
+rows = Run.open("s3://{BUCKET}/runs/spot").curves().to_pylist()
+print(json.dumps([[row["trial"], row["images_seen"]] for row in rows]))
 """
 
 
@@ -106,6 +107,6 @@ def workers(aws: Aws) -> list[int]:
 
 def reports(aws: Aws) -> list[tuple[str, int]]:
     """Return what the run in the bucket has reported so far."""
-    answer = aws.laboratory.start(None, f"python -c '{EVENTS}'", 60)
-    events = json.loads(answer.printed().splitlines()[-1]) if answer.wait() == 0 else []
-    return [(event["trial"], event["images_seen"]) for event in events if event["event"] == "report"]
+    answer = aws.laboratory.start(None, f"python -c '{REPORTS}'", 60)
+    rows = json.loads(answer.printed().splitlines()[-1]) if answer.wait() == 0 else []
+    return [(trial, images) for trial, images in rows]

@@ -16,7 +16,7 @@ import pytest
 from analysis import compare, rank, report
 from analysis.run.run import Run
 from search import replay
-from tests.system.test_search import SCRIPT, Searches, check_run, reports
+from tests.system.test_search import SCRIPT, Searches, reports
 
 OLD = Path(__file__).parents[1] / "data" / "old_runs"
 
@@ -48,6 +48,21 @@ def old_reports(name: str) -> dict[tuple[str, int], float]:
     """Return the FMDs of an old log as it is written."""
     events = [json.loads(line) for line in (OLD / name / "log.jsonl").read_text().splitlines()]
     return {(e["trial"], e["images_seen"]): e["fmd"] for e in events if e["event"] == "report"}
+
+
+def require_done(run: Run, trials: int) -> None:
+    """See that a resumed search is done, each of its trials has ended, and its settings are those of today."""
+    settings = run.settings()
+    assert settings["status"] == "done"
+    assert settings["settings"]["storage_path"] == str(run.path.parent)
+    states = run.trials()["state"].to_pylist()
+    assert len(states) == trials
+    assert set(states) <= {"COMPLETE", "PRUNED"}
+
+
+def test_schedulers_have_their_names_of_today(finished: Run, interrupted: Run) -> None:
+    names = [run.settings()["settings"]["scheduler"] for run in (finished, interrupted)]
+    assert names == ["asha", "asha-stopping"]
 
 
 def test_every_report_is_read(finished: Run, interrupted: Run) -> None:
@@ -86,7 +101,7 @@ def test_a_finished_run_goes_on_with_more_trials(searches: Searches, finished: R
     resumed = searches.run(str(SCRIPT), *arguments)
     assert resumed.returncode == 0, resumed.stderr
     run = Run.open(finished.path)
-    check_run(run, 7)
+    require_done(run, 7)
     assert old_reports("finished").items() <= reports(run).items()
     assert old_reports("finished/confirm").items() <= reports(Run.open(run.confirmation)).items()
 
@@ -97,5 +112,5 @@ def test_an_interrupted_run_is_completed(searches: Searches, interrupted: Run) -
     resumed = searches.run(str(SCRIPT), "--resume", "interrupted", "--storage-path", "runs")
     assert resumed.returncode == 0, resumed.stderr
     run = Run.open(interrupted.path)
-    check_run(run, 2, baselines=("A0",))
+    require_done(run, 2)
     assert old_reports("interrupted").items() <= reports(run).items()
