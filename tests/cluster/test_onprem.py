@@ -73,7 +73,7 @@ def test_the_lost_trial_went_on_from_its_checkpoint(lost: tuple[Watched, set[str
 
 def test_the_study_has_each_trial_once_and_none_that_runs(lost: tuple[Watched, set[str]]) -> None:
     search, _ = lost
-    tried = [trial for trial in search.study.journal() if trial.state != TrialState.WAITING]
+    tried = [trial for trial in search.study() if trial.state != TrialState.WAITING]
     assert [trial.state for trial in tried] == [TrialState.COMPLETE] * len(TRIALS)
     assert [trial.user_attrs["trial"] for trial in tried] == list(TRIALS)
     assert {(trial.user_attrs["trial"], RUNGS[-1]): trial.value for trial in tried}.items() <= search.curves().items()
