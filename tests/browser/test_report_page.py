@@ -16,16 +16,16 @@ from selenium.webdriver.support.ui import WebDriverWait
 from analysis.page.context import ReportContext
 from analysis.page.report import write_report
 from analysis.run.run import Run
-from tests.helpers import stories
+from tests.helpers import fake_runs
 
 SCHEME = "prefers-color-scheme"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = stories.search(tmp_path_factory.mktemp("runs"))
+    run = fake_runs.search(tmp_path_factory.mktemp("runs"))
     run.write_tables()
-    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     write_report(run)
     return run
 
@@ -166,11 +166,11 @@ def test_another_budget_can_be_chosen_and_a_trial_singled_out(page: Chrome, run:
 def test_what_a_run_is_called_does_nothing_in_a_browser(page: Chrome, tmp_path: Path) -> None:
     name = "<img src=x onerror=\"document.title='broken'\"></script><script>document.title='broken'</script>"
     run = Run.create(tmp_path, "hostile")
-    run.write_settings(stories.settings("hostile") | {"space": name})
+    run.write_settings(fake_runs.settings("hostile") | {"space": name})
     for number in range(6):
-        stories.start(run, f"{number}{name}", {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
-        stories.report(run, f"{number}{name}", 0, 50.0 + number)
-        stories.report(run, f"{number}{name}", 1, 40.0 + number)
+        fake_runs.start(run, f"{number}{name}", {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
+        fake_runs.report(run, f"{number}{name}", 0, 50.0 + number)
+        fake_runs.report(run, f"{number}{name}", 1, 40.0 + number)
     write_report(run)
     opened(page, run)
     page.execute_script("Plotly.Fx.hover('curves-plot', [{curveNumber: 0, pointNumber: 0}])")

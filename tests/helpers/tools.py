@@ -1,4 +1,4 @@
-"""What several tests take: a clock of their own, trials that were never trained, the scripts of tests/benchmarks/."""
+"""What several tests take: a clock of their own, the scripts of tests/benchmarks/."""
 
 import importlib.util
 import sys
@@ -6,13 +6,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from analysis.run.events import End, Start, State
-from analysis.run.run import Run
-from trainables.config import Flat
-from trainables.report import Report
-
-IMAGES = (1_000, 3_000, 9_000)
 
 
 class Clock:
@@ -22,20 +15,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
-
-
-def add_trial(
-    run: Run, variant: Flat, fmds: list[float], state: State = "COMPLETE", baseline: str = "", **more: object
-) -> None:
-    """Append a trial with a report for each FMD, at `IMAGES`; keywords change the reports."""
-    number = run.trials().num_rows
-    trial = f"{number:03d}"
-    run.append(Start(trial, number, seed=0, baseline=baseline, variant=variant))
-    for rung, fmd in enumerate(fmds):
-        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0, **more}
-        run.append(Report.from_dict({"trial": trial, **measured}))
-    if state != "RUNNING":
-        run.append(End(trial, state))
 
 
 def load_benchmark(name: str) -> ModuleType:

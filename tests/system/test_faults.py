@@ -5,7 +5,6 @@ import random
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from analysis.run.events import Event
 from analysis.run.run import Run
 from analysis.run.tables import CURVES
 from tests.helpers.disks import Disk
-from tests.system.test_search import (
+from tests.helpers.searches import (
     BUDGET,
     SCRIPT,
     SPACE,
@@ -58,13 +57,6 @@ worker.run_trial = witnessed
 sys.exit(run.main())
 """
 RESTARTS = 10
-
-
-@pytest.fixture
-def searches(tmp_path: Path) -> Iterator[Searches]:
-    searches = Searches(tmp_path)
-    yield searches
-    searches.kill()
 
 
 def wait_until_reported(process: subprocess.Popen[str], folder: Path, count: int) -> None:

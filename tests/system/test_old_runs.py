@@ -8,7 +8,6 @@ checkpoint that is left are rounded.
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,22 +15,20 @@ import pytest
 from analysis import compare, rank, report
 from analysis.run.run import Run
 from search import replay
-from tests.system.test_search import SCRIPT, Searches, reports
+from tests.helpers.searches import SCRIPT, Searches, reports
 
 OLD = Path(__file__).parents[1] / "data" / "old_runs"
 
 
 @pytest.fixture
-def searches(tmp_path: Path) -> Iterator[Searches]:
+def searches(searches: Searches, tmp_path: Path) -> Searches:
     """A folder `runs` with copies of the old runs; `tiny.py` lies beside it, where its search found it."""
-    searches = Searches(tmp_path)
     shutil.copy(OLD / "tiny.py", tmp_path)
     for name in ("finished", "interrupted"):
         shutil.copytree(OLD / name, tmp_path / "runs" / name)
     for file in (tmp_path / "runs").rglob("search.json"):
         file.write_text(file.read_text().replace("/somewhere/else/tiny.py", str(tmp_path / "tiny.py")))
-    yield searches
-    searches.kill()
+    return searches
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from analysis.run.run import Run
-from tests.system.test_search import Searches, check_run, reports, wait_for
+from analysis.run.lock import run_lock
+from analysis.run.run import Run, RunError
+from tests.helpers.searches import Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,18 +27,13 @@ def command(beginning: str, name: str = "") -> list[str]:
     return [str(ROOT / script), *arguments]
 
 
-@pytest.fixture
-def searches(tmp_path: Path) -> Iterator[Searches]:
-    searches = Searches(tmp_path)
-    yield searches
-    searches.kill()
-
-
 def test_a_search_that_is_killed_and_resumed_keeps_its_reports_and_is_ranked(searches: Searches) -> None:
     begin = command("search/run.py --space degradations")
     process = searches.start(*begin, "--name", "mine", *SMALL)
     folder = searches.folder / "runs" / "mine"
-    wait_for(process, folder, lambda _: bool(reports(Run.open(folder))))
+    wait_for(process, folder, lambda events: count_reports(events) > 0)
+    with pytest.raises(RunError, match="is being searched by another process"), run_lock(Run.open(folder)):
+        pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     searches.kill()
@@ -50,6 +45,9 @@ def test_a_search_that_is_killed_and_resumed_keeps_its_reports_and_is_ranked(sea
     check_run(run, 2, baselines=("A0",))
     assert before.items() <= reports(run).items()
     assert run.report.stat().st_size > 100_000
+    again = searches.run(*command("search/run.py --resume NAME", "mine"))
+    assert again.returncode == 2
+    assert "--resume mine: it has had all its 2 trials; give a larger --trials" in again.stderr
     ranked = searches.run(*command("analysis/rank.py runs/NAME", "mine"))
     assert ranked.returncode == 0, ranked.stderr
     assert {"000-gaussian", "001-A0"} <= set(re.findall(r"\d{3}-\w+", ranked.stdout))

@@ -32,7 +32,7 @@ from analysis.text.confirmation import conclusions
 from analysis.text.formats import csv
 from analysis.text.words import duration, listed
 from search.command_line import parse
-from tests.helpers import stories
+from tests.helpers import fake_runs
 
 HOSTILE = (
     '</script><img src="x" onerror="alert(1)">',
@@ -104,23 +104,23 @@ def made(run: Run) -> Page:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return stories.search(tmp_path)
+    return fake_runs.search(tmp_path)
 
 
 def hostile(root: Path, name: str) -> Run:
     run = Run.create(root, "hostile")
-    run.write_settings(stories.settings(name) | {"space": name, "classifier": name, "status": "done"})
+    run.write_settings(fake_runs.settings(name) | {"space": name, "classifier": name, "status": "done"})
     for number, lr in enumerate((0.001, 0.002, 0.003, 0.004, 0.005, 0.006)):
         variant = {"degradation/kind": name if number % 2 else "mask", "training/lr": lr, f"training/{name}": number}
-        stories.start(run, f"{number}{name}", variant, baseline=name if number == 3 else "")
-        stories.report(run, f"{number}{name}", 0, 50.0 + number)
-        stories.report(run, f"{number}{name}", 1, 40.0 + number)
-        stories.end(run, f"{number}{name}", "FAILED" if number == 4 else "PRUNED", error=name)
+        fake_runs.start(run, f"{number}{name}", variant, baseline=name if number == 3 else "")
+        fake_runs.report(run, f"{number}{name}", 0, 50.0 + number)
+        fake_runs.report(run, f"{number}{name}", 1, 40.0 + number)
+        fake_runs.end(run, f"{number}{name}", "FAILED" if number == 4 else "PRUNED", error=name)
     return run
 
 
 def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
-    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     page = made(run)
     assert len(page.ids()) == len(set(page.ids()))
     for _, attributes in page.elements:
@@ -147,7 +147,7 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> No
 
 
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
-    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
     first = write_report(run).read_bytes()
     assert write_report(Run.open(copy)).read_bytes() == first
@@ -167,7 +167,7 @@ def test_names_are_text_wherever_they_come_from(tmp_path: Path, name: str) -> No
 
 
 def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(run: Run) -> None:
-    stories.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
     page = made(run)
     figures = page.figures()
     assert len(figures) >= 8
@@ -179,48 +179,48 @@ def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(
 
 
 def begun(run: Run) -> None:
-    run.write_settings(stories.settings("young") | {"status": "running"})
-    stories.start(run, "000-morph", MORPH)
+    run.write_settings(fake_runs.settings("young") | {"status": "running"})
+    fake_runs.start(run, "000-morph", MORPH)
 
 
 def one(run: Run) -> None:
     begun(run)
-    stories.report(run, "000-morph", 0, 90.0)
+    fake_runs.report(run, "000-morph", 0, 90.0)
 
 
 def worse_than_blank(run: Run) -> None:
     begun(run)
-    stories.report(run, "000-morph", 0, 4000.0)
-    stories.report(run, "000-morph", 1, 2.0)  # better than the floor
+    fake_runs.report(run, "000-morph", 0, 4000.0)
+    fake_runs.report(run, "000-morph", 1, 2.0)  # better than the floor
 
 
 def diverged(run: Run) -> None:
     begun(run)
-    stories.report(run, "000-morph", 0, 560.0, diverged=True)
-    stories.end(run, "000-morph", "PRUNED")
+    fake_runs.report(run, "000-morph", 0, 560.0, diverged=True)
+    fake_runs.end(run, "000-morph", "PRUNED")
 
 
 def crashed(run: Run) -> None:
     begun(run)
-    stories.end(run, "000-morph", "FAILED", error="Traceback\nRuntimeError: out of memory")
+    fake_runs.end(run, "000-morph", "FAILED", error="Traceback\nRuntimeError: out of memory")
     run.append(from_json({"event": "end", "trial": "001-without-a-start", "state": "FAILED"}))
 
 
 def baselines(run: Run) -> None:
     for number in range(8):
-        stories.start(run, f"{number}", MORPH | {"training/lr": 0.001 * number}, baseline=f"A{number}")
-        stories.report(run, f"{number}", 0, 50.0 + number)
-        stories.end(run, f"{number}", "COMPLETE")
+        fake_runs.start(run, f"{number}", MORPH | {"training/lr": 0.001 * number}, baseline=f"A{number}")
+        fake_runs.report(run, f"{number}", 0, 50.0 + number)
+        fake_runs.end(run, f"{number}", "COMPLETE")
 
 
 def of_one_model(run: Run) -> None:
-    saved = stories.settings("young")
+    saved = fake_runs.settings("young")
     saved["settings"] |= {"trained": ["/somewhere/else/runs/mine", "003-morph"], "rungs": [108_000]}
     run.write_settings(saved)
     for number in range(8):
-        stories.start(run, f"{number}", {"sampler/steps": 5 + number})
-        stories.report(run, f"{number}", 2, 50.0 + number, validation_loss=0.1, train_seconds=0.0, nfe=number)
-        stories.end(run, f"{number}", "COMPLETE")
+        fake_runs.start(run, f"{number}", {"sampler/steps": 5 + number})
+        fake_runs.report(run, f"{number}", 2, 50.0 + number, validation_loss=0.1, train_seconds=0.0, nfe=number)
+        fake_runs.end(run, f"{number}", "COMPLETE")
 
 
 STAGES = {
@@ -259,7 +259,7 @@ def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) ->
 
 def test_a_confirmation_is_the_answer(run: Run) -> None:
     chosen = [row["trial"] for row in ReportContext.of(run).ranked[:3]]
-    stories.confirm(run, chosen[::-1])  # the search's third is the best
+    fake_runs.confirm(run, chosen[::-1])  # the search's third is the best
     found, page = confirmation_result(run), made(run)
     assert found is not None
     answer = page.words.split("What came out")[1].split("The search's ranking")[0]
@@ -287,15 +287,15 @@ def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(ru
 
 def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "places")
-    run.write_settings(stories.settings("places", scheduler="asha-stopping"))
+    run.write_settings(fake_runs.settings("places", scheduler="asha-stopping"))
     for name in "abcd":
-        stories.start(run, name, MORPH)
+        fake_runs.start(run, name, MORPH)
     for name, fmd in (("a", 90.0), ("b", 95.0), ("c", 70.0), ("d", 60.0)):
-        stories.report(run, name, 0, fmd)
-    stories.report(run, "a", 1, 60.0)
-    stories.report(run, "d", 1, 50.0)
+        fake_runs.report(run, name, 0, fmd)
+    fake_runs.report(run, "a", 1, 60.0)
+    fake_runs.report(run, "d", 1, 50.0)
     for name in "abcd":
-        stories.end(run, name, "PRUNED")
+        fake_runs.end(run, name, "PRUNED")
     rows = {row[0]: row[1:] for row in made(run).rows["pruned-table"][1:]}
     # b came second and was then last of two; c was the better of three, but only one of three goes on: it had time.
     assert rows["b"] == ["12,000", "95.0", "2 of 2", "4 of 4", "2 of 4", "behind others"]
@@ -309,7 +309,7 @@ def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run)
     pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
     files = [path.read_bytes() for name in best[:4] for path in (run.sample_grid(name), run.degradation_strip(name))]
     assert pictures == [files[0], *files]
-    stories.draw(run, best[0], size=1618, mode="RGB")
+    fake_runs.draw(run, best[0], size=1618, mode="RGB")
     source = made(run).pictures()[0]
     assert source.startswith("data:image/jpeg;base64,")
     with Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))) as image:

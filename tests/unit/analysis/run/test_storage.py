@@ -15,7 +15,7 @@ from analysis.run.remote import Remote, copy_of
 from analysis.run.run import Run, RunError
 from analysis.run.storage import Folder, NotShared, join, parent
 from search.progress.tensorboard import TensorBoardWriter
-from tests.helpers.tools import add_trial
+from tests.helpers.fake_runs import add_trial
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from analysis.run.run import Run
 from analysis.statistics.comparable_trials import comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.rung_correlation import interval, rung_correlation
-from tests.helpers.tools import IMAGES, add_trial
+from tests.helpers.fake_runs import IMAGES, add_trial
 
 
 def by_option(run: Run, name: str) -> dict[str, Effect]:

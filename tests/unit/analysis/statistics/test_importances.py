@@ -14,7 +14,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from analysis.run.run import Event, Run
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.importances import importances
-from tests.helpers.tools import IMAGES, add_trial
+from tests.helpers.fake_runs import IMAGES, add_trial
 from trainables.report import Report
 
 

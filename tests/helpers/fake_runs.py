@@ -13,6 +13,7 @@ from trainables.config import Flat
 from trainables.report import Report
 
 RUNGS = (12_000, 36_000, 108_000)
+IMAGES = (1_000, 3_000, 9_000)  # rungs of `add_trial`
 CARD: dict[str, Any] = {
     "version": "flat-64-n256-ab12cd34",
     "layer": "flat",
@@ -105,6 +106,18 @@ def report(run: Run, name: str, rung: int, fmd: float, **more: object) -> None:
 def end(run: Run, name: str, state: State, error: str = "") -> None:
     """End a trial."""
     run.append(End(name, state, error, time=1.2e9))
+
+
+def add_trial(
+    run: Run, variant: Flat, fmds: list[float], state: State = "COMPLETE", baseline: str = "", **more: object
+) -> None:
+    """Append a trial with a report for each FMD, at `IMAGES`; keywords change the reports."""
+    name = f"{run.trials().num_rows:03d}"
+    start(run, name, variant, baseline)
+    for rung, fmd in enumerate(fmds):
+        report(run, name, rung, fmd, **{"images_seen": IMAGES[rung], "fmd_se": 1.0, **more})
+    if state != "RUNNING":
+        end(run, name, state)
 
 
 def draw(run: Run, name: str, size: int = 40, mode: str = "L") -> None:
