@@ -276,9 +276,9 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
 
 def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:
     best = ReportContext.of(run).ranked[0]["trial"]
-    nested = stories.confirm(run, [])
-    stories.start(nested, f"{best}.0", {}, repeats=best)
-    stories.report(nested, f"{best}.0", 2, 560.0, diverged=True)
+    nested = fake_runs.confirm(run, [])
+    fake_runs.start(nested, f"{best}.0", {}, repeats=best)
+    fake_runs.report(nested, f"{best}.0", 2, 560.0, diverged=True)
     page = made(run)
     assert "one training of one seed" in page.words
     assert f"{best} diverged or failed with one of its fresh seeds, and is out." in page.words
