@@ -12,12 +12,13 @@ from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from search.history import History
 from search.machine import Machine
+from search.options import KEPT_CHECKPOINTS
 from search.progress import budget as budget_module
 from search.progress.budget import OVERTIME, Budget, as_clock
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.schedulers import ASHA, Scheduler
-from search.settings import KEPT_CHECKPOINTS, Settings
+from search.settings import Settings
 from search.tries import MAX_FAILURES, Tries
 from tests.helpers.tools import Clock
 from trainables.report import Report
