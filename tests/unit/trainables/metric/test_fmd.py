@@ -171,10 +171,10 @@ def test_a_damaged_cache_is_computed_again(
 ) -> None:
     few = Images(**(vars(mnist) | {"search": mnist.search[:400], "confirm": mnist.confirm[:64]}))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = Reference.build(few, n=32)
+    first = Reference.build(few, n=32, layer="spatial_mean")
     (path,) = tmp_path.rglob("*.npz")
     path.write_bytes(content)
-    second = Reference.build(few, n=32)
+    second = Reference.build(few, n=32, layer="spatial_mean")
     assert (first.floor, first.blank) == (second.floor, second.blank)
     assert path.stat().st_size > len(content)
 
@@ -183,17 +183,17 @@ def test_an_unwritable_cache_costs_time_only(mnist: Images, tmp_path: Path, monk
     few = Images(**(vars(mnist) | {"search": mnist.search[:400], "confirm": mnist.confirm[:64]}))
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
-    assert Reference.build(few, n=32).floor > 0
+    assert Reference.build(few, n=32, layer="spatial_mean").floor > 0
 
 
 def test_the_reference_splits_use_other_images_for_their_floor(mnist: Images) -> None:
     few = Images(**(vars(mnist) | {s: getattr(mnist, s)[:100] for s in ("search", "confirm", "test")}))
-    search, confirm, test = (Reference.build(few, split, n=50) for split in ("search", "confirm", "test"))
+    search, confirm, test = (Reference.build(few, split, 50, "spatial_mean") for split in ("search", "confirm", "test"))
     assert len({search.floor, confirm.floor, test.floor}) == 3
     assert search.version == confirm.version == test.version
-    Reference.build(few, "test", n=200)
+    Reference.build(few, "test", 200, "spatial_mean")
     with pytest.raises(ValueError, match="n must be 4 to 100 for the 'search' split, given 101"):
-        Reference.build(few, "search", n=101)
+        Reference.build(few, "search", 101, "spatial_mean")
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,10 @@ def test_the_version_names_layer_width_n_and_classifier(reference: Reference) ->
 
 def test_the_torchmetrics_metric_is_the_same_distance_in_any_batches(mnist: Images, classifier: Classifier) -> None:
     real, fake = torch.from_numpy(mnist.search[:300]), torch.from_numpy(noisy(mnist.test[:200], 0.1))
-    expected = frechet_distance(*(Statistics.from_features(features(classifier, x)) for x in (fake, real)))
-    metric, other = FrechetMnistDistance(), FrechetMnistDistance(classifier=classifier)
+    expected = frechet_distance(
+        *(Statistics.from_features(features(classifier, x, "spatial_mean")) for x in (fake, real))
+    )
+    metric, other = FrechetMnistDistance("spatial_mean"), FrechetMnistDistance("spatial_mean", classifier)
     for part in real.split(77):
         metric.update(part, real=True)
     metric.update(fake[:150], real=False)
