@@ -43,7 +43,7 @@ def add(run: Run, kind: str, variant: Event, fmds: list[float], baseline: str = 
     for rung, fmd in enumerate(fmds):
         values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 565, "fmd_corrected": fmd - 1, "diverged": False}
         report = {"event": "report", "trial": trial, "images_seen": IMAGES[rung], "rung": rung, "train_seconds": 2.0}
-        run.append(report | values | more)
+        run.append(from_json({**report, **values, **more}))
     run.append(from_json({"event": "end", "trial": trial, "state": "COMPLETE" if len(fmds) == 3 else "PRUNED"}))
 
 

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import random
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ def test_trials_per_gpu_is_a_number_or_auto(text: str, meant: object) -> None:
 
 
 def test_trials_per_gpu_is_nothing_else() -> None:
-    with pytest.raises(SettingsError, match=r"--trials-per-gpu.*many: give a number, or auto"):
+    with pytest.raises(SettingsError, match=r"--trials-per-gpu.*many: give a whole number of at least 1, or auto"):
         parse(["--space", "widths", "--trials-per-gpu", "many"])
 
 
@@ -128,7 +127,7 @@ def test_a_search_that_goes_on_shares_gpus_as_it_did() -> None:
     machine = Machine(cpus=8, gpus=1)
     settings = Settings.resolve({"trials_per_gpu": "auto"}, "widths", "", machine).sharing(3, machine, mps=True)
     assert (settings.slots, settings.mps) == (3, True)
-    again = Settings.resume(json.loads(json.dumps(asdict(settings))), {}, machine)
+    again = Settings.resume(json.loads(json.dumps(settings.saved())), {}, machine)
     assert (again.slots, again.mps, again.gpus_per_trial) == (3, True, settings.gpus_per_trial)
 
 
