@@ -21,22 +21,30 @@ class History:
         self.ended: dict[str, State] = {}
         """State of each trial that has ended for good"""
         self._decisions: dict[str, Decision] = {}
+        self._logged_paused: set[str] = set()
         for event in events:
             self._replay(event, scheduler)
 
     def _replay(self, event: Event, scheduler: Scheduler) -> None:
         if isinstance(event, Start):
             self.starts.setdefault(event.trial, event)
+            self._logged_paused.discard(event.trial)
         elif isinstance(event, Report):
             self.reports.setdefault(event.trial, []).append(event)
             self._decisions[event.trial] = scheduler.on_report(self.starts[event.trial].number, event)
-        elif event.state != "PAUSED":
+        elif event.state == "PAUSED":
+            self._logged_paused.add(event.trial)
+        else:
             self.ended[event.trial] = event.state
             scheduler.remove(self.starts[event.trial].number)
 
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial waits at its rung."""
         return trial not in self.ended and self._decisions.get(trial) is Decision.PAUSE
+
+    def unlogged_pauses(self) -> list[str]:
+        """Return the paused trials that the log has as RUNNING: the search was killed before it logged the pause."""
+        return [name for name in self.starts if self.is_paused(name) and name not in self._logged_paused]
 
     def end_state(self, trial: str) -> State | None:
         """Return how a trial ended, None for one that is to go on or paused."""

@@ -117,6 +117,8 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     for name, state in queue.resume(history):
         run.append(End(name, state))
         history.ended[name] = state
+    for name in history.unlogged_pauses():
+        run.append(End(name, "PAUSED"))
     recorder = Recorder(
         run,
         history,

@@ -191,5 +191,6 @@ class TrialQueue:
         variant = next(entry.variant for entry in self._space.baselines if entry.name == baseline)
         if self._space.answers_for(variant) is not None:
             return self._space.draw(trial)
-        trial.set_constraint(OUTSIDE, 1.0)
+        if OUTSIDE not in trial.constraints:  # it is there if the search was killed before the trial started
+            trial.set_constraint(OUTSIDE, 1.0)
         return variant
