@@ -42,12 +42,12 @@ search: env  ## search SPACE with the defaults of this machine; the result is in
 	$(BIN)/python search/run.py --space $(SPACE) $(ARGS)
 
 test: hello lint  ## lint, then every test that is not slow, one small search among them: minutes
-	$(PYTEST) -m 'not slow' -n auto --maxprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -m 'not slow' -n auto --maxprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: hello
 hello:
 	@echo "make test: environment, lint, types, unit tests, a real search with a kill and a resume, the page in a browser."
-	@echo "It takes about 9 minutes on two cores, less on more; make test-all runs the slow tests too."
+	@echo "It takes about 8 minutes on two cores, less on more; make test-all runs the slow tests too."
 
 test-long: env  ## every slow test: whole searches, dashboards in a browser, clusters
 	$(PYTEST) -m slow $(ARGS)

@@ -77,7 +77,7 @@ def test_numbers_that_do_not_agree_are_found_out(run: Run, tmp_path: Path, capsy
     [(50.0, True, "to the last bit"), (51.0, True, r"\+1, 0.2 st"), (65.0, False, r"\+15, 3 st")],
 )
 def test_the_verdict_is_by_two_standard_errors_of_the_difference(fmd: float, agrees: bool, text: str) -> None:
-    same, words = judge({"fmd": 50.0, "fmd_se": 3.0}, fmd, 4.0)
+    same, words = judge(Report.from_dict({"trial": "000-a", "images_seen": 64, "fmd": 50.0, "fmd_se": 3.0}), fmd, 4.0)
     assert same is agrees
     assert re.search(text, words)
 
