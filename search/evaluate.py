@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trainables.data.mnist import Images
     from trainables.metric.evaluation import Evaluation
 
+# Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.
 # The noise differs from the one that the search ranked by, which counts up from the search's own --seed.
 SEED = 1_000_000_000
 

@@ -76,6 +76,7 @@ def _recorded(run: Run, name: str) -> tuple[Start, list[Report]]:
     return start, sorted(known[name], key=lambda report: report.images_seen)
 
 
+# Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.
 def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     """Yield the trial's reports as they come out now; its files are in a temporary folder."""
     import torch

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+# Imports inside functions: torch takes two seconds, Ray one; --help and usage errors need neither.
 def _begin(given: dict[str, Any]) -> int:
     from search.plan import plan
     from search.pretrained import with_trained

@@ -97,7 +97,7 @@ def losses(context: ReportContext) -> dict[str, object]:
         return {"missing": "Fewer than three trials have a held-out loss at one budget."}
     if len({row["validation_loss"] for row in rows}) == 1:
         return {"missing": "All trials have the same held-out loss: they are of one model."}
-    from scipy.stats import spearmanr
+    from scipy.stats import spearmanr  # a second, which most commands do not need
 
     rows.sort(key=lambda row: row["trial"] in context.best)
     values, fmds = [row["validation_loss"] for row in rows], [row["fmd"] for row in rows]

@@ -6,6 +6,8 @@ import io
 from math import ceil
 from pathlib import Path
 
+from PIL import Image
+
 from analysis.page.context import ReportContext
 from analysis.page.elements import data_uri
 from analysis.text.words import number
@@ -45,8 +47,6 @@ def picture(path: Path) -> str | None:
 
 def _reduced(data: bytes) -> bytes:
     """Return a picture as a JPEG no wider than `MOST_PIXELS`."""
-    from PIL import Image
-
     with Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGB")
     image = image.reduce(ceil(image.width / MOST_PIXELS))

@@ -84,7 +84,7 @@ class Folder:
         Raises:
             OSError, pyarrow.ArrowInvalid: there is none at `uri`.
         """
-        from pyarrow.fs import FileSystem, LocalFileSystem
+        from pyarrow.fs import FileSystem, LocalFileSystem  # 0.3 s, which readers of a run do not need
 
         self._uri = uri
         self._filesystem, self._root = FileSystem.from_uri(uri)

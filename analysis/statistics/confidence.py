@@ -38,7 +38,7 @@ class Estimate:
 
     def interval(self) -> tuple[float, float, float]:
         """Return the geometric mean FMD and its 95 % interval."""
-        from scipy.stats import t
+        from scipy.stats import t  # a second, which most commands do not need
 
         half = float(t.ppf((1 + LEVEL) / 2, self.dof)) * self.error
         return math.exp(self.mean), math.exp(self.mean - half), math.exp(self.mean + half)
@@ -65,7 +65,7 @@ def estimates(fmds: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
 
 def chance_of_better(one: Estimate, other: Estimate) -> float:
     """Return the probability that the mean of `one` is lower than that of `other`, by Welch's t."""
-    from scipy.stats import t
+    from scipy.stats import t  # as above
 
     variance = one.error**2 + other.error**2
     if variance == 0:

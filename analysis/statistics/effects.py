@@ -56,7 +56,7 @@ def effects(run: Run) -> list[Effect]:
 
 
 def _effects(name: str, groups: dict[str, list[ComparableTrial]]) -> list[Effect]:
-    from scipy.stats import t
+    from scipy.stats import t  # a second, which most commands do not need
 
     logs = {option: np.log([trial.fmd for trial in trials]) for option, trials in groups.items()}
     freedom = sum(len(values) - 1 for values in logs.values())

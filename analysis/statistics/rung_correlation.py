@@ -65,7 +65,7 @@ def rung_correlation(run: Run) -> list[RungCorrelation]:
 
 
 def _correlation(images: int, final: int, first: list[float], last: list[float], stopped: int) -> RungCorrelation:
-    from scipy.stats import kendalltau, spearmanr
+    from scipy.stats import kendalltau, spearmanr  # a second, which most commands do not need
 
     spearman = float(spearmanr(first, last).statistic)
     kendall = float(kendalltau(first, last).statistic)

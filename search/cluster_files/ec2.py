@@ -38,7 +38,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 @cache
 def _model() -> Any:
-    import botocore.session
+    import botocore.session  # half a second; only a file for AWS needs it
 
     return botocore.session.Session().get_service_model("ec2").operation_model("RunInstances").input_shape
 

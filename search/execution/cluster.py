@@ -11,6 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
+import yaml  # type: ignore[import-untyped]
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 from analysis.run.storage import Folder, is_remote
 from search.machine import Cluster, Machine, MachineError
 
@@ -52,8 +56,6 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
         except Exception as error:  # Ray raises nothing narrower, after 30 seconds that cannot be set
             if "timed out during startup" not in str(error):
                 raise
-            import ray
-
             ray.shutdown()
     raise MachineError(
         "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
@@ -62,8 +64,6 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
 
 def connect(**options: Any) -> None:
     """Connect to Ray with these options of `ray.init`, silent."""
-    import ray
-
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
@@ -130,9 +130,6 @@ def require_shared(storage_path: str) -> None:
     Raises:
         MachineError: one of them writes somewhere else, or cannot write.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     mark = f".seen-{secrets.token_hex(4)}"
     write = ray.remote(num_cpus=0, max_retries=0)(_write)
     asked = {
@@ -181,8 +178,6 @@ def _write(storage_path: str, mark: str) -> str:
 
 def _present() -> tuple[list[Machine], list[Machine]]:
     """Return the machines for trials that are up: the head, if it takes trials, and the others."""
-    import ray
-
     has = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     heads, others = ([one for one in has if (HEAD in one) is head] for head in (True, False))
     return _machines(heads), _machines(others)
@@ -194,9 +189,6 @@ def _machines(resources: list[dict[str, float]]) -> list[Machine]:
 
 def _configuration() -> dict[str, Any]:
     """Return the configuration of the cluster, which is on its head; empty elsewhere."""
-    import ray
-    import yaml  # type: ignore[import-untyped]
-
     here = ray.get_runtime_context().get_node_id()
     head = any(node["NodeID"] == here and HEAD in node["Resources"] for node in ray.nodes())
     path = CONFIGURATION.expanduser()

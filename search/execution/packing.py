@@ -24,6 +24,7 @@ from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
 
+# Imports inside functions: a measured process needs no Ray, and the driver no more of torch than it has.
 MOST = 16
 DRAWS = 31  # variants of the space, of which the typical and the largest are taken
 SECONDS = 3.0  # of training, for each number of trials

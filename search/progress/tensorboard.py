@@ -20,6 +20,7 @@ from analysis.run.events import Start, State
 from analysis.run.run import Run
 from trainables.report import Report
 
+# Imports inside functions: TensorBoard takes a second, and only a trial that starts needs it.
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
 _WRITERS = itertools.count()
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header

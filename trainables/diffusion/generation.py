@@ -66,7 +66,7 @@ def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, 
 
 def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
     """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `scale` wide."""
-    from PIL import Image
+    from PIL import Image  # only pictures need it
 
     rows, columns, channels, height, width = images.shape
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 96, np.uint8)

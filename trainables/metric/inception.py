@@ -39,6 +39,7 @@ def inception_statistics(images: Tensor) -> Statistics:
     `frechet_distance` of two statistics equals torchmetrics' FrechetInceptionDistance, but is never negative. An image
     takes 0.3 CPU-seconds.
     """
+    # torchmetrics takes seconds, and its Inception wants torch-fidelity, which may be missing.
     from torchmetrics.image.fid import NoTrainInceptionV3
 
     network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights_file()))
