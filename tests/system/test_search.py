@@ -134,7 +134,7 @@ def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searche
     check_run(run, TRIALS)
     assert before.items() <= reports(nested).items()
     rows = nested.trials().to_pylist()
-    best = [start["trial"] for start in contenders(run, 2)]
+    best = [start.trial for start in contenders(run, 2)]
     assert best[0] == rank(run.trials(), None).to_pylist()[0]["trial"]
     assert {row["repeats"] for row in rows} == set(best)
     assert {row["images_seen"] for row in rows} == {2304}
