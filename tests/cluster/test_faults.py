@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
 TRIALS = ("000-gaussian", "001-A0", "002-A4")
-SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)}"
+SEARCH = f"--space degradations --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
 

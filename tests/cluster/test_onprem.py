@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 RUNGS = (500, 1500, 4500)
 # All in the queue, so that neither the sampler nor the order of ends has a say: one starting point, four baselines.
 TRIALS = ("000-gaussian", "001-A0", "002-A4", "003-A5", "004-A6")
-SEARCH = f"--space degradations --scheduler none --confirm 0 --trials {len(TRIALS)}"
+SEARCH = f"--space degradations --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
 SHORT = f"--space degradations --scheduler none --confirm 0 --trials 1 --max-images {RUNGS[0]}"
