@@ -128,7 +128,9 @@ def _load(path: Path) -> optuna.Study | None:
         storage = JournalStorage(JournalFileBackend(str(path)))
         names = optuna.get_all_study_names(storage)
         return optuna.load_study(study_name=names[0], storage=storage) if len(names) == 1 else None
-    except Exception:  # Optuna raises whatever a damaged line leads to
+    except OSError:  # the disk's fault, not the journal's
+        raise
+    except Exception:  # Optuna raises whatever a damaged line leads to; `open_study` says that it is made anew
         return None
 
 
