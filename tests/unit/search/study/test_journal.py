@@ -20,24 +20,13 @@ from search.space.space import Space
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.tries import MAX_FAILURES
+from tests.helpers.conditional import RUNGS, SPACE
 from trainables.report import Report
 
-RUNGS = (100, 300, 900)
 # More than those that are drawn at random, so that TPE's model decides what comes next. Of the last two, which are
 # interrupted, one lacks a parameter that TPE drew for it.
 BEGUN, TRIALS = 21, 40
 DIVERGED, FAILED = 6, 7
-SPACE = """
-BASELINES = ("A0", "D2")
-STARTS = ({"network/kind": "unet"}, {"network/kind": "cnn", "training/lr": 0.003})
-
-
-def space(trial):
-    if trial.suggest_categorical("network/kind", ["unet", "cnn"]) == "cnn":
-        trial.suggest_categorical("network/cnn/kernel", [3, 5, 7])
-    trial.suggest_float("training/lr", 1e-4, 1e-2, log=True)
-    return {"training/batch": 32}
-"""
 Damage = Callable[[Path], object]
 
 

@@ -22,21 +22,10 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.tries import MAX_FAILURES
 from spaces.baselines import BASELINES
+from tests.helpers.conditional import RUNGS, SPACE
 from trainables.config import Flat, Variant
 from trainables.report import Report
 
-RUNGS = (100, 300, 900)
-SPACE = """
-BASELINES = ("A0", "D2")
-STARTS = ({"network/kind": "unet"}, {"network/kind": "cnn", "training/lr": 0.003})
-
-
-def space(trial):
-    if trial.suggest_categorical("network/kind", ["unet", "cnn"]) == "cnn":
-        trial.suggest_categorical("network/cnn/kernel", [3, 5, 7])
-    trial.suggest_float("training/lr", 1e-4, 1e-2, log=True)
-    return {"training/batch": 32}
-"""
 # What A0 says, with two of its fields left open.
 A0_SPACE = f"""
 BASELINES = ("D2", "A0")

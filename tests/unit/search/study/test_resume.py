@@ -23,23 +23,12 @@ from search.space.space import Space
 from search.study.journal import open_study, run_state
 from search.study.queue import TrialQueue
 from search.time_limit import TimeLimit
+from tests.helpers.conditional import RUNGS, SPACE
 from trainables.report import Report
 
-RUNGS = (100, 300, 900)
 TRIALS = 8
 # Of some 150 moments, the distance between those at which a crash is tried.
 STRIDE = 5
-SPACE = """
-BASELINES = ("A0", "D2")
-STARTS = ({"network/kind": "unet"}, {"network/kind": "cnn", "training/lr": 0.003})
-
-
-def space(trial):
-    if trial.suggest_categorical("network/kind", ["unet", "cnn"]) == "cnn":
-        trial.suggest_categorical("network/cnn/kernel", [3, 5, 7])
-    trial.suggest_float("training/lr", 1e-4, 1e-2, log=True)
-    return {"training/batch": 32}
-"""
 
 
 @pytest.fixture
