@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from analysis.run.search_json import translated
 from search.declaration import Option, SettingsError
 from search.settings import with_budgets
 
@@ -58,11 +59,7 @@ def _texts(path: str) -> dict[str, Any]:
 
 def _of_run(texts: dict[str, Any], declared: Mapping[str, Option]) -> dict[str, Any]:
     """Return the options that made an earlier run what it is, but for its name."""
-    settings = with_budgets(texts["settings"])
-    if "format" not in texts:
-        from analysis.run.run import RENAMED_SCHEDULERS  # pyarrow takes a third of a second
-
-        settings["scheduler"] = RENAMED_SCHEDULERS.get(settings["scheduler"], settings["scheduler"])
+    settings = with_budgets(translated(texts)["settings"])
     given = {one.key: settings[name] for name, one in declared.items() if name in settings and name != "name"}
     if settings["trained"] not in NOTHING:
         given["set"] = {name: text for name, text in given["set"].items() if name.startswith("sampler")}

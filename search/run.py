@@ -36,7 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-# Imports inside functions: torch takes two seconds, Ray one; --help and usage errors need neither.
 def _begin(given: dict[str, Any]) -> int:
     from search.plan import plan
     from search.pretrained import with_trained
@@ -70,9 +69,11 @@ def _resume(given: dict[str, Any]) -> int:
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:
+    if "address" not in given:
+        return this_machine()
     from search.execution.cluster import join_ray
 
-    return join_ray(given["address"]) if "address" in given else this_machine()
+    return join_ray(given["address"])
 
 
 def _run(run: Run | None, settings: Settings, space: Space, machine: Machine | Cluster, given: dict[str, Any]) -> int:

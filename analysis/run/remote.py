@@ -7,6 +7,7 @@ write is there when the call that made it returns. The copy can be deleted at an
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
@@ -216,3 +217,22 @@ def _segment(name: str, number: int) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".")
+
+
+def pull_unless_busy(remote: Remote) -> None:
+    """Bring a copy to the state that is there, unless a search on this machine is at work in it: that is ahead.
+
+    Those who read it at the same time do so one after another, as all write to the same files.
+    """
+    remote.folder.mkdir(parents=True, exist_ok=True)
+    folder = os.open(remote.folder, os.O_RDONLY)
+    turn = os.open(remote.folder.with_name(f".{remote.folder.name}.lock"), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        remote.pull()
+    except BlockingIOError:
+        return
+    finally:
+        os.close(turn)
+        os.close(folder)

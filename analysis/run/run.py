@@ -4,10 +4,8 @@ A run can be read while a search writes it, and from a copy of its folder. A run
 copy, see remote.py.
 """
 
-import fcntl
 import io
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -18,16 +16,13 @@ import pyarrow.parquet as pq
 
 from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
-from analysis.run.remote import Remote, copy_of
-from analysis.run.storage import Disk, is_remote, join
+from analysis.run.remote import Remote, copy_of, pull_unless_busy
+from analysis.run.search_json import FORMAT, translated
+from analysis.run.storage import Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
 from trainables.report import Report
 
 __all__ = ["Run", "RunError", "is_remote"]
-
-# Of search.json. Format 1 names no format, and has other names of schedulers.
-FORMAT = 2
-RENAMED_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 
 
 class Run:
@@ -104,7 +99,7 @@ class Run:
             run = cls(remote := Remote(uri, copy_of(uri)))
             if not remote.has(run._settings.name):
                 raise RunError(f"no run at {uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
-            _pull(remote)
+            pull_unless_busy(remote)
             run._complete()
         else:
             run = cls(Disk(Path(path)))
@@ -185,7 +180,7 @@ class Run:
         if not self._settings.is_file():
             return {}
         try:
-            return _translated(json.loads(self._settings.read_text()))
+            return translated(json.loads(self._settings.read_text()))
         except ValueError as error:
             raise RunError(f"{self._settings} is not JSON, {error}: put it right or remove it") from None
 
@@ -199,7 +194,7 @@ class Run:
         Raises:
             RunError: the disk is full or the folder is read-only, or the object storage does not take it.
         """
-        _write_atomically(path, data)
+        write_atomically(path, data)
         self._place.put(path)
 
     def append(self, event: Event) -> bool:
@@ -277,43 +272,3 @@ class Run:
         """Add to a copy the log that is empty, of which object storage has no segment."""
         if isinstance(self._place, Remote) and self._settings.is_file():
             self._log.path.touch()
-
-
-def _translated(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return search.json's content with the names that an earlier format has otherwise replaced."""
-    if settings.get("format") == FORMAT or "settings" not in settings:
-        return settings
-    search = settings["settings"]
-    scheduler = RENAMED_SCHEDULERS.get(search.get("scheduler"), search.get("scheduler"))
-    return {**settings, "format": FORMAT, "settings": {**search, "scheduler": scheduler}}
-
-
-def _pull(remote: Remote) -> None:
-    """Bring a copy to the state that is there, unless a search on this machine is at work in it: that is ahead.
-
-    Those who read it at the same time do so one after another, as all write to the same files.
-    """
-    remote.folder.mkdir(parents=True, exist_ok=True)
-    folder = os.open(remote.folder, os.O_RDONLY)
-    turn = os.open(remote.folder.with_name(f".{remote.folder.name}.lock"), os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        remote.pull()
-    except BlockingIOError:
-        return
-    finally:
-        os.close(turn)
-        os.close(folder)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from contextlib import suppress
@@ -26,6 +27,23 @@ def parent(uri: str) -> str:
     """Return the URI of the folder that `uri` lies in."""
     folder, mark, options = uri.partition("?")
     return folder.rstrip("/").rpartition("/")[0] + mark + options
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file such that a reader, or a crash, finds the old one or the new one.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None
 
 
 class Disk:
