@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -30,7 +30,7 @@ from search.progress.terminal import Display
 from search.race import Race
 from search.schedulers import Scheduler
 from search.settings import Settings
-from search.test_evaluation import measure_finally
+from search.test_evaluation import measure_on_test_images
 from search.time_limit import TimeLimit
 from trainables.data.mnist import Images
 from trainables.domain import Primitive
@@ -77,9 +77,9 @@ def _near(a: Primitive, b: Primitive) -> bool:
 
 
 def confirm(run: Run, settings: Settings, images: Images, reference: Reference, quiet: bool) -> Status:
-    """Race the best trials of a search that has ended; Ray must be connected.
+    """Race the best trials of a search that has ended, and test the winners; Ray must be connected.
 
-    Called again on the same run, this goes on where it ended; `reference` is that of the search.
+    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's.
     """
     chosen = contenders(run, settings.confirm)
     if not chosen:
@@ -91,23 +91,23 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
     nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
     status = _race(nested, full, chosen, images, judge, quiet)
-    return _finally(run, nested, full, images, quiet) if status == "done" else status
+    return _test(run, nested, full, images, quiet) if status == "done" else status
 
 
-def _finally(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
-    judged = confirmation_result(run)
-    if judged is not None:
-        say: Callable[[str], None] = (lambda line: None) if quiet else print
-        try:
-            with terminating():
-                measure_finally(nested, settings, judged, images, say)
-        except KeyboardInterrupt:
-            return "interrupted"
+def _test(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
+    result = confirmation_result(run)
+    if result is None:
+        return "done"
+    try:
+        with terminating():
+            measure_on_test_images(nested, settings, result, images, quiet)
+    except KeyboardInterrupt:
+        return "interrupted"
     return "done"
 
 
 def _judge(settings: Settings, images: Images, reference: Reference, before: dict[str, Any]) -> Reference:
-    """Return what the race is judged by: as many samples as it began with, whatever it goes on on."""
+    """Return the reference of the race; a race that goes on keeps the number of samples that it began with."""
     most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
     n = before.get("metric", {}).get("n", min(most, len(images.search), len(images.confirm)))
     return Reference.build(images, "confirm", n, reference.layer, reference.weights)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from analysis.run import evaluations
 from analysis.run.run import Run
 from analysis.run.storage import Folder
@@ -15,20 +13,20 @@ from trainables.metric.evaluation import Evaluation, measure
 from trainables.trial import Plan, Trial
 
 
-def measure_finally(
-    nested: Run, settings: Settings, judged: ConfirmationResult, images: Images, say: Callable[[str], None]
+def measure_on_test_images(
+    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, quiet: bool
 ) -> None:
-    """Measure the trainings of a race that is over on the test images, into the evaluation of its run `nested`.
+    """Measure the trainings of a race that has ended on the test images, into the evaluation of its run `nested`.
 
-    Measured are those that may be the best and the best of the literature, each unless it was before, by as many
-    samples as the race or as there are test images. Nothing is chosen by these numbers. Samples start from noise of the
-    training's own seed, which neither the search nor the race used for that.
+    The contenders that may be the best and the best of the literature are measured, each once. The number of samples is
+    that of the race, or that of the test images if there are fewer. Nothing is chosen by these numbers. Samples start
+    from noise of the training's own seed, which neither the search nor the race used for samples.
     """
-    literature = [standing for standing in judged.standings if standing.baseline][:1]
-    wanted = {standing.trial for standing in judged.standings if standing.tied or standing in literature}
+    literature = [standing for standing in result.standings if standing.baseline][:1]
+    wanted = {standing.trial for standing in result.standings if standing.tied or standing in literature}
     starts = [start for start in nested.starts().values() if start.repeats in wanted]
     plan, folder = Plan(settings.rungs, settings.seed), Folder(nested.uri)
-    n = min(judged.metric["n"], len(images.test))
+    n = min(result.metric["n"], len(images.test))
     bench = Evaluation(images, "test", n, plan.resolve_device(), inception=False)
     nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
     common = {"split": "test", "samples": bench.n, "metric": bench.reference.version}
@@ -42,6 +40,7 @@ def measure_finally(
             row = measure(bench, trial, start.seed, restored=False)
             if row is not None:
                 evaluations.store(nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
-                fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
-                say(f"         {start.trial:<28} on the test images  {fmd}")
+                if not quiet:
+                    fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
+                    print(f"         {start.trial:<28} on the test images  {fmd}")
     nested.write_settings({**nested.settings(), "tested": True})

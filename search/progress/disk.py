@@ -16,7 +16,7 @@ TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 @contextmanager
 def in_one_line(run: Run) -> Iterator[None]:
-    """Let what could not be written be said in a line, where Ray Tune has made an error of its own of it.
+    """Turn an error of the disk, which Ray Tune may have wrapped in errors of its own, into a RunError.
 
     Raises:
         RunError: the disk is full, or may not be written to.
@@ -33,10 +33,7 @@ def in_one_line(run: Run) -> Iterator[None]:
 
 
 def require_room(run: Run, trial: str, error: str) -> None:
-    """Raise RunError if a trial failed because the disk takes nothing more, or is not there: others would, too.
-
-    `error` is its traceback.
-    """
+    """Raise RunError if a trial failed, by its traceback `error`, because of the disk: the other trials would, too."""
     lines = error.strip().splitlines() or [""]
     if does_not_see_the_run(error):
         raise RunError(f"{lines[-1].partition(': ')[2]}, then --resume the run")

@@ -225,6 +225,13 @@ def test_help_imports_nothing_slow(name: str) -> None:
     assert done.stderr == "set()\n"
 
 
+def test_a_dry_run_on_this_machine_imports_neither_ray_nor_optuna() -> None:
+    code = "import sys; from search.run import main\nmain(['--space', 'widths', '--dry-run'])\n"
+    code += "print(sys.modules.keys() & {'ray', 'optuna'}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class OneMore(Settings):
     patience: int = option(whole(1), "Number of mornings.", 7, Resume.CHANGEABLE, group="budget")
