@@ -16,7 +16,7 @@ from trainables.domain import UsageError
 
 
 class SettingsError(UsageError):
-    """Options that cannot be."""
+    """Options that are invalid or do not go together."""
 
 
 class Resume(Enum):
@@ -66,7 +66,7 @@ def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
 
 
 def always(value: Any) -> bool:
-    """Return that a value is in range."""
+    """Return true: every value is in range."""
     return True
 
 
@@ -120,7 +120,7 @@ class Option:
 
     @property
     def key(self) -> str:
-        """Its name in a file of options."""
+        """Name of the option in a file of options."""
         return self.flag.removeprefix("--").replace("-", "_")
 
     def read(self, text: Any, label: str) -> Any:

@@ -1,4 +1,4 @@
-"""What has to hold before a run goes on."""
+"""Checks before a run is resumed."""
 
 from __future__ import annotations
 

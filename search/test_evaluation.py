@@ -1,4 +1,4 @@
-"""The last step of a confirmation: the test set, once, for what may be the best and for the best of the literature."""
+"""The last step of a confirmation: its possible winners and the best of the literature on the test images, once."""
 
 from __future__ import annotations
 

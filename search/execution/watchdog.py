@@ -1,4 +1,4 @@
-"""Ends a process that hangs, so that its trial can be tried again."""
+"""A watchdog that ends a process that hangs, so that its trial can be tried again."""
 
 from __future__ import annotations
 

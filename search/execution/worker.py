@@ -1,4 +1,4 @@
-"""Runs a trial in a process of Ray Tune's: what Tune is given, and how it maps to a `Trial` and its storage."""
+"""A trial in a process of Ray Tune: what Tune is given, and how it maps to a `Trial` and its storage."""
 
 from __future__ import annotations
 

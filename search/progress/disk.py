@@ -1,4 +1,4 @@
-"""A disk that takes nothing more: one line that says so, whoever wanted to write, and nothing is lost by it."""
+"""Errors of a disk that is full or read-only, as one line; what was written before stays."""
 
 from __future__ import annotations
 

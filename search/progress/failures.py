@@ -1,4 +1,4 @@
-"""Why a trial failed, in a line, and what follows from it."""
+"""The reason of a trial's failure in one line, and the kinds of failure that are treated apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a space: a module of the package `spaces` by its name, or a file of the user's own."""
+"""Loading of a space: a module of the package `spaces` by its name, or a file of the user's own."""
 
 from __future__ import annotations
 
