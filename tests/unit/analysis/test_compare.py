@@ -8,21 +8,29 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from analysis import compare as command
 from analysis.run.events import from_json
-from analysis.run.run import Event, Run, RunError
+from analysis.run.run import Run, RunError
 from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
 from analysis.text.comparison import with_run_column
+from trainables.config import Flat
 
 IMAGES = (1_000, 3_000, 9_000)
-CARD: Event = {"version": "flat-1024-n256-ab12cd34", "split": "search", "n": 256, "floor": 12.0, "blank": 565.0}
+CARD: dict[str, Any] = {
+    "version": "flat-1024-n256-ab12cd34",
+    "split": "search",
+    "n": 256,
+    "floor": 12.0,
+    "blank": 565.0,
+}
 DATA = {"train-images": "ba89", "t10k-images": "0fa7"}
-MORPH: Event = {"degradation/kind": "morph", "training/lr": 0.002, "network/kind": "cnn"}
+MORPH: Flat = {"degradation/kind": "morph", "training/lr": 0.002, "network/kind": "cnn"}
 
 
 def create(root: Path, name: str, **more: object) -> Run:
@@ -31,7 +39,7 @@ def create(root: Path, name: str, **more: object) -> Run:
     return run
 
 
-def add(run: Run, kind: str, variant: Event, fmds: list[float], baseline: str = "", **more: object) -> None:
+def add(run: Run, kind: str, variant: Flat, fmds: list[float], baseline: str = "", **more: object) -> None:
     """Append a trial with a report for each fmd; keywords change the reports."""
     number = run.trials().num_rows
     trial = f"{number:03d}-{kind}"
@@ -142,7 +150,9 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(runs: tuple[Run, Run], t
         ({"metric": {}}, "third has not measured anything yet"),
     ],
 )
-def test_what_does_not_compare_is_refused(runs: tuple[Run, Run], tmp_path: Path, change: Event, message: str) -> None:
+def test_what_does_not_compare_is_refused(
+    runs: tuple[Run, Run], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     third = create(tmp_path, "third", **change)
     add(third, "morph", MORPH, [90.0])
     with pytest.raises(RunError, match=message) as error:
@@ -178,7 +188,7 @@ def test_what_was_confirmed_stands_in_one_race(runs: tuple[Run, Run]) -> None:
 
 @pytest.mark.parametrize(("images", "card"), [(3_000, {}), (9_000, {"split": "test"}), (9_000, {"version": "other"})])
 def test_confirmations_that_do_not_compare_are_left_out_with_the_reason(
-    runs: tuple[Run, Run], images: int, card: Event, capsys: pytest.CaptureFixture[str]
+    runs: tuple[Run, Run], images: int, card: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     confirm(runs[0], {"000-morph": [30.0, 31.0]})
     confirm(runs[1], {"001-morph": [30.0, 31.0]}, images, **card)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -14,24 +15,25 @@ import pytest
 
 from analysis import rank as command
 from analysis.run.events import from_json
-from analysis.run.run import Event, Run
+from analysis.run.run import Run
 from analysis.statistics.ranking import rank, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
 from analysis.text.ranking import ranking_content, write_ranking
+from trainables.config import Flat
 
 RUNGS = (10_000, 20_000, 40_000)
-CARD: Event = {
+CARD: dict[str, Any] = {
     "version": "spatial_mean-64-512-ab12cd34",
     "layer": "spatial_mean",
     "n": 512,
     "floor": 1.25,
     "blank": 700.0,
 }
-SEARCHED: Event = {"network/kind": "unet", "degradation/kind": "morph", "training/target": "x0", "training/lr": 0.002}
-LITERATURE: Event = {"network/kind": "cnn", "network/cnn/kernel": 7, "degradation/kind": "morph", "training/lr": 2e-4}
+SEARCHED: Flat = {"network/kind": "unet", "degradation/kind": "morph", "training/target": "x0", "training/lr": 0.002}
+LITERATURE: Flat = {"network/kind": "cnn", "network/cnn/kernel": 7, "degradation/kind": "morph", "training/lr": 2e-4}
 
 
-def add(run: Run, name: str, variant: Event, fmds: list[float], state: str = "", **more: object) -> None:
+def add(run: Run, name: str, variant: Flat, fmds: list[float], state: str = "", **more: object) -> None:
     """Append a trial with a report for each fmd; keywords change the reports or, for `baseline`, the start."""
     number = run.trials().num_rows
     started = {"number": number, "seed": 0, "baseline": more.pop("baseline", ""), "variant": variant}

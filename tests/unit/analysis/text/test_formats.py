@@ -12,15 +12,16 @@ import pytest
 
 from analysis import rank
 from analysis.run.events import from_json
-from analysis.run.run import Event, Run
+from analysis.run.run import Run
 from analysis.statistics.ranking import rank_run
 from analysis.text.formats import Sheet, comment, latex, markdown, terminal
+from trainables.config import Flat
 
 HOSTILE = r"50% of_a & b #1 $x^2$ {c} ~3 \d <|> [e] * é"
 SHEET = Sheet(("rank", "trial", "configuration"), ("trial", "configuration"), [("at 10%", [["~1", HOSTILE, "x ± 1"]])])
 
 
-def add(run: Run, name: str, variant: Event, fmd: float) -> None:
+def add(run: Run, name: str, variant: Flat, fmd: float) -> None:
     number = run.trials().num_rows
     run.append(
         from_json({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": variant})
