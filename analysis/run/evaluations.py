@@ -3,7 +3,6 @@
 One row for each trial, or "real images", on one split with one number of samples of one sampler.
 """
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,8 +61,7 @@ SCHEMA = schema(EVALUATION_COLUMNS)
 
 def to_table(rows: Iterable[Row]) -> pa.Table:
     """Return rows as a table; a value that a row lacks, such as the sampler of real images, is null."""
-    rows = list(rows)
-    return pa.table([pa.array([row.get(f.name) for row in rows], f.type) for f in SCHEMA], schema=SCHEMA)
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
 def stored(run: Run) -> pa.Table:
@@ -81,6 +79,4 @@ def store(run: Run, row: Row) -> None:
 
     rows = {key(other): other for other in stored(run).to_pylist()}
     rows[key(row)] = row
-    data = io.BytesIO()
-    pq.write_table(to_table(rows.values()), data)
-    run.write(run.evaluation, data.getvalue())
+    run.write_table(run.evaluation, to_table(rows.values()))

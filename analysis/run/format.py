@@ -15,6 +15,7 @@ from analysis.run.events import End, Start
 from analysis.run.tables import CURVE_COLUMNS, TRIAL_COLUMNS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
+TEMPLATE = Path(__file__).with_name("format.md")
 
 FILES = {
     "search.json": "settings, versions, seeds, checksums of data and classifier, the metric and its floor, times",
@@ -33,69 +34,17 @@ FILES = {
     "ray/": "Ray Tune's own state; nothing reads it again",
 }
 
-TEMPLATE = """\
-<!-- `make docs` writes this page from the definitions in analysis/run/. -->
-
-# What a run leaves
-
-    runs/NAME/
-{files}
-
-A run can be read while it goes on, and from a copy of its folder. On object storage the files that grow (log.jsonl and
-study.journal) lie in segments of 256 KiB. search.json has `"format": 2`; older runs are read, too.
-
-## log.jsonl
-
-One JSON object a line, in the order of arrival; a line counts once it is whole. The field `event` is `start`, `report`
-or `end`. A number that is not finite is null. After a resume a trial may start and report again: its first start, its
-first report at each images_seen and its last end count.
-
-### start
-
-{start}
-
-### report
-
-`trial`, `time` and the columns of trials.parquet from `diverged` to `nfe`. Seconds are those since the trial's previous
-report.
-
-### end
-
-{end}
-
-## trials.parquet
-
-One row a trial, in the order in which the trials were asked for. A trial without a report has null in the columns of
-reports.
-
-{trials}
-
-## curves.parquet
-
-One row a report, by trial and images seen: `trial`, `number`, the columns from `diverged` to `nfe` as in
-trials.parquet, and `time`. Seconds are those since the trial's previous report.
-
-{curves}
-
-## evaluation.parquet
-
-One row for each trial, or for "real images", on one split with one number of samples of one sampler. A value that a row
-lacks is null.
-
-{evaluation}
-"""
-FIELDS = "| `schedule/kind`, `training/lr`, ... | bool, int64, double or string | the configuration, a column a field |"
 JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "State": "string", "Mapping[str, Value]": "object"}
 
 
 def page() -> str:
     """Return the page as Markdown."""
     width = max(map(len, FILES))
-    return TEMPLATE.format(
+    return TEMPLATE.read_text().format(
         files="\n".join(f"      {name:<{width}}  {meaning}" for name, meaning in FILES.items()),
         start=fields_of(Start),
         end=fields_of(End),
-        trials=f"{table(TRIAL_COLUMNS)}\n{FIELDS}",
+        trials=table(TRIAL_COLUMNS),
         curves=table([column for column in CURVE_COLUMNS if column not in TRIAL_COLUMNS]),
         evaluation=table(EVALUATION_COLUMNS),
     )
@@ -103,7 +52,8 @@ def page() -> str:
 
 def table(columns: Sequence[Column]) -> str:
     """Return columns as a Markdown table."""
-    rows = ((column.name, _type(column), column.meaning) for column in columns)
+    types = [str(column.type).replace("<item: ", " of ").rstrip(">") for column in columns]
+    rows = [(column.name, kind, column.meaning) for column, kind in zip(columns, types, strict=True)]
     return _markdown(("column", "type", "meaning"), rows)
 
 
@@ -126,10 +76,6 @@ def _docstring(node: ast.stmt) -> str:
         return ""
     text = str(node.value.value).rstrip(".")
     return text[0].lower() + text[1:]
-
-
-def _type(column: Column) -> str:
-    return str(column.type).replace("<item: ", " of ").rstrip(">")
 
 
 def _markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

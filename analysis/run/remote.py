@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from analysis.run.log import RunError
@@ -103,7 +103,7 @@ class Remote:
         with path.open("rb") as file:
             for number in range(sent // SEGMENT, (size - 1) // SEGMENT + 1):
                 file.seek(number * SEGMENT)
-                self._write(_segment(self._name(path), number), file.read(SEGMENT))
+                self._write(f"{self._name(path)}.segment-{number:06d}", file.read(SEGMENT))
         self._sent[path] = size
 
     def put_changed(self, folder: Path) -> None:
@@ -195,10 +195,9 @@ class Remote:
         return found
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._told(f"cannot write to {join(self.uri, name)}"):
-            stream: Any = self._filesystem.open_output_stream(f"{self._root}/{name}")
-            with stream:
-                stream.write(data)
+        where = f"{self._root}/{name}"
+        with self._told(f"cannot write to {join(self.uri, name)}"), self._filesystem.open_output_stream(where) as file:
+            file.write(data)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -209,10 +208,6 @@ class Remote:
             yield
         except OSError as error:
             raise RunError(f"{failed}: {_reason(error)}") from None
-
-
-def _segment(name: str, number: int) -> str:
-    return f"{name}.segment-{number:06d}"
 
 
 def _reason(error: Exception) -> str:

@@ -250,10 +250,14 @@ class Run:
 
     def write_tables(self) -> None:
         """Replace trials.parquet and curves.parquet."""
-        for name, table in (("trials", self.trials()), ("curves", self.curves())):
-            data = io.BytesIO()
-            pq.write_table(table, data)
-            self.write(self.path / f"{name}.parquet", data.getvalue())
+        self.write_table(self.path / "trials.parquet", self.trials())
+        self.write_table(self.path / "curves.parquet", self.curves())
+
+    def write_table(self, path: Path, table: pa.Table) -> None:
+        """Replace one of the run's Parquet files; raises RunError as `write` does."""
+        data = io.BytesIO()
+        pq.write_table(table, data)
+        self.write(path, data.getvalue())
 
     def close(self) -> None:
         """Close the log's file; the next `append` opens it again."""

@@ -64,14 +64,7 @@ class Disk:
     def put(self, path: Path) -> None:
         """Do nothing: the file is in its place."""
 
-    def push(self, path: Path) -> None:
-        """Do nothing: the file is in its place."""
-
-    def put_changed(self, folder: Path) -> None:
-        """Do nothing: the file is in its place."""
-
-    def bring(self, path: Path) -> None:
-        """Do nothing: the file is in its place."""
+    push = put_changed = bring = put
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, empty where there is none."""

@@ -133,22 +133,16 @@ def _by_number(row: dict[str, Any]) -> tuple[float, str]:
 
 def _table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table; what a row lacks is null, and so is a number that is not finite."""
-    rows = list(rows)
-    columns = {field.name: [_finite(row.get(field.name)) for row in rows] for field in schema}
-    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}, schema=schema)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    known = [
+        {name: value for name, value in row.items() if not isinstance(value, float) or math.isfinite(value)}
+        for row in rows
+    ]
+    return pa.Table.from_pylist(known, schema=schema)
 
 
 def _column(values: Sequence[Any]) -> pa.Array:
     """Return a column of the one type that holds all values; text where there is no such type."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pa.array(values, pa.bool_())
-    if kinds == {int}:
-        return pa.array(values, pa.int64())
-    if kinds and kinds <= {int, float}:
-        return pa.array(values, pa.float64())
+    if kinds == {bool} or (kinds and kinds <= {int, float}):
+        return pa.array(values)
     return pa.array([None if value is None else str(value) for value in values], pa.string())
