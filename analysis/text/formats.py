@@ -77,16 +77,6 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
         console.print()
 
 
-def markdown_document(blocks: Iterable[Block]) -> str:
-    """Return paragraphs and tables as Markdown."""
-    return "\n".join(f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
-
-
-def latex_document(blocks: Iterable[Block]) -> str:
-    """Return tables as LaTeX, with the paragraphs as comments."""
-    return "".join(comment(block) if isinstance(block, str) else latex(block) for block in blocks)
-
-
 def terminal(sheet: Sheet) -> Table:
     """Return a sheet for a terminal."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -144,13 +134,18 @@ def csv(values: pa.Table) -> str:
 
 
 def write_blocks(blocks: Iterable[Block], form: str) -> None:
-    """Write paragraphs and tables to the standard output, as "table", "markdown" or "latex"."""
+    """Write paragraphs and tables to the standard output, as "table", "markdown" or "latex".
+
+    A table is 120 columns wide unless a terminal or COLUMNS says otherwise; LaTeX has the paragraphs as comments.
+    """
     if form == "markdown":
-        sys.stdout.write(markdown_document(blocks))
+        texts = (f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
+        sys.stdout.write("\n".join(texts))
     elif form == "latex":
-        sys.stdout.write(latex_document(blocks))
+        sys.stdout.writelines(comment(block) if isinstance(block, str) else latex(block) for block in blocks)
     else:
-        print_blocks(blocks, make_console())
+        wide = sys.stdout.isatty() or "COLUMNS" in os.environ
+        print_blocks(blocks, Console(width=None if wide else 120))
 
 
 def write_values(values: pa.Table, form: str) -> None:
@@ -176,11 +171,6 @@ def write_json(content: Any) -> None:
 def rows_without_nulls(values: pa.Table) -> list[dict[str, Any]]:
     """Return the rows of a table of values; a null is left out."""
     return [{name: value for name, value in row.items() if value is not None} for row in values.to_pylist()]
-
-
-def make_console() -> Console:
-    """Return a console on the standard output, 120 columns wide unless a terminal or COLUMNS says otherwise."""
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 
 def _latex_row(texts: Sequence[str]) -> str:

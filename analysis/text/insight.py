@@ -8,11 +8,11 @@ from typing import Any
 
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
-from analysis.statistics.effects import Effect, effects
-from analysis.statistics.importances import Importance, importances
+from analysis.statistics.effects import effects
+from analysis.statistics.importances import importances
 from analysis.statistics.pareto import COSTS, front_budget, points
-from analysis.statistics.rung_correlation import FEWEST, RungCorrelation, rung_correlation
-from analysis.text.formats import Block, Sheet
+from analysis.statistics.rung_correlation import FEWEST, rung_correlation
+from analysis.text.formats import Block, Part, Sheet
 
 
 def insight_blocks(run: Run) -> list[Block]:
@@ -38,25 +38,23 @@ def _importances(run: Run) -> list[Block]:
         "95 % of cases."
     )
     columns = ("field", "share", "low", "high", "chance", "trials")
-    return [title, Sheet(columns, ("field",), [("", [_importance(item) for item in found])])]
-
-
-def _importance(item: Importance) -> list[str]:
-    shares = [f"{100 * share:.0f} %" for share in (item.value, item.low, item.high, item.chance)]
-    return [item.name, *shares, str(item.trials)]
+    rows = []
+    for item in found:
+        shares = [f"{100 * share:.0f} %" for share in (item.value, item.low, item.high, item.chance)]
+        rows.append([item.name, *shares, str(item.trials)])
+    return [title, Sheet(columns, ("field",), [("", rows)])]
 
 
 def _effects(run: Run) -> list[Block]:
     found = effects(run)
     if not found:
         return [f"The effect of each choice takes more trials of the same choice: {_compared(run)}."]
-    parts = [(name, [_effect(item) for item in group]) for name, group in groupby(found, key=lambda item: item.name)]
+    parts: list[Part] = []
+    for name, group in groupby(found, key=lambda item: item.name):
+        rows = [[i.option, str(i.trials), f"{i.fmd:.4g}", f"{i.low:.4g} to {i.high:.4g}"] for i in group]
+        parts.append((name, rows))
     title = f"The effect of each choice, as geometric mean FMD: {_compared(run)}."
     return [title, Sheet(("choice", "trials", "FMD", "95 % interval"), ("choice",), parts)]
-
-
-def _effect(item: Effect) -> list[str]:
-    return [item.option, str(item.trials), f"{item.fmd:.4g}", f"{item.low:.4g} to {item.high:.4g}"]
 
 
 def _correlations(run: Run) -> list[Block]:
@@ -67,19 +65,19 @@ def _correlations(run: Run) -> list[Block]:
     if any(item.selected for item in found):
         title += "; only of trials that were not pruned in between, which brings it towards zero"
     columns = ("images seen", "later", "trials", "pruned", "Spearman", "95 % interval", "Kendall")
-    return [f"{title}.", Sheet(columns, (), [("", [_correlation(item) for item in found])])]
-
-
-def _correlation(item: RungCorrelation) -> list[str]:
-    return [
-        f"{item.images_seen:,}",
-        f"{item.final:,}",
-        str(item.trials),
-        str(item.stopped),
-        f"{item.spearman:.2f}",
-        f"{item.low:.2f} to {item.high:.2f}",
-        f"{item.kendall:.2f}",
+    rows = [
+        [
+            f"{item.images_seen:,}",
+            f"{item.final:,}",
+            str(item.trials),
+            str(item.stopped),
+            f"{item.spearman:.2f}",
+            f"{item.low:.2f} to {item.high:.2f}",
+            f"{item.kendall:.2f}",
+        ]
+        for item in found
     ]
+    return [f"{title}.", Sheet(columns, (), [("", rows)])]
 
 
 def _fronts(run: Run) -> list[Block]:

@@ -17,7 +17,7 @@ from analysis.text import formats
 from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.words import count_states, number, state_text
+from analysis.text.words import count_states, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -66,13 +66,8 @@ def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
     ]
 
 
-def ranking_sheet(ranking: pa.Table, words: Mapping[str, str]) -> Sheet:
-    """Return a ranking as a table, a part for each budget; for the arguments see `ranking_parts`."""
-    return Sheet(COLUMNS, TEXTS, ranking_parts(ranking, words))
-
-
 def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
-    state = "diverged" if row["diverged"] else state_text(row["state"])
+    state = "diverged" if row["diverged"] else row["state"].lower()
     place = "-" if row["rank"] is None else str(row["rank"])
     return [
         f"~{place}" if row["tied"] else place,
@@ -91,7 +86,7 @@ def ranking_blocks(run: Run) -> list[Block]:
     trials, card = run.trials(), metric_card(run)
     shared = shared_values(trials)
     words = describe_trials(trials, shared)
-    sheet = ranking_sheet(rank(trials, card.get("floor")), words)
+    sheet = Sheet(COLUMNS, TEXTS, ranking_parts(rank(trials, card.get("floor")), words))
     blocks: list[Block] = [run_heading(run.name, card, trials), sheet, legend(trials, shared)]
     result = confirmation_result(run)
     return blocks if result is None else confirmation_blocks(run, result, words) + blocks

@@ -8,15 +8,10 @@ from collections.abc import Iterable, Sequence
 STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED")  # in the order in which they are counted
 
 
-def state_text(state: str) -> str:
-    """Return the state of a trial as people read it: complete, pruned, paused, running or failed."""
-    return state.lower()
-
-
 def count_states(states: Iterable[str]) -> str:
     """Return how many trials are in each state: `3 complete, 5 pruned`; empty without trials."""
     counts = Counter(states)
-    return ", ".join(f"{counts[state]} {state_text(state)}" for state in STATES if counts[state])
+    return ", ".join(f"{counts[state]} {state.lower()}" for state in STATES if counts[state])
 
 
 def number(value: float | None, form: str = ".3f") -> str:
