@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.page.context import ENOUGH, ReportContext, plain
+from analysis.page.context import ReportContext, plain
 from analysis.page.coordinates import LANE, Coordinate, coordinate
 from analysis.page.elements import Figure, Plot
 from analysis.page.plots import Trace, axis, figure
@@ -14,6 +14,7 @@ from analysis.statistics.comparable_trials import comparable_trials
 from analysis.statistics.ranking import Row
 from analysis.text.configuration import UNNAMED
 
+ENOUGH = 5  # trials below which a plot of all of them shows less than the ranking does
 MOST_AXES = 8  # beside FMD; what a page's width shows legibly
 PER_AXIS = 96  # pixels
 
@@ -42,7 +43,8 @@ def _budgets(context: ReportContext) -> list[int]:
     """Return the budgets with enough trials, first the one that the importances are about."""
     searched = comparable_trials(context.run)
     first = [searched.images_seen] if searched and len(searched.trials) >= ENOUGH else []
-    return list(dict.fromkeys([*first, *context.compared]))
+    compared = [images for images, rows in context.budgets.items() if len(rows) >= ENOUGH]
+    return list(dict.fromkeys([*first, *compared]))
 
 
 def _compared(context: ReportContext, images: int) -> list[Row]:

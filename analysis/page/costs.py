@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.page.context import ReportContext, plain, wrapped
+from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Column, Figure, Plot, Table
 from analysis.page.plots import Trace, figure, logarithmic
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
@@ -76,17 +76,14 @@ def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
             "size": [10 if p.dominated_by is None else 7 for p in found],
             "opacity": [1 if p.dominated_by is None or p.trial in context.best else 0.6 for p in found],
         },
-        "hovertext": [_hover_text(context, cost, p) for p in found],
+        "hovertext": [_about(context, cost, p) for p in found],
     }
     return figure([step, shown], logarithmic("", shown["x"]), logarithmic("FMD", shown["y"]))
 
 
-def _hover_text(context: ReportContext, cost: str, point: Point) -> str:
-    value = f"FMD {point.fmd:.4g}, {point.cost:,.4g} {COSTS[cost]}"
-    lines = [plain(point.trial), value, *wrapped(context.words[point.trial])]
-    if point.dominated_by is not None:
-        lines.append(f"beaten by {plain(point.dominated_by)}")
-    return "<br>".join(lines)
+def _about(context: ReportContext, cost: str, point: Point) -> str:
+    text = context.hover_text(point.trial, f"FMD {point.fmd:.4g}, {point.cost:,.4g} {COSTS[cost]}")
+    return text if point.dominated_by is None else f"{text}<br>beaten by {plain(point.dominated_by)}"
 
 
 def losses(context: ReportContext) -> dict[str, object]:

@@ -6,8 +6,6 @@ The page depends on nothing but the run, so that a copy of a run has the same pa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,58 +23,44 @@ from analysis.page.pictures import pictures
 from analysis.page.pruned import pruned
 from analysis.page.ranking import ranking
 from analysis.run.run import Run
+from analysis.text.words import duration, number
 
-Values = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of the page: the name of its template and id, its title in the contents, and what fills the template.
-
-    `make` returns None where a run has nothing for the section, which is then left out.
-    """
-
-    name: str
-    title: str
-    make: Callable[[ReportContext], Values | None]
-
-
-SECTIONS = (
-    Section("answer", "", answer),
-    Section("confirmed", "Confirmed", confirmed),
-    Section("ranking", "Ranking", ranking),
-    Section("pictures", "Samples", pictures),
-    Section("curves", "Curves", curves),
-    Section("choices", "Choices", choices),
-    Section("influence", "Influence", influence),
-    Section("rungs", "Rungs", rungs),
-    Section("costs", "Cost", costs),
-    Section("losses", "Loss", losses),
-    Section("pruned", "Pruned", pruned),
-    Section("method", "Method", method),
-)
-STATUS = {"running": "This search was going on when the page was made.", "interrupted": "This search was interrupted."}
+# By the name of its template, which is also its id: a section's title in the contents, and the function that returns
+# what fills the template, or None where a run has nothing for the section.
+SECTIONS: dict[str, tuple[str, Callable[[ReportContext], dict[str, object] | None]]] = {
+    "answer": ("", answer),
+    "confirmed": ("Confirmed", confirmed),
+    "ranking": ("Ranking", ranking),
+    "pictures": ("Samples", pictures),
+    "curves": ("Curves", curves),
+    "choices": ("Choices", choices),
+    "influence": ("Influence", influence),
+    "rungs": ("Rungs", rungs),
+    "costs": ("Cost", costs),
+    "losses": ("Loss", losses),
+    "pruned": ("Pruned", pruned),
+    "method": ("Method", method),
+}
 
 
 def page(run: Run) -> str:
     """Return a run's report as HTML."""
     from plotly.offline import get_plotlyjs  # 0.4 s
 
-    context = ReportContext.of(run)
+    context = ReportContext(run)
     environment = _environment()
     sections = []
-    for section in SECTIONS:
-        values = section.make(context)
+    for name, (title, make) in SECTIONS.items():
+        values = make(context)
         if values is not None:
-            content = environment.get_template(f"{section.name}.html").render(values)
-            sections.append((section, Markup(content)))
-    leads = (context.settings.get("space"), STATUS.get(context.settings.get("status", "")))
+            content = environment.get_template(f"{name}.html").render(values)
+            sections.append((name, title, Markup(content)))
     return environment.get_template("page.html").render(
         name=run.name,
-        leads=[text for text in leads if text],
+        space=context.settings.get("space"),
+        status=context.settings.get("status"),
         sections=sections,
-        style=_own_file("page.css"),
-        scripts=[Markup(get_plotlyjs()), _own_file("page.js")],
+        plotly=Markup(get_plotlyjs()),
     )
 
 
@@ -95,9 +79,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"number": number, "duration": duration}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment
-
-
-def _own_file(name: str) -> Markup:
-    return Markup((files("analysis.page") / "templates" / name).read_text())

@@ -25,7 +25,7 @@ SCHEME = "prefers-color-scheme"
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = fake_runs.search(tmp_path_factory.mktemp("runs"))
     run.write_tables()
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
     write_report(run)
     return run
 

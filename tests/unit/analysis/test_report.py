@@ -120,7 +120,7 @@ def hostile(root: Path, name: str) -> Run:
 
 
 def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
     page = made(run)
     assert len(page.ids()) == len(set(page.ids()))
     for _, attributes in page.elements:
@@ -147,7 +147,7 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> No
 
 
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
     first = write_report(run).read_bytes()
     assert write_report(Run.open(copy)).read_bytes() == first
@@ -167,7 +167,7 @@ def test_names_are_text_wherever_they_come_from(tmp_path: Path, name: str) -> No
 
 
 def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(run: Run) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext.of(run).ranked[:3]])
+    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
     page = made(run)
     figures = page.figures()
     assert len(figures) >= 8
@@ -258,7 +258,7 @@ def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) ->
 
 
 def test_a_confirmation_is_the_answer(run: Run) -> None:
-    chosen = [row["trial"] for row in ReportContext.of(run).ranked[:3]]
+    chosen = [row["trial"] for row in ReportContext(run).ranked[:3]]
     fake_runs.confirm(run, chosen[::-1])  # the search's third is the best
     found, page = confirmation_result(run), made(run)
     assert found is not None
@@ -275,7 +275,7 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
 
 
 def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:
-    best = ReportContext.of(run).ranked[0]["trial"]
+    best = ReportContext(run).ranked[0]["trial"]
     nested = fake_runs.confirm(run, [])
     fake_runs.start(nested, f"{best}.0", {}, repeats=best)
     fake_runs.report(nested, f"{best}.0", 2, 560.0, diverged=True)
@@ -305,7 +305,7 @@ def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> Non
 
 
 def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run) -> None:
-    best = ReportContext.of(run).best
+    best = ReportContext(run).best
     pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
     files = [path.read_bytes() for name in best[:4] for path in (run.sample_grid(name), run.degradation_strip(name))]
     assert pictures == [files[0], *files]
@@ -326,7 +326,7 @@ def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
 
 def test_the_command_of_the_page_asks_for_the_same_search(run: Run) -> None:
     saved = run.settings()["settings"]
-    words = shlex.split(method.search_command(ReportContext.of(run)))
+    words = shlex.split(method.search_command(ReportContext(run)))
     assert words[:2] == ["python", "search/run.py"]
     given = parse(words[2:])
     assert (given.pop("max_images"), given.pop("grace_images")) == (saved["rungs"][-1], saved["rungs"][0])
