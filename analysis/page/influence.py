@@ -7,7 +7,7 @@ from itertools import groupby
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Column, Plot, Table
 from analysis.page.plots import Interval, axis, intervals, logarithmic
-from analysis.statistics.comparable_trials import ENOUGH, ComparableTrials, comparable_trials
+from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
 
@@ -26,25 +26,16 @@ def influence(context: ReportContext) -> dict[str, object]:
     """Return the importances of the fields and the effects of their values."""
     compared = comparable_trials(context.run)
     if compared is None:
-        return {"compared": ""}
+        return {"compared": None}
     important, found = importances(context.run), effects(context.run)
     return {
-        "compared": _compared_text(context, compared),
+        "compared": compared,
+        "baselines": any(row["baseline"] for row in context.rows.values()),
         "enough": ENOUGH,
         "importances": _importances_plot(important) if important else None,
         "effects": _effects_plot(found) if found else None,
         "table": Table("effects-table", "The effect of each choice", EFFECTS, [("", [_cells(item) for item in found])]),
     }
-
-
-def _compared_text(context: ReportContext, compared: ComparableTrials) -> str:
-    count, images = len(compared.trials), f"{compared.images_seen:,}"
-    text = f"Of the {count} trials that the search drew and measured at {images} images seen"
-    if compared.selected:
-        text += f", the survivors of {compared.reported}"
-    if any(row["baseline"] for row in context.rows.values()):
-        text += "; the literature's configurations are left out"
-    return f"{text}."
 
 
 def _importances_plot(found: list[Importance]) -> Plot:

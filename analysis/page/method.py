@@ -8,7 +8,6 @@ from typing import Any
 
 from analysis.page.context import ReportContext
 from analysis.text.configuration import describe_configuration
-from analysis.text.words import duration, number
 
 Pairs = list[tuple[str, str]]
 # Settings of the machine rather than of the search: a report is to be the same wherever its run lies.
@@ -26,13 +25,18 @@ METRIC = {
 def method(context: ReportContext) -> dict[str, object]:
     """Return the metric's card, the settings, versions, times and the commands that repeat the search."""
     settings = context.settings
+    seconds = settings.get("seconds", {})
     return {
         "metric": _metric(context),
         "settings": [(n.replace("_", " "), _text(v)) for n, v in context.search.items() if n not in LOCAL],
         "shared": describe_configuration(context.shared) or "nothing",
-        "versions": [(name, str(version)) for name, version in settings.get("versions", {}).items()],
-        "data": [(name, str(checksum)) for name, checksum in settings.get("data", {}).items()],
-        "times": _times(context),
+        "versions": settings.get("versions", {}).items(),
+        "data": settings.get("data", {}).items(),
+        "seconds": seconds,
+        "parts": {name: value for name, value in seconds.items() if name not in ("wall", "trials")},
+        "slots": settings.get("slots", "-"),
+        "overhead": settings.get("overhead"),
+        "idle": settings.get("idle"),
         "commands": _commands(context),
     }
 
@@ -56,20 +60,6 @@ def _text(value: Any) -> str:
         return f"{value:,}"
     text = str(value)
     return PurePath(text).name if text.startswith("/") else text
-
-
-def _times(context: ReportContext) -> Pairs:
-    seconds = context.settings.get("seconds")
-    if not seconds:
-        return []
-    parts = [f"{name} {duration(value)}" for name, value in seconds.items() if name not in ("wall", "trials")]
-    slots = context.settings.get("slots", "-")
-    return [
-        ("from start to end", f"{duration(seconds.get('wall'))}, {slots} trials at a time"),
-        ("trials, added up", f"{duration(seconds.get('trials'))}: {', '.join(parts)}"),
-        ("overhead", f"{number(context.settings.get('overhead'), '.1%')} of the trials' time"),
-        ("idle", f"{number(context.settings.get('idle'), '.1%')} of the slots' time"),
-    ]
 
 
 def _commands(context: ReportContext) -> list[str]:

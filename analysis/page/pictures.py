@@ -10,7 +10,6 @@ from PIL import Image
 
 from analysis.page.context import ReportContext
 from analysis.page.elements import data_uri
-from analysis.text.words import number
 
 SHOWN = 4
 MOST_BYTES = 200_000  # of a PNG; one of 64 digits has 60,000, one of 64 colour photographs nearly two million
@@ -19,20 +18,10 @@ MOST_PIXELS = 640  # the width of a reduced picture; twice what it is shown at
 
 def pictures(context: ReportContext) -> dict[str, object]:
     """Return samples and degradation strips of the best few trials that have any."""
-    names = [name for name in context.best if context.run.sample_grid(name).is_file()][:SHOWN]
-    return {"samples": [_sample(context, name) for name in names]}
-
-
-def _sample(context: ReportContext, name: str) -> dict[str, str | None]:
-    row = context.rows[name]
-    return {
-        "trial": name,
-        "grid": picture(context.run.sample_grid(name)),
-        "strip": picture(context.run.degradation_strip(name)),
-        "normalised": number(row["fmd_normalised"]),
-        "images": f"{row['images_seen']:,}",
-        "words": context.words[name],
-    }
+    run = context.run
+    names = [name for name in context.best if run.sample_grid(name).is_file()][:SHOWN]
+    shown = [(context.rows[n], picture(run.sample_grid(n)), picture(run.degradation_strip(n))) for n in names]
+    return {"samples": shown, "words": context.words}
 
 
 def picture(path: Path) -> str | None:

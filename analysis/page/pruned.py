@@ -19,17 +19,6 @@ COLUMNS = (
     Column("continued", True, "of the trials that reported there"),
     Column("why"),
 )
-# The schedulers of search/schedulers.py.
-RULES = {
-    "asha": "At a rung every trial pauses, and the best one in {eta} is promoted, at once or when later ones are worse "
-    "(ASHA).",
-    "asha-stopping": "At a rung a trial continues if it is among the best one in {eta} of those that have reported "
-    "there; the first to report always continues.",
-    "iepoch": "All trials pause at the first rung; when all have reported the best few continue to the full budget.",
-    "hyperband": "As in asha-stopping the best one in {eta} continues, but in brackets: some trials are first compared "
-    "at a later rung, some never. The places here are among all.",
-    "none": "Nothing is pruned for its FMD in this search.",
-}
 
 
 def pruned(context: ReportContext) -> dict[str, object]:
@@ -40,15 +29,14 @@ def pruned(context: ReportContext) -> dict[str, object]:
         reports = _arrivals(context)
         rows = [_cells(context, row, reports[row["images_seen"]]) for row in ended]
         table = Table("pruned-table", "Trials that were pruned", COLUMNS, [("", rows)])
-    return {"summary": _summary(context, len(ended)), "table": table, "failures": _failures(context)}
-
-
-def _summary(context: ReportContext, ended: int) -> str:
-    if not context.rows:
-        return "There are no trials yet."
-    count = f"{ended} of {len(context.rows)} trials ended" if ended else "No trial ended"
-    rule = RULES.get(context.search.get("scheduler", ""), "").format(eta=context.search.get("reduction_factor"))
-    return f"{count} before the full budget. {rule}".strip()
+    return {
+        "ended": len(ended),
+        "trials": len(context.rows),
+        "scheduler": context.search.get("scheduler"),
+        "eta": context.search.get("reduction_factor"),
+        "table": table,
+        "failures": _failures(context),
+    }
 
 
 def _arrivals(context: ReportContext) -> dict[int, list[Report]]:
