@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from pathlib import Path
 from typing import BinaryIO
 
 import optuna
-from optuna.artifacts import get_all_artifact_meta, upload_artifact
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 
 from analysis.run.run import Run
 from search.study.journal import reopen
@@ -52,18 +51,12 @@ class Dashboard:
             self._store.write(known, file)
 
 
-class LinkStore:
-    """An artifact store of Optuna whose files are links to files that the run has already, where links are possible.
-
-    It lies as optuna.artifacts.FileSystemArtifactStore expects it, which optuna-dashboard reads.
-    """
+class LinkStore(FileSystemArtifactStore):
+    """An artifact store whose files are links to files that the run has already, where links are possible."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._folder = folder
-
-    def open_reader(self, artifact_id: str) -> BinaryIO:
-        """Open an artifact."""
-        return (self._folder / artifact_id).open("rb")
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Link the file that is read from, or copy it where the file system has no links."""
@@ -72,9 +65,4 @@ class LinkStore:
         try:
             os.link(content_body.name, path)
         except OSError:
-            with path.open("wb") as file:
-                shutil.copyfileobj(content_body, file)
-
-    def remove(self, artifact_id: str) -> None:
-        """Delete an artifact."""
-        (self._folder / artifact_id).unlink()
+            super().write(artifact_id, content_body)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Container
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
@@ -52,26 +51,15 @@ def _order(trial: FrozenTrial) -> tuple[bool, int, float, int]:
 
 
 def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
-    pruned = create_trial(
-        state=TrialState.PRUNED,
-        params=trial.params,
-        distributions=trial.distributions,
-        intermediate_values=trial.intermediate_values,
-        system_attrs=trial.system_attrs,
-    )
-    pruned.number = trial.number
-    return pruned
+    kept = {"intermediate_values": trial.intermediate_values, "system_attrs": trial.system_attrs}
+    return _with_parameters(trial, TrialState.PRUNED, **kept)
 
 
-def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
-    """Return a running trial with nothing but the parameters that were suggested.
-
-    TPE notes in a trial also what it drew for parameters of kinds that the trial did not get. A journal that is made
-    anew from the log lacks these notes.
-    """
-    running = create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
-    running.number = trial.number
-    return running
+def _with_parameters(trial: FrozenTrial, state: TrialState, **kept: Any) -> FrozenTrial:
+    """Return a trial of the same number and parameters; of the rest it has what is `kept`."""
+    made = create_trial(state=state, params=trial.params, distributions=trial.distributions, **kept)
+    made.number = trial.number
+    return made
 
 
 class _ShownStudy:
@@ -82,7 +70,6 @@ class _ShownStudy:
     """
 
     def __init__(self, study: optuna.Study, trials: list[FrozenTrial], number: int) -> None:
-        """Show `trials` for the trial `number`, which is being drawn."""
         self._study, self._trials, self.number = study, trials, number
 
     def __getattr__(self, name: str) -> Any:
@@ -101,8 +88,7 @@ class PausedTPESampler(TPESampler):
         """Take the numbers of the trials that are paused, at every moment, and TPESampler's own options."""
         super().__init__(**options)
         self._paused = paused
-        self._drawn: set[int] = set()
-        """Numbers of the trials drawn in this session"""
+        self._drawn: set[int] = set()  # numbers of the trials drawn in this session
         self._shown: _ShownStudy | None = None
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> Any:
@@ -120,33 +106,27 @@ class PausedTPESampler(TPESampler):
         return super().sample_independent(self._show(study, trial), trial, param_name, param_distribution)
 
     def _show(self, study: optuna.Study, trial: FrozenTrial) -> Any:
-        """Return what is shown of the study while this trial is drawn, the same for all of its parameters."""
+        """Return what is shown of the study while this trial is drawn, the same for all of its parameters.
+
+        TPE notes in a trial also what it drew for parameters of kinds that the trial did not get. A journal that is
+        made anew from the log lacks these notes, so those of earlier sessions are not shown.
+        """
         if self._shown is None or self._shown.number != trial.number:
-            shown = [
-                _as_suggested(one) if one.state == TrialState.RUNNING and one.number not in self._drawn else one
-                for one in shown_to_tpe(study, self._paused)
-            ]
+            shown = shown_to_tpe(study, self._paused)
+            for index, one in enumerate(shown):
+                if one.state == TrialState.RUNNING and one.number not in self._drawn:
+                    shown[index] = _with_parameters(one, TrialState.RUNNING)
             self._shown = _ShownStudy(study, shown, trial.number)
         return self._shown
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """The search that a sampler is made for."""
 
     seed: int
-    """Seed of the search"""
-    fresh: int
-    """Another seed for each session of the search, because the random state ends with its process"""
-    slots: int
-    """Trials that run at a time"""
-    paused: Container[int]
-    """Numbers of the paused trials, at every moment"""
-
-    @property
-    def startup(self) -> int:
-        """Trials drawn at random before a model is of use."""
-        return max(STARTUP_TRIALS, 2 * self.slots)
+    fresh: int  # another seed for each session of the search, because the random state ends with its process
+    startup: int  # trials drawn at random before a model is of use
+    paused: Container[int]  # numbers of the paused trials, at every moment
 
 
 def _tpe(needs: Needs) -> BaseSampler:
@@ -178,7 +158,7 @@ SAMPLERS: dict[str, Callable[[Needs], BaseSampler]] = {
 def make_sampler(kind: str, seed: int, asked: int, slots: int, paused: Container[int]) -> BaseSampler:
     """Return a sampler of a search; `kind` is a name of `SAMPLERS`, `asked` trials were drawn before."""
     # Without `asked` in it, a resumed search would draw the first trials of the search once more.
-    needs = Needs(seed, trial_seed(seed, asked), slots, paused)
+    needs = Needs(seed, trial_seed(seed, asked), max(STARTUP_TRIALS, 2 * slots), paused)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return SAMPLERS[kind](needs)
