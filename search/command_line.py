@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
+
+T = TypeVar("T")
 
 RUN = """\
 Search over diffusion models. The search trains many small models, stops those
@@ -105,7 +107,10 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if "config" in given:
         given = from_file(given["config"], declared, given)
     if "resume" in given:
-        _require_changeable(declared, given)
+        for name, one in declared.items():
+            if name in given and one.resume is Resume.FIXED:
+                goes_on = f"{given['resume']} goes on as it began; leave it out"
+                raise SettingsError(f"{one.flag} does not go with --resume: {goes_on}")
     elif "space" not in given:
         raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
     given.setdefault("fixed", {})
@@ -114,17 +119,18 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 def parse_evaluate(arguments: Sequence[str] | None = None) -> EvaluateOptions:
     """Return the options of search/evaluate.py; raise SettingsError where a value cannot be."""
-    declared = options(EvaluateOptions)
-    parser = _parser("search/evaluate.py", EVALUATE, EVALUATE_EXAMPLES, declared)
-    given = _read(declared, parser.parse_intermixed_args(arguments))
-    return EvaluateOptions(**completed(EvaluateOptions, given))
+    return _parsed(EvaluateOptions, "search/evaluate.py", EVALUATE, EVALUATE_EXAMPLES, arguments)
 
 
 def parse_replay(arguments: Sequence[str] | None = None) -> ReplayOptions:
     """Return the options of search/replay.py; raise SettingsError where a value cannot be."""
-    declared = options(ReplayOptions)
-    parser = _parser("search/replay.py", REPLAY, REPLAY_EXAMPLES, declared)
-    return ReplayOptions(**completed(ReplayOptions, _read(declared, parser.parse_args(arguments))))
+    return _parsed(ReplayOptions, "search/replay.py", REPLAY, REPLAY_EXAMPLES, arguments)
+
+
+def _parsed(cls: type[T], command: str, description: str, examples: str, arguments: Sequence[str] | None) -> T:
+    declared = options(cls)
+    texts = _parser(command, description, examples, declared).parse_intermixed_args(arguments)
+    return cls(**completed(cls, _read(declared, texts)))
 
 
 def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> _Parser:
@@ -136,22 +142,18 @@ def _parser(command: str, description: str, examples: str, declared: Mapping[str
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    for group in GROUPS:
-        members = {name: one for name, one in declared.items() if one.group == group}
-        if members:
-            about = _beside_resume(declared) if group == "resume" else None
-            _add(parser.add_argument_group(group, about) if group else parser, members)
-    return parser
-
-
-def _add(group: argparse._ActionsContainer, members: Mapping[str, Option]) -> None:
-    for name, one in members.items():
+    groups: dict[str, Any] = {"": parser}
+    for title in GROUPS:
+        if title in {one.group for one in declared.values()} - groups.keys():
+            groups[title] = parser.add_argument_group(title, _beside_resume(declared) if title == "resume" else None)
+    for name, one in declared.items():
         further = dict(one.kind.argparse)
         if one.flag.startswith("--"):
             further["dest"] = name
-        if one.metavar:
-            further["metavar"] = one.metavar
-        group.add_argument(one.flag, help=one.explanation().replace("%", "%%"), **further)
+        if metavar := one.metavar or one.kind.metavar:
+            further["metavar"] = metavar
+        groups[one.group].add_argument(one.flag, help=one.explanation().replace("%", "%%"), **further)
+    return parser
 
 
 def _beside_resume(declared: Mapping[str, Option]) -> str:
@@ -161,11 +163,3 @@ def _beside_resume(declared: Mapping[str, Option]) -> str:
 
 def _read(declared: Mapping[str, Option], texts: argparse.Namespace) -> dict[str, Any]:
     return {name: declared[name].read(text, declared[name].flag) for name, text in vars(texts).items()}
-
-
-def _require_changeable(declared: Mapping[str, Option], given: Mapping[str, Any]) -> None:
-    for name, one in declared.items():
-        if name in given and one.resume is Resume.FIXED:
-            raise SettingsError(
-                f"{one.flag} does not go with --resume: {given['resume']} goes on as it began; leave it out"
-            )

@@ -108,14 +108,15 @@ class Option:
 
     kind: Kind
     help: str
-    default: Any
+    default: Any = None
     """A value, `Sized`, or None where it follows from other things."""
-    resume: Resume
-    group: str
-    metavar: str | None
-    shown: str
+    resume: Resume = Resume.FIXED
+    group: str = ""
+    metavar: str | None = None
+    """In place of the kind's."""
+    shown: str = ""
     """The default in words, where it is no value."""
-    flag: str
+    flag: str = ""
     """As the command line has it, such as "--max-images"; without dashes it is a position."""
 
     @property
@@ -143,10 +144,6 @@ class Option:
         if not self.kind.holds(value):
             raise SettingsError(f"{label or self.flag} {spoken(value)}: {self.kind.right}")
 
-    def default_on(self, gpus: float) -> Any:
-        """Return the default on a machine with so many GPUs."""
-        return self.default.on(gpus) if isinstance(self.default, Sized) else self.default
-
     def explanation(self) -> str:
         """Return the help with the default."""
         shown = self.shown
@@ -157,20 +154,9 @@ class Option:
         return f"{self.help} (default: {shown})" if shown else self.help
 
 
-def option(
-    kind: Kind,
-    help: str,
-    default: Any = None,
-    resume: Resume = Resume.FIXED,
-    *,
-    group: str = "",
-    metavar: str | None = None,
-    shown: str = "",
-    flag: str = "",
-) -> Any:
+def option(*of_option: Any, **named: Any) -> Any:
     """Return the field of a dataclass that declares an `Option`; its flag is the field's name unless one is given."""
-    declared = Option(kind, help, default, resume, group, metavar or kind.metavar, shown, flag)
-    return field(metadata={"option": declared})
+    return field(metadata={"option": Option(*of_option, **named)})
 
 
 def options(cls: type) -> Mapping[str, Option]:
@@ -181,7 +167,9 @@ def options(cls: type) -> Mapping[str, Option]:
 
 def completed(cls: type, given: Mapping[str, Any], gpus: float = 0) -> dict[str, Any]:
     """Return a value of every option that a dataclass declares: as given, or the default for so many GPUs."""
-    return {name: given.get(name, declared.default_on(gpus)) for name, declared in options(cls).items()}
+    defaults = {name: declared.default for name, declared in options(cls).items()}
+    on_machine = {name: one.on(gpus) if isinstance(one, Sized) else one for name, one in defaults.items()}
+    return on_machine | {name: value for name, value in given.items() if name in defaults}
 
 
 def spoken(value: Any) -> str:

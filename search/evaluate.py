@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,6 @@ from trainables.domain import UsageError
 if TYPE_CHECKING:
     from analysis.run.events import Start
     from analysis.run.run import Run
-    from trainables.config import Variant
-    from trainables.data.mnist import Images
-    from trainables.metric.evaluation import Evaluation
 
 # Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.
 # The noise differs from the one that the search ranked by, which counts up from the search's own --seed.
@@ -42,31 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: EvaluateOptions) -> int:
-    from analysis.run.evaluations import REAL, store, to_table  # pyarrow and numpy take a third of a second
+    from analysis.run.evaluations import to_table  # pyarrow and numpy take a third of a second
     from analysis.run.run import Run
 
     run = Run.open(given.run)
-    starts = _chosen(run, given.trials)
-    variants = {name: _variant(dict(start.variant), given) for name, start in starts.items()}
-    settings, images = _data(run, given.data_dir)
-    bench = _bench(images, given)
-    if bench.inception_missing:
-        _say(f"no Inception-FID: {bench.inception_missing}")
-    common = {"split": given.split, "samples": bench.n, "metric": bench.reference.version}
-    rows: list[dict[str, Any]] = []
-    for number, (name, variant) in enumerate(variants.items(), start=1):
-        since = time.monotonic()
-        measured = _measure(run, settings, images, bench, name, variant, starts[name].seed)
-        if measured is not None:
-            rows.append({"trial": name, "baseline": starts[name].baseline, **common, **measured})
-            store(run, rows[-1])
-        nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
-        outcome = nothing if measured is None else f"FMD {measured['fmd']:.1f}"
-        _say(f"[{number}/{len(variants)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
+    rows = _measured(run, _chosen(run, given.trials), given)
     if not rows:
         return 3
-    rows.insert(0, {"trial": REAL, **common, **asdict(bench.real())})
-    store(run, rows[0])
     _print(run, to_table(rows), given.format)
     return 0
 
@@ -88,42 +66,45 @@ def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
     return {name: started[name] for name in dict.fromkeys(names or kept)}
 
 
-def _variant(flat: dict[str, Any], given: EvaluateOptions) -> Variant:
+def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:
+    """Return the row of the real images and those of the trials, each stored in the run; nothing if all diverged."""
+    from analysis.run.evaluations import REAL, store
+    from analysis.run.storage import Folder
     from trainables.config import Variant
+    from trainables.data.mnist import load
+    from trainables.metric.evaluation import Evaluation, measure
+    from trainables.trial import Plan, Trial
 
     changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
-    return Variant.from_flat(flat | {name: value for name, value in changes.items() if value is not None})
-
-
-def _data(run: Run, data_dir: str | None) -> tuple[dict[str, Any], Images]:
-    from trainables.data.mnist import load
-
+    changed = {name: value for name, value in changes.items() if value is not None}
+    variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}
     if "settings" not in run.settings():
         raise SettingsError(f"{run.uri} ended before it began; give another run")
     settings = run.settings()["settings"]
-    return settings, load(settings["dataset"], data_dir or settings["data_dir"])
-
-
-def _bench(images: Images, given: EvaluateOptions) -> Evaluation:
-    from trainables.metric.evaluation import Evaluation
-
+    images = load(settings["dataset"], given.data_dir or settings["data_dir"])
+    plan = Plan(tuple(settings["rungs"]), settings["seed"])
     try:
-        return Evaluation(images, given.split, given.samples, _device())
+        bench = Evaluation(images, given.split, given.samples, plan.resolve_device())
     except ValueError as error:
         raise SettingsError(f"--samples: {error}") from None
-
-
-def _measure(
-    run: Run, settings: dict[str, Any], images: Images, bench: Evaluation, name: str, variant: Variant, seed: int
-) -> dict[str, Any] | None:
-    """Return the columns of one trial; None if it diverged."""
-    from analysis.run.storage import Folder
-    from trainables.metric.evaluation import measure
-    from trainables.trial import Plan, Trial
-
-    plan = Plan(tuple(settings["rungs"]), settings["seed"], device=_device())
-    trial = Trial(name, variant, seed, plan, images, bench.reference, Folder(run.uri))
-    return measure(bench, trial, SEED, restored=True)
+    if bench.inception_missing:
+        _say(f"no Inception-FID: {bench.inception_missing}")
+    common = {"split": given.split, "samples": bench.n, "metric": bench.reference.version}
+    rows: list[dict[str, Any]] = []
+    for number, (name, start) in enumerate(starts.items(), start=1):
+        since = time.monotonic()
+        trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
+        columns = measure(bench, trial, SEED, restored=True)
+        if columns is not None:
+            rows.append({"trial": name, "baseline": start.baseline, **common, **columns})
+            store(run, rows[-1])
+        nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
+        outcome = nothing if columns is None else f"FMD {columns['fmd']:.1f}"
+        _say(f"[{number}/{len(starts)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
+    if rows:
+        rows.insert(0, {"trial": REAL, **common, **bench.real()})
+        store(run, rows[0])
+    return rows
 
 
 def _print(run: Run, table: Any, form: str) -> None:
@@ -147,12 +128,6 @@ def _print(run: Run, table: Any, form: str) -> None:
         sep="\n\n",
         highlight=False,
     )
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _say(line: str) -> None:

@@ -33,7 +33,7 @@ from side_by_side import (
 from torchmetrics.image.fid import _compute_fid
 
 from trainables.data.mnist import load
-from trainables.metric.classifier import WIDTHS, Layer, features, load_classifier
+from trainables.metric.classifier import WIDTHS, Layer, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance
 
 PACKAGES = ("scipy", "torchmetrics", "pytorch-fid")
@@ -78,7 +78,7 @@ def contenders(real: np.ndarray) -> dict[str, Distance]:
 
 def sides(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     """Return features float32 of 10,000 slightly noisy digits and of 5,000 real ones."""
-    images, classifier = load("mnist"), load_classifier()
+    images, classifier = load("mnist"), load_weights().classifier()
     noise = np.random.default_rng(0).normal(0, 15, (max(SIZES), *images.shape))
     noisy = np.clip(images.train[: max(SIZES)] + noise, 0, 255).astype(np.uint8)
     return features(classifier, noisy, layer), features(classifier, images.search[:REAL], layer)

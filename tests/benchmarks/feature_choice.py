@@ -18,7 +18,7 @@ import torch
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images, load
 from trainables.diffusion.generation import generate, sampling_source
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_classifier
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_weights
 from trainables.metric.fmd import Reference
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 from trainables.training.trainer import Trainer
@@ -97,7 +97,7 @@ class Judged:
     @classmethod
     def of(cls, images: Images, samples: list[np.ndarray], layer: Layer) -> "Judged":
         """The models as `layer` sees them."""
-        classifier, real = load_classifier(images.name), Reference.build(images, layer=layer).real
+        classifier, real = load_weights(images.name).classifier(), Reference.build(images, layer=layer).real
         x = [features(classifier, model, layer) for model in samples]
         return cls(layer, x, np.array([frechet_distance(Statistics.from_features(model), real) for model in x]))
 
@@ -119,7 +119,7 @@ class Judged:
             bias_worst=bias[self.truth.argmax()],
             variation=float((fmd.std(1, ddof=1) / fmd.mean(1)).mean()),
             standard_error=float((error / fmd.mean(1)).mean()),
-            score_seconds=score_seconds(reference, samples[0][:n], load_classifier(images.name)),
+            score_seconds=score_seconds(reference, samples[0][:n], load_weights(images.name).classifier()),
         )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from trainables.data.mnist import BUNDLED, CHECKSUMS, TRAIN_IMAGES, read_idx
 from trainables.metric.classifier import features as features_of
-from trainables.metric.classifier import load_classifier
+from trainables.metric.classifier import load_weights
 from trainables.metric.frechet import Statistics, frechet_distance
 
 LAYERS = ("spatial_mean", "flat")
@@ -20,7 +20,7 @@ def main() -> None:
     images = read_idx(BUNDLED / "mnist", TRAIN_IMAGES, CHECKSUMS["mnist"][TRAIN_IMAGES])[:, None]
     shuffled = np.random.default_rng(0).permutation(len(images))
     for layer in LAYERS:
-        features = features_of(load_classifier(), images, layer)
+        features = features_of(load_weights().classifier(), images, layer)
         for name, order in (("even against odd rows", np.arange(len(images))), ("random halves", shuffled)):
             halves = [Statistics.from_features(features[order[first::2]]) for first in (0, 1)]
             print(f"{layer:13} {name:22} FMD {frechet_distance(*halves):.4g}")

@@ -183,15 +183,15 @@ def test_its_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_each_check_finds_what_it_is_for(bench: Evaluation) -> None:
     real = bench.real()
-    assert abs(real.fmd_normalised) < 0.02
-    assert real.memorised_share < 0.1
+    assert abs(real["fmd_normalised"]) < 0.02
+    assert real["memorised_share"] < 0.1
     copies = bench.samples(torch.from_numpy(bench.images.train[:64].copy()))
-    assert copies.memorised_share == 1
-    assert copies.fmd == pytest.approx(real.fmd, rel=0.3)  # which FMD does not see
+    assert copies["memorised_share"] == 1
+    assert copies["fmd"] == pytest.approx(real["fmd"], rel=0.3)  # which FMD does not see
     ones = torch.from_numpy(bench.images.confirm[bench.images.confirm_labels == 1][:64])
     collapsed = bench.samples(ones)
-    assert collapsed.label_distance > 0.8
-    assert collapsed.coverage < 0.4 < real.coverage
+    assert collapsed["label_distance"] > 0.8
+    assert collapsed["coverage"] < 0.4 < real["coverage"]
 
 
 def test_rows_survive_the_file_with_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ MNIST and the test images of Fashion-MNIST are in the package, so that a search 
 import gzip
 import hashlib
 import os
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from trainables.data.fruits import FOLDER, NAME, read_fruits
 from trainables.data.images import DataError, Images, Overlays
 
-__all__ = ["CHECKSUMS", "DATASETS", "DataError", "Images", "cache_dir", "load", "read_idx", "split_rows"]
+__all__ = ["DATASETS", "DataError", "Images", "cache_dir", "load", "write_whole"]
 
 BUNDLED = Path(__file__).parent / "datasets"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -143,6 +144,15 @@ def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
 def cache_dir() -> Path:
     """Return this project's folder in the XDG cache; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion-search"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of the cache and the folders to it; another process finds all of it, or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
 
 
 def _folder(name: str, data_dir: str | Path | None) -> Path:

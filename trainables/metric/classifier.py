@@ -9,8 +9,6 @@ as much (float32, channels_last: 175 against 2,150 images per CPU-second), and t
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ import torch
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 
-from trainables.data.mnist import cache_dir
+from trainables.data.mnist import cache_dir, write_whole
 from trainables.domain import UsageError
 
 Layer = Literal["spatial_mean", "flat"]
@@ -223,15 +221,6 @@ def load_weights(name: str = "mnist", checksums: Mapping[str, str] | None = None
     return Weights((channels, height, width), load(content), found)
 
 
-def load_classifier(name: str = "mnist", checksums: Mapping[str, str] | None = None) -> Classifier:
-    """Return the trained classifier of a data set in evaluation mode, as `load_weights` finds it.
-
-    Raises:
-        WeightsError: the weights are missing, or not those of the card.
-    """
-    return load_weights(name, checksums).classifier()
-
-
 def pack(classifier: Classifier, stored: Stored) -> tuple[Weights, bytes]:
     """Return the weights in the type `stored`, and the bytes of their safetensors file."""
     tensors = {name: tensor.contiguous().numpy().astype(stored) for name, tensor in classifier.state_dict().items()}
@@ -241,9 +230,5 @@ def pack(classifier: Classifier, stored: Stored) -> tuple[Weights, bytes]:
 
 def write(content: bytes, card: dict[str, Any], out: Path) -> None:
     """Write `out` (safetensors) and its card beside it (JSON), each whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for path, data in ((out, content), (out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())):
-        with tempfile.NamedTemporaryFile(dir=out.parent, delete=False) as file:
-            file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+    write_whole(out, content)
+    write_whole(out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import Any
@@ -23,7 +22,7 @@ from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.inception import inception_statistics, missing
 from trainables.metric.report_protocol import report_protocol
 from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread
-from trainables.metric.sample_checks import kernel_distance, labels, manifold, memorisation, nearest
+from trainables.metric.sample_checks import kernel_distance, labels, manifold, memorisation, nearest, total_variation
 from trainables.trial import Trial
 
 SAMPLES = 2048  # with 256 as in a search, half of a good model's FMD is bias
@@ -31,50 +30,6 @@ RESTORED = 256  # held-out images, of which SSIM has a standard error of 0.01
 ONE_STEP = 20  # t = T/20, ..., T: of T = 1000 the 50, 100, ..., 1000 of literature row F
 SAMPLED = 4  # t = T/4, ..., T
 INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
-
-
-@dataclass(frozen=True)
-class SampleScores:
-    """Scores of generated images; those of as many real images are the values to reach."""
-
-    fmd: float
-    fmd_se: float
-    fmd_normalised: float
-    fmd_corrected: float
-    report_fmd: float
-    report_normalised: float
-    report_scatter: float
-    kid: float
-    kid_se: float
-    density: float
-    coverage: float
-    label_distance: float
-    """Total variation, 0..1, between the predicted labels of these images and of real ones"""
-    labels: tuple[int, ...]
-    """Images by predicted label"""
-    memorised_share: float
-    memorised_ratio: float
-    inception_fid: float | None
-    """Of at most 1,000 images; None where Inception is not installed"""
-
-
-@dataclass(frozen=True)
-class RestorationScores:
-    """Scores of restored held-out images, sampled from t = T unless a field says otherwise; PSNR in dB."""
-
-    loss: float
-    """Mean over t = T/20, ..., T; fields `*_by_t` have these t, but `sampled_ssim_by_t` T/4, ..., T"""
-    ssim: float
-    ssim_se: float
-    psnr: float
-    psnr_se: float
-    rmse: float
-    rmse_se: float
-    loss_by_t: tuple[float, ...]
-    ssim_by_t: tuple[float, ...]
-    psnr_by_t: tuple[float, ...]
-    rmse_by_t: tuple[float, ...]
-    sampled_ssim_by_t: tuple[float, ...]
 
 
 class Evaluation:
@@ -115,6 +70,7 @@ class Evaluation:
         self.images, self.device = images, torch.device(device)
         self.reference = Reference.build(images, split, self.n)
         self.classifier = self.reference.classifier().to(self.device)
+        self._training = torch.from_numpy(images.train)
         self.inception_missing = missing() if inception else "it was not asked for"
         # Random rows: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
         draw = np.random.default_rng(0)
@@ -122,56 +78,60 @@ class Evaluation:
         self._real = torch.from_numpy(held_out[draw.permutation(len(held_out))[: self.n]]).to(self.device)
         self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
 
-    def real(self) -> SampleScores:
-        """Return the scores of n real images of other held-out splits."""
+    def real(self) -> dict[str, Any]:
+        """Return the columns of n real images of other held-out splits, the values to reach."""
         return self.samples(self._others)
 
-    def samples(self, generated: Tensor) -> SampleScores:
-        """Return the scores of n generated uint8 images (n, C, H, W)."""
+    def samples(self, generated: Tensor) -> dict[str, Any]:
+        """Return the columns of n generated uint8 images (n, C, H, W); analysis/run/evaluations.py describes them."""
         score = self.reference.score(generated, self.classifier)
         report = report_protocol(generated, self.images, self.classifier)
         x = features(self.classifier, generated)
-        kernel, spreads = kernel_distance(x, self._features), manifold(x, self._features)
-        seen = labels(self.classifier, x, self._features)
-        copied = memorisation(nearest(generated, self._training), self._nearest)
-        return SampleScores(
-            fmd=score.fmd,
-            fmd_se=score.se,
-            fmd_normalised=score.normalised,
-            fmd_corrected=score.corrected,
-            report_fmd=report.fmd,
-            report_normalised=report.normalised,
-            report_scatter=report.scatter,
-            kid=kernel.kid,
-            kid_se=kernel.se,
-            density=spreads.density,
-            coverage=spreads.coverage,
-            label_distance=seen.total_variation,
-            labels=seen.generated,
-            memorised_share=copied.share,
-            memorised_ratio=copied.ratio,
-            inception_fid=None if self.inception_missing else self._inception_fid(generated),
-        )
+        kid, kid_se = kernel_distance(x, self._features)
+        density, coverage = manifold(x, self._features)
+        seen = labels(self.classifier, x)
+        share, ratio = memorisation(nearest(generated, self._training), self._nearest)
+        columns = {
+            "fmd": score.fmd,
+            "fmd_se": score.se,
+            "fmd_normalised": score.normalised,
+            "fmd_corrected": score.corrected,
+            "report_fmd": report.fmd,
+            "report_normalised": report.normalised,
+            "report_scatter": report.scatter,
+            "kid": kid,
+            "kid_se": kid_se,
+            "density": density,
+            "coverage": coverage,
+            "label_distance": total_variation(seen, labels(self.classifier, self._features)),
+            "labels": seen,
+            "memorised_share": share,
+            "memorised_ratio": ratio,
+        }
+        if self.inception_missing:
+            return columns
+        inception = inception_statistics(generated[:INCEPTION_SAMPLES])
+        return {**columns, "inception_fid": frechet_distance(inception, self._inception)}
 
-    def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> RestorationScores:
-        """Return the scores of at most 256 images of the split, degraded with draws that `seed` fixes, and restored."""
+    def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> dict[str, Any]:
+        """Return the columns of at most 256 images of the split, degraded with draws that `seed` fixes, and restored.
+
+        They are sampled from t = T unless a column says otherwise.
+        """
         x0, T = self._real[:RESTORED], diffusion.T
         ts = spread(T, ONE_STEP)
         losses = losses_by_t(diffusion, x0, ts, source, seed)
         restored = restore_at(diffusion, x0, ts, source, seed)
         sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
-        return RestorationScores(
-            loss=fmean(losses[t] for t in ts),
+        return {
+            "loss": fmean(losses[t] for t in ts),
             **vars(sampled[T]),
-            loss_by_t=tuple(losses[t] for t in ts),
-            ssim_by_t=tuple(restored[t].ssim for t in ts),
-            psnr_by_t=tuple(restored[t].psnr for t in ts),
-            rmse_by_t=tuple(restored[t].rmse for t in ts),
-            sampled_ssim_by_t=tuple(sampled[t].ssim for t in spread(T, SAMPLED)),
-        )
-
-    def _inception_fid(self, generated: Tensor) -> float:
-        return frechet_distance(inception_statistics(generated[:INCEPTION_SAMPLES]), self._inception)
+            "loss_by_t": tuple(losses[t] for t in ts),
+            "ssim_by_t": tuple(restored[t].ssim for t in ts),
+            "psnr_by_t": tuple(restored[t].psnr for t in ts),
+            "rmse_by_t": tuple(restored[t].rmse for t in ts),
+            "sampled_ssim_by_t": tuple(sampled[t].ssim for t in spread(T, SAMPLED)),
+        }
 
     @cached_property
     def _inception(self) -> Statistics:
@@ -180,10 +140,6 @@ class Evaluation:
     @cached_property
     def _features(self) -> np.ndarray:
         return features(self.classifier, self._real)
-
-    @cached_property
-    def _training(self) -> Tensor:
-        return torch.from_numpy(self.images.train)
 
     @cached_property
     def _nearest(self) -> Tensor:
@@ -212,6 +168,6 @@ def measure(evaluation: Evaluation, trial: Trial, noise: int, restored: bool) ->
         "steps": sampling.steps,
         "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
         "noise": noise,
-        **asdict(evaluation.samples(generated)),
+        **evaluation.samples(generated),
     }
-    return row | (asdict(evaluation.restorations(diffusion, sampling, trial.source, noise)) if restored else {})
+    return row | (evaluation.restorations(diffusion, sampling, trial.source, noise) if restored else {})

@@ -5,21 +5,19 @@ beside every number. Numbers of different versions do not compare.
 """
 
 import hashlib
+import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from trainables.data.mnist import Images, cache_dir
+from trainables.data.mnist import Images, cache_dir, write_whole
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
-
-__all__ = ["LAYER", "SAMPLES", "Reference", "Score", "Statistics", "frechet_distance", "metric_version"]
 
 # For each n: the share of pairs of models 4-25 % apart that come out in the wrong order, sampled from the same noise
 # (in brackets: from independent noise), and the FMD of the best and the worst model in units of its value at n = 4,096.
@@ -64,8 +62,8 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """The name of this version of the metric."""
-        return metric_version(self.layer, self.n, self.weights.sha256)
+        """The name of this version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
+        return f"{self.layer}-{WIDTHS[self.layer]}-n{self.n}-{self.weights.sha256[:8]}"
 
     def card(self) -> dict[str, str | int | float]:
         """Return the description of the metric that a run keeps."""
@@ -133,20 +131,12 @@ class Reference:
         x = features(classifier, images, self.layer)
         fmd = frechet_distance(Statistics.from_features(x), self.real)
         halves = [frechet_distance(Statistics.from_features(x[half::2]), self.real) for half in (0, 1)]
-        return Score(fmd, self.normalise(fmd), standard_error(x, self.real), 2 * fmd - float(np.mean(halves)))
-
-    def normalise(self, fmd: float) -> float:
-        """Return (fmd - floor) / (blank - floor): 0 for real images, 1 for black ones."""
-        return (fmd - self.floor) / (self.blank - self.floor)
+        normalised = (fmd - self.floor) / (self.blank - self.floor)
+        return Score(fmd, normalised, standard_error(x, self.real), 2 * fmd - float(np.mean(halves)))
 
     def blank_score(self) -> Score:
         """Return the score of a trial that diverged, which is finite: that of black images."""
         return Score(self.blank, 1.0, 0.0, self.blank)
-
-
-def metric_version(layer: Layer, n: int, classifier_sha256: str) -> str:
-    """Return the name of a version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
-    return f"{layer}-{WIDTHS[layer]}-n{n}-{classifier_sha256[:8]}"
 
 
 def _check(images: Images, split: str, n: int, layer: Layer) -> None:
@@ -175,19 +165,10 @@ def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Ref
 
 
 def _write(path: Path, reference: Reference) -> None:
-    real = reference.real
-    arrays = {
-        "mean": real.mean,
-        "covariance": real.covariance,
-        "root": real.root,
-        "count": np.array(real.n),
-        "floor": np.array(reference.floor),
-        "blank": np.array(reference.blank),
-    }
+    real, content = reference.real, io.BytesIO()
+    arrays: dict[str, Any] = {"mean": real.mean, "covariance": real.covariance, "root": real.root}
+    np.savez(content, **arrays, count=real.n, floor=reference.floor, blank=reference.blank)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(file.name, path)
+        write_whole(path, content.getvalue())
     except OSError:
         return  # without a cache the next process computes it again

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_classifier
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_weights
 from trainables.metric.fmd import LAYER
 from trainables.metric.frechet import Statistics, frechet_distance
 
@@ -24,7 +24,7 @@ class FrechetMnistDistance(Metric):
     def __init__(self, layer: Layer = LAYER, classifier: Classifier | None = None) -> None:
         super().__init__()
         self.layer = layer
-        self.classifier = load_classifier() if classifier is None else classifier
+        self.classifier = load_weights().classifier() if classifier is None else classifier
         d = WIDTHS[layer]
         for side in ("real", "fake"):
             self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")

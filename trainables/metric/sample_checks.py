@@ -6,8 +6,6 @@ show missing classes. The distance to the nearest training image shows copies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,51 +22,12 @@ CHUNK = 4096  # training images compared at a time
 SIDE = 32  # pixels; larger images are averaged down to find neighbours, as the cost is n x training images x pixels
 
 
-@dataclass(frozen=True)
-class KernelDistance:
-    """KID, the squared maximum mean discrepancy with a cubic kernel, and its standard error; 0 on average if real."""
+def kernel_distance(generated: Features, real: Features) -> tuple[float, float]:
+    """Return the unbiased KID of features (n, d) and (m, d), 0 on average for real images, and its standard error.
 
-    kid: float
-    se: float
-
-
-@dataclass(frozen=True)
-class Manifold:
-    """Density (1 on average for real images, may exceed it) and coverage, 0..1 (Naeem et al. 2020, eq. 4 and 5)."""
-
-    density: float
-    coverage: float
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Numbers of images by predicted class."""
-
-    generated: tuple[int, ...]
-    real: tuple[int, ...]
-
-    @property
-    def total_variation(self) -> float:
-        """Half the sum of the absolute differences of the shares: 0 for equal, 1 for disjoint shares."""
-        shares = (np.array(counts) / sum(counts) for counts in (self.generated, self.real))
-        return float(np.abs(np.subtract(*shares)).sum() / 2)
-
-
-@dataclass(frozen=True)
-class Memorisation:
-    """Distances of generated images to the training images, relative to those of held-out real images."""
-
-    share: float
-    """Share of generated images nearer than the 1st percentile of held-out ones: 0.01 if like them, 1 for copies"""
-    ratio: float
-    """Median distance of generated images over that of held-out ones: 1 if like them, 0 for copies"""
-
-
-def kernel_distance(generated: Features, real: Features) -> KernelDistance:
-    """Return the unbiased KID of features (n, d) and (m, d), kernel (x y / d + 1)^3 (Binkowski et al. 2018, eq. 4).
-
-    The error is by the delta method, over the draw of both. It is about 1.4 times the standard deviation of repeated
-    draws; the error over subsets is 2.5 times that (256 real and noisy MNIST images in blocks of 32).
+    KID is the squared maximum mean discrepancy with the kernel (x y / d + 1)^3 (Binkowski et al. 2018, eq. 4). The
+    error is by the delta method, over the draw of both. It is about 1.4 times the standard deviation of
+    repeated draws; the error over subsets is 2.5 times that (256 real and noisy MNIST images in blocks of 32).
 
     Raises:
         ValueError: fewer than two vectors.
@@ -81,7 +40,7 @@ def kernel_distance(generated: Features, real: Features) -> KernelDistance:
     # The mean kernel of each vector with its own set minus that with the other set.
     apart = (_likeness(x) - across.mean(1), _likeness(y) - across.mean(0))
     errors = [4 * values.var(ddof=1) / len(values) for values in apart]
-    return KernelDistance(float(sum(values.mean() for values in apart)), float(np.sqrt(sum(errors))))
+    return float(sum(values.mean() for values in apart)), float(np.sqrt(sum(errors)))
 
 
 def _kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,8 +53,11 @@ def _likeness(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return (kernel.sum(1) - np.diag(kernel)) / (len(x) - 1)
 
 
-def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) -> Manifold:
-    """Return density and coverage of features (n, d) and (m, d); both grow with n / m, so n = m is for comparisons.
+def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) -> tuple[float, float]:
+    """Return density and coverage of features (n, d) and (m, d) (Naeem et al. 2020, eq. 4 and 5).
+
+    Density is 1 on average for real images, and may exceed it; coverage is 0..1. Both grow with n / m, so n = m is for
+    comparisons.
 
     Raises:
         ValueError: no more than `neighbours` real vectors.
@@ -106,28 +68,32 @@ def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) 
     radii = torch.cdist(y, y).kthvalue(neighbours + 1, 1).values  # the nearest of all is the vector itself
     inside = torch.cdist(x, y) < radii
     density = inside.double().sum(1).mean().item() / neighbours
-    return Manifold(density, inside.any(0).double().mean().item())
+    return density, inside.any(0).double().mean().item()
 
 
 @torch.no_grad()
-def labels(classifier: Classifier, generated: Features, real: Features) -> Labels:
-    """Return the predicted classes of images, given their "flat" features (n, 1024) and (m, 1024)."""
+def labels(classifier: Classifier, flat: Features) -> tuple[int, ...]:
+    """Return the numbers of images by predicted class, given their "flat" features (n, 1024)."""
     head = classifier.head
-
-    def count(x: Features) -> tuple[int, ...]:
-        seen = head(torch.from_numpy(x).to(head.weight.device)).argmax(1)
-        return tuple(torch.bincount(seen, minlength=head.out_features).tolist())
-
-    return Labels(count(generated), count(real))
+    seen = head(torch.from_numpy(flat).to(head.weight.device)).argmax(1)
+    return tuple(torch.bincount(seen, minlength=head.out_features).tolist())
 
 
-def memorisation(generated: Tensor, held_out: Tensor) -> Memorisation:
+def total_variation(a: tuple[int, ...], b: tuple[int, ...]) -> float:
+    """Return half the sum of the absolute differences of the shares: 0 for equal, 1 for disjoint shares."""
+    return float(np.abs(np.array(a) / sum(a) - np.array(b) / sum(b)).sum() / 2)
+
+
+def memorisation(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
     """Compare the distances to the `nearest` training image, of generated (n,) and held-out images (m,).
 
-    A share near 1 means copies. A ratio below 1 alone does not: blurred and empty images have small distances, too.
+    Returns:
+        Share of generated images nearer than the 1st percentile of held-out ones: 0.01 if like them, 1 for copies.
+        Median distance of generated images over that of held-out ones: 1 if like them, 0 for copies, but below 1 for
+        blurred and empty images, too.
     """
     limit = held_out.quantile(MEMORISED)
-    return Memorisation((generated < limit).double().mean().item(), (generated.median() / held_out.median()).item())
+    return (generated < limit).double().mean().item(), (generated.median() / held_out.median()).item()
 
 
 def nearest(images: Tensor, training: Tensor) -> Tensor:

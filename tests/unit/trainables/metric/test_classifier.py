@@ -23,7 +23,6 @@ from trainables.metric.classifier import (
     WeightsError,
     features,
     load_card,
-    load_classifier,
     load_weights,
     pack,
     weights_file,
@@ -37,7 +36,7 @@ SHAPES = [(1, 28, 10), (3, 28, 2), (3, 64, 5), (3, 65, 5), (3, 100, 131)]
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return load_classifier("mnist")
+    return load_weights("mnist").classifier()
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def test_the_shipped_classifier_is_as_accurate_as_its_card_says(mnist: Images, c
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.json")))
 def test_every_shipped_classifier_is_good_enough_and_of_the_published_data(name: str) -> None:
-    card, classifier = load_card(name), load_classifier(name)
+    card, classifier = load_card(name), load_weights(name).classifier()
     assert card["test_accuracy"] >= RECIPES[name].required_accuracy
     assert card["data_checksums"] == CHECKSUMS[name]
     assert classifier.shape == (1, 28, 28)
@@ -90,7 +89,7 @@ def test_the_shipped_fashion_classifier_is_as_accurate_as_its_card_says(shared: 
     if not (shared / "fashion_mnist").is_dir():
         pytest.skip(f"{shared} lacks fashion_mnist; set DIFFUSION_SEARCH_DATA to a folder that has it")
     images = load("fashion-mnist", shared / "fashion_mnist")
-    measured = accuracy(load_classifier("fashion-mnist"), images.test, images.test_labels)
+    measured = accuracy(load_weights("fashion-mnist").classifier(), images.test, images.test_labels)
     assert measured >= 0.90
     assert measured == pytest.approx(load_card("fashion-mnist")["test_accuracy"], abs=1e-3)
 
@@ -162,10 +161,10 @@ def test_damaged_weights_are_not_loaded(weights: Path) -> None:
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=rf"^{path} has SHA-256 .* its card says .* train it again: [^\n]*$"):
-        load_classifier("mnist")
+        load_weights("mnist")
     path.unlink()
     with pytest.raises(WeightsError, match="train it again"):
-        load_classifier("mnist")
+        load_weights("mnist")
 
 
 @pytest.mark.parametrize("file", ["mnist.safetensors", "mnist.json"])
@@ -177,9 +176,9 @@ def test_damaged_shipped_weights_are_an_error_not_a_reason_to_train(mnist: Image
 
 def test_a_data_set_without_a_classifier_is_told_how_to_train_one(cache: Path) -> None:
     with pytest.raises(WeightsError, match=r"python -m trainables\.metric\.classifier_training --dataset fruits360$"):
-        load_classifier("fruits360", {"fruits360": "of other photographs"})
+        load_weights("fruits360", {"fruits360": "of other photographs"})
     with pytest.raises(WeightsError, match="no classifier for data set 'fashion'; known are mnist, fashion-mnist, fru"):
-        load_classifier("fashion")
+        load_weights("fashion")
 
 
 def test_a_classifier_is_trained_once_and_then_found(cache: Path, trained: list[str], fruits: Images) -> None:
@@ -257,7 +256,7 @@ def test_what_is_written_is_what_is_loaded(weights: Path, stored: Stored, tolera
     packed, content = pack(written, stored)
     write(content, {"sha256": packed.sha256, "shape": [3, 40, 40]}, weights / "mnist.safetensors")
     assert load_card("mnist") == {"sha256": packed.sha256, "shape": [3, 40, 40]}
-    loaded = load_classifier("mnist")
+    loaded = load_weights("mnist").classifier()
     assert loaded.shape == written.shape
     expected = written.state_dict()
     for name, tensor in loaded.state_dict().items():

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from trainables.data.mnist import Images
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_classifier, pack
-from trainables.metric.fmd import Reference, Statistics, frechet_distance
+from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights, pack
+from trainables.metric.fmd import Reference
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
+from trainables.metric.frechet import Statistics, frechet_distance
 
 N = 256
 # For laws that need thousands of images; test_frechet.py has both routes, n above and below the number of features.
@@ -23,7 +24,7 @@ MANY_IMAGES = ["spatial_mean", pytest.param("flat", marks=pytest.mark.slow)]
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return load_classifier("mnist")
+    return load_weights("mnist").classifier()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,7 +114,7 @@ def test_another_number_of_images_is_refused(reference: Reference, mnist: Images
 
 
 def test_a_classifier_that_is_not_finite_is_noticed(reference: Reference, mnist: Images) -> None:
-    broken = load_classifier("mnist")
+    broken = load_weights("mnist").classifier()
     next(broken.blocks.parameters()).fill_(torch.nan)
     with pytest.raises(ValueError, match="NaN or infinite"):
         reference.score(mnist.test[:N], broken)
