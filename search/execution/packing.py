@@ -1,23 +1,20 @@
 """The number of trials that share a GPU: `--trials-per-gpu auto` measures it.
 
 1, 2, 4, ... processes train a typical variant of the space at the same time, until more processes train no more images
-per second in all, or the memory has no room for as many of the largest variants drawn. `python -m
-search.execution.packing` is one of these processes.
+per second in all, or the memory has no room for as many of the largest variants drawn.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import multiprocessing
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from threading import Timer
-from typing import IO, Any
+from multiprocessing.connection import Connection
+from typing import Any
 
 from search.machine import Cluster, Machine, MachineError
 from search.space.fake_trial import FakeTrial
@@ -31,7 +28,7 @@ SECONDS = 3.0  # of training, for each number of trials
 STEPS = 20  # between two readings of the clock, each of which waits for the device
 GAIN = 1.05  # the least factor in images per second for which twice as many trials are taken
 USED = 0.9  # of the free memory at most
-PATIENCE = 300.0  # seconds to wait for a line of a process, which imports torch while others compute
+PATIENCE = 300.0  # seconds to wait for an answer of a process, which imports torch while others compute
 
 
 @dataclass(frozen=True)
@@ -124,20 +121,19 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
         MachineError: not even one trial can be trained.
     """
     with ExitStack() as stack:
-        processes = [stack.enter_context(_Process(largest, shape, device))]
-        needed, free = processes[0].ready()
-        processes[0].end()
+        with closing(_Process(largest, shape, device)) as alone:
+            needed, free = alone.answer()
         room = max(1, min(most, int(USED * free // needed)))
-        processes.clear()
+        processes: list[_Process] = []
         paces: list[Pace] = []
         while len(processes) < room and (not paces or choose(paces) == paces[-1].trials):
             more = min(room, max(1, 2 * len(processes))) - len(processes)
-            processes += [stack.enter_context(_Process(typical, shape, device)) for _ in range(more)]
+            processes += [stack.enter_context(closing(_Process(typical, shape, device))) for _ in range(more)]
             for process in processes[-more:]:
-                process.ready()
+                process.answer()
             for process in processes:
-                process.go()
-            paces.append(Pace(len(processes), sum(process.images_per_second() for process in processes)))
+                process.go_on()
+            paces.append(Pace(len(processes), sum(process.answer()[0] for process in processes)))
         return paces
 
 
@@ -145,58 +141,46 @@ class _Process:
     """A process that trains on command."""
 
     def __init__(self, flat: Flat, shape: tuple[int, ...], device: str) -> None:
-        told = json.dumps({"flat": flat, "shape": shape, "device": device})
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "search.execution.packing", told],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        spawn = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        self._connection, there = spawn.Pipe()
+        self._process = spawn.Process(target=_answer, args=(there, flat, shape, device), daemon=True)
+        self._process.start()
+        there.close()
 
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def ready(self) -> tuple[int, int]:
-        """Wait until it can train; return the bytes of the device that it takes, and those that were free before."""
-        taken, free = self._answer()
-        return int(taken), int(free)
-
-    def go(self) -> None:
+    def go_on(self) -> None:
         """Tell it to train."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        self._connection.send(None)
 
-    def images_per_second(self) -> float:
-        """Wait until it has trained; return its images per second."""
-        return float(self._answer()[0])
+    def answer(self) -> tuple[float, ...]:
+        """Wait for the next of the numbers that `training` yields, and return it."""
+        try:
+            answer = self._connection.recv() if self._connection.poll(PATIENCE) else "it said nothing"
+        except EOFError:
+            answer = "its process died"
+        if isinstance(answer, str):
+            raise MachineError(f"--trials-per-gpu auto: a trial cannot be trained ({answer}); give a number")
+        return tuple(answer)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Kill it, and wait until its memory is free."""
         self._process.kill()
-        self._process.wait()
-
-    def _answer(self) -> list[float]:
-        assert self._process.stdout is not None
-        end = Timer(PATIENCE, self._process.kill)
-        end.start()
-        line = self._process.stdout.readline()
-        end.cancel()
-        if not line:
-            assert self._process.stderr is not None
-            reason = (self._process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
-            raise MachineError(f"--trials-per-gpu auto: a trial cannot be trained ({reason}); give a number")
-        return list(json.loads(line))
+        self._process.join()
 
 
-def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
-    """Write the memory that training takes, then train for SECONDS at each line of `orders` and write the pace."""
+def _answer(connection: Connection, *of_training: Any) -> None:
+    """Send what `training` yields, the first at once and each other at a command; send a text where it fails."""
+    try:
+        for numbers in training(*of_training):
+            connection.send(numbers)
+            connection.recv()
+    except EOFError:  # the process that commands is gone
+        return
+    except Exception as error:  # of torch or the device
+        connection.send(traceback.format_exception_only(error)[-1].strip().splitlines()[-1])
+
+
+def training(flat: Flat, shape: tuple[int, ...], device_name: str) -> Iterator[tuple[float, ...]]:
+    """Yield the bytes that training takes and those that were free before, then images per second, of SECONDS each."""
     import torch
 
     from trainables.device import CONTEXT, free_bytes
@@ -204,9 +188,9 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
     from trainables.training.trainer import Trainer
 
     # The images are noise, and the learning rate is so small that training cannot diverge.
-    device, variant = torch.device(told["device"]), Variant.from_flat({**told["flat"], "training/lr": 1e-5})
+    device, variant = torch.device(device_name), Variant.from_flat({**flat, "training/lr": 1e-5})
     torch.set_num_threads(1)
-    images = torch.randint(256, (1024, *told["shape"]), dtype=torch.uint8).to(device)
+    images = torch.randint(256, (1024, *shape), dtype=torch.uint8).to(device)
     before = free_bytes(device)
     trainer = Trainer(variant, 0, images, images, total=10**12)
     batch = variant.training.batch
@@ -214,22 +198,13 @@ def train(told: dict[str, Any], orders: IO[str], answers: IO[str]) -> None:
     def run(steps: int) -> None:
         trainer.run_to(trainer.images_seen + steps * batch)  # ends with a check of the loss, which waits for the device
 
-    def answer(*numbers: float) -> None:
-        print(json.dumps(numbers), file=answers, flush=True)
-
     run(STEPS)
-    sampling, chunk = (
-        replace(variant.sampler, steps=2),
-        CHUNKS[device.type],
-    )  # the most that are sampled together
-    generate(trainer.averaged(), sampling, chunk, tuple(told["shape"]), trainer.source, 0)
-    answer(max(before - free_bytes(device), 0) + CONTEXT, before)
-    for _ in orders:
+    sampling = replace(variant.sampler, steps=2)
+    chunk = CHUNKS[device.type]  # the most that are sampled together
+    generate(trainer.averaged(), sampling, chunk, shape, trainer.source, 0)
+    yield max(before - free_bytes(device), 0) + CONTEXT, before
+    while True:
         began, seen = time.monotonic(), trainer.images_seen
         while time.monotonic() - began < SECONDS:
             run(STEPS)
-        answer((trainer.images_seen - seen) / (time.monotonic() - began))
-
-
-if __name__ == "__main__":
-    train(json.loads(sys.argv[1]), sys.stdin, sys.stdout)
+        yield ((trainer.images_seen - seen) / (time.monotonic() - began),)

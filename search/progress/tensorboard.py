@@ -41,44 +41,42 @@ class TensorBoardWriter:
 
     def start(self, start: Start) -> None:
         """Write a trial's configuration and the baseline that it repeats."""
-        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        info = SessionStartInfo(group_name=start.trial, start_time_secs=time.time())
-        for name, value in {"baseline": start.baseline or "none", **start.variant}.items():
-            setattr(info.hparams[name], _KIND_OF_VALUE[type(value)], value)
-        values = _session("session_start_info", HParamsPluginData(session_start_info=info))
+        fields = hparams_pb({"baseline": start.baseline or "none", **start.variant}, trial_id=start.trial)
         state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
-        self._write(start.trial, 0, [values, _text("state", state)])
+        self._write(start.trial, 0, [*fields.value, _state(state)])
 
     def report(self, report: Report) -> None:
         """Write a report's numbers, and the trial's images as they now are unless it diverged, at its images_seen."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         trial = report.trial
         numbers = {name: getattr(report, name) for name in SCALARS if math.isfinite(getattr(report, name))}
-        values: list[dict[str, Any]] = [{"tag": name, "simple_value": value} for name, value in numbers.items()]
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
         pictures = {"samples": self._run.sample_grid(trial), "strip": self._run.degradation_strip(trial)}
         for name, path in pictures.items():
             if path.is_file() and not report.diverged:
-                values.append({"tag": name, "image": _image(path)})
+                values.append(Summary.Value(tag=name, image=_image(path)))
         self._write(trial, report.images_seen, values)
         self._last[trial] = report
 
     def end(self, trial: str, state: State) -> None:
         """Write the state in which a trial ended."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams.api_pb2 import Status
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
         status = Status.Value("STATUS_FAILURE" if state == "FAILED" else "STATUS_SUCCESS")
-        info = SessionEndInfo(status=status, end_time_secs=time.time())
-        end = _session("session_end_info", HParamsPluginData(session_end_info=info))
+        info = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
+        plugin = {"plugin_name": "hparams", "content": info.SerializeToString()}
+        end = Summary.Value(tag="_hparams_/session_end_info", metadata={"plugin_data": plugin})
         last = self._last.pop(trial, None)
-        if last is None:
-            self._write(trial, 0, [end, _text("state", state)])
-        else:
-            text = f"{state} at {last.images_seen:,} images, FMD {last.fmd:.4g}"
-            self._write(trial, last.images_seen, [end, _text("state", text)])
+        at = f" at {last.images_seen:,} images, FMD {last.fmd:.4g}" if last else ""
+        self._write(trial, last.images_seen if last else 0, [end, _state(f"{state}{at}")])
 
-    def _write(self, trial: str, step: int, values: list[dict[str, Any]]) -> None:
-        """Write summary values, each given as the fields of TensorBoard's Summary.Value, as one event."""
+    def _write(self, trial: str, step: int, values: list[Any]) -> None:
+        """Write values of TensorBoard's Summary as one event."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -86,26 +84,16 @@ class TensorBoardWriter:
         path = self._run.tensorboard / trial / self._file
         path.parent.mkdir(parents=True, exist_ok=True)  # a run resumed on another machine has no such folder yet
         begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
-        summary = Summary(value=[Summary.Value(**value) for value in values])
         with path.open("ab") as file:
-            for event in (*begin, Event(wall_time=time.time(), step=step, summary=summary)):
+            for event in (*begin, Event(wall_time=time.time(), step=step, summary=Summary(value=values))):
                 RecordWriter(file).write(event.SerializeToString())
         self._run.send(path)
 
 
-_KIND_OF_VALUE = {bool: "bool_value", int: "number_value", float: "number_value", str: "string_value"}
+def _state(text: str) -> Any:
+    from tensorboard.plugins.text.summary_v2 import text_pb
 
-
-def _session(tag: str, data: Any) -> dict[str, Any]:
-    content = {"plugin_name": "hparams", "content": data.SerializeToString()}
-    return {"tag": f"_hparams_/{tag}", "metadata": {"plugin_data": content}}
-
-
-def _text(tag: str, text: str) -> dict[str, Any]:
-    from tensorboard.plugins.text.metadata import create_summary_metadata
-    from tensorboard.util.tensor_util import make_tensor_proto
-
-    return {"tag": tag, "metadata": create_summary_metadata(tag, ""), "tensor": make_tensor_proto([text])}
+    return text_pb("state", text).value[0]
 
 
 def _image(path: Path) -> dict[str, Any]:
