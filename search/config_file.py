@@ -21,11 +21,7 @@ NOTHING = ("", "~", "null")
 
 
 def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options in a file, replaced by those `given` on the command line.
-
-    Raises:
-        SettingsError: the file cannot be read, or has an unknown option or a value that cannot be.
-    """
+    """Return the options in a file, replaced by those `given` on the command line."""
     texts = _texts(path)
     if isinstance(texts.get("settings"), dict):
         texts = _of_run(texts, declared)

@@ -125,11 +125,7 @@ class Option:
         return self.flag.removeprefix("--").replace("-", "_")
 
     def read(self, text: Any, label: str) -> Any:
-        """Return the value that a text writes; `label` begins the error.
-
-        Raises:
-            SettingsError: it writes a value of another kind, or out of range.
-        """
+        """Return the value that a text writes; `label` begins the error."""
         try:
             if not isinstance(text, str) and not self.kind.nested:
                 raise ValueError(text)

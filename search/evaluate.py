@@ -50,11 +50,7 @@ def _evaluate(given: EvaluateOptions) -> int:
 
 
 def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
-    """Return the start of each trial to evaluate, by name.
-
-    Raises:
-        SettingsError: a trial's checkpoint is not kept, or none is.
-    """
+    """Return the start of each trial to evaluate, by name."""
     started, reported = run.starts(), run.reports()
     kept = [name for name in run.kept_checkpoints() if name in reported]
     if not kept:

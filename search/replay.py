@@ -63,11 +63,7 @@ def judge(before: Report, fmd: float, se: float) -> tuple[bool, str]:
 
 
 def _recorded(run: Run, name: str) -> tuple[Start, list[Report]]:
-    """Return the trial's start and its reports, by images seen.
-
-    Raises:
-        SettingsError: there is no such trial, or it has not reported.
-    """
+    """Return the trial's start and its reports, by images seen."""
     start, known = run.starts().get(name), run.reports()
     if start is None or name not in known:
         raise SettingsError(

@@ -18,11 +18,7 @@ from trainables.domain import ConfigError
 
 
 def open_run(root: str, name: str) -> Run:
-    """Return the run of a name in `root`, a folder or a URI.
-
-    Raises:
-        SettingsError: there is none, or it has no settings to go on with.
-    """
+    """Return the run of a name in `root`, a folder or a URI."""
     if not exists(join(root, name)):
         there = names(root)
         near = difflib.get_close_matches(name, there, n=3) or there[:3]
@@ -60,7 +56,8 @@ def with_space(run: Run, settings: Settings, space: Space) -> Settings:
     if space.digest == settings.space_digest:
         return settings
     own = not settings.space.endswith(".py")
-    if own and _of_earlier_version(run) and all(_drawable(space, variant) for variant in _drawn(run)):
+    drawn = [dict(start.variant) for start in run.starts().values() if not start.baseline]
+    if own and _of_earlier_version(run) and all(_drawable(space, variant) for variant in drawn):
         # The version in search.json becomes this one, so that from now on the digests have to agree.
         return replace(settings, space_digest=space.digest)
     raise SettingsError(
@@ -70,16 +67,10 @@ def with_space(run: Run, settings: Settings, space: Space) -> Settings:
 
 
 def _of_earlier_version(run: Run) -> bool:
-    written = run.settings().get("versions", {}).get("diffusion-search", version("diffusion-search"))
-    return _parts(written) < _parts(version("diffusion-search"))
-
-
-def _parts(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-def _drawn(run: Run) -> list[Flat]:
-    return [dict(start.variant) for start in run.starts().values() if not start.baseline]
+    own = version("diffusion-search")
+    written = run.settings().get("versions", {}).get("diffusion-search", own)
+    before, now = ([int(part) for part in text.split(".")] for text in (written, own))
+    return before < now
 
 
 def _drawable(space: Space, variant: Flat) -> bool:

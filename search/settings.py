@@ -41,13 +41,7 @@ class Settings(SearchOptions):
 
     @classmethod
     def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine | Cluster) -> Self:
-        """Return the settings of a new search.
-
-        Args:
-            given: values of options, by name; what is missing has the default for `machine`.
-            space: as `--space` names it.
-            digest: of the space, to know it again.
-            machine: where trials run.
+        """Return the settings of a new search; options that are not given have the default for `machine`.
 
         Raises:
             SettingsError: a value is out of range, or the machine has not what a trial takes.
@@ -64,11 +58,7 @@ class Settings(SearchOptions):
 
     @classmethod
     def resume(cls, saved: dict[str, Any], given: dict[str, Any], machine: Machine | Cluster) -> Self:
-        """Return the settings of a search that goes on: those saved, but for options that --resume lets change.
-
-        Raises:
-            SettingsError: as `resolve` does.
-        """
+        """Return the settings of a search that goes on: those saved, but for options that --resume lets change."""
         known = with_budgets(saved)
         values = completed(cls, {}, machine.gpus)
         values |= {entry.name: known[entry.name] for entry in fields(cls) if entry.name in known}

@@ -39,21 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [Path(name) for name in parser.parse_args(arguments).files] or [ROOT / name for name in FILES]
     try:
         pins = locked(ROOT / "constraints.txt")
-        statuses = [report(path, pins) for path in given]
+        statuses = {report(path, pins) for path in given}
     except UsageError as error:
         print(f"search/cluster_files/check.py: {error}", file=sys.stderr)
         return USAGE
-    if WRONG in statuses:
-        return WRONG
-    return UNSET if UNSET in statuses else COMPLETE
+    return next(status for status in (WRONG, UNSET, COMPLETE) if status in statuses)
 
 
 def check(path: Path, pins: dict[str, str], python: str) -> tuple[list[Problem], list[Problem]]:
-    """Return the problems of a cluster file, and the values in it that are still to be set, each by line.
-
-    Raises:
-        UsageError: the file cannot be read, or botocore is missing and the file is for AWS.
-    """
+    """Return the problems of a cluster file, and the values in it that are still to be set, each by line."""
     from search.cluster_files.rules import problems  # it imports Ray, which takes a second; --help has no need of it
 
     try:
@@ -62,18 +56,14 @@ def check(path: Path, pins: dict[str, str], python: str) -> tuple[list[Problem],
         reason = getattr(error, "strerror", None) or "it is no text"
         raise UsageError(f"{path}: cannot be read ({reason}); give a cluster file such as cluster.yaml") from None
     except NotACluster as error:
-        return [error.problem], []
+        return [Problem(*error.args)], []
     if file.get("provider", "type") == "aws" and not importlib.util.find_spec("botocore"):
         raise UsageError(f"{path}: for AWS, and botocore is missing: pip install -c constraints.txt '.[cluster]'")
     return problems(file, pins, python), list(file.unset)
 
 
 def locked(path: Path) -> dict[str, str]:
-    """Return the versions that constraints.txt pins, by package.
-
-    Raises:
-        UsageError: there is no such file.
-    """
+    """Return the versions that constraints.txt pins, by package."""
     if not path.is_file():
         raise UsageError(f"{path} is missing: run this in a copy of the project's repository, which has it")
     lines = [line for line in path.read_text().splitlines() if "==" in line and not line.startswith("#")]

@@ -24,11 +24,7 @@ class Problem(NamedTuple):
 
 
 class NotACluster(ValueError):
-    """Text that is no cluster file; `problem` says where, and why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.text)
-        self.problem = problem
+    """Text that is no cluster file; its arguments are those of the `Problem`."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,9 @@ class ClusterFile:
             data = loader.construct_document(node) if node else None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise NotACluster(Problem(line, f"no YAML: {error.problem}")) from None
+            raise NotACluster(line, f"no YAML: {error.problem}") from None
         if not isinstance(data, dict):
-            raise NotACluster(Problem(1, "a cluster file is a mapping such as `cluster_name: mine`, this is none"))
+            raise NotACluster(1, "a cluster file is a mapping such as `cluster_name: mine`, this is none")
         return cls(data, tuple(text.splitlines()), tuple(_marked(text)), dict(_numbered(node)))
 
     def get(self, *where: Any) -> Any:

@@ -40,10 +40,7 @@ def problems(file: ClusterFile, pins: dict[str, str], python: str) -> list[Probl
     found = list(_schema(file))
     if not found:  # the others rely on what the schema promises
         kind = file.get("provider", "type")
-        rules = [_prepared, _token, _open, _secrets]
-        if kind in OF_PROVIDERS:
-            rules.append(OF_PROVIDERS[kind])
-        for rule in rules:
+        for rule in (_prepared, _token, _open, _secrets, *OF_PROVIDERS.get(kind, ())):
             found.extend(rule(file))
         found.extend(_versions(file, pins, python))
     return sorted(set(found))
@@ -140,9 +137,8 @@ def _secrets(file: ClusterFile) -> Iterator[Problem]:
     for number, line in enumerate(file.lines, 1):
         for kind, pattern in SECRETS.items():
             if re.search(pattern, line):
-                yield Problem(
-                    number, f"{kind} stands in the file; take it out, and make a new one if others have seen it"
-                )
+                text = f"{kind} stands in the file; take it out, and make a new one if others have seen it"
+                yield Problem(number, text)
 
 
 def _versions(file: ClusterFile, pins: dict[str, str], python: str) -> Iterator[Problem]:
@@ -155,16 +151,13 @@ def _versions(file: ClusterFile, pins: dict[str, str], python: str) -> Iterator[
             if version != pins[package]:
                 yield Problem(line, f"{package} {version}: constraints.txt has {pins[package]}; give {pins[package]}")
         if package == "ray" and not stated:
-            yield Problem(
-                setup, f"the file names no version of Ray; install ray=={pins['ray']}, as constraints.txt has it"
-            )
+            text = f"the file names no version of Ray; install ray=={pins['ray']}, as constraints.txt has it"
+            yield Problem(setup, text)
     pythons = [(line, ".".join(hit)) for line, text in texts for regex in PYTHONS for hit in re.findall(regex, text)]
     for line, version in pythons:
         if version != python:
-            text = (
-                f"this is Python {python}, and Ray wants one Python everywhere; give {python}, or run Python {version}"
-            )
-            yield Problem(line, f"Python {version}: {text}")
+            text = f"this is Python {python}, and Ray wants one Python everywhere"
+            yield Problem(line, f"Python {version}: {text}; give {python}, or run Python {version}")
     if not pythons:
         yield Problem(setup, f"the file names no version of Python; set the machines up with {python}, as here")
     if not any("constraints.txt" in text for _, text in file.texts("setup_commands")):
@@ -179,4 +172,4 @@ def _dotted(where: Where) -> str:
     return ".".join(map(str, where)) or "the file"
 
 
-OF_PROVIDERS = {"aws": _aws, "local": _local}
+OF_PROVIDERS = {"aws": (_aws,), "local": (_local,)}

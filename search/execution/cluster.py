@@ -35,9 +35,6 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
 
     Ray >= 2.59 turns its token authentication on by default and would write a token into the user's home, which later
     changes how `ray start` behaves there. A random token in the environment keeps the protection and leaves no file.
-
-    Raises:
-        MachineError: the machine is too busy for Ray.
     """
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -72,9 +69,6 @@ def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
     """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
 
     Its machines run the code of this driver, if that is a folder with the whole project, and not an installed copy.
-
-    Raises:
-        MachineError: there is no cluster at `address`, it refuses this process, or it has no machine for trials.
     """
     # A job that was submitted with a folder has its code already.
     sent = (PROJECT / "pyproject.toml").is_file() and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
@@ -87,7 +81,9 @@ def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
     configuration = _configuration()
     head, workers = _present()
     waited = time.monotonic()
-    while not workers and not _come_with_trials(configuration) and time.monotonic() - waited < PATIENCE:
+    # Where none is listed there is no machine to come, or not before there are trials.
+    awaited = configuration.get("provider", {}).get("worker_ips")
+    while awaited and not workers and time.monotonic() - waited < PATIENCE:
         say(f"waiting for the machines of {configuration['cluster_name']}")
         time.sleep(5)
         head, workers = _present()
@@ -100,9 +96,8 @@ def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
 def grown(configuration: dict[str, Any], present: list[Machine]) -> list[Machine]:
     """Return the machines of a cluster, but for its head, once it has grown to all that its configuration allows.
 
-    Args:
-        configuration: what `ray up` was given, as it left it on the head; empty for a cluster that does not grow.
-        present: the machines for trials that are up, but for the head.
+    The configuration is what `ray up` was given; it is empty for a cluster that does not grow. `present` are the
+    machines for trials that are up, but for the head.
     """
     most = configuration.get("max_workers", 0)
     workers = dict(configuration.get("available_node_types", {}))
@@ -119,17 +114,8 @@ def grown(configuration: dict[str, Any], present: list[Machine]) -> list[Machine
     return [machine for machine in machines[:most] if machine.cpus] or present
 
 
-def _come_with_trials(configuration: dict[str, Any]) -> bool:
-    """Return whether no machine is to be waited for: there is none to come, or not before there are trials."""
-    return not configuration.get("provider", {}).get("worker_ips")
-
-
 def require_shared(storage_path: str) -> None:
-    """Have every machine that is up write to where runs go, and look for it from here.
-
-    Raises:
-        MachineError: one of them writes somewhere else, or cannot write.
-    """
+    """Raise MachineError unless every machine that is up can write to where runs go, and this one sees it."""
     mark = f".seen-{secrets.token_hex(4)}"
     write = ray.remote(num_cpus=0, max_retries=0)(_write)
     asked = {
@@ -154,11 +140,7 @@ def require_shared(storage_path: str) -> None:
 
 
 def writable(storage_path: str) -> Folder:
-    """Return the place of the runs, to which this machine has written.
-
-    Raises:
-        MachineError: it cannot write there.
-    """
+    """Return the place of the runs, to which this machine has written; raise MachineError if it cannot."""
     try:
         if not is_remote(storage_path):
             Path(storage_path).mkdir(parents=True, exist_ok=True)
@@ -178,13 +160,12 @@ def _write(storage_path: str, mark: str) -> str:
 
 def _present() -> tuple[list[Machine], list[Machine]]:
     """Return the machines for trials that are up: the head, if it takes trials, and the others."""
-    has = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    heads, others = ([one for one in has if (HEAD in one) is head] for head in (True, False))
-    return _machines(heads), _machines(others)
-
-
-def _machines(resources: list[dict[str, float]]) -> list[Machine]:
-    return [Machine(cpus=int(one["CPU"]), gpus=int(one.get("GPU", 0))) for one in resources]
+    heads, others = list[Machine](), list[Machine]()
+    for has in (node["Resources"] for node in ray.nodes() if node["Alive"]):
+        if has.get("CPU", 0) >= 1:
+            machine = Machine(cpus=int(has["CPU"]), gpus=int(has.get("GPU", 0)))
+            (heads if HEAD in has else others).append(machine)
+    return heads, others
 
 
 def _configuration() -> dict[str, Any]:

@@ -43,14 +43,9 @@ class Pace:
 def best(
     space: Space, shape: tuple[int, ...], machine: Machine | Cluster, cpus: float, say: Callable[[str], None]
 ) -> int:
-    """Return how many trials of a space are to share a GPU.
+    """Return how many trials of a space, of `cpus` cores each, are to share a GPU; `say` the measurements.
 
-    Args:
-        space: the space.
-        shape: of an image, (C, H, W).
-        machine: the machine; of a cluster one GPU is measured, for all.
-        cpus: cores that a trial takes.
-        say: callback for a line with the measurements.
+    Of a cluster one GPU is measured, for all.
 
     Raises:
         MachineError: not even one trial can be trained.
@@ -116,9 +111,6 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
     """Return the paces of 1, 2, 4, ... trials of `typical` at the same time, up to the first without a gain.
 
     At most `most` are tried, and at most as many as `largest` has room for.
-
-    Raises:
-        MachineError: not even one trial can be trained.
     """
     with ExitStack() as stack:
         with closing(_Process(largest, shape, device)) as alone:

@@ -31,12 +31,12 @@ def load(given: str, fixed: Mapping[str, str]) -> Space:
         raise SpaceError(f"space {given}: {path.name} has no function space(trial)")
     unknown = [name for name in getattr(module, "BASELINES", ()) if name not in BASELINES]
     if unknown:
-        raise SpaceError(
-            f"space {given}: unknown baseline {unknown[0]!r} in BASELINES; known are {', '.join(BASELINES)}"
-        )
-    values = {name: domain_of(name).parse(name, text) for name, text in _slashes(fixed).items()}
+        there = f"known are {', '.join(BASELINES)}"
+        raise SpaceError(f"space {given}: unknown baseline {unknown[0]!r} in BASELINES; {there}")
+    texts = {name.replace(".", "/"): text for name, text in fixed.items()}
+    values = {name: domain_of(name).parse(name, text) for name, text in texts.items()}
     starts = tuple(_starts(getattr(module, "STARTS", ()), values))
-    return Space(
+    space = Space(
         given=given if path.parent == Path(spaces.__path__[0]) else str(path),
         title=(module.__doc__ or given).strip().splitlines()[0],
         digest=_digest(path, starts),
@@ -46,7 +46,10 @@ def load(given: str, fixed: Mapping[str, str]) -> Space:
         fixed=values,
         dataset=str(getattr(module, "DATASET", "mnist")),
         samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
-    ).checked()
+    )
+    if not space.names:
+        raise SpaceError(f"space {space.given}: there is nothing to search, no field is suggested or all are fixed")
+    return space
 
 
 def known() -> list[str]:
@@ -60,9 +63,8 @@ def _module(given: str) -> tuple[ModuleType, Path]:
         if given not in known():
             near = difflib.get_close_matches(given, known(), n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise SpaceError(
-                f"unknown space {given!r}; {hint}known are {', '.join(known())}, or the path of a .py file"
-            )
+            there = f"known are {', '.join(known())}, or the path of a .py file"
+            raise SpaceError(f"unknown space {given!r}; {hint}{there}")
         module = importlib.import_module(f"spaces.{given}")
         return module, Path(str(module.__file__))
     path = Path(given).expanduser().resolve()
@@ -83,10 +85,6 @@ def _digest(path: Path, starts: Iterable[Flat]) -> str:
     """Return a checksum of what a trial follows from: the file, the starting points and the defaults."""
     followed = repr((*starts, Variant.from_flat({}).flat()))
     return hashlib.sha256(path.read_bytes() + followed.encode()).hexdigest()
-
-
-def _slashes(fixed: Mapping[str, str]) -> dict[str, str]:
-    return {name.replace(".", "/"): text for name, text in fixed.items()}
 
 
 def _starts(starts: Iterable[Flat], fixed: Flat) -> Iterator[Flat]:

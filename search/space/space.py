@@ -6,7 +6,7 @@ import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -82,30 +82,19 @@ class Space:
         except (Outside, ConfigError):
             return None
 
-    def checked(self) -> Space:
-        """Return this space if it can be searched.
-
-        Raises:
-            SpaceError: it can draw what cannot be, it never uses a fixed field, or a starting point does not fit it.
-        """
-        if not self.names:
-            raise SpaceError(f"space {self.given}: there is nothing to search, no field is suggested or all are fixed")
-        return self
-
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names that the space searches over, in order of appearance, found by drawing from it.
 
         Raises:
-            SpaceError: as `checked` does.
+            SpaceError: it can draw what cannot be, it never uses a fixed field, or a starting point does not fit it.
         """
         rng = random.Random(0)
         draws = [self._drawn({}, rng) for _ in range(CHECKED_DRAWS)]
         for name, value in self.fixed.items():
             if not any(name in variant for variant, _ in draws):
-                raise SpaceError(
-                    f"--set {_option(name)}={value}: space {self.given} never selects the kind it belongs to"
-                )
+                field = name.replace("/", ".")
+                raise SpaceError(f"--set {field}={value}: space {self.given} never selects the kind it belongs to")
         for start in self.starts:
             asked = {name for _ in range(CHECKED_DRAWS // 16) for name in self._drawn(start, rng)[1]}
             if unasked := [name for name in start if name not in asked]:
@@ -118,7 +107,7 @@ class Space:
         try:
             return self.draw(trial), trial.answered
         except (Outside, ConfigError) as error:
-            fixed = ", ".join(f"{_option(name)}={value}" for name, value in self.fixed.items())
+            fixed = ", ".join(f"{name.replace('/', '.')}={value}" for name, value in self.fixed.items())
             given = f"{self.given} with --set {fixed}" if fixed else self.given
             raise SpaceError(f"space {given} can draw what cannot be: {error}") from None
         except Exception as error:  # the user's own code may raise anything
@@ -132,24 +121,15 @@ class _Fixing:
         self.asked: Flat = {}
         self._trial, self._fixed = trial, fixed
 
-    def suggest_float(self, name: str, low: float, high: float, **options: Any) -> Any:
-        return self._ask("suggest_float", name, low, high, **options)
-
-    def suggest_int(self, name: str, low: int, high: int, **options: Any) -> Any:
-        return self._ask("suggest_int", name, low, high, **options)
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._ask("suggest_categorical", name, choices)
-
     def _ask(self, method: str, name: str, *domain: Any, **options: Any) -> Any:
         if name in self._fixed:
             return self._fixed[name]
         self.asked[name] = getattr(self._trial, method)(name, *domain, **options)
         return self.asked[name]
 
-
-def _option(name: str) -> str:
-    return name.replace("/", ".")
+    suggest_float = partialmethod(_ask, "suggest_float")
+    suggest_int = partialmethod(_ask, "suggest_int")
+    suggest_categorical = partialmethod(_ask, "suggest_categorical")
 
 
 def first_line(error: Exception) -> str:

@@ -37,48 +37,42 @@ OBJECTIVES: dict[str, Callable[[Report], float]] = {
     "seconds": lambda report: report.images_seen / report.images_per_second,
 }
 
-# Optuna's name of a state where it has another.
-OPTUNA_STATES = {"FAILED": "FAIL"}
-
-
-def optuna_state(state: State) -> TrialState:
-    """Return the state of Optuna's in which a trial of this state has ended."""
-    return TrialState[OPTUNA_STATES.get(state, state)]
+# The states in which a trial can end, and what they are in the study.
+ENDS: dict[State, TrialState] = {
+    "COMPLETE": TrialState.COMPLETE,
+    "PRUNED": TrialState.PRUNED,
+    "FAILED": TrialState.FAIL,
+}
 
 
 def run_state(state: TrialState) -> State:
     """Return the state of a trial that has ended in the study."""
-    names: dict[TrialState, State] = {TrialState.COMPLETE: "COMPLETE", TrialState.PRUNED: "PRUNED"}
-    return names.get(state, "FAILED")
+    return next((name for name, its in ENDS.items() if its == state), "FAILED")
 
 
 def open_study(
     path: Path, settings: Settings, space: Space, history: History, note: Callable[[str], None] = print
 ) -> optuna.Study:
-    """Open the study of a run for the one process that searches in it; `note` is called if it is made anew.
+    """Open the study of a run for the one process that searches in it.
 
-    Args:
-        path: the journal.
-        settings: of the search.
-        space: what its trials were drawn from.
-        history: the log so far, with which the study is made to agree.
-        note: prints a line.
+    A study that does not agree with the log in `history` is made anew from it, and `note` is told so.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = _load(path)
-    if study is not None and _agrees(study, settings, history):
-        return _named(study, settings)
-    if not history.starts:
+    if study is None or not _agrees(study, settings, history):
+        if history.starts:
+            reason = "does not agree with the log" if path.exists() else "is lost"
+            note(f"{path.name} {reason}; it is made anew from the log")
+        part = path.with_name(f".{path.name}.part")
+        _remove(part)
+        _create(part, settings).add_trials(_from_log(settings, space, history))
         _remove(path)
-        return _named(_create(path, settings), settings)
-    reason = "does not agree with the log" if path.exists() else "is lost"
-    note(f"{path.name} {reason}; it is made anew from the log")
-    part = path.with_name(f".{path.name}.part")
-    _remove(part)
-    _create(part, settings).add_trials(_from_log(settings, space, history))
-    _remove(path)
-    part.replace(path)
-    return _named(_create(path, settings), settings)
+        part.replace(path)
+        study = _create(path, settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(settings.objectives))
+    return study
 
 
 def reopen(study: optuna.Study, number: int) -> optuna.Trial:
@@ -104,7 +98,7 @@ def tell_report(study: optuna.Study, number: int, report: Report) -> None:
 
 def tell_end(study: optuna.Study, number: int, state: State, last: Report | None, objectives: tuple[str, ...]) -> None:
     """Close a trial: COMPLETE with the objectives of its last report, PRUNED and FAILED without values."""
-    study.tell(number, _values(state, last, objectives), state=optuna_state(state))
+    study.tell(number, _values(state, last, objectives), state=ENDS[state])
 
 
 def _values(state: State, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
@@ -140,13 +134,6 @@ def _create(path: Path, settings: Settings) -> optuna.Study:
     names = optuna.get_all_study_names(storage) or [settings.name]
     directions = [StudyDirection.MINIMIZE for _ in settings.objectives]
     return optuna.create_study(study_name=names[0], storage=storage, directions=directions, load_if_exists=True)
-
-
-def _named(study: optuna.Study, settings: Settings) -> optuna.Study:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(list(settings.objectives))
-    return study
 
 
 def _remove(path: Path) -> None:
@@ -191,7 +178,7 @@ def _from_log(settings: Settings, space: Space, history: History) -> list[Frozen
         _trial(by_number[number], settings, space, history)
         if number in by_number
         else create_trial(state=TrialState.FAIL)
-        for number in range(max(by_number) + 1)
+        for number in range(max(by_number, default=-1) + 1)
     ]
 
 
@@ -205,7 +192,7 @@ def _trial(start: Start, settings: Settings, space: Space, history: History) -> 
         constraints[DIVERGED] = 1.0
     single = len(settings.objectives) == 1
     return create_trial(
-        state=TrialState.RUNNING if ended is None else optuna_state(ended),
+        state=TrialState.RUNNING if ended is None else ENDS[ended],
         values=None if ended is None else _values(ended, history.last_report(start.trial), settings.objectives),
         params=params,
         distributions=distributions,

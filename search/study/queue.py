@@ -45,12 +45,7 @@ class TrialQueue:
     ) -> None:
         """Queue what the study lacks of baselines and starting points.
 
-        Args:
-            settings: of the search.
-            space: what variants are drawn from.
-            study: agrees with the log, see `open_study`.
-            scheduler: has replayed the log; says which paused trials are promoted.
-            out_of_time: once it returns true, no new trial starts.
+        `study` agrees with the log, which `scheduler` has replayed. Once `out_of_time` is true, no new trial starts.
         """
         self.tries = Tries()
         self.on_prune: Callable[[str], None] = lambda trial: None

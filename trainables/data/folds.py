@@ -22,9 +22,6 @@ def fold_rows(groups: np.ndarray, kind: str, fold: int = 0, seed: int = 0) -> tu
             the mistake of the literature, to show its effect.
         fold: the part that is held out, 0 to 4; 0 where the kind has no folds.
         seed: of the random order of images or groups.
-
-    Raises:
-        DataError: an unknown kind, a fold outside 0..4, or fewer than five groups or images to make five folds of.
     """
     if kind not in FOLDS:
         raise DataError(f"unknown kind of folds '{kind}'; known are {', '.join(FOLDS)}")

@@ -7,11 +7,9 @@ set as moltean/fruits, GitHub in the organisation fruits-360.
 import hashlib
 import os
 import re
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,28 +25,18 @@ VIEWS = 6
 HELD_OUT = {2: "search", 5: "confirm"}
 
 
-class View(NamedTuple):
-    """A photograph, its split, and the number of its object."""
-
-    path: Path
-    split: str
-    label: int
-
-
 def read_fruits(folder: Path, overlays: Overlays) -> Images:
-    """Read Fruits-360 as uint8 (N, 3, 100, 100); `test` is the Test folder, the other splits are views of Training.
-
-    Raises:
-        DataError: a folder or file is missing, too small, of another size or not a JPEG.
-    """
+    """Read Fruits-360 as uint8 (N, 3, 100, 100); `test` is the Test folder, the other splits are views of Training."""
     training, test = _objects(folder, "Training"), _objects(folder, "Test")
     classes = [*training, *(name for name in test if name not in training)]
-    views = [*_training_views(training), *_test_views(test, classes)]
-    splits: dict[str, list[View]] = {split: [] for split in ("train", "search", "confirm", "test")}
-    for view in views:
-        splits[view.split].append(view)
-    pixels, digests = _decode([view.path for split in splits.values() for view in split])
-    labels = np.array([view.label for split in splits.values() for view in split], np.int64)
+    splits: dict[str, list[tuple[Path, int]]] = {split: [] for split in ("train", "search", "confirm", "test")}
+    for label, paths in enumerate(training.values()):
+        for row, path in enumerate(paths):
+            splits[HELD_OUT.get(row % VIEWS, "train")].append((path, label))
+    for name, paths in test.items():
+        splits["test"] += [(path, classes.index(name)) for path in paths]
+    pixels, digests = _decode([path for split in splits.values() for path, _ in split])
+    labels = np.array([label for split in splits.values() for _, label in split], np.int64)
     ends = np.cumsum([len(split) for split in splits.values()])[:-1]
     parts = {
         **dict(zip(splits, np.split(pixels, ends), strict=True)),
@@ -83,18 +71,6 @@ def _objects(folder: Path, part: str) -> dict[str, list[Path]]:
     if not any(objects.values()):
         raise DataError(f"{folder / part} holds no files <object>/*_100.jpg; --data-dir should be {FOLDER}")
     return objects
-
-
-def _training_views(objects: dict[str, list[Path]]) -> Iterable[View]:
-    for label, paths in enumerate(objects.values()):
-        for row, path in enumerate(paths):
-            yield View(path, HELD_OUT.get(row % VIEWS, "train"), label)
-
-
-def _test_views(objects: dict[str, list[Path]], classes: list[str]) -> Iterable[View]:
-    for name, paths in objects.items():
-        for path in paths:
-            yield View(path, "test", classes.index(name))
 
 
 def _decode(paths: list[Path]) -> tuple[np.ndarray, dict[Path, str]]:

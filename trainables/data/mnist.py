@@ -41,10 +41,7 @@ CHECKSUMS: dict[str, dict[str, str]] = {
 }
 
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-CLASSES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": CLOTHES,
-}
+CLASSES = {"mnist": tuple("0123456789"), "fashion-mnist": CLOTHES}
 
 # Rows of the training images, modulo 24: one odd and one even for each split, because MNIST's rows alternate between
 # two groups of writers with an FMD of 14, where random halves have 0.17. Source: tests/benchmarks/splits.py.
@@ -54,12 +51,9 @@ OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; sampling starts from the last 2,00
 
 
 def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
-    """Read a data set as uint8 arrays.
+    """Read a data set of `DATASETS` as uint8 arrays, from its folder as it was published.
 
-    Args:
-        name: a key of `DATASETS`.
-        data_dir: the folder of the data set, as it was published; None means the MNIST of the package, and for
-            Fashion-MNIST Debian's folder or else torchvision's download. Fruits-360 has no default.
+    By default that is the MNIST of the package, and for Fashion-MNIST Debian's folder or else torchvision's download.
 
     Raises:
         DataError: the data set is unknown, or a file is missing or damaged.
@@ -115,11 +109,7 @@ def split_rows(split: str, count: int = 60_000) -> np.ndarray:
 
 
 def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
-    """Read one idx file of bytes, `file` or `file`.gz in `folder`, as a uint8 array of the shape in its header.
-
-    Raises:
-        DataError: the file is missing, cut short, no gzip, no idx file of bytes, or has another checksum.
-    """
+    """Read one idx file of bytes, `file` or `file`.gz in `folder`, as a uint8 array of the shape in its header."""
     path = next((p for p in (folder / f"{file}.gz", folder / file) if p.is_file()), None)
     if path is None:
         raise DataError(f"{folder / file}.gz is missing; this folder should hold the data set's four idx files")

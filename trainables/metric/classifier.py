@@ -74,11 +74,7 @@ class Classifier(nn.Module):
         return x.mean((2, 3)) if layer == "spatial_mean" else self.pool(x).flatten(1)
 
     def to_unit(self, images: np.ndarray | Tensor) -> Tensor:
-        """Return uint8 images (N, C, H, W) as float32 in [0, 1] on the classifier's device.
-
-        Raises:
-            ValueError: the images are of another shape or type.
-        """
+        """Return uint8 images (N, C, H, W) as float32 in [0, 1] on the classifier's device."""
         if tuple(images.shape[1:]) != self.shape or str(images.dtype).removeprefix("torch.") != "uint8":
             expected = ", ".join(map(str, self.shape))
             raise ValueError(
@@ -114,9 +110,6 @@ def features(
 
     They are computed in float32 (1,400 to 2,100 images per CPU-second), so that a score does not depend on the kind of
     CPU. Fast bfloat16 would halve the time and move FMD by 0.001, a 300th of its standard error at 2,048 images.
-
-    Raises:
-        ValueError: the images are of another shape or type.
     """
     parts = [
         classifier.features(classifier.to_unit(images[i : i + batch]), layer).cpu()
@@ -164,9 +157,6 @@ def weights_file(name: str, checksums: Mapping[str, str]) -> Path:
     """Return the path of a classifier's safetensors file, which may not exist; its card lies beside it (.json).
 
     It is in the package, or else in the user's cache under a name that depends on the data and on the recipe.
-
-    Raises:
-        WeightsError: an unknown data set.
     """
     if name not in RECIPES:
         raise WeightsError(f"there is no classifier for data set '{name}'; known are {', '.join(RECIPES)}")
@@ -187,11 +177,7 @@ def own(checksums: Mapping[str, str]) -> dict[str, str]:
 
 
 def load_card(name: str = "mnist", checksums: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return a classifier's card: SHA-256 of its weights, shape of its images, accuracy, and its recipe.
-
-    Raises:
-        WeightsError: there is no classifier for this data set, or its card is damaged.
-    """
+    """Return a classifier's card: SHA-256 of its weights, shape of its images, accuracy, and its recipe."""
     path = weights_file(name, checksums or {}).with_suffix(".json")
     if not path.is_file():
         raise WeightsError(

@@ -49,18 +49,10 @@ class Evaluation:
         device: str | torch.device = "cpu",
         inception: bool = True,
     ) -> None:
-        """Prepare.
-
-        Args:
-            images: the data set.
-            split: of its real images.
-            n: images per model; None means 2,048, or all real ones where there are fewer.
-            device: for the classifier.
-            inception: whether to measure Inception-FID where it is installed.
+        """Prepare; n is 2,048 by default, or the number of real images where there are fewer.
 
         Raises:
             ValueError: an unknown split, or an n below 32 or above the real images there are.
-            WeightsError: the classifier is missing or damaged.
         """
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS.get(split, ("search",))])
         available = min(len(others), len(getattr(images, split, others)))
@@ -149,11 +141,7 @@ class Evaluation:
 def measure(evaluation: Evaluation, trial: Trial, noise: int, restored: bool) -> dict[str, Any] | None:
     """Return the columns of a trial continued from its checkpoint; None if it diverged or its checkpoint is gone.
 
-    Args:
-        evaluation: measures any number of trials.
-        trial: the trial.
-        noise: seed of the noise that its samples start from.
-        restored: whether to measure restorations, too, which takes most of the time.
+    `noise` is the seed of the noise that its samples start from. Restorations take most of the time.
     """
     if trial.last is None or trial.last.diverged:
         return None

@@ -80,12 +80,8 @@ class Reference:
     ) -> "Reference":
         """Return the reference for n images against `split`, from the user's cache or computed in 5 CPU-seconds.
 
-        Args:
-            images: the data set.
-            split: search, confirm or test.
-            n: None means 256, or all images of the smaller held-out split where that is less.
-            layer: the features to compare.
-            weights: the classifier; None means that of the data set, in the package or in the user's cache.
+        By default n is 256, or the size of the smaller held-out split where that is less, and the classifier is that of
+        the data set.
 
         Raises:
             ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
@@ -121,11 +117,7 @@ class Reference:
         return self.weights.classifier()
 
     def score(self, images: np.ndarray | Tensor, classifier: Classifier) -> Score:
-        """Return the score of exactly n uint8 images (n, C, H, W).
-
-        Raises:
-            ValueError: another number, shape or type of images, or features that are not finite.
-        """
+        """Return the score of exactly n uint8 images (n, C, H, W)."""
         if len(images) != self.n:
             raise ValueError(f"this reference scores {self.n} images, given {len(images)}; the value depends on n")
         x = features(classifier, images, self.layer)

@@ -32,22 +32,14 @@ class FrechetMnistDistance(Metric):
             self.add_state(f"{side}_n", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Add uint8 images (N, C, H, W) to the real or to the generated side.
-
-        Raises:
-            ValueError: the images are of another shape or type.
-        """
+        """Add uint8 images (N, C, H, W) to the real or to the generated side."""
         x = torch.from_numpy(features(self.classifier, images, self.layer)).to(self.device, torch.float64)
         side = "real" if real else "fake"
         for state, value in (("sum", x.sum(0)), ("outer", x.T @ x), ("n", len(x))):
             setattr(self, f"{side}_{state}", getattr(self, f"{side}_{state}") + value)
 
     def compute(self) -> Tensor:
-        """Return the distance between all images of both sides.
-
-        Raises:
-            ValueError: a side has seen fewer than two images.
-        """
+        """Return the distance between all images of both sides."""
         distance = frechet_distance(self._statistics("fake"), self._statistics("real"))
         return torch.tensor(distance, dtype=torch.float64, device=self.device)
 

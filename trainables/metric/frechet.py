@@ -31,11 +31,7 @@ class Statistics:
 
     @classmethod
     def from_features(cls, features: np.ndarray) -> "Statistics":
-        """Return the statistics of features (n, d), n >= 2.
-
-        Raises:
-            ValueError: fewer than two vectors, or NaN or infinite values among them.
-        """
+        """Return the statistics of features (n, d), n >= 2."""
         if features.ndim != 2 or len(features) < 2:
             raise ValueError(f"statistics take features (n, d) with n of 2 or more, given shape {features.shape}")
         _check_finite(features)
@@ -52,11 +48,7 @@ class Statistics:
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:
-    """Return the squared Frechet distance, 0 or more, in squared units of the features; `b.root` is cached.
-
-    Raises:
-        ValueError: different dimensions, or NaN or infinite values.
-    """
+    """Return the squared Frechet distance, 0 or more, in squared units of the features; `b.root` is cached."""
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"statistics of {a.mean.size} and of {b.mean.size} features cannot be compared; use one layer")
     for statistics in (a, b):

@@ -31,11 +31,7 @@ class ReportProtocol:
 
 
 def report_protocol(samples: np.ndarray | Tensor, images: Images, classifier: Classifier) -> ReportProtocol:
-    """Return the report's FMD of uint8 samples (n, C, H, W), with this project's classifier.
-
-    Raises:
-        ValueError: fewer than 32 samples or test images.
-    """
+    """Return the report's FMD of uint8 samples (n, C, H, W), with this project's classifier."""
     if min(len(samples), len(images.test)) < BATCH:
         raise ValueError(f"the report's FMD takes {BATCH} samples or more, given {len(samples)}")
     real = Statistics.from_features(features(classifier, images.test[:REAL]))

@@ -28,9 +28,6 @@ def kernel_distance(generated: Features, real: Features) -> tuple[float, float]:
     KID is the squared maximum mean discrepancy with the kernel (x y / d + 1)^3 (Binkowski et al. 2018, eq. 4). The
     error is by the delta method, over the draw of both. It is about 1.4 times the standard deviation of
     repeated draws; the error over subsets is 2.5 times that (256 real and noisy MNIST images in blocks of 32).
-
-    Raises:
-        ValueError: fewer than two vectors.
     """
     if min(len(generated), len(real)) < 2:
         raise ValueError(f"KID takes 2 vectors or more of each kind, given {len(generated)} and {len(real)}")
@@ -58,9 +55,6 @@ def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) 
 
     Density is 1 on average for real images, and may exceed it; coverage is 0..1. Both grow with n / m, so n = m is for
     comparisons.
-
-    Raises:
-        ValueError: no more than `neighbours` real vectors.
     """
     if len(real) <= neighbours:
         raise ValueError(f"density and coverage take more than {neighbours} real vectors, given {len(real)}")
