@@ -7,8 +7,6 @@ measured by one version of the metric on the same images. The best of more trial
 a confirmed FMD does not.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

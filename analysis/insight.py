@@ -4,8 +4,6 @@ Which fields mattered, the effect of each choice, how well the order at each run
 what a lower FMD costs.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The first section of the page: which configuration is best, as far as the run can tell."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from analysis.page.context import ReportContext

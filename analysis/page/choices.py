@@ -1,7 +1,5 @@
 """The section with parallel coordinates of the fields that most trials share, and of FMD."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

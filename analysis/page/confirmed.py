@@ -1,7 +1,5 @@
 """The section about the trials that were trained again with fresh seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from analysis.page.context import ReportContext, plain

@@ -1,7 +1,5 @@
 """The state of a run that the sections of a report page are made from."""
 
-from __future__ import annotations
-
 import html
 import textwrap
 from typing import Any

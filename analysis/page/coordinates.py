@@ -1,7 +1,5 @@
 """Where trials pass the upright axes of parallel coordinates."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The sections that relate FMD to itself at the full budget, to what a model costs, and to the loss."""
 
-from __future__ import annotations
-
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Column, Figure, Plot, Table
 from analysis.page.plots import Trace, figure, logarithmic

@@ -1,7 +1,5 @@
 """The section with learning curves: FMD against images seen, the rungs marked."""
 
-from __future__ import annotations
-
 from analysis.page.context import ReportContext
 from analysis.page.elements import Figure, Plot
 from analysis.page.plots import Trace, axis, figure, logarithmic, rule

@@ -1,7 +1,5 @@
 """What the templates draw as tables, plots and links to files: plain values, without markup."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

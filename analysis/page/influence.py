@@ -1,7 +1,5 @@
 """The section about which fields mattered and the effect of each choice."""
 
-from __future__ import annotations
-
 from itertools import groupby
 
 from analysis.page.context import ReportContext, plain

@@ -1,7 +1,5 @@
 """The section about how it was measured, with what, in what time, and how to do it again."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import PurePath
 from typing import Any

@@ -1,7 +1,5 @@
 """Samples and degradation strips of the best few trials, as images inside the page."""
 
-from __future__ import annotations
-
 import io
 from math import ceil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Plotly figures as plain dicts; their colours are CSS variables that page.js replaces by values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10

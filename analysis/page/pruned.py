@@ -1,7 +1,5 @@
 """The section about the trials that ended early: their place at the rung where they ended, and what failed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

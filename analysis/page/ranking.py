@@ -1,7 +1,5 @@
 """The section with all trials by rung, as the search ranks them."""
 
-from __future__ import annotations
-
 from analysis.page.context import ReportContext
 from analysis.page.elements import Cell, Column, Table, data_uri
 from analysis.statistics.ranking import Row

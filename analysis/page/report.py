@@ -3,8 +3,6 @@
 The page depends on nothing but the run, so that a copy of a run has the same page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The events of a run: a trial starts, reports and ends; a dict stands for one in JSON only."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

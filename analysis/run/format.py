@@ -1,7 +1,5 @@
 """Writes docs/run-format.md, what a run's folder holds: `python -m analysis.run.format`, or `make docs`."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

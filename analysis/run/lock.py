@@ -1,7 +1,5 @@
 """The lock of a run: one process searches in it at a time; the system releases the lock when that process ends."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

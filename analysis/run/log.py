@@ -4,8 +4,6 @@ A line counts once it is whole, so a process killed while it wrote leaves nothin
 misreads.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 import json

@@ -1,7 +1,5 @@
 """The format of search.json, and what the content of an earlier format becomes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 # Format 1 names no format, and has other names of schedulers.

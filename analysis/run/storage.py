@@ -1,13 +1,11 @@
 """Where runs lie, on a disk or on object storage, and the storage that trials write to by themselves."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from analysis.run.log import RunError
 
@@ -57,9 +55,9 @@ class Disk:
         """The folder's absolute path."""
         return str(self.folder.resolve())
 
-    def child(self, name: str) -> Disk:
+    def child(self, name: str) -> Self:
         """Return a folder below this one."""
-        return Disk(self.folder / name)
+        return type(self)(self.folder / name)
 
     def put(self, path: Path) -> None:
         """Do nothing: the file is in its place."""

@@ -1,7 +1,5 @@
 """A run's events folded into its two tables; docs/run-format.md is made from the columns here."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Which trials of a search are compared with each other: those that have a report at one number of images seen."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Compare several runs that were measured by one metric on the same images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -8,8 +8,6 @@ covers its true mean less often than 95 %, because a lead is partly luck; tests/
 how much.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

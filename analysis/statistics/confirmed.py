@@ -1,7 +1,5 @@
 """The result of a confirmation: the standing of each configuration that was trained again with fresh seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The effect of each choice: geometric means of FMD with intervals, all other fields averaged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

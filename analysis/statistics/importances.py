@@ -1,7 +1,5 @@
 """Which fields of a configuration mattered: PED-ANOVA, with intervals and with what chance alone would show."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The literature's configurations beside the best that a search found, at equal images seen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pareto fronts of FMD against what a model costs: network evaluations, parameters and seconds."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ trials of the full budget, then those that reached the rung before it, and so on
 diverged trial comes last in its rung and has no rank.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from itertools import groupby

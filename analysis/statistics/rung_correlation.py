@@ -1,7 +1,5 @@
 """Rank correlation of the trials' FMDs at a rung with those at the full budget, on which early stopping relies."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Write a comparison of runs as text."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Describe configurations in a few words."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Say in words what a confirmation shows, and what it does not show."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from analysis.run.run import Run

@@ -1,7 +1,5 @@
 """Write what search/evaluate.py measured as text."""
 
-from __future__ import annotations
-
 from string import Formatter
 
 import pyarrow as pa

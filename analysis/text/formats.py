@@ -1,7 +1,5 @@
 """Write tables: of texts for a terminal, as Markdown and as LaTeX; of values as CSV, Parquet and JSON."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

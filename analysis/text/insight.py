@@ -1,7 +1,5 @@
 """Write what a run shows besides its ranking as text: importances, effects, rung correlations and Pareto fronts."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any

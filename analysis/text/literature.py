@@ -1,7 +1,5 @@
 """Write the literature's configurations beside the best that a search found as text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from analysis.run.run import Run

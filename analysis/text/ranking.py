@@ -1,7 +1,5 @@
 """Write a ranking as text, with each configuration in a few words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Write states, names, numbers and times in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
