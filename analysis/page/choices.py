@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.coordinates import LANE, Coordinate, coordinate
-from analysis.page.elements import Figure, Plot
+from analysis.page.elements import Figure
 from analysis.page.plots import Trace, axis, figure
 from analysis.run.tables import fields
 from analysis.statistics.comparable_trials import comparable_trials
@@ -14,7 +14,6 @@ from analysis.text.configuration import UNNAMED
 
 ENOUGH = 5  # trials below which a plot of all of them shows less than the ranking does
 MOST_AXES = 8  # beside FMD; what a page's width shows legibly
-PER_AXIS = 96  # pixels
 
 
 def choices(context: ReportContext) -> dict[str, object]:
@@ -29,12 +28,7 @@ def choices(context: ReportContext) -> dict[str, object]:
             figures.append(_figure(context, rows, names, f"{images:,} images, {len(rows)} trials"))
             without_axis += [name for name in others if name not in without_axis]
             most = max(most, len(names) + 1)
-    if not figures:
-        few = f"Fewer than {ENOUGH} trials reported at one number of images seen, or they share no field that varies."
-        return {"missing": few}
-    title = "Parallel coordinates of the fields and FMD"
-    plot = Plot("choices-plot", title, figures, height=460, width=PER_AXIS * most)
-    return {"missing": "", "plot": plot, "without_axis": without_axis}
+    return {"figures": figures, "axes": most, "without_axis": without_axis, "enough": ENOUGH}
 
 
 def _budgets(context: ReportContext) -> list[int]:

@@ -3,22 +3,11 @@
 from collections.abc import Sequence
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell, Column, Plot, Table
+from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
 from analysis.statistics.confirmed import Standing, normalise
 from analysis.statistics.ranking import MetricCard
 from analysis.text.words import number
-
-COLUMNS = (
-    Column("trial"),
-    Column("norm.", True, "0 is real against real images, 1 a blank set"),
-    Column("95 % interval", True, "over training seeds"),
-    Column("FMD", True, "mean and 95 % interval over training seeds"),
-    Column("seeds", True),
-    Column("P(best)", True, "the probability that its mean is the lowest"),
-    Column("configuration"),
-    Column("remarks"),
-)
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -26,27 +15,15 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
     result = context.result
     if result is None or not result.standings:
         return None
-    test_table = None
-    if result.test_standings:
-        test_table = _table(context, "final-table", "On the test set", result.test_standings)
-    return {
-        "plot": _plot(context, result.standings, result.metric),
-        "table": _table(context, "confirmed-table", "Confirmed trials", result.standings),
-        "metric": _card_text(result.metric),
-        "test_table": test_table,
-        "test_metric": _card_text(result.test_metric),
-    }
-
-
-def _card_text(card: MetricCard) -> str:
-    return ", ".join(f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in card.items())
-
-
-def _plot(context: ReportContext, standings: Sequence[Standing], card: MetricCard) -> Plot:
-    rows = [_interval(context, standing, card) for standing in standings]
+    rows = [_interval(context, standing, result.metric) for standing in result.standings]
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
-    figure = intervals(rows, logarithmic("normalised FMD", values))
-    return Plot("confirmed-plot", "Confirmed trials with 95 % intervals", [figure], height=90 + 44 * len(rows))
+    return {
+        "figure": intervals(rows, logarithmic("normalised FMD", values)),
+        "rows": _rows(context, result.standings),
+        "metric": result.metric,
+        "test_rows": _rows(context, result.test_standings),
+        "test_metric": result.test_metric,
+    }
 
 
 def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> Interval:
@@ -63,9 +40,8 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
     )
 
 
-def _table(context: ReportContext, name: str, title: str, standings: Sequence[Standing]) -> Table:
-    best = standings[0]
-    return Table(name, title, COLUMNS, [("", [_cells(context, standing, best) for standing in standings])])
+def _rows(context: ReportContext, standings: Sequence[Standing]) -> list[list[Cell]]:
+    return [_cells(context, standing, standings[0]) for standing in standings]
 
 
 def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:

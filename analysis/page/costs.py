@@ -1,31 +1,16 @@
 """The sections that relate FMD to itself at the full budget, to what a model costs, and to the loss."""
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell, Column, Figure, Plot, Table
+from analysis.page.elements import Cell, Figure
 from analysis.page.plots import Trace, figure, logarithmic
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
 from analysis.statistics.rung_correlation import RungCorrelation, rung_correlation
-
-RUNGS = (
-    Column("images seen", True),
-    Column("against", True),
-    Column("trials", True),
-    Column("Spearman", True),
-    Column("95 % interval", True),
-    Column("Kendall", True),
-    Column("pruned between", True),
-)
 
 
 def rungs(context: ReportContext) -> dict[str, object]:
     """Return how well the order at each rung predicts the order at the full budget."""
     found = rung_correlation(context.run)
-    rows = [_rung(row) for row in found]
-    title = "Rank correlation of FMD between budgets"
-    return {
-        "table": Table("rungs-table", title, RUNGS, [("", rows)]) if rows else None,
-        "selected": any(row.selected for row in found),
-    }
+    return {"rows": [_rung(row) for row in found], "selected": any(row.stopped for row in found)}
 
 
 def _rung(row: RungCorrelation) -> list[Cell]:
@@ -42,17 +27,12 @@ def _rung(row: RungCorrelation) -> list[Cell]:
 
 def costs(context: ReportContext) -> dict[str, object]:
     """Return a plot for each cost of FMD against it, with the front."""
-    images = front_budget(context.run)
-    if images is None:
-        return {"missing": "No trial has been measured yet."}
     planes = points(context.run)
-    if not planes:
-        return {"missing": "The trials do not differ in cost."}
-    plots = []
-    for cost, found in planes.items():
-        title = COSTS[cost]
-        plots.append((title, Plot(f"cost-{cost}", f"FMD against {title}", [_plane(context, cost, found)], height=320)))
-    return {"missing": "", "plots": plots, "images": f"{images:,}"}
+    return {
+        "images": front_budget(context.run),
+        "figures": {cost: _plane(context, cost, found) for cost, found in planes.items()},
+        "titles": COSTS,
+    }
 
 
 def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
@@ -103,11 +83,10 @@ def losses(context: ReportContext) -> dict[str, object]:
         "marker": {"color": [context.colour(row["trial"]) for row in rows], "size": 8},
         "hovertext": [context.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows],
     }
-    drawn = figure([shown], logarithmic("held-out loss", values), logarithmic("FMD", fmds))
     return {
         "missing": "",
-        "plot": Plot("loss-plot", "FMD against held-out loss", [drawn], height=380),
+        "figure": figure([shown], logarithmic("held-out loss", values), logarithmic("FMD", fmds)),
         "count": len(rows),
-        "images": f"{rows[0]['images_seen']:,}",
-        "correlation": f"{spearmanr(values, fmds).statistic:.2f}",
+        "images": rows[0]["images_seen"],
+        "correlation": spearmanr(values, fmds).statistic,
     }

@@ -1,7 +1,7 @@
 """The section with learning curves: FMD against images seen, the rungs marked."""
 
 from analysis.page.context import ReportContext
-from analysis.page.elements import Figure, Plot
+from analysis.page.elements import Figure
 from analysis.page.plots import Trace, axis, figure, logarithmic, rule
 from analysis.statistics.ranking import Row
 
@@ -9,11 +9,7 @@ from analysis.statistics.ranking import Row
 def curves(context: ReportContext) -> dict[str, object]:
     """Return a plot of every trial's reports, the best few in colour."""
     seen = sorted({row["images_seen"] for row in context.reports})
-    if not seen:
-        return {"missing": "No trial has reported yet."}
-    if len(seen) == 1:
-        return {"missing": f"Every trial reported once, at {seen[0]:,} images seen: there is no curve to draw."}
-    return {"missing": "", "plot": Plot("curves-plot", "FMD against images seen", [_figure(context, seen)])}
+    return {"seen": seen, "figure": _figure(context, seen) if len(seen) > 1 else None}
 
 
 def _figure(context: ReportContext, seen: list[int]) -> Figure:

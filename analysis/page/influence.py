@@ -3,20 +3,12 @@
 from itertools import groupby
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell, Column, Plot, Table
+from analysis.page.elements import Cell, Figure
 from analysis.page.plots import Interval, axis, intervals, logarithmic
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
 
-EFFECTS = (
-    Column("field"),
-    Column("choice"),
-    Column("trials", True),
-    Column("FMD", True, "geometric mean"),
-    Column("low", True, "lower end of the 95 % interval"),
-    Column("high", True, "upper end of the 95 % interval"),
-)
 SHOWN = 30  # choices in the plot; the table has all
 
 
@@ -26,17 +18,21 @@ def influence(context: ReportContext) -> dict[str, object]:
     if compared is None:
         return {"compared": None}
     important, found = importances(context.run), effects(context.run)
+    choices = _effects_by_field(found)
+    ends = [end for row in choices if isinstance(row, Interval) for end in (row.low, row.high)]
     return {
         "compared": compared,
         "baselines": any(row["baseline"] for row in context.rows.values()),
         "enough": ENOUGH,
-        "importances": _importances_plot(important) if important else None,
-        "effects": _effects_plot(found) if found else None,
-        "table": Table("effects-table", "The effect of each choice", EFFECTS, [("", [_cells(item) for item in found])]),
+        "fields": len(important),
+        "importances": _importances_figure(important) if important else None,
+        "shown": len(choices),
+        "effects": intervals(choices, logarithmic("geometric mean FMD", ends)) if found else None,
+        "rows": [_cells(item) for item in found],
     }
 
 
-def _importances_plot(found: list[Importance]) -> Plot:
+def _importances_figure(found: list[Importance]) -> Figure:
     rows = [_importance(item) for item in found]
     figure = intervals(rows, axis("share of importance", range=[0, 1], tickformat=".0%"))
     chance = {
@@ -49,8 +45,7 @@ def _importances_plot(found: list[Importance]) -> Plot:
         "marker": {"symbol": "line-ns-open", "size": 14, "color": "var(--muted)"},
     }
     figure["data"].append(chance)
-    title = "Importance of each field with a 95 % interval"
-    return Plot("importances-plot", title, [figure], height=100 + 30 * len(rows))
+    return figure
 
 
 def _importance(item: Importance) -> Interval:
@@ -59,18 +54,16 @@ def _importance(item: Importance) -> Interval:
     return Interval(item.name, item.value, item.low, item.high, about)
 
 
-def _effects_plot(found: list[Effect]) -> Plot:
+def _effects_by_field(found: list[Effect]) -> list[Interval | str]:
+    """Return the choices of each field below its name, as far as there is room."""
     rows: list[Interval | str] = []
-    drawn: list[Effect] = []
+    shown = 0
     for name, group in groupby(found, key=lambda item: item.name):
-        options = list(group)
-        if len(drawn) + len(options) <= SHOWN:
-            rows += [name, *(_effect(option) for option in options)]
-            drawn += options
-    ends = [end for item in drawn for end in (item.low, item.high)]
-    figure = intervals(rows, logarithmic("geometric mean FMD", ends))
-    title = "Mean FMD of each choice with a 95 % interval"
-    return Plot("effects-plot", title, [figure], height=90 + 23 * len(rows))
+        options = [_effect(option) for option in group]
+        if shown + len(options) <= SHOWN:
+            rows += [name, *options]
+            shown += len(options)
+    return rows
 
 
 def _effect(item: Effect) -> Interval:

@@ -4,35 +4,20 @@ import math
 from collections.abc import Sequence
 
 from analysis.page.context import ReportContext
-from analysis.page.elements import Cell, Column, Table
+from analysis.page.elements import Cell
 from analysis.statistics.ranking import Row
 from trainables.report import Report
-
-COLUMNS = (
-    Column("trial"),
-    Column("pruned at", True, "images seen at its last report"),
-    Column("FMD", True),
-    Column("place then", True, "among the trials that had reported there when it did"),
-    Column("place in the end", True, "among all that reported there"),
-    Column("continued", True, "of the trials that reported there"),
-    Column("why"),
-)
 
 
 def pruned(context: ReportContext) -> dict[str, object]:
     """Return the trials that were pruned, with their place at the rung, then those that failed."""
     ended = [row for row in context.rows.values() if row["state"] == "PRUNED" and row["images_seen"] is not None]
-    table = None
-    if ended:
-        reports = _arrivals(context)
-        rows = [_cells(context, row, reports[row["images_seen"]]) for row in ended]
-        table = Table("pruned-table", "Trials that were pruned", COLUMNS, [("", rows)])
+    reports = _arrivals(context)
     return {
-        "ended": len(ended),
         "trials": len(context.rows),
         "scheduler": context.search.get("scheduler"),
         "eta": context.search.get("reduction_factor"),
-        "table": table,
+        "rows": [_cells(context, row, reports[row["images_seen"]]) for row in ended],
         "failures": _failures(context),
     }
 

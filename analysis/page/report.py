@@ -15,6 +15,7 @@ from analysis.page.confirmed import confirmed
 from analysis.page.context import ReportContext
 from analysis.page.costs import costs, losses, rungs
 from analysis.page.curves import curves
+from analysis.page.elements import latex_link
 from analysis.page.influence import influence
 from analysis.page.method import method
 from analysis.page.pictures import pictures
@@ -77,6 +78,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration}
+    environment.filters |= {"number": number, "duration": duration, "latex_link": latex_link}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment
