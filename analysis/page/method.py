@@ -7,46 +7,24 @@ from typing import Any
 from analysis.page.context import ReportContext
 from analysis.text.configuration import describe_configuration
 
-Pairs = list[tuple[str, str]]
 # Settings of the machine rather than of the search: a report is to be the same wherever its run lies.
 LOCAL = ("storage_path", "address", "data_dir", "trained", "fixed", "slots")
 OPTIONS = ("trials", "time_budget", "reduction_factor", "scheduler", "sampler", "seed", "against", "confirm", "seeds")
-METRIC = {
-    "floor": "floor, real against real images (0 normalised)",
-    "blank": "a blank set (1 normalised)",
-    "n": "generated images",
-    "split": "real images of the split",
-    "layer": "features",
-}
 
 
 def method(context: ReportContext) -> dict[str, object]:
     """Return the metric's card, the settings, versions, times and the commands that repeat the search."""
     settings = context.settings
-    seconds = settings.get("seconds", {})
+    seconds = settings.get("seconds") or {}
     return {
-        "metric": _metric(context),
+        "card": context.card,
+        "search_json": settings,
         "settings": [(n.replace("_", " "), _text(v)) for n, v in context.search.items() if n not in LOCAL],
         "shared": describe_configuration(context.shared) or "nothing",
-        "versions": settings.get("versions", {}).items(),
-        "data": settings.get("data", {}).items(),
         "seconds": seconds,
         "parts": {name: value for name, value in seconds.items() if name not in ("wall", "trials")},
-        "slots": settings.get("slots", "-"),
-        "overhead": settings.get("overhead"),
-        "idle": settings.get("idle"),
         "commands": _commands(context),
     }
-
-
-def _metric(context: ReportContext) -> Pairs:
-    if not context.card:
-        return []
-    pairs = [
-        (METRIC.get(name, name), f"{value:.4g}" if isinstance(value, float) else str(value))
-        for name, value in context.card.items()
-    ]
-    return [*pairs, ("classifier, SHA-256", str(context.settings.get("classifier", "-")))]
 
 
 def _text(value: Any) -> str:

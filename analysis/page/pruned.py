@@ -18,7 +18,7 @@ def pruned(context: ReportContext) -> dict[str, object]:
         "scheduler": context.search.get("scheduler"),
         "eta": context.search.get("reduction_factor"),
         "rows": [_cells(context, row, reports[row["images_seen"]]) for row in ended],
-        "failures": _failures(context),
+        "failures": {trial: end.error for trial, end in context.run.ends().items() if end.state == "FAILED"},
     }
 
 
@@ -63,9 +63,3 @@ def _why(context: ReportContext, row: Row, place: int, reported: int) -> str:
     if not sound and scheduler != "none":
         return "behind others"
     return "no time left, or its loss rose" if row.get("training/patience") else "no time left"
-
-
-def _failures(context: ReportContext) -> list[tuple[str, str]]:
-    """Return each failed trial with the last line of its error."""
-    errors = {trial: end.error.strip() for trial, end in context.run.ends().items() if end.state == "FAILED"}
-    return [(trial, error.split("\n")[-1] or "without a message") for trial, error in errors.items()]

@@ -60,7 +60,7 @@ def _correlations(run: Run) -> list[Block]:
     if not found:
         return [f"How well a rung predicts the end takes {FEWEST} trials that reported at two."]
     title = "How well the order at a rung predicts the later order"
-    if any(item.selected for item in found):
+    if any(item.stopped for item in found):
         title += "; only of trials that were not pruned in between, which brings it towards zero"
     columns = ("images seen", "later", "trials", "pruned", "Spearman", "95 % interval", "Kendall")
     rows = [
