@@ -1,6 +1,7 @@
 """Pareto fronts of FMD against what a model costs: network evaluations, parameters and seconds."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.run.run import Run
@@ -45,42 +46,33 @@ def points(run: Run) -> dict[str, list[Point]]:
     nothing, as they depend on what else the machine did. The error of FMD is not considered: of two points closer than
     that, one may be on the front by chance.
     """
-    rows = _rows(run)
-    found = {cost: _points([(row["trial"], row[cost], row["fmd"]) for row in rows]) for cost in COSTS}
+    budget = front_budget(run)
+    curves = run.curves().to_pylist()
+    trained: dict[str, float] = defaultdict(float)
+    for row in curves:
+        if budget is not None and row["images_seen"] <= budget:
+            trained[row["trial"]] += row["train_seconds"] or 0.0
+    there = [row for row in curves if row["images_seen"] == budget and not row["diverged"]]
+    for row in there:
+        row["train_seconds"] = round(trained[row["trial"]], 1)
+        row["sample_seconds"] = round(row["sample_seconds"] or 0.0, 1)
+    found = {cost: _points(there, cost) for cost in COSTS}
     return {cost: points for cost, points in found.items() if len({point.cost for point in points}) > 1}
 
 
-def _rows(run: Run) -> list[Row]:
-    """Return the reports at the budget, with the seconds trained since the trial's start."""
-    curves = run.curves().to_pylist()
-    budget = front_budget(run)
-    trained: dict[str, float] = {}
-    for row in curves:
-        if budget is not None and row["images_seen"] <= budget:
-            trained[row["trial"]] = trained.get(row["trial"], 0.0) + (row["train_seconds"] or 0.0)
-    return [
-        {
-            **row,
-            "train_seconds": round(trained[row["trial"]], 1),
-            "sample_seconds": round(row["sample_seconds"] or 0.0, 1),
-        }
-        for row in curves
-        if row["images_seen"] == budget and not row["diverged"]
-    ]
-
-
-def _points(given: list[tuple[str, float | None, float]]) -> list[Point]:
-    """Return the points of (trial, cost, FMD), those without a cost left out.
+def _points(rows: Iterable[Row], cost: str) -> list[Point]:
+    """Return the points of reports, those without the cost left out.
 
     By ascending cost, then FMD, a point is dominated exactly if the best before it is no worse and not its equal.
     """
     found: list[Point] = []
     best: Point | None = None
-    for cost, fmd, trial in sorted((cost, fmd, trial) for trial, cost, fmd in given if cost is not None):
+    given = [(row[cost], row["fmd"], row["trial"]) for row in rows if row[cost] is not None]
+    for place, fmd, trial in sorted(given):
         dominated_by = None
-        if best is not None and best.fmd <= fmd and (best.cost, best.fmd) != (cost, fmd):
+        if best is not None and best.fmd <= fmd and (best.cost, best.fmd) != (place, fmd):
             dominated_by = best.trial
-        point = Point(trial, cost, fmd, dominated_by)
+        point = Point(trial, place, fmd, dominated_by)
         found.append(point)
         if best is None or fmd < best.fmd:
             best = point

@@ -52,10 +52,9 @@ def rank(trials: pa.Table, floor: float | None) -> pa.Table:
         reported), tied (bool: not distinguishable from the row above), trial, baseline, state, diverged, the columns
         of `MEASURED`, floor, and the configuration's fields that vary.
     """
-    rows = trials.select(["images_seen", "diverged", "fmd", "fmd_se", "number"]).to_pylist()
-    order = sorted(range(len(rows)), key=lambda index: _sort_key(rows[index]))
-    ranks, tied = _ranks_and_ties(rows[index] for index in order)
-    ordered = trials.take(pa.array(order, pa.int64()))
+    rungs_then_fmds = [("images_seen", "descending"), *((name, "ascending") for name in ("diverged", "fmd", "number"))]
+    ordered = trials.sort_by(rungs_then_fmds)  # nulls last: a trial without a report comes after all others
+    ranks, tied = _ranks_and_ties(ordered.select(["images_seen", "diverged", "fmd", "fmd_se"]).to_pylist())
     kept = ("trial", "baseline", "state", "diverged", *MEASURED)
     return pa.table(
         {
@@ -64,7 +63,7 @@ def rank(trials: pa.Table, floor: float | None) -> pa.Table:
             "rank": pa.array(ranks, pa.int64()),
             "tied": pa.array(tied, pa.bool_()),
             **{name: ordered[name] for name in kept},
-            "floor": pa.array([floor] * len(order), pa.float64()),
+            "floor": pa.array([floor] * len(trials), pa.float64()),
             **{name: ordered[name] for name in varied_fields(trials)},
         }
     )
@@ -108,10 +107,3 @@ def _ranks_and_ties(ordered: Iterable[Row]) -> tuple[list[int | None], list[bool
             tied.append(above is not None and measured and indistinguishable(above, row))
             above = row
     return ranks, tied
-
-
-def _sort_key(row: Row) -> tuple[float, ...]:
-    number = row["number"] or 0
-    if row["fmd"] is None:
-        return (math.inf, 0, 0, number)
-    return (-row["images_seen"], row["diverged"], row["fmd"], number)

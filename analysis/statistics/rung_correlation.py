@@ -18,7 +18,8 @@ class RungCorrelation:
         trials: how many have a report at both.
         spearman, kendall: rank correlations (tau-b), -1..1.
         low, high: 95 % interval of `spearman`.
-        stopped: how many trials have a report at `images_seen` and were pruned before `final`.
+        stopped: how many trials have a report at `images_seen` and were pruned before `final`; if there are any, only
+            survivors have both values, which biases the correlation, usually towards zero.
     """
 
     images_seen: int
@@ -29,11 +30,6 @@ class RungCorrelation:
     high: float
     kendall: float
     stopped: int
-
-    @property
-    def selected(self) -> bool:
-        """Whether only survivors have both values, which biases the correlation, usually towards zero."""
-        return self.stopped > 0
 
 
 def rung_correlation(run: Run) -> list[RungCorrelation]:

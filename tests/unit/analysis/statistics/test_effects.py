@@ -122,7 +122,7 @@ def test_rank_correlations_are_those_of_scipy(tmp_path: Path, seed: int) -> None
         assert row.spearman == pytest.approx(stats.spearmanr(values, final).statistic)
         assert row.kendall == pytest.approx(stats.kendalltau(values, final).statistic)
         assert row.low <= row.spearman <= row.high
-        assert not row.selected
+        assert not row.stopped
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
     assert rung_correlation(copy) == found
 
@@ -132,7 +132,7 @@ def test_trials_that_were_stopped_make_a_correlation_one_of_survivors(tmp_path: 
     for number in range(6):
         add_trial(run, {}, [10.0 + number, 9.0 + number, 8.0 - number])
     add_trial(run, {}, [99.0, 98.0], "RUNNING")
-    assert [row.selected for row in rung_correlation(run)] == [False, False]
+    assert [row.stopped for row in rung_correlation(run)] == [0, 0]
     add_trial(run, {}, [99.0, 98.0], "PRUNED")
     add_trial(run, {}, [99.0], "PRUNED")
     found = rung_correlation(run)
