@@ -4,25 +4,25 @@ from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Figure
 from analysis.page.plots import Trace, figure, logarithmic
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
-from analysis.statistics.rung_correlation import RungCorrelation, rung_correlation
+from analysis.statistics.rung_correlation import rung_correlation
 
 
 def rungs(context: ReportContext) -> dict[str, object]:
     """Return how well the order at each rung predicts the order at the full budget."""
     found = rung_correlation(context.run)
-    return {"rows": [_rung(row) for row in found], "selected": any(row.stopped for row in found)}
-
-
-def _rung(row: RungCorrelation) -> list[Cell]:
-    return [
-        Cell(f"{row.images_seen:,}", row.images_seen),
-        Cell(f"{row.final:,}", row.final),
-        Cell(str(row.trials)),
-        Cell(f"{row.spearman:.2f}", row.spearman),
-        Cell(f"{row.low:.2f} to {row.high:.2f}", row.low),
-        Cell(f"{row.kendall:.2f}", row.kendall),
-        Cell(str(row.stopped)),
+    rows = [
+        [
+            Cell(f"{row.images_seen:,}", row.images_seen),
+            Cell(f"{row.final:,}", row.final),
+            Cell(str(row.trials)),
+            Cell(f"{row.spearman:.2f}", row.spearman),
+            Cell(f"{row.low:.2f} to {row.high:.2f}", row.low),
+            Cell(f"{row.kendall:.2f}", row.kendall),
+            Cell(str(row.stopped)),
+        ]
+        for row in found
     ]
+    return {"rows": rows, "selected": any(row.stopped for row in found)}
 
 
 def costs(context: ReportContext) -> dict[str, object]:

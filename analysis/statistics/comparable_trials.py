@@ -67,7 +67,7 @@ class ComparableTrials:
         trials, values = self.having(name), self.values(name)
         distinct = sorted(set(values))
         if isinstance(distinct[0], str | bool) or len(distinct) <= min(LEVELS, len(values) / 2):
-            return {_text(value): [t for t in trials if t.variant[name] == value] for value in distinct}
+            return {value_text(value): [t for t in trials if t.variant[name] == value] for value in distinct}
         low, high = np.quantile(values, [1 / 3, 2 / 3])
         thirds = (
             [trial for trial in trials if trial.variant[name] < low],
@@ -103,9 +103,10 @@ def comparable_trials(run: Run) -> ComparableTrials | None:
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = _text(min(values)), _text(max(values))
+    low, high = value_text(min(values)), value_text(max(values))
     return low if low == high else f"{low}..{high}"
 
 
-def _text(value: str | float) -> str:
+def value_text(value: str | float) -> str:
+    """Return the value of a field as text; a fraction has three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute
+import pyarrow.compute as pc
 
 from analysis.run.run import Run, RunError
 from analysis.run.tables import Fold, fields
@@ -54,7 +54,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     card = metric_card(runs[0])
     floor = card.get("floor")
     trials, budgets = _fold(named).trials(), _budgets(named)
-    shared = [images for images, table in budgets.items() if len(_runs(table)) == len(named)]
+    shared = [images for images, table in budgets.items() if len(_runs(table["trial"].to_pylist())) == len(named)]
     best = _bests(budgets[max(shared)]) if shared else trials.slice(0, 0)
     results = {name: found for name, run in named.items() if (found := confirmation_result(run))}
     unequal = _unequal(results)
@@ -65,7 +65,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         ranking=rank(trials, floor),
         best=rank(best, floor),
         common=tuple(rank(table, floor) for table in _common(budgets)),
-        confirmed=() if unequal else _race(results),
+        confirmed=_race(results) if results and not unequal else (),
         unequal=unequal,
     )
 
@@ -116,8 +116,6 @@ def _unequal(results: Mapping[str, ConfirmationResult]) -> str:
 def _race(results: Mapping[str, ConfirmationResult]) -> tuple[Standing, ...]:
     """Return the confirmed trials of all runs, estimated together."""
     raced = {f"{name}/{standing.trial}": standing for name, found in results.items() for standing in found.standings}
-    if not raced:
-        return ()
     fmds = {name: standing.fmds for name, standing in raced.items()}
     baselines = {name: standing.baseline for name, standing in raced.items()}
     return standings(fmds, baselines, next(iter(results.values())).metric)
@@ -137,9 +135,8 @@ def _budgets(named: Mapping[str, Run]) -> dict[int, pa.Table]:
     """Return by images seen, the most first, the trials that reported there and had not diverged, as they were then."""
     tables = {}
     for images in sorted(set(_fold(named).curves()["images_seen"].to_pylist()), reverse=True):
-        rows = _fold(named, images).trials()
-        there = pa.compute.equal(rows["images_seen"], images)
-        tables[images] = rows.filter(pa.compute.and_(there, pa.compute.invert(rows["diverged"])))
+        measured = (pc.field("images_seen") == images) & ~pc.field("diverged")
+        tables[images] = _fold(named, images).trials().filter(measured)
     return {images: table for images, table in tables.items() if len(table)}
 
 
@@ -148,7 +145,7 @@ def _bests(table: pa.Table) -> pa.Table:
     best: dict[str, str] = {}
     for row in sorted(table.select(["trial", "fmd"]).to_pylist(), key=lambda row: row["fmd"]):
         best.setdefault(run_of(row["trial"]), row["trial"])
-    return _of(table, best.values())
+    return table.filter(pc.field("trial").isin(list(best.values())))
 
 
 def _common(budgets: Mapping[int, pa.Table]) -> list[pa.Table]:
@@ -160,14 +157,10 @@ def _common(budgets: Mapping[int, pa.Table]) -> list[pa.Table]:
             variant = frozenset((name, row[name]) for name in fields(table) if row[name] is not None)
             trials.setdefault(variant, []).append(row["trial"])
         for variant, names in trials.items():
-            if variant not in found and len({run_of(name) for name in names}) > 1:
-                found[variant] = _of(table, names)
+            if variant not in found and len(_runs(names)) > 1:
+                found[variant] = table.filter(pc.field("trial").isin(names))
     return list(found.values())
 
 
-def _of(table: pa.Table, trials: Iterable[str]) -> pa.Table:
-    return table.filter(pa.compute.is_in(table["trial"], pa.array(list(trials), pa.string())))
-
-
-def _runs(table: pa.Table) -> set[str]:
-    return {run_of(trial) for trial in table["trial"].to_pylist()}
+def _runs(trials: Iterable[str]) -> set[str]:
+    return {run_of(trial) for trial in trials}

@@ -5,6 +5,7 @@ from collections import Counter
 import pyarrow as pa
 
 from analysis.run.tables import fields
+from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.ranking import Row
 
 UNNAMED = ("kind", "target", "activation")  # fields whose values need no name beside them
@@ -23,7 +24,7 @@ def describe_configuration(configuration: Row) -> str:
     for name in given:
         if last[name] not in UNNAMED:
             short = last[name] if uses[last[name]] == 1 else ".".join(name.split("/")[-2:])
-            words.append(f"{short}={_short(given[name])}")
+            words.append(f"{short}={value_text(given[name])}")
     return " ".join(words)
 
 
@@ -42,7 +43,3 @@ def describe_trials(trials: pa.Table, shared: Row) -> dict[str, str]:
             own = {n: value for n, value in own.items() if n in searched or n.rsplit("/", 1)[-1] in UNNAMED}
         words[row["trial"]] = describe_configuration(own)
     return words
-
-
-def _short(value: str | float) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
