@@ -14,32 +14,12 @@ from analysis.run.tables import CURVE_COLUMNS, TRIAL_COLUMNS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
 TEMPLATE = Path(__file__).with_name("format.md")
-
-FILES = {
-    "search.json": "settings, versions, seeds, checksums of data and classifier, the metric and its floor, times",
-    "log.jsonl": "every event of every trial, written at once: the source of truth",
-    "report.html": "the page of analysis/report.py, one file to read and to send",
-    "trials.parquet": "one row a trial, derived from the log",
-    "curves.parquet": "one row a report, derived from the log",
-    "ranking.csv": "the ranking of analysis/rank.py",
-    "evaluation.parquet": "one row an evaluation by search/evaluate.py, if there was any",
-    "study.journal": "the Optuna study, which has the run's name",
-    "samples/": "TRIAL.png, a grid of samples; TRIAL-strip.png, degradation (top) and sampling (bottom)",
-    "checkpoints/": "TRIAL.pt, of trials that run or are paused, and of the best complete ones",
-    "artifacts/": "the pictures under the names that the study gives them: links, which take no space",
-    "tensorboard/": "one folder a trial",
-    "confirm/": "the confirmation, a run of its own: 016-gaussian.0, .1, ... are 016-gaussian with fresh seeds",
-    "ray/": "Ray Tune's own state; nothing reads it again",
-}
-
 JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "State": "string", "Mapping[str, Value]": "object"}
 
 
 def page() -> str:
     """Return the page as Markdown."""
-    width = max(map(len, FILES))
     return TEMPLATE.read_text().format(
-        files="\n".join(f"      {name:<{width}}  {meaning}" for name, meaning in FILES.items()),
         start=fields_of(Start),
         end=fields_of(End),
         trials=table(TRIAL_COLUMNS),

@@ -1,4 +1,4 @@
-"""A run's folder; only this package knows the names of its files, which format.py lists.
+"""A run's folder; only this package knows the names of its files, which format.md lists.
 
 A run can be read while a search writes it, and from a copy of its folder. A run on object storage is worked on in a
 copy, see remote.py.
