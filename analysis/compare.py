@@ -22,14 +22,12 @@ from analysis.text import formats
 from analysis.text.arguments import Parser
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
 
-FORMATS = ("table", "csv", "markdown", "json", "latex", "parquet")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
     given = parser.parse_args(arguments)
     return parser.carry_out(lambda: _write(compare([Run.open(run) for run in given.runs]), given.format))
 

@@ -31,11 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--format", choices=("table", "markdown", "latex"), default="table")
     given = parser.parse_args(arguments)
-
-    def work() -> None:
-        formats.write_blocks(literature_blocks([Run.open(run) for run in given.runs]), given.format)
-
-    return parser.carry_out(work)
+    return parser.carry_out(
+        lambda: formats.write_blocks(literature_blocks([Run.open(run) for run in given.runs]), given.format)
+    )
 
 
 if __name__ == "__main__":

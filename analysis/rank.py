@@ -14,14 +14,12 @@ from analysis.text import formats
 from analysis.text.arguments import Parser
 from analysis.text.ranking import ranking_blocks, ranking_content
 
-FORMATS = ("table", "csv", "markdown", "json", "latex", "parquet")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="rank.py", description="Rank the trials of a run, each among those of equal images seen.")
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
     given = parser.parse_args(arguments)
     return parser.carry_out(lambda: _write(Run.open(given.run), given.format))
 

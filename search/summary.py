@@ -16,7 +16,8 @@ from analysis.run.run import Run
 from analysis.run.storage import is_remote, parent
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank_run
-from analysis.text.ranking import print_ranking, write_ranking
+from analysis.text.formats import print_blocks
+from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
 from search.settings import Settings
 from search.space.space import Space
@@ -55,7 +56,7 @@ def close(run: Run, settings: Settings, status: str) -> int:
     """Write and print the ranking and what to do next; return the exit status, 3 where no trial ended with a result."""
     write_ranking(run)
     console = Console()
-    print_ranking(run, console if console.is_terminal else Console(width=120))
+    print_blocks(ranking_blocks(run), console if console.is_terminal else Console(width=120))
     measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
     print()
     best = _best(run, measured)

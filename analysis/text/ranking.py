@@ -6,7 +6,6 @@ from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
-from rich.console import Console
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
@@ -96,11 +95,6 @@ def ranking_content(run: Run) -> dict[str, Any]:
     shared = {name: value for name, value in shared_values(run.trials()).items() if name not in ranking.column_names}
     rows = formats.rows_without_nulls(ranking)
     return {"run": run.name, "metric": metric_card(run), "shared": shared, "ranking": rows}
-
-
-def print_ranking(run: Run, console: Console) -> None:
-    """Print the run's ranking on a terminal."""
-    formats.print_blocks(ranking_blocks(run), console)
 
 
 def write_ranking(run: Run) -> None:
