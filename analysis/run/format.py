@@ -3,7 +3,7 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,21 +22,23 @@ def page() -> str:
     return TEMPLATE.read_text().format(
         start=fields_of(Start),
         end=fields_of(End),
-        trials=table(TRIAL_COLUMNS),
-        curves=table([column for column in CURVE_COLUMNS if column not in TRIAL_COLUMNS]),
-        evaluation=table(EVALUATION_COLUMNS),
+        trials=rows_of(TRIAL_COLUMNS),
+        curves=rows_of([column for column in CURVE_COLUMNS if column not in TRIAL_COLUMNS]),
+        evaluation=rows_of(EVALUATION_COLUMNS),
     )
 
 
-def table(columns: Sequence[Column]) -> str:
-    """Return columns as a Markdown table."""
-    types = [str(column.type).replace("<item: ", " of ").rstrip(">") for column in columns]
-    rows = [(column.name, kind, column.meaning) for column, kind in zip(columns, types, strict=True)]
-    return _markdown(("column", "type", "meaning"), rows)
+def rows_of(columns: Sequence[Column]) -> str:
+    """Return columns as rows of a Markdown table."""
+    rows = []
+    for column in columns:
+        kind = str(column.type).replace("<item: ", " of ").rstrip(">")
+        rows.append(f"| {column.name} | {kind} | {column.meaning} |")
+    return "\n".join(rows)
 
 
 def fields_of(event: type) -> str:
-    """Return the fields of an event as a Markdown table; a field's docstring, or its column, says what it means."""
+    """Return the fields of an event as rows of a Markdown table; its docstring, or its column, says what one means."""
     meanings = {column.name: column.meaning for column in TRIAL_COLUMNS}
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(event))).body
     assert isinstance(definition, ast.ClassDef)
@@ -44,21 +46,10 @@ def fields_of(event: type) -> str:
     for entry, after in pairwise([*definition.body, ast.Pass()]):
         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
             name, kind = entry.target.id, ast.unparse(entry.annotation).removesuffix(" | None")
-            rows.append((name, JSON_TYPES[kind], _docstring(after) or meanings[name]))
-    return _markdown(("field", "type", "meaning"), rows)
-
-
-def _docstring(node: ast.stmt) -> str:
-    """Return the text of a field's docstring as a table has it; empty where `node` is none."""
-    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
-        return ""
-    text = str(node.value.value).rstrip(".")
-    return text[0].lower() + text[1:]
-
-
-def _markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            told = ast.get_docstring(ast.Module([after], []))
+            meaning = told[0].lower() + told[1:].rstrip(".") if told else meanings[name]
+            rows.append(f"| {name} | {JSON_TYPES[kind]} | {meaning} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":
