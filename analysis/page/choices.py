@@ -41,8 +41,7 @@ def _budgets(context: ReportContext) -> list[int]:
 
 def _compared(context: ReportContext, images: int) -> list[Row]:
     """Return the reports at a budget with their trials' configurations, the best last so that its line is on top."""
-    names = fields(context.trials)
-    rows = [{**row, **{name: context.rows[row["trial"]][name] for name in names}} for row in context.budgets[images]]
+    rows = [context.rows[row["trial"]] | row for row in context.budgets[images]]
     return sorted(rows, key=lambda row: (-row["diverged"], -row["fmd"]))
 
 
@@ -52,7 +51,7 @@ def _fields(context: ReportContext, rows: Sequence[Row]) -> tuple[list[str], lis
     An axis takes a field that more than half of the trials have; kinds come before other fields. Baselines do not
     count, as they differ from a search's trials in nearly every field.
     """
-    searched = [row for row in rows if not context.rows[row["trial"]]["baseline"]]
+    searched = [row for row in rows if not row["baseline"]]
     rows = searched if len(searched) >= ENOUGH else rows
     varied = {}
     for name in fields(context.trials):

@@ -1,7 +1,5 @@
 """The section about the trials that were trained again with fresh seeds."""
 
-from collections.abc import Sequence
-
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
@@ -19,9 +17,9 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     return {
         "figure": intervals(rows, logarithmic("normalised FMD", values)),
-        "rows": _rows(context, result.standings),
+        "rows": [_cells(context, standing, result.standings[0]) for standing in result.standings],
         "metric": result.metric,
-        "test_rows": _rows(context, result.test_standings),
+        "test_rows": [_cells(context, standing, result.test_standings[0]) for standing in result.test_standings],
         "test_metric": result.test_metric,
     }
 
@@ -38,10 +36,6 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
         colour=context.colour(standing.trial),
         single=[normalise(fmd, card) for fmd in standing.fmds],
     )
-
-
-def _rows(context: ReportContext, standings: Sequence[Standing]) -> list[list[Cell]]:
-    return [_cells(context, standing, standings[0]) for standing in standings]
 
 
 def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:

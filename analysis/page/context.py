@@ -17,7 +17,6 @@ class ReportContext:
     """A run's tables, ranking and settings, read once so that all sections show the same moment.
 
     Attributes:
-        run: the run.
         trials: the table of `Run.trials`.
         rows: its rows, by the trial's name.
         reports: the rows of `Run.curves`.

@@ -27,10 +27,9 @@ def rungs(context: ReportContext) -> dict[str, object]:
 
 def costs(context: ReportContext) -> dict[str, object]:
     """Return a plot for each cost of FMD against it, with the front."""
-    planes = points(context.run)
     return {
         "images": front_budget(context.run),
-        "figures": {cost: _plane(context, cost, found) for cost, found in planes.items()},
+        "figures": {cost: _plane(context, cost, found) for cost, found in points(context.run).items()},
         "titles": COSTS,
     }
 
@@ -68,10 +67,8 @@ def losses(context: ReportContext) -> dict[str, object]:
     """Return a plot of FMD against the held-out loss, at the budget with most reports."""
     most = max(context.budgets.values(), key=len, default=[])
     rows = [row for row in most if row["validation_loss"] and not row["diverged"]]
-    if len(rows) < 3:
-        return {"missing": "Fewer than three trials have a held-out loss at one budget."}
-    if len({row["validation_loss"] for row in rows}) == 1:
-        return {"missing": "All trials have the same held-out loss: they are of one model."}
+    if len(rows) < 3 or len({row["validation_loss"] for row in rows}) == 1:
+        return {"count": len(rows), "figure": None}
     from scipy.stats import spearmanr  # a second, which most commands do not need
 
     rows.sort(key=lambda row: row["trial"] in context.best)
@@ -84,7 +81,6 @@ def losses(context: ReportContext) -> dict[str, object]:
         "hovertext": [context.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows],
     }
     return {
-        "missing": "",
         "figure": figure([shown], logarithmic("held-out loss", values), logarithmic("FMD", fmds)),
         "count": len(rows),
         "images": rows[0]["images_seen"],

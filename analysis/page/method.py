@@ -16,6 +16,11 @@ def method(context: ReportContext) -> dict[str, object]:
     """Return the metric's card, the settings, versions, times and the commands that repeat the search."""
     settings = context.settings
     seconds = settings.get("seconds") or {}
+    run = shlex.quote(f"runs/{context.run.name}")
+    commands = [search_command(context)] if context.search else []
+    if context.best and not context.search.get("trained"):
+        commands.append(f"python search/replay.py {run} {shlex.quote(context.best[0])}")
+    commands += [f"python analysis/rank.py {run}", f"python analysis/report.py {run}", f"tensorboard --logdir {run}"]
     return {
         "card": context.card,
         "search_json": settings,
@@ -23,7 +28,7 @@ def method(context: ReportContext) -> dict[str, object]:
         "shared": describe_configuration(context.shared) or "nothing",
         "seconds": seconds,
         "parts": {name: value for name, value in seconds.items() if name not in ("wall", "trials")},
-        "commands": _commands(context),
+        "commands": commands,
     }
 
 
@@ -36,19 +41,6 @@ def _text(value: Any) -> str:
         return f"{value:,}"
     text = str(value)
     return PurePath(text).name if text.startswith("/") else text
-
-
-def _commands(context: ReportContext) -> list[str]:
-    run = shlex.quote(f"runs/{context.run.name}")
-    lines = [search_command(context)] if context.search else []
-    if context.best and not context.search.get("trained"):
-        lines.append(f"python search/replay.py {run} {shlex.quote(context.best[0])}")
-    return [
-        *lines,
-        f"python analysis/rank.py {run}",
-        f"python analysis/report.py {run}",
-        f"tensorboard --logdir {run}",
-    ]
 
 
 def search_command(context: ReportContext) -> str:

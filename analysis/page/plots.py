@@ -39,11 +39,11 @@ def axis(title: str, **more: Any) -> Axis:
     }
 
 
-def logarithmic(title: str, values: Sequence[float], **more: Any) -> Axis:
+def logarithmic(title: str, values: Sequence[float]) -> Axis:
     """Return a logarithmic axis over values with a little room, marked at round numbers; a linear one if some are 0."""
     low, high = min(values), max(values)
     if low <= 0:
-        return axis(title, **more)
+        return axis(title)
     room = 0.06 * log10(high / low) or 0.05
     start, end = log10(low) - room, log10(high) + room
     for digits in DIGITS:
@@ -51,9 +51,9 @@ def logarithmic(title: str, values: Sequence[float], **more: Any) -> Axis:
         marks = [digit * 10.0**power for power in powers for digit in digits]
         marks = [mark for mark in marks if start <= log10(mark) <= end]
         if len(marks) >= 4:
-            more = {"tickvals": marks, "ticktext": [f"{mark:,.12g}" for mark in marks], **more}
-            break
-    return axis(title, type="log", range=[start, end], **more)
+            texts = [f"{mark:,.12g}" for mark in marks]
+            return axis(title, type="log", range=[start, end], tickvals=marks, ticktext=texts)
+    return axis(title, type="log", range=[start, end])
 
 
 def figure(traces: Sequence[Trace], x: Axis, y: Axis, label: str = "", **more: Any) -> Figure:

@@ -33,7 +33,8 @@ def _arrivals(context: ReportContext) -> dict[int, list[Report]]:
 
 def _cells(context: ReportContext, row: Row, reports: Sequence[Report]) -> list[Cell]:
     at = [report.trial for report in reports].index(row["trial"])
-    then, end = _place(reports[at], reports[: at + 1]), _place(reports[at], reports)
+    fmds = [math.inf if report.diverged else report.fmd for report in reports]
+    then, end = (1 + sum(fmd < fmds[at] for fmd in others) for others in (fmds[:at], fmds))
     last = [context.rows[report.trial]["images_seen"] or 0 for report in reports]
     continued = len([images for images in last if images > row["images_seen"]])
     return [
@@ -45,14 +46,6 @@ def _cells(context: ReportContext, row: Row, reports: Sequence[Report]) -> list[
         Cell(f"{continued} of {len(reports)}", continued),
         Cell(_why(context, row, then, at + 1)),
     ]
-
-
-def _place(report: Report, reports: Sequence[Report]) -> int:
-    return 1 + len([other for other in reports if _value(other) < _value(report)])
-
-
-def _value(report: Report) -> float:
-    return math.inf if report.diverged else report.fmd
 
 
 def _why(context: ReportContext, row: Row, place: int, reported: int) -> str:
