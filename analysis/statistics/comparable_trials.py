@@ -31,8 +31,6 @@ class ComparableTrials:
     """The trials that a search drew itself, baselines left out, that have a report at `images_seen`.
 
     Attributes:
-        images_seen: the budget.
-        trials: the reports there.
         reported: how many drawn trials are here or ended before, after some report.
     """
 

@@ -22,7 +22,6 @@ class Comparison:
 
     Attributes:
         runs: by the name that tells them apart: the run's, or its path where two have one name.
-        card: the metric of all.
         trials: of all runs, as `Run.trials` has them.
         ranking: of all trials.
         best: of the best trial of each run at the largest number of images seen that all runs have reached; without

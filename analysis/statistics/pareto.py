@@ -17,12 +17,9 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A trial in the plane of one cost and FMD.
+    """A trial in the plane of one of `COSTS` and of FMD.
 
     Attributes:
-        trial: its name.
-        cost: in the units of `COSTS`.
-        fmd: its FMD at the images seen of `front_budget`.
         dominated_by: of the trials that cost no more and have no higher FMD, and less of one of the two, the one of
             lowest FMD; None on the front.
     """

@@ -39,9 +39,7 @@ class Sheet:
     """A table of texts in parts, each with a title, which may be empty, and rows of one text for each column.
 
     Attributes:
-        columns: their headings.
         texts: the columns that are set to the left; numbers are set to the right.
-        parts: titles and rows.
         wraps: the columns that take more lines where a terminal is narrow.
         title: a short heading of the table, or empty.
     """
