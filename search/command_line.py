@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
+from trainables.domain import UsageError
 
 T = TypeVar("T")
 
@@ -87,6 +89,17 @@ examples:
 exit status: 0 the numbers agree; 1 they do not; 2 a usage error;
 130 interrupted
 """
+
+
+def exit_status(command: str, work: Callable[[], int]) -> int:
+    """Carry out a command; return the status that `work` does, 2 for a usage error, or 130 if interrupted."""
+    try:
+        return work()
+    except UsageError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,10 +12,9 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import parse_evaluate
+from search.command_line import exit_status, parse_evaluate
 from search.declaration import SettingsError
 from search.options import EvaluateOptions
-from trainables.domain import UsageError
 
 if TYPE_CHECKING:
     from analysis.run.events import Start
@@ -28,13 +27,7 @@ SEED = 1_000_000_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    try:
-        return _evaluate(parse_evaluate(arguments))
-    except UsageError as error:
-        print(f"search/evaluate.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_status("search/evaluate.py", lambda: _evaluate(parse_evaluate(arguments)))
 
 
 def _evaluate(given: EvaluateOptions) -> int:

@@ -15,7 +15,6 @@ from search.declaration import (
     Resume,
     Sized,
     above,
-    always,
     at_least,
     one_of,
     option,
@@ -40,14 +39,6 @@ def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
     """Return the run and the trial that RUN/TRIAL names; search.json has them as a list."""
     run, _, trial = "/".join(given).rpartition("/") if isinstance(given, list) else given.rpartition("/")
     return run, trial
-
-
-def _number_or_auto(text: str) -> int | str:
-    if text == "auto":
-        return text
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 # Defaults without a GPU are for two cores: nine minutes for the search and as long again for the confirmation. With a
@@ -170,7 +161,12 @@ class RunOptions:
     """Options of search/run.py that are no settings."""
 
     trials_per_gpu: int | str | None = _resources(
-        Kind(_number_or_auto, always, "give a whole number of at least 1, or auto", "N|auto"),
+        Kind(
+            lambda text: text if text == "auto" else int(text),
+            lambda number: number == "auto" or number >= 1,
+            "give a whole number of at least 1, or auto",
+            "N|auto",
+        ),
         "Number of trials that share a GPU, the same as --gpus-per-trial 1/N. auto measures before the search, within "
         "minutes, with which number they train most, and uses NVIDIA's MPS where it is installed.",
         resume=CHANGEABLE,

@@ -116,11 +116,8 @@ def _pace(settings: Settings) -> float:
 
 
 def _limits(settings: Settings) -> str:
-    late = as_clock(OVERTIME * settings.time_budget)
-    return (
-        f"no new trial starts after {as_clock(settings.time_budget)}, none goes on to a rung that it would reach "
-        f"after {late}"
-    )
+    budget, late = as_clock(settings.time_budget), as_clock(OVERTIME * settings.time_budget)
+    return f"no new trial starts after {budget}, none goes on to a rung that it would reach after {late}"
 
 
 def _flat(values: Flat) -> str:

@@ -17,9 +17,9 @@ if __name__ == "__main__":
     # As Ray starts a trial of one core: the order of additions, so the last bits, depends on the number of threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from search.command_line import parse_replay
+from search.command_line import exit_status, parse_replay
 from search.declaration import SettingsError
-from trainables.domain import UsageError
+from search.options import ReplayOptions
 
 if TYPE_CHECKING:
     from analysis.run.events import Start
@@ -29,23 +29,17 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
-    try:
-        given = parse_replay(arguments)
-        from analysis.run.run import Run  # pyarrow and numpy take a third of a second
-
-        return _replay(Run.open(given.run), given.trial, given.data_dir)
-    except UsageError as error:
-        print(f"search/replay.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_status("search/replay.py", lambda: _replay(parse_replay(arguments)))
 
 
-def _replay(run: Run, name: str, data_dir: str | None) -> int:
-    start, before = _recorded(run, name)
-    print(f"{name} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
+def _replay(given: ReplayOptions) -> int:
+    from analysis.run.run import Run  # pyarrow and numpy take a third of a second
+
+    run = Run.open(given.run)
+    start, before = _recorded(run, given.trial)
+    print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True
-    for old, new in zip(before, _reports(run, start, data_dir), strict=False):
+    for old, new in zip(before, _reports(run, start, given.data_dir), strict=False):
         same, verdict = judge(old, new.fmd, new.fmd_se)
         agree = agree and same
         print(f"{new.images_seen:>11,} images  FMD {old.fmd:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)

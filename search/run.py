@@ -11,11 +11,10 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import parse
+from search.command_line import exit_status, parse
 from search.declaration import SettingsError
 from search.machine import Cluster, Machine, this_machine
 from search.settings import Settings, located
-from trainables.domain import UsageError
 
 if TYPE_CHECKING:
     from analysis.run.run import Run
@@ -26,14 +25,11 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    try:
-        given = parse(arguments)
-        return _resume(given) if "resume" in given else _begin(given)
-    except UsageError as error:
-        print(f"search/run.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_status("search/run.py", lambda: _search(parse(arguments)))
+
+
+def _search(given: dict[str, Any]) -> int:
+    return _resume(given) if "resume" in given else _begin(given)
 
 
 def _begin(given: dict[str, Any]) -> int:

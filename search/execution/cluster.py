@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +63,7 @@ def connect(**options: Any) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
-def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
+def join_ray(address: str) -> Cluster:
     """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
 
     Its machines run the code of this driver, if that is a folder with the whole project, and not an installed copy.
@@ -84,7 +82,7 @@ def join_ray(address: str, say: Callable[[str], None] = print) -> Cluster:
     # Where none is listed there is no machine to come, or not before there are trials.
     awaited = configuration.get("provider", {}).get("worker_ips")
     while awaited and not workers and time.monotonic() - waited < PATIENCE:
-        say(f"waiting for the machines of {configuration['cluster_name']}")
+        print(f"waiting for the machines of {configuration['cluster_name']}")
         time.sleep(5)
         head, workers = _present()
     machines = head + grown(configuration, workers)
@@ -116,12 +114,11 @@ def grown(configuration: dict[str, Any], present: list[Machine]) -> list[Machine
 
 def require_shared(storage_path: str) -> None:
     """Raise MachineError unless every machine that is up can write to where runs go, and this one sees it."""
-    mark = f".seen-{secrets.token_hex(4)}"
     write = ray.remote(num_cpus=0, max_retries=0)(_write)
     asked = {
         node["NodeManagerHostname"]: write.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(storage_path, mark)
+        ).remote(storage_path)
         for node in ray.nodes()
         if node["Alive"] and node["Resources"].get("CPU")
     }
@@ -145,15 +142,15 @@ def writable(storage_path: str) -> Folder:
         if not is_remote(storage_path):
             Path(storage_path).mkdir(parents=True, exist_ok=True)
         here = Folder(storage_path)
-        here.delete(_write(storage_path, f".seen-{secrets.token_hex(4)}"))
+        here.delete(_write(storage_path))
     except (OSError, ValueError) as error:  # pyarrow's own errors are both
         reason = str(error).strip().splitlines()[0]
         raise MachineError(f"--storage-path {storage_path}: cannot write there ({reason}); {INSTEAD}") from None
     return here
 
 
-def _write(storage_path: str, mark: str) -> str:
-    name = f"{mark}-{socket.gethostname()}-{os.getpid()}"
+def _write(storage_path: str) -> str:
+    name = f".seen-{secrets.token_hex(8)}"
     Folder(storage_path).write(name, b"")
     return name
 

@@ -10,9 +10,9 @@ import multiprocessing
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,15 +29,6 @@ STEPS = 20  # between two readings of the clock, each of which waits for the dev
 GAIN = 1.05  # the least factor in images per second for which twice as many trials are taken
 USED = 0.9  # of the free memory at most
 PATIENCE = 300.0  # seconds to wait for an answer of a process, which imports torch while others compute
-
-
-@dataclass(frozen=True)
-class Pace:
-    """The speed of a number of trials at the same time."""
-
-    trials: int
-    images_per_second: float
-    """Of all trials together"""
 
 
 def best(
@@ -62,7 +53,7 @@ def best(
             raise error.cause from None
     else:
         paces = measure(*given)
-    told = ", ".join(f"{pace.trials}: {pace.images_per_second:,.0f}" for pace in paces)
+    told = ", ".join(f"{trials}: {pace:,.0f}" for trials, pace in paces.items())
     trials = choose(paces)
     say(f"trials on a GPU, images a second of all: {told}; taking {trials}")
     return trials
@@ -97,18 +88,18 @@ def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
     return kept + 4 * sum(p.numel() for p in network.parameters())
 
 
-def choose(paces: Sequence[Pace]) -> int:
-    """Return the largest number of trials, of paces in ascending order, up to which each step gains by GAIN."""
-    taken = paces[0]
-    for pace in paces[1:]:
-        if pace.images_per_second < GAIN * taken.images_per_second:
+def choose(paces: Mapping[int, float]) -> int:
+    """Return the largest number of trials, of paces by ascending number, up to which each step gains by GAIN."""
+    taken = next(iter(paces))
+    for trials, pace in list(paces.items())[1:]:
+        if pace < GAIN * paces[taken]:
             break
-        taken = pace
-    return taken.trials
+        taken = trials
+    return taken
 
 
-def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, most: int) -> list[Pace]:
-    """Return the paces of 1, 2, 4, ... trials of `typical` at the same time, up to the first without a gain.
+def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, most: int) -> dict[int, float]:
+    """Return the images per second of 1, 2, 4, ... trials of `typical` together, up to the first without a gain.
 
     At most `most` are tried, and at most as many as `largest` has room for.
     """
@@ -117,15 +108,15 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
             needed, free = alone.answer()
         room = max(1, min(most, int(USED * free // needed)))
         processes: list[_Process] = []
-        paces: list[Pace] = []
-        while len(processes) < room and (not paces or choose(paces) == paces[-1].trials):
+        paces: dict[int, float] = {}
+        while len(processes) < room and (not paces or choose(paces) == len(processes)):
             more = min(room, max(1, 2 * len(processes))) - len(processes)
             processes += [stack.enter_context(closing(_Process(typical, shape, device))) for _ in range(more)]
             for process in processes[-more:]:
                 process.answer()
             for process in processes:
                 process.go_on()
-            paces.append(Pace(len(processes), sum(process.answer()[0] for process in processes)))
+            paces[len(processes)] = sum(process.answer()[0] for process in processes)
         return paces
 
 

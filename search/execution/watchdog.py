@@ -21,7 +21,6 @@ class Watchdog:
     """
 
     def __init__(self, limit: float) -> None:
-        """Count from `start` on."""
         self._limit, self._shown = limit, 0.0
 
     def start(self) -> None:

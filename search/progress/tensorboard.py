@@ -34,7 +34,6 @@ class TensorBoardWriter:
     """
 
     def __init__(self, run: Run) -> None:
-        """Write nothing yet."""
         self._run = run
         self._file = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}.{next(_WRITERS)}"
         self._last: dict[str, Report] = {}

@@ -15,11 +15,7 @@ class Outside(ValueError):
 
 
 class FakeTrial:
-    """Answers a space from given values, and draws the values that are not given.
-
-    Attributes:
-        answered: every value that the space was given, by name.
-    """
+    """Answers a space from given values, and draws the values that are not given; `answered` has them all, by name."""
 
     def __init__(self, answers: Flat, rng: random.Random | None = None) -> None:
         """Answer from `answers`; draw what they lack by `rng`, and raise Outside for it where there is no `rng`."""

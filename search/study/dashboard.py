@@ -36,19 +36,17 @@ class Dashboard:
         trial = reopen(self._study, number)
         known = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(trial)}
         for path in (self._run.sample_grid(report.trial), self._run.degradation_strip(report.trial)):
-            if path.is_file() and not report.diverged:
-                self._show(path, known.get(path.name), trial)
+            if report.diverged or not path.is_file():
+                continue
+            if path.name in known:
+                with path.open("rb") as file:
+                    self._store.write(known[path.name], file)
+            else:
+                upload_artifact(artifact_store=self._store, file_path=str(path), study_or_trial=trial)
         if leaves:
             for name in NUMBERS:
                 if math.isfinite(getattr(report, name)):
                     trial.set_user_attr(name, getattr(report, name))
-
-    def _show(self, path: Path, known: str | None, trial: optuna.Trial) -> None:
-        if known is None:
-            upload_artifact(artifact_store=self._store, file_path=str(path), study_or_trial=trial)
-            return
-        with path.open("rb") as file:
-            self._store.write(known, file)
 
 
 class LinkStore(FileSystemArtifactStore):

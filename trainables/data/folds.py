@@ -29,28 +29,22 @@ def fold_rows(groups: np.ndarray, kind: str, fold: int = 0, seed: int = 0) -> tu
         raise DataError(f"fold {fold} of '{kind}' does not exist; folds are 0 to 4 for 5-fold kinds and 0 for others")
     if kind == "none":
         return np.arange(len(groups)), np.arange(0)
-    held_out = (_parts_of_groups if kind == "5-fold-grouped" else _parts_of_images)(groups, seed) == fold
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    grouped = kind == "5-fold-grouped"
+    count, of = (len(np.unique(groups)), "groups") if grouped else (len(groups), "images")
+    if count < COUNT:
+        raise DataError(f"{COUNT} folds need {COUNT} {of} or more, given {count}")
+    rng = np.random.default_rng(seed)
+    # The sizes of the parts of images differ by at most one.
+    parts = _parts_of_groups(groups, rng) if grouped else rng.permutation(count) % COUNT
+    return np.flatnonzero(parts != fold), np.flatnonzero(parts == fold)
 
 
-def _parts_of_images(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return the part 0..4, int64 (N,), of each image; the sizes of the parts differ by at most one."""
-    _enough(len(groups), "images")
-    return np.random.default_rng(seed).permutation(len(groups)) % COUNT
-
-
-def _parts_of_groups(groups: np.ndarray, seed: int) -> np.ndarray:
+def _parts_of_groups(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the part 0..4, int64 (N,), of each image's group; the largest group goes first, into the emptiest part."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    _enough(len(names), "groups")
-    shuffled = np.random.default_rng(seed).permutation(len(names))
+    shuffled = rng.permutation(len(names))
     part, filled = np.empty(len(names), np.int64), np.zeros(COUNT, np.int64)
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
         part[group] = filled.argmin()
         filled[part[group]] += sizes[group]
     return part[inverse]
-
-
-def _enough(count: int, what: str) -> None:
-    if count < COUNT:
-        raise DataError(f"{COUNT} folds need {COUNT} {what} or more, given {count}")

@@ -1,7 +1,5 @@
 """The evaluation of trained models on one split of real images: every measure but the search's own FMD."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from statistics import fmean
 from typing import Any
@@ -35,10 +33,7 @@ INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
 class Evaluation:
     """Scores models on `split` with n images each; features of the real images are computed once.
 
-    Attributes:
-        n: the number of images that each model generates.
-        reference: FMD against the split.
-        inception_missing: the reason in one line why there is no Inception-FID, or None.
+    `inception_missing` is the reason in one line why there is no Inception-FID, or None.
     """
 
     def __init__(

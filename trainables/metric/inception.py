@@ -4,8 +4,6 @@ torchmetrics uses the network of torch-fidelity, whose weights lie in the folder
 here. On small grey images FID says little: values of the literature are 62 to 433.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

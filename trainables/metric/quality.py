@@ -3,8 +3,6 @@
 Values outside [0, 1] raise an error: three reports of the literature passed images in [-0.5, 0.5].
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

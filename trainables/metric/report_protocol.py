@@ -4,8 +4,6 @@
 images. It is not for ranking: a batch of 32 scatters by 6 to 19 %, and a good model's raw value is mostly bias.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ All trials have the same images and the same draws: `seed` fixes z, and one imag
 quality are NaN for a network whose weights are not finite.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ VALIDATION_STEPS = 10
 
 @dataclass(frozen=True)
 class Validation:
-    """Loss and quality of one-step restorations of held-out images, means over t = T/10, ..., T; PSNR in dB.
+    """Loss and quality of one-step restorations of held-out images, each at t = T/10, ..., T or their mean; PSNR in dB.
 
     They show how training goes, and at which t it goes badly. They are not for ranking: of two models of the literature
     the one with a ninth of the test loss generates worse (Jain).
@@ -40,9 +38,7 @@ class Validation:
     psnr: float
     rmse: float
     loss_by_t: tuple[float, ...]
-    """At t = T/10, 2 T/10, ..., T"""
     ssim_by_t: tuple[float, ...]
-    """At t = T/10, 2 T/10, ..., T"""
 
 
 def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:

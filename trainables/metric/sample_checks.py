@@ -4,8 +4,6 @@ KID is a second distance, without the bias of a small n. Density measures qualit
 show missing classes. The distance to the nearest training image shows copies.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
