@@ -64,9 +64,10 @@ class ClusterFile:
         """Return the value at `where`, None if there is none."""
         value: Any = self.data
         for step in where:
-            if not isinstance(value, dict) or step not in value:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
                 return None
-            value = value[step]
         return value
 
     def line(self, *where: Any) -> int:
@@ -78,14 +79,11 @@ class ClusterFile:
     def texts(self, *where: Any) -> Iterator[tuple[int, str]]:
         """Yield the line and value of every string in and below `where`."""
         value = self.get(*where)
-        yield from self._texts(value, where)
-
-    def _texts(self, value: Any, where: Where) -> Iterator[tuple[int, str]]:
         if isinstance(value, str):
             yield self.line(*where), value
         elif isinstance(value, dict | list):
-            for step, item in value.items() if isinstance(value, dict) else enumerate(value):
-                yield from self._texts(item, (*where, step))
+            for step in value if isinstance(value, dict) else range(len(value)):
+                yield from self.texts(*where, step)
 
 
 def _numbered(node: Any, where: Where = ()) -> Iterator[tuple[Where, int]]:
