@@ -1,4 +1,4 @@
-"""Networks: (x_t, t / T) -> y, the model's guess of its target, of x_t's shape.
+"""Networks: (x_t, t / T, label) -> y, the model's guess of its target, of x_t's shape.
 
 A network is described by a frozen dataclass of its hyperparameters; `build` makes the module. Activations stay in NHWC
 order throughout: layer normalisation then needs no copies. A new network is one file and one line below.
@@ -7,7 +7,7 @@ order throughout: layer normalisation then needs no copies. A new network is one
 from trainables.networks.attention import Attention, attend, attend_linearly
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
 from trainables.networks.cnn import CNN
-from trainables.networks.codes import Sinusoids, TimeCode
+from trainables.networks.codes import LabelCode, Sinusoids, TimeCode
 from trainables.networks.convnext_unet import ConvNeXtUNet
 from trainables.networks.fruits_unet import FruitsUNet
 from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm
@@ -31,6 +31,7 @@ __all__ = [
     "ConvNeXtUNet",
     "FruitsUNet",
     "ImageNorm",
+    "LabelCode",
     "Network",
     "Patched",
     "Sinusoids",

@@ -1,4 +1,4 @@
-"""What every network is: a frozen dataclass of hyperparameters that builds a module (x_t, t / T) -> y."""
+"""What every network is: a frozen dataclass of hyperparameters that builds a module (x_t, t / T, label) -> y."""
 
 from __future__ import annotations
 
@@ -44,8 +44,11 @@ class Network(ABC):
     """A network for images of given channels and side."""
 
     @abstractmethod
-    def build(self, channels: int, size: int) -> nn.Module:
-        """Return the module for images (N, channels, size, size)."""
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        """Return the module for images (N, channels, size, size) and times (N,).
+
+        With `classes` above 0 its third argument are labels int64 (N,), of which `classes` itself means unknown.
+        """
 
 
 class Patched(nn.Module):
@@ -59,9 +62,9 @@ class Patched(nn.Module):
         super().__init__()
         self.network, self.patch, self.unit = network, patch, patch * multiple
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Return y (N, C, H, W) for x (N, C, H, W) and times (N,)."""
+    def forward(self, x: Tensor, time: Tensor, *label: Tensor) -> Tensor:
+        """Return y (N, C, H, W) for x (N, C, H, W), times (N,) and, where the network knows classes, labels (N,)."""
         height, width = x.shape[-2:]
         padded = functional.pad(x, (0, -width % self.unit, 0, -height % self.unit), mode="replicate")
         patches = functional.pixel_unshuffle(padded, self.patch).contiguous(memory_format=torch.channels_last)
-        return functional.pixel_shuffle(self.network(patches, time), self.patch)[..., :height, :width]
+        return functional.pixel_shuffle(self.network(patches, time, *label), self.patch)[..., :height, :width]

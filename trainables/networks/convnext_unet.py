@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trainables.domain import Choice, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
-from trainables.networks.codes import Sinusoids
+from trainables.networks.codes import LabelCode, Sinusoids
 from trainables.networks.norms import ChannelNorm
 
 HEADS, HEAD_WIDTH = 4, 32
@@ -33,10 +33,10 @@ class ConvNeXtUNet(Network):
     activation: Annotated[str, Choice(*ACTIVATIONS)] = "gelu"
     patch: Annotated[int, Choice(1, 2)] = 1
 
-    def build(self, channels: int, size: int) -> nn.Module:
-        """Return the module for images (N, channels, size, size)."""
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        """Return the module for images (N, channels, size, size) and `classes`, see `Network.build`."""
         halvings = len(widths(self.mults)) - 1
-        return Patched(_ConvNeXtUNet(self, channels * self.patch**2), self.patch, multiple=2**halvings)
+        return Patched(_ConvNeXtUNet(self, channels * self.patch**2, classes), self.patch, multiple=2**halvings)
 
 
 class _Depthwise(nn.Conv2d):
@@ -91,12 +91,13 @@ class _Level(nn.Module):
 
 
 class _ConvNeXtUNet(nn.Module):
-    def __init__(self, config: ConvNeXtUNet, channels: int) -> None:
+    def __init__(self, config: ConvNeXtUNet, channels: int, classes: int) -> None:
         super().__init__()
         activation, dim, code = ACTIVATIONS[config.activation], config.dim, 4 * config.dim
         sizes = [2 * (dim // 3), *(dim * mult for mult in widths(config.mults))]
         bottom = sizes[-1]
         self.time = nn.Sequential(Sinusoids(dim), nn.Linear(dim, code), activation(), nn.Linear(code, code))
+        self.label = LabelCode(classes, code) if classes else None
         self.first = nn.Conv2d(channels, sizes[0], 7, padding=3)
         self.down = nn.ModuleList(_Level(config, before, after) for before, after in pairwise(sizes))
         self.shrink = nn.ModuleList(nn.Conv2d(w, w, 4, stride=2, padding=1) for w in sizes[1:-1])
@@ -108,8 +109,8 @@ class _ConvNeXtUNet(nn.Module):
         self.final = _Block(sizes[1], sizes[1], 0, activation)
         self.last = nn.Conv2d(sizes[1], channels, 1)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        code = self.time(time)
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+        code = self.time(time) if self.label is None else self.time(time) + self.label(label)
         x, skips = self.first(x), []
         for k, level in enumerate(self.down):
             x = level(self.shrink[k - 1](x) if k else x, code)

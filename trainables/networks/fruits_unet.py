@@ -13,7 +13,7 @@ from torch.nn import functional
 from trainables.domain import Choice, ConfigError, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
-from trainables.networks.codes import Sinusoids
+from trainables.networks.codes import LabelCode, Sinusoids
 
 HEADS = 4
 CODE_WIDTH = 256  # the report gives none; 256 is what the code it resembles uses
@@ -31,8 +31,8 @@ class FruitsUNet(Network):
     activation: Annotated[str, Choice(*ACTIVATIONS)] = "gelu"
     patch: Annotated[int, Choice(1, 2)] = 1
 
-    def build(self, channels: int, size: int) -> nn.Module:
-        """Return the module for images (N, channels, size, size).
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        """Return the module for images (N, channels, size, size) and `classes`, see `Network.build`.
 
         Raises:
             ConfigError: the images are too small to be halved once for each width but the first.
@@ -43,7 +43,7 @@ class FruitsUNet(Network):
                 f"network/fruits_unet/widths={self.widths} halves the side {halvings} times: images of {size} pixels "
                 f"are too small, at least {(2**halvings - 1) * self.patch + 1} or fewer widths"
             )
-        return Patched(_FruitsUNet(self, channels * self.patch**2), self.patch)
+        return Patched(_FruitsUNet(self, channels * self.patch**2, classes), self.patch)
 
 
 class _Double(nn.Sequential):
@@ -57,10 +57,11 @@ class _Double(nn.Sequential):
 
 
 class _FruitsUNet(nn.Module):
-    def __init__(self, config: FruitsUNet, channels: int) -> None:
+    def __init__(self, config: FruitsUNet, channels: int, classes: int) -> None:
         super().__init__()
         activation, sizes = ACTIVATIONS[config.activation], widths(config.widths)
         self.time = Sinusoids(CODE_WIDTH)
+        self.label = LabelCode(classes, CODE_WIDTH) if classes else None
         self.first = _Double(channels, sizes[0], activation)
         self.down = nn.ModuleList(_Double(w, deeper, activation) for w, deeper in pairwise(sizes))
         self.codes_down = nn.ModuleList(nn.Linear(CODE_WIDTH, deeper) for deeper in sizes[1:])
@@ -70,8 +71,8 @@ class _FruitsUNet(nn.Module):
         self.codes_up = nn.ModuleList(nn.Linear(CODE_WIDTH, w) for w in reversed(sizes[:-1]))
         self.last = nn.Conv2d(sizes[0], channels, 1)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        code = self.time(time)
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+        code = self.time(time) if self.label is None else self.time(time) + self.label(label)
         x, skips = self.first(x), []
         for block, linear in zip(self.down, self.codes_down, strict=True):
             skips.append(x)

@@ -34,9 +34,9 @@ class UNet(Network):
     activation: Annotated[str, Choice(*ACTIVATIONS)] = "silu"
     patch: Annotated[int, Choice(1, 2, 4)] = 2
 
-    def build(self, channels: int, size: int) -> nn.Module:
-        """Return the module for images (N, channels, size, size)."""
-        return Patched(_UNet(self, channels * self.patch**2, -(-size // self.patch)), self.patch)
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        """Return the module for images (N, channels, size, size) and `classes`, see `Network.build`."""
+        return Patched(_UNet(self, channels * self.patch**2, -(-size // self.patch), classes), self.patch)
 
 
 class _Block(nn.Module):
@@ -66,11 +66,11 @@ class _Level(nn.Module):
 
 
 class _UNet(nn.Module):
-    def __init__(self, config: UNet, channels: int, size: int) -> None:
+    def __init__(self, config: UNet, channels: int, size: int, classes: int) -> None:
         super().__init__()
         sizes = widths(config.widths)
         levels = [(width, -(-size // 2**k)) for k, width in enumerate(sizes)]
-        self.time = TimeCode(TIME_WIDTH, ACTIVATIONS[config.activation])
+        self.time = TimeCode(TIME_WIDTH, ACTIVATIONS[config.activation], classes)
         self.first = nn.Conv2d(channels, sizes[0], 3, padding=1)
         self.down = nn.ModuleList(_Level(config, *level) for level in levels)
         self.shrink = nn.ModuleList(nn.Conv2d(w, wider, 3, stride=2, padding=1) for w, wider in pairwise(sizes))
@@ -81,8 +81,8 @@ class _UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(wider, w, 1) for wider, w in pairwise(reversed(sizes)))
         self.last = nn.Conv2d(sizes[0], channels, 3, padding=1)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        code = self.time(time)
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+        code = self.time(time, label)
         x, skips = self.first(x), []
         for k, level in enumerate(self.down):
             x = level(self.shrink[k - 1](x) if k else x, code)

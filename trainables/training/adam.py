@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainables.checkpoint import CheckpointError
 
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's defaults
+BETA1, EPS = 0.9, 1e-8  # Kingma & Ba 2015, algorithm 1; torch's defaults
 
 
 class Adam:
@@ -25,10 +25,10 @@ class Adam:
         lr: scalar float32 on that device; set it with `fill_`, because a recorded CUDA graph reads it there.
     """
 
-    def __init__(self, params: Iterable[Tensor], weight_decay: float, decoupled: bool) -> None:
+    def __init__(self, params: Iterable[Tensor], weight_decay: float, decoupled: bool, beta2: float = 0.999) -> None:
         """Start with zero moments; `decoupled` weight decay makes it AdamW (Loshchilov & Hutter 2019)."""
         self.params: list[Tensor] = list(params)
-        self.weight_decay = weight_decay
+        self.weight_decay, self.beta2 = weight_decay, beta2
         self.lr = torch.zeros((), device=self.params[0].device)
         self._kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self._first, self._second = ([torch.zeros_like(p, requires_grad=False) for p in self.params] for _ in range(2))
@@ -52,7 +52,7 @@ class Adam:
             self._steps,
             lr=self.lr,
             beta1=BETA1,
-            beta2=BETA2,
+            beta2=self.beta2,
             weight_decay=self.weight_decay,
             eps=EPS,
             amsgrad=False,

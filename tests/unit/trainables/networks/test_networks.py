@@ -90,6 +90,27 @@ def test_a_seed_fixes_the_initial_weights(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_with_classes_answers_each_image_by_its_own_label(kind: str) -> None:
+    torch.manual_seed(0)
+    network, (x, time) = NETWORKS[kind](**SMALL.get(kind, {})).build(1, 28, classes=3), inputs(4)
+    with torch.no_grad():
+        answers = [network(x, time, torch.full((4,), label)) for label in range(4)]
+        mixed = network(x, time, torch.arange(4))
+    for (_, one), (_, other) in itertools.combinations(enumerate(answers), 2):
+        assert ((one - other).abs().amax((1, 2, 3)) > 1e-4).all()
+    diagonal = torch.stack([answers[label][label] for label in range(4)])
+    torch.testing.assert_close(mixed, diagonal, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_labels_are_all_that_a_network_with_classes_has_more(kind: str) -> None:
+    plain, config = build(kind).state_dict(), NETWORKS[kind](**SMALL.get(kind, {}))
+    more = config.build(1, 28, classes=3).state_dict().keys() - plain.keys()
+    assert more
+    assert all("label" in name for name in more)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_bf16_says_about_the_same(kind: str) -> None:
     network, (x, time) = build(kind), inputs()
     with torch.no_grad():
