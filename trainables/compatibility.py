@@ -35,8 +35,25 @@ def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradatio
                 f"{name}={flat[name]}: degradation {flat['degradation/kind']} does not end in {' or '.join(ends)}; "
                 f"use {name}={', '.join(fit)}"
             )
+    _refuse_guidance_without_labels(flat)
     _refuse_degrading_the_degraded(flat, degradation)
     _refuse_noise_without_signal(flat, schedule, degradation)
+
+
+def _refuse_guidance_without_labels(flat: Mapping[str, Primitive]) -> None:
+    """Guidance takes two estimates of one network: with the label, and without."""
+    if not flat["sampler/guidance"]:
+        return
+    given = f"sampler/guidance={flat['sampler/guidance']:g}"
+    if flat["network/conditioning"] == "none":
+        raise ConfigError(
+            f"{given}: the network knows no labels; use network/conditioning=class, or sampler/guidance=0"
+        )
+    if not flat["training/label_drop"]:
+        raise ConfigError(
+            f"{given}: with training/label_drop=0 the network never learns to do without a label; "
+            "use training/label_drop=0.1, or sampler/guidance=0"
+        )
 
 
 def _refuse_degrading_the_degraded(flat: Mapping[str, Primitive], degradation: Degradation) -> None:

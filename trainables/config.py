@@ -15,15 +15,20 @@ from typing import Annotated, Any
 from trainables.compatibility import refuse_misfits
 from trainables.data.folds import FOLDS
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
-from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS
+from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS, Guidance
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
 from trainables.diffusion.source import PIXELS
 from trainables.diffusion.targets import TARGETS
+from trainables.diffusion.times import TIMES
 from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, construct, domains
 from trainables.networks import CNN, NETWORKS, Network
 
 Flat = dict[str, Primitive]
+
+CONDITIONINGS = ("none", "class")
+# Fields of a variant itself, by their flat names.
+OWN_FIELDS = {"pixels": "pixels", "network/conditioning": "conditioning"}
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "schedule": SCHEDULES,
@@ -34,7 +39,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Training:
-    """How the network is trained; `batch` in images, `warmup` in steps, `ema` the decay of the averaged weights.
+    """How the network is trained; `batch` in images, `warmup` in steps, `beta2` of Adam's second moment.
+
+    The mean age of the averaged weights is the share `average` of the steps so far: their decay at step s is
+    (1 + s) / (1 / average + s), and at most `ema`. `times` draws t, `times_mean` is that of its logit. `label_drop` is
+    the share of labels that a network with classes does not see.
 
     `split` holds out a part of the training images for validation, and training ends after `patience` epochs without a
     lower validation loss (0: never). `drop_last` leaves out the images that do not fill the last batch of an epoch.
@@ -52,14 +61,19 @@ class Training:
     weight_decay: Annotated[float, Uniform(0, 0.1)] = 0.0
     batch: Annotated[int, Int(1, 4096)] = 64
     drop_last: Annotated[bool, Choice(False, True)] = False
+    beta2: Annotated[float, Uniform(0.5, 0.99999)] = 0.999
+    average: Annotated[float, Log(1e-3, 0.5)] = 0.1
     ema: Annotated[float, Uniform(0, 0.99999)] = 0.999
+    times: Annotated[str, Choice(*TIMES)] = "uniform"
+    times_mean: Annotated[float, Uniform(-2, 2)] = 0.0
+    label_drop: Annotated[float, Uniform(0, 0.5)] = 0.1
     precision: Annotated[str, Choice(*PRECISIONS)] = "auto"
     split: Annotated[str, Choice(*FOLDS)] = "none"
     fold: Annotated[int, Int(0, 4)] = 0
     patience: Annotated[int, Int(0, 1000)] = 0
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a fold of a split without folds, and for patience without validation images."""
+        """Raise ConfigError for a fold without folds, patience without validation images, and a mean of no logit."""
         if self.fold and not self.split.startswith("5-fold"):
             raise ConfigError(f"training/fold={self.fold}: training/split={self.split} has no folds; use fold 0")
         if self.patience and self.split == "none":
@@ -67,15 +81,39 @@ class Training:
                 f"training/patience={self.patience}: there are no validation images while training/split is none; "
                 f"use training/split={', '.join(FOLDS[1:])}, or training/patience=0"
             )
+        if self.times_mean and self.times != "logit_normal":
+            raise ConfigError(
+                f"training/times_mean={self.times_mean:g}: training/times={self.times} has no mean; "
+                "use training/times=logit_normal, or training/times_mean=0"
+            )
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How images are generated: the sampler, its number of steps (at most T), and the prior of x_T."""
+    """How images are generated: the sampler, its number of steps (at most T), the prior of x_T, and guidance.
+
+    A network with classes is guided by the scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
+    """
 
     kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
     steps: Annotated[int, Int(1, 5000)] = 20
     prior: Annotated[str, Choice("own", "fitted")] = "own"
+    guidance: Annotated[float, Uniform(0, 10)] = 0.0
+    guidance_low: Annotated[float, Uniform(0, 1)] = 0.0
+    guidance_high: Annotated[float, Uniform(0, 1)] = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an interval that ends before it begins."""
+        if self.guidance_low > self.guidance_high:
+            raise ConfigError(
+                f"sampler/guidance_low={self.guidance_low:g} is above sampler/guidance_high={self.guidance_high:g}; "
+                "guidance holds from low to high, as shares of T"
+            )
+
+    @property
+    def guided(self) -> Guidance:
+        """The guidance of a network with classes."""
+        return Guidance(self.guidance, self.guidance_low, self.guidance_high)
 
 
 @dataclass(frozen=True)
@@ -88,6 +126,7 @@ class Variant:
     training: Training = field(default_factory=Training)
     sampler: Sampling = field(default_factory=Sampling)
     pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
+    conditioning: Annotated[str, Choice(*CONDITIONINGS)] = "none"
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""
@@ -106,12 +145,13 @@ class Variant:
         parts["degradation"] = _composition(flat)
         for name, section in (("training", Training), ("sampler", Sampling)):
             parts[name] = construct(section, name, _below(name, flat))
-        pixels = domains(cls)["pixels"].check("pixels", flat.get("pixels", cls.pixels))
-        return cls(**parts, pixels=str(pixels))
+        for name, own in OWN_FIELDS.items():
+            parts[own] = domains(cls)[own].check(name, flat.get(name, getattr(cls, own)))
+        return cls(**parts)
 
     def flat(self) -> Flat:
         """Return the whole configuration, with defaults, as a flat dict."""
-        flat: Flat = {"pixels": self.pixels}
+        flat: Flat = {name: getattr(self, own) for name, own in OWN_FIELDS.items()}
         for family, members in FAMILIES.items():
             noun = getattr(self, family)
             parts = noun.parts if isinstance(noun, Chain) else (noun,)
@@ -147,7 +187,7 @@ class Composition:
 @functools.cache
 def all_domains() -> dict[str, Domain]:
     """Return the domains of all flat names, of all kinds."""
-    table: dict[str, Domain] = {"pixels": domains(Variant)["pixels"]}
+    table: dict[str, Domain] = {name: domains(Variant)[own] for name, own in OWN_FIELDS.items()}
     for family, members in FAMILIES.items():
         table[f"{family}/kind"] = Composition() if members is DEGRADATIONS else Choice(*members)
         for kind, member in members.items():

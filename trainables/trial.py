@@ -16,7 +16,7 @@ from trainables.checkpoint import from_bytes, to_bytes
 from trainables.config import Variant
 from trainables.data.mnist import Images
 from trainables.device import finish
-from trainables.diffusion.generation import generate, grid_png, sampling_source, strip
+from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
 from trainables.metric.fmd import Reference, Score
@@ -119,10 +119,13 @@ class Trial:
             _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample)
         )
         self.classifier = reference.classifier().to(device)
-        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups)
+        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, images.train_labels)
         self.source = sampling_source(self.trainer.source, unseen)
-        held_out = self.trainer.held_out
-        self.held_out = held_out if len(held_out) else _tensor(evenly(images.search), device)
+        self.held_out, self.held_out_labels = self.trainer.held_out, self.trainer.held_out_labels
+        if not len(self.held_out):
+            self.held_out, self.held_out_labels = (
+                _tensor(evenly(array), device) for array in (images.search, images.search_labels)
+            )
         self.last: Report | None = None
         checkpoint = storage.load_checkpoint(name)
         if checkpoint is not None:
@@ -165,13 +168,14 @@ class Trial:
             samples = self._sample()
             self.watch.charge("sample")
             score = self.reference.score(samples, self.classifier)
-            checked = validation(self.trainer.averaged(), self.held_out, self.source, self.plan.sampling_seed)
+            seed = self.plan.sampling_seed
+            checked = validation(self.trainer.averaged(), self.held_out, self.source, seed, self.held_out_labels)
         except Diverged:
             diverged = True
             self.watch.charge("train")
         self.watch.charge("score")
         spent = self.watch.read()
-        trained = self.trainer.images_seen - before
+        trained, sampling = self.trainer.images_seen - before, self.variant.sampler
         return Report(
             trial=self.name,
             images_seen=target,
@@ -182,7 +186,7 @@ class Trial:
             **spent,
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
-            nfe=nfe(self.variant.sampler.kind, self.variant.schedule.T, self.variant.sampler.steps),
+            nfe=nfe(sampling.kind, self.variant.schedule.T, sampling.steps, sampling.guided),
         )
 
     def _pace(self) -> float:
@@ -211,8 +215,7 @@ class Trial:
         diffusion, sampling = self.trainer.averaged(), self.variant.sampler
         images, seed = self.trainer.images, self.plan.sampling_seed
         samples = generate(diffusion, sampling, self.reference.n, tuple(images.shape[1:]), self.source, seed)
-        shown = min(GRID_SIDE**2, len(samples) // GRID_SIDE * GRID_SIDE)
-        grid = samples[:shown].unflatten(0, (-1, GRID_SIDE))
+        grid = in_rows(samples, draw_labels(diffusion, len(samples), seed), GRID_SIDE)
         path = strip(diffusion, sampling, self.source.pixels.to_model(images[:STRIP_IMAGES]), self.source, seed)
         self.storage.save_picture(self.name, "samples", grid_png(grid))
         self.storage.save_picture(self.name, "degradation", grid_png(path))

@@ -15,6 +15,10 @@ def trial_seed(seed: int, number: int) -> int:
 
 
 def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:
-    """Return a name that is unique in the run and good for a file: number and baseline, or number and first kind."""
+    """Return a name that is unique in the run and good for a file: number and baseline, or number and first kind.
+
+    A network that knows classes is marked, because labels are information that the others do not have.
+    """
     texts = (variant[name] for name in (*searched, "degradation/kind") if isinstance(variant.get(name), str))
-    return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts)))
+    mark = "-class" if variant.get("network/conditioning") == "class" else ""
+    return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts))) + mark

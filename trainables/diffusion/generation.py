@@ -19,6 +19,7 @@ from trainables.diffusion.source import Source
 # Images sampled together: more exceed a CPU's cache, or a trial's share of a GPU's memory. A rung's 256 are one chunk
 # on either. The chunks belong to what fixes the noise, and the generators differ between devices anyway.
 CHUNKS = {"cpu": 256, "cuda": 512}
+LABEL_ROWS = 10
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
@@ -27,6 +28,19 @@ def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: S
     if sampling.prior == "fitted":
         return fitted_prior(diffusion.degradation, shape, step, source)
     return diffusion.degradation.prior(shape, step, source)
+
+
+def draw_labels(diffusion: Diffusion, n: int, seed: int) -> Tensor | None:
+    """Return n labels, int64 (n,), as often as training has them; None where the network knows no labels.
+
+    They are drawn on the CPU, and not from the generator of the noise, so that noise and labels are those of every
+    model on every device.
+    """
+    if diffusion.label_counts is None:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.multinomial(diffusion.label_counts.float(), n, replacement=True, generator=generator)
+    return labels.to(diffusion.alpha_bar.device)
 
 
 @torch.inference_mode()
@@ -39,10 +53,12 @@ def generate(
         Diverged: a sample is not finite.
     """
     chunks, chunk = [], CHUNKS[source.generator.device.type]
+    labels = draw_labels(diffusion, n, seed)
     for first in range(0, n, chunk):
         source.generator.manual_seed(seed + first)
         x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
-        path = SAMPLERS[sampling.kind](diffusion, x_T, z, strided(diffusion.T, sampling.steps), source)
+        given = diffusion.given(None if labels is None else labels[first : first + chunk], sampling.guided)
+        path = SAMPLERS[sampling.kind](given, x_T, z, strided(diffusion.T, sampling.steps), source)
         x_0 = deque(path, maxlen=1)[0]  # all x_t of 1,000 steps would take 0.8 GB
         if not x_0.isfinite().all():
             raise Diverged("the samples are not finite")
@@ -58,10 +74,23 @@ def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, 
     ts = [torch.full((len(x0),), round(diffusion.T * k / (columns - 1)), device=x0.device) for k in range(columns)]
     forward = [diffusion.degradation(x0, diffusion.step(t), z) for t in ts]
     x_T, z = start(diffusion, sampling, x0.shape, source)
-    path = [x_T, *SAMPLERS[sampling.kind](diffusion, x_T, z, strided(diffusion.T, sampling.steps), source)]
+    given = diffusion.given(draw_labels(diffusion, len(x0), seed), sampling.guided)
+    path = [x_T, *SAMPLERS[sampling.kind](given, x_T, z, strided(diffusion.T, sampling.steps), source)]
     backward = [path[round((len(path) - 1) * k / (columns - 1))] for k in range(columns)]
     rows = torch.cat([torch.stack(forward, 1), torch.stack(backward, 1)])
     return source.pixels.to_uint8(rows)
+
+
+def in_rows(samples: Tensor, labels: Tensor | None, side: int) -> Tensor:
+    """Return some of the samples (n, C, H, W) as (rows, side, C, H, W), with labels (n,) a row for each label.
+
+    A label of fewer than `side` samples has no row. Without such rows they are the first side x side samples.
+    """
+    groups = [] if labels is None else [samples[labels == label][:side] for label in labels.unique()]
+    full = [group for group in groups if len(group) == side]
+    if full:
+        return torch.stack(full[:LABEL_ROWS])
+    return samples[: min(side**2, len(samples) // side * side)].unflatten(0, (-1, side))
 
 
 def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:

@@ -1,9 +1,9 @@
-"""A diffusion process: a schedule, a degradation and a network, with the network's target, its loss and its weights."""
+"""A diffusion process: a schedule, a degradation and a network, with its target, loss, weights, labels and guidance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from trainables.diffusion.degradations import Chain, Degradation, Gaussian, Over
 from trainables.diffusion.schedules import Step, step_at
 from trainables.diffusion.source import PixelRange, Source
 from trainables.diffusion.targets import TARGETS
+from trainables.diffusion.times import TIMES
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,6 +50,25 @@ LOSSES: dict[str, Loss] = {
 
 
 @dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance: x0_hat(c) + scale (x0_hat(c) - x0_hat) (Ho & Salimans 2022, eq. 6).
+
+    It holds for t / T from `low` to `high`, elsewhere there is none (Kynkaanniemi et al. 2024).
+    """
+
+    scale: float = 0.0
+    low: float = 0.0
+    high: float = 1.0
+
+    def at(self, t: int, T: int) -> bool:
+        """Return whether step t of T is guided, which takes a second call of the network."""
+        return self.scale != 0 and self.low * T <= t <= self.high * T
+
+
+UNGUIDED = Guidance()
+
+
+@dataclass(frozen=True)
 class Diffusion:
     """x_t = D(x0, step t, z), and a network that predicts `target` from (x_t, t / T).
 
@@ -65,6 +85,15 @@ class Diffusion:
     bf16: bool = False
     loss_kind: str = "l2"
     weight: str = "uniform"
+    times: str = "uniform"
+    times_mean: float = 0.0
+    label_counts: Tensor | None = None
+    """(classes,) images of each label in training, on the CPU; None where the network knows no labels"""
+    label_drop: float = 0.0
+    """The share of labels that training hides, so that the network learns to do without"""
+    labels: Tensor | None = None
+    """(N,) int64, of the images at hand, see `given`; None where they are unknown"""
+    guidance: Guidance = UNGUIDED
 
     @property
     def T(self) -> int:
@@ -76,9 +105,9 @@ class Diffusion:
         return step_at(self.alpha_bar, t)
 
     def loss(self, x0: Tensor, source: Source) -> Tensor:
-        """Return the scalar loss of images x0 (N, C, H, W), each at its own t, uniform in 1..T."""
-        t = torch.randint(1, self.T + 1, (len(x0),), generator=source.generator, device=x0.device)
-        return self.loss_at(x0, t, source).mean()
+        """Return the scalar loss of images x0 (N, C, H, W), each at its own t in 1..T, some labels dropped."""
+        t = TIMES[self.times](len(x0), self.T, self.times_mean, source)
+        return self._with_labels_dropped(source).loss_at(x0, t, source).mean()
 
     def loss_at(self, x0: Tensor, t: Tensor, source: Source) -> Tensor:
         """Return the weighted loss (N,) of images x0 (N, C, H, W) at steps t (N,), int64 from 1 to T."""
@@ -87,9 +116,25 @@ class Diffusion:
         losses = LOSSES[self.loss_kind](prediction, self._answer(x0, step, z))
         return WEIGHTS[self.weight](self, t) * losses
 
+    def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED) -> Diffusion:
+        """Return this diffusion for images of `labels` (N,); itself where the network knows no labels."""
+        if self.label_counts is None:
+            return self
+        known = None if labels is None else labels.clamp(max=len(self.label_counts))  # a test set may have others
+        return replace(self, labels=known, guidance=guidance)
+
+    def _with_labels_dropped(self, source: Source) -> Diffusion:
+        if self.label_counts is None or self.labels is None:
+            return self
+        dropped = source.uniform(self.labels.shape) < self.label_drop
+        return self.given(self.labels.masked_fill(dropped, len(self.label_counts)))
+
     def _predict(self, x_t: Tensor, step: Step) -> Tensor:
         with torch.autocast(x_t.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.network(x_t, step.time).float()
+            if self.label_counts is None:
+                return self.network(x_t, step.time).float()
+            unknown = torch.full((len(x_t),), len(self.label_counts), device=x_t.device)
+            return self.network(x_t, step.time, unknown if self.labels is None else self.labels).float()
 
     def _answer(self, x0: Tensor, step: Step, z: Any) -> Tensor:
         if self.target == "x0":
@@ -102,11 +147,17 @@ class Diffusion:
     def restore(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Return x0_hat (N, C, H, W), the network's estimate of the clean images, clipped to the pixel range.
 
-        Without the clip the errors of early steps grow, and FMD is two orders of magnitude worse.
+        All t (N,) are the same where guidance depends on them. Without the clip the errors of early steps grow, and FMD
+        is two orders of magnitude worse.
         """
-        step = self.step(t)
-        y = TARGETS[self.target].solve(x_t, self._predict(x_t, step), step.over(x_t))
+        y = self._solve(x_t, t)
+        if self.labels is not None and self.guidance.scale and self.guidance.at(int(t[0]), self.T):
+            y = y + self.guidance.scale * (y - self.given(None)._solve(x_t, t))
         return y.clamp(self.pixels.low, self.pixels.high)
+
+    def _solve(self, x_t: Tensor, t: Tensor) -> Tensor:
+        step = self.step(t)
+        return TARGETS[self.target].solve(x_t, self._predict(x_t, step), step.over(x_t))
 
 
 def uniform(diffusion: Diffusion, t: Tensor) -> Tensor:

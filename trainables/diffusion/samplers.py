@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainables.diffusion.degradations import Degradation, Gaussian, Overlay
-from trainables.diffusion.process import Diffusion, last_part
+from trainables.diffusion.process import UNGUIDED, Diffusion, Guidance, last_part
 from trainables.diffusion.source import Source
 
 Function = Callable[[Diffusion, Tensor, Any, list[int], Source], Iterator[Tensor]]
@@ -47,9 +47,11 @@ def strided(T: int, steps: int) -> list[int]:
     return [round(T * (steps - k) / steps) for k in range(steps + 1)]
 
 
-def nfe(kind: str, T: int, steps: int) -> int:
-    """Return how often sampler `kind` calls the network from T to 0 in min(steps, T) steps."""
-    return SAMPLERS[kind].calls * (min(steps, T) - 1) + 1
+def nfe(kind: str, T: int, steps: int, guidance: Guidance = UNGUIDED) -> int:
+    """Return how often sampler `kind` calls the network from T to 0 in min(steps, T) steps, twice where guided."""
+    starts = strided(T, steps)[:-1]
+    called = starts + starts[1:] * (SAMPLERS[kind].calls - 1)
+    return sum(2 if guidance.at(t, T) else 1 for t in called)
 
 
 def _pairs(x_t: Tensor, times: list[int]) -> Iterator[tuple[Tensor, Tensor]]:

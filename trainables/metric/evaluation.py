@@ -62,7 +62,9 @@ class Evaluation:
         # Random rows: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
         draw = np.random.default_rng(0)
         held_out = getattr(images, split)
-        self._real = torch.from_numpy(held_out[draw.permutation(len(held_out))[: self.n]]).to(self.device)
+        rows = draw.permutation(len(held_out))[: self.n]
+        self._real = torch.from_numpy(held_out[rows]).to(self.device)
+        self._real_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows])
         self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
 
     def real(self) -> dict[str, Any]:
@@ -105,11 +107,11 @@ class Evaluation:
 
         They are sampled from t = T unless a column says otherwise.
         """
-        x0, T = self._real[:RESTORED], diffusion.T
+        x0, known, T = self._real[:RESTORED], self._real_labels[:RESTORED], diffusion.T
         ts = spread(T, ONE_STEP)
-        losses = losses_by_t(diffusion, x0, ts, source, seed)
-        restored = restore_at(diffusion, x0, ts, source, seed)
-        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
+        losses = losses_by_t(diffusion, x0, ts, source, seed, known)
+        restored = restore_at(diffusion, x0, ts, source, seed, known)
+        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed, known)
         return {
             "loss": fmean(losses[t] for t in ts),
             **vars(sampled[T]),
@@ -149,7 +151,7 @@ def measure(evaluation: Evaluation, trial: Trial, noise: int, restored: bool) ->
         "images_seen": trial.trainer.images_seen,  # of a trial that goes on, more than in its last report
         "sampler": sampling.kind,
         "steps": sampling.steps,
-        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
+        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps, sampling.guided),
         "noise": noise,
         **evaluation.samples(generated),
     }

@@ -41,11 +41,14 @@ class Validation:
     ssim_by_t: tuple[float, ...]
 
 
-def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:
-    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model."""
+def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int, labels: Tensor | None = None) -> Validation:
+    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model.
+
+    Labels int64 (N,) go to a network that knows classes.
+    """
     ts = spread(diffusion.T, VALIDATION_STEPS)
-    losses = losses_by_t(diffusion, x0, ts, source, seed)
-    restored = restore_at(diffusion, x0, ts, source, seed)
+    losses = losses_by_t(diffusion, x0, ts, source, seed, labels)
+    restored = restore_at(diffusion, x0, ts, source, seed, labels)
     return Validation(
         loss=fmean(losses[t] for t in ts),
         ssim=fmean(restored[t].ssim for t in ts),
@@ -62,26 +65,38 @@ def spread(T: int, count: int) -> list[int]:
 
 
 @torch.inference_mode()
-def losses_by_t(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, float]:
+def losses_by_t(
+    diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int, labels: Tensor | None = None
+) -> dict[int, float]:
     """Return the mean loss at each t, as `Diffusion.loss_at` defines it, on uint8 images x0 (N, C, H, W)."""
     losses = {}
     for t in ts:
-        chunks = [diffusion.loss_at(clean, _at(t, clean), source) for clean in _chunks(x0, source, seed)]
+        chunks = [
+            given.loss_at(clean, _at(t, clean), source) for given, clean in _chunks(diffusion, x0, source, seed, labels)
+        ]
         losses[t] = torch.cat(chunks).double().mean().item()
     return losses
 
 
-def restore_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, Quality]:
+def restore_at(
+    diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int, labels: Tensor | None = None
+) -> dict[int, Quality]:
     """Return the quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
 
-    def one_step(x_t: Tensor, z: object, t: int) -> Tensor:
-        return diffusion.restore(x_t, _at(t, x_t))
+    def one_step(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
+        return given.restore(x_t, _at(t, x_t))
 
-    return {t: _restore(diffusion, x0, t, source, seed, one_step) for t in ts}
+    return {t: _restore(diffusion, x0, t, source, seed, labels, one_step) for t in ts}
 
 
 def restore_by_sampling(
-    diffusion: Diffusion, sampling: Sampling, x0: Tensor, ts: Sequence[int], source: Source, seed: int
+    diffusion: Diffusion,
+    sampling: Sampling,
+    x0: Tensor,
+    ts: Sequence[int],
+    source: Source,
+    seed: int,
+    labels: Tensor | None = None,
 ) -> dict[int, Quality]:
     """Return the quality at each t of uint8 images x0 (N, C, H, W), degraded to t and sampled from there down to 0.
 
@@ -89,11 +104,12 @@ def restore_by_sampling(
     (Bansal et al. 2022), so only trials of the same degradation and sampler compare.
     """
 
-    def sample(x_t: Tensor, z: object, t: int) -> Tensor:
+    def sample(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
         steps = max(1, round(min(sampling.steps, diffusion.T) * t / diffusion.T))
-        return deque(SAMPLERS[sampling.kind](diffusion, x_t, z, strided(t, steps), source), maxlen=1)[0]
+        guided = given.given(given.labels, sampling.guided)
+        return deque(SAMPLERS[sampling.kind](guided, x_t, z, strided(t, steps), source), maxlen=1)[0]
 
-    return {t: _restore(diffusion, x0, t, source, seed, sample) for t in ts}
+    return {t: _restore(diffusion, x0, t, source, seed, labels, sample) for t in ts}
 
 
 @torch.inference_mode()
@@ -103,13 +119,14 @@ def _restore(
     t: int,
     source: Source,
     seed: int,
-    restorer: Callable[[Tensor, object, int], Tensor],
+    labels: Tensor | None,
+    restorer: Callable[[Diffusion, Tensor, object, int], Tensor],
 ) -> Quality:
     chunks = []
-    for clean in _chunks(x0, source, seed):
+    for given, clean in _chunks(diffusion, x0, source, seed, labels):
         z = diffusion.degradation.draw(clean, source)
         x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
-        restored = restorer(x_t, z, t)
+        restored = restorer(given, x_t, z, t)
         # Quantised, as the originals and all images that the project writes.
         grey = source.pixels.to_uint8(restored) / 255
         chunks.append(grey.where(restored.isfinite(), torch.nan))
@@ -117,11 +134,19 @@ def _restore(
     return quality(restored, x0.to(restored.device) / 255)
 
 
-def _chunks(x0: Tensor, source: Source, seed: int) -> Iterator[Tensor]:
-    """Seed the source, so that every t begins with the same draws, and yield x0 in the pixel range, in chunks."""
+def _chunks(
+    diffusion: Diffusion, x0: Tensor, source: Source, seed: int, labels: Tensor | None
+) -> Iterator[tuple[Diffusion, Tensor]]:
+    """Yield x0 in the pixel range, in chunks, each with the diffusion given its labels.
+
+    The source is seeded first, so that every t begins with the same draws.
+    """
     source.generator.manual_seed(seed)
-    for chunk in x0.to(source.generator.device).split(CHUNK):
-        yield source.pixels.to_model(chunk)
+    device = source.generator.device
+    for first in range(0, len(x0), CHUNK):
+        at = slice(first, first + CHUNK)
+        given = diffusion.given(None if labels is None else labels[at].to(device))
+        yield given, source.pixels.to_model(x0[at].to(device))
 
 
 def _at(t: int, x: Tensor) -> Tensor:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.config import Training, Variant
 from trainables.data.folds import fold_rows
 from trainables.device import keep_freed
 from trainables.diffusion.process import Diffusion, Diverged, runs_bf16
 from trainables.diffusion.source import PIXELS, Source
+from trainables.domain import ConfigError
 from trainables.metric.restoration import VALIDATION_IMAGES, validation
 from trainables.training.adam import Adam
 from trainables.training.cuda_graph import Recorded
@@ -33,6 +34,7 @@ class Trainer:
     Attributes:
         images: (N, C, H, W) uint8, with the validation images.
         held_out: (K, C, H, W) uint8, some of the validation images; empty for a variant without a split.
+        held_out_labels: (K,) int64, theirs; None without labels.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Trainer:
         overlays: Tensor,
         total: int,
         groups: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
     ) -> None:
         """Start from fresh weights.
 
@@ -53,6 +56,10 @@ class Trainer:
             overlays: (K, C, H, W) uint8, of another data set.
             total: the full budget in images, which the cosine decay of the learning rate needs.
             groups: int64 (N,), the object of each image; None where every image shows another.
+            labels: int64 (N,), from 0; None where there are none.
+
+        Raises:
+            ConfigError: the variant is conditioned on classes, and there are no labels.
         """
         keep_freed()
         self.settings: Training = variant.training
@@ -61,10 +68,13 @@ class Trainer:
         groups = np.arange(len(images)) if groups is None else groups
         rows, validated = fold_rows(groups, self.settings.split, self.settings.fold)
         self._rows = torch.from_numpy(rows)
-        self.held_out = images[torch.from_numpy(evenly(validated)).to(self.device)]
+        held_out = torch.from_numpy(evenly(validated)).to(self.device)
+        self.held_out = images[held_out]
+        self._labels = None if labels is None else torch.from_numpy(labels).to(self.device)
+        self.held_out_labels = None if self._labels is None else self._labels[held_out]
+        label_counts = _label_counts(variant, labels, rows)
         torch.manual_seed(seed)
-        channels, size = images.shape[1], images.shape[-1]
-        network = variant.network.build(channels, size).to(self.device).to(memory_format=torch.channels_last)
+        network = _network(variant, images, label_counts).to(self.device).to(memory_format=torch.channels_last)
         generator = torch.Generator(self.device).manual_seed(seed)
         self.source = Source(generator, PIXELS[variant.pixels], images, overlays)
         self.diffusion = Diffusion(
@@ -76,13 +86,19 @@ class Trainer:
             bf16=runs_bf16(variant.training.precision, self.device),
             loss_kind=variant.training.loss,
             weight=variant.training.weight,
+            times=variant.training.times,
+            times_mean=variant.training.times_mean,
+            label_counts=label_counts,
+            label_drop=variant.training.label_drop,
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)
         decoupled = self.settings.optimizer == "adamw"
-        self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled)
+        self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled, self.settings.beta2)
         self._averages: list[Tensor] = list(self.ema.parameters())
         # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
-        self._learn = Recorded(partial(_learn, self.diffusion, self.source, images, self.optimizer), generator)
+        self._learn = Recorded(
+            partial(_learn, self.diffusion, self.source, images, self._labels, self.optimizer), generator
+        )
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
         self.images_seen = self.steps = 0
@@ -135,7 +151,8 @@ class Trainer:
         self.epoch_loss.zero_()
         if self.settings.patience:
             source = replace(self.source, generator=torch.Generator(self.device))
-            self.patience.epoch(validation(self.averaged(), self.held_out, source, seed=0).loss)
+            checked = validation(self.averaged(), self.held_out, source, seed=0, labels=self.held_out_labels)
+            self.patience.epoch(checked.loss)
 
     def averaged(self) -> Diffusion:
         """Return the diffusion with the averaged weights, for sampling."""
@@ -190,8 +207,7 @@ class Trainer:
         self.optimizer.lr.fill_(self.settings.lr * self._lr_factor())
         loss = self._learn(batch)
         self.steps += 1
-        # A smaller decay in the first steps, to forget the initial weights (as in torch's EMA recipes).
-        decay = min(self.settings.ema, (1 + self.steps) / (10 + self.steps))
+        decay = averaging_decay(self.steps, self.settings.average, self.settings.ema)
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
         return loss
@@ -203,9 +219,36 @@ class Trainer:
         return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
 
 
-def _learn(diffusion: Diffusion, source: Source, images: Tensor, optimizer: Adam, batch: Tensor) -> Tensor:
+def averaging_decay(step: int, share: float, most: float) -> float:
+    """Return the decay of the averaged weights after a step, from 1, such that their mean age is a share of the steps.
+
+    Weights of step k then count as k^(1 / share - 2): the power function of Karras et al. 2024, section 3.1.
+    """
+    return min(most, (1 + step) / (1 / share + step))
+
+
+def _network(variant: Variant, images: Tensor, label_counts: Tensor | None) -> nn.Module:
+    channels, size = images.shape[1], images.shape[-1]
+    if label_counts is None:
+        return variant.network.build(channels, size)
+    return variant.network.build(channels, size, classes=len(label_counts))
+
+
+def _label_counts(variant: Variant, labels: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
+    """Return how many images of each label a network with classes trains on; None for one without."""
+    if variant.conditioning == "none":
+        return None
+    if labels is None:
+        raise ConfigError("network/conditioning=class: the images have no labels; use network/conditioning=none")
+    return torch.from_numpy(np.bincount(labels[rows], minlength=labels.max() + 1))
+
+
+def _learn(
+    diffusion: Diffusion, source: Source, images: Tensor, labels: Tensor | None, optimizer: Adam, batch: Tensor
+) -> Tensor:
     """Step the weights by the loss of the images at rows `batch`, and return the loss; all on the device."""
-    loss = diffusion.loss(source.pixels.to_model(images[batch]), source)
+    given = diffusion.given(None if labels is None else labels[batch])
+    loss = given.loss(source.pixels.to_model(images[batch]), source)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

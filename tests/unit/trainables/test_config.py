@@ -44,13 +44,33 @@ def random_flat(seed: int) -> Flat:
     kinds = {f"{family}/kind": draw(domain_of(f"{family}/kind"), rng) for family in FAMILIES}
     selected = [f"{family}/{kind}/" for family in FAMILIES for kind in str(kinds[f"{family}/kind"]).split("+")]
     fields = [name for name in all_domains() if name not in kinds]
-    fields = [name for name in fields if name.split("/")[0] not in FAMILIES or name.startswith(tuple(selected))]
+    fields = [name for name in fields if name.count("/") < 2 or name.startswith(tuple(selected))]
     flat = kinds | {name: draw(domain_of(name), rng) for name in fields}
     try:
         Variant.from_flat(flat)
     except ConfigError:
-        return flat | COLD | {"training/split": "none", "training/fold": 0, "training/patience": 0}
+        safe: Flat = {"training/split": "none", "training/fold": 0, "training/patience": 0, "training/times_mean": 0.0}
+        return flat | COLD | safe | {"sampler/guidance": 0.0, "sampler/guidance_low": 0.0}
     return flat
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampler/guidance": 0.5}, "network/conditioning=class, or sampler/guidance=0"),
+        (
+            {"sampler/guidance": 0.5, "network/conditioning": "class", "training/label_drop": 0.0},
+            "training/label_drop=0.1, or sampler/guidance=0",
+        ),
+        ({"sampler/guidance_low": 0.6, "sampler/guidance_high": 0.5}, "guidance holds from low to high"),
+        ({"training/times_mean": 0.5}, "use training/times=logit_normal, or training/times_mean=0"),
+        ({"training/times_mean": 0.5, "training/times": "stratified"}, "use training/times=logit_normal"),
+        ({"network/conditioning": "classes"}, "network/conditioning='classes': expected one of none, class"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_in_one_line(changes: Flat, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^[^\n]*{re.escape(message)}[^\n]*$"):
+        Variant.from_flat(changes)
 
 
 @pytest.mark.parametrize("name", BASELINES)

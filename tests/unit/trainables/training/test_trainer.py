@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,9 @@ from trainables.config import Flat, Variant, domain_of
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import LOSSES, Diffusion, Diverged
 from trainables.diffusion.targets import TARGETS
-from trainables.domain import Choice
+from trainables.domain import Choice, ConfigError
 from trainables.training.early_stopping import Plateau
-from trainables.training.trainer import Trainer
+from trainables.training.trainer import Trainer, averaging_decay
 
 UNET: Flat = {"network/kind": "unet", "network/unet/widths": "4"}
 CNN: Flat = {"network/kind": "cnn", "network/cnn/widths": "3-4"}
@@ -45,7 +46,7 @@ def make(digits: Tensor, overlays: Tensor) -> Make:
     def make(changes: Flat | None = None, seed: int = 3, total: int = 1000, count: int = 100) -> Trainer:
         network = {} if "network/kind" in (changes or {}) else UNET
         variant = Variant.from_flat({**TINY, **network, **(changes or {})})
-        return Trainer(variant, seed, digits[:count].clone(), overlays, total)
+        return Trainer(variant, seed, digits[:count].clone(), overlays, total, labels=np.arange(count) % 10)
 
     return make
 
@@ -88,7 +89,8 @@ RECIPES: list[Flat] = [
     *({"training/lr_decay": decay} for decay in decays.options),
     {"training/optimizer": "adamw", "training/weight_decay": 0.01, "training/target": "eps"},
     {"training/loss": "huber", "training/target": "v", "training/ema": 0.0},
-    {**CNN, "training/batch": 7},
+    {**CNN, "training/batch": 7, "training/beta2": 0.9, "training/times": "stratified"},
+    {"network/conditioning": "class", "training/times": "logit_normal", "training/average": 0.3},
     *({"degradation/kind": kind, **COLD} for kind in ("mask+noise", "qr+noise")),
 ]
 # Degradations draw from one generator, whose state is saved: those above are as good as all.
@@ -226,6 +228,24 @@ def test_divergence_is_noticed_well_before_a_distant_rung(make: Make, batches: l
     assert len(batches) <= 100
 
 
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_the_mean_age_of_the_averaged_weights_is_a_share_of_the_steps(share: float) -> None:
+    """Of weights that grow by one a step."""
+    steps, average = 4_000, 0.0
+    for step in range(1, steps + 1):
+        decay = averaging_decay(step, share, most=1.0)
+        average = decay * average + (1 - decay) * step
+    assert steps - average == pytest.approx(share * steps, rel=0.01)
+
+
+def test_an_average_of_half_the_steps_is_the_plain_mean_of_the_initial_weights_twice_and_all_others() -> None:
+    mean = 7.0
+    for step in range(1, 50):
+        decay = averaging_decay(step, 0.5, most=1.0)
+        mean = decay * mean + (1 - decay) * step
+    assert mean == pytest.approx((2 * 7 + sum(range(1, 50))) / 51)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.999])
 def test_the_averaged_weights_follow_their_recursion(decay: float, make: Make) -> None:
     """ema <- d ema + (1 - d) weights, d the smaller of `decay` and (1 + step) / (10 + step)."""
@@ -240,6 +260,30 @@ def test_the_averaged_weights_follow_their_recursion(decay: float, make: Make) -
     assert not any(p.requires_grad for p in averaged.parameters())
     for found, value in zip(averaged.parameters(), expected, strict=True):
         torch.testing.assert_close(found.double(), value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_with_classes_trains_on_each_images_label(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, seen = make({"network/conditioning": "class", "training/label_drop": 0.0}), []
+    loss = Diffusion.loss
+
+    def spy(self: Diffusion, x0: Tensor, *rest: Any) -> Tensor:
+        seen.append((self.pixels.to_uint8(x0), self.labels))
+        return loss(self, x0, *rest)
+
+    monkeypatch.setattr(Diffusion, "loss", spy)
+    trainer.run_to(100)
+    images, labels = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    for image, label in zip(images, labels, strict=True):
+        rows = [k for k, own in enumerate(trainer.images) if torch.equal(own, image)]
+        assert label.item() in [k % 10 for k in rows]
+    assert trainer.diffusion.label_counts is not None
+    assert trainer.diffusion.label_counts.tolist() == [10] * 10
+
+
+def test_classes_without_labels_are_refused(digits: Tensor, overlays: Tensor) -> None:
+    variant = Variant.from_flat({**UNET, "network/conditioning": "class"})
+    with pytest.raises(ConfigError, match=r"no labels; use network/conditioning=none$"):
+        Trainer(variant, 0, digits, overlays, 100)
 
 
 class Waits(TorchDispatchMode):
@@ -344,7 +388,7 @@ def test_torchs_compiler_is_not_imported() -> None:
     steps = """
 import sys, torch
 from trainables.config import Variant
-from trainables.training.trainer import Trainer
+from trainables.training.trainer import Trainer, averaging_decay
 images = torch.zeros(8, 1, 28, 28, dtype=torch.uint8)
 trainer = Trainer(Variant.from_flat({"training/batch": 4}), 0, images, images, 100)
 trainer.run_to(8)
