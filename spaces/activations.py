@@ -14,5 +14,5 @@ def space(trial: Asked) -> Flat:
     """Suggest a network, its activation and the learning rate."""
     kind = suggest(trial, "network/kind", Choice("cnn", "unet"))
     suggest(trial, f"network/{kind}/activation")
-    suggest(trial, "training/lr", Log(5e-4, 8e-3))
+    suggest(trial, "training/lr", Log(5e-4, 2e-2))
     return {f"network/{kind}/patch": 2}

@@ -1,5 +1,6 @@
-"""Degradations: each alone, each followed by Gaussian noise, and overlays with some noise."""
+"""Degradations: alone, followed by Gaussian noise, and overlays with some noise; with classes and without."""
 
+from spaces.recipe import GUIDED, RECIPE, suggest_conditioning
 from spaces.suggest import Asked, suggest, suggest_kind, usual
 from trainables.config import Flat
 from trainables.diffusion.degradations import DEGRADATIONS, Overlay
@@ -19,23 +20,33 @@ KINDS = (
 )
 
 
-def _start(kind: str) -> Flat:
+def _start(kind: str, conditioning: Flat) -> Flat:
     # For Gaussian noise twice the default learning rate is 5 to 7 % better (tests/benchmarks/defaults.py).
     known: Flat = {"training/lr": 8e-3} if kind == "gaussian" else {"sampler/kind": "cold1", "sampler/prior": "own"}
-    return usual({"degradation/kind": kind, **known}, "degradation/", "schedule/kind", "training/lr", *known)
+    given = {"degradation/kind": kind, **known, **conditioning}
+    return usual(given, "degradation/", "schedule/kind", "training/lr", *given)
 
 
 # Every degradation once, with noise, because samples without noise lack diversity.
 _WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
-STARTS = tuple(_start(kind) for kind in ("gaussian", "flow", *_WITH_NOISE))
+STARTS = (
+    _start("gaussian", GUIDED),
+    _start("gaussian", {"network/conditioning": "none"}),
+    *(_start(kind, GUIDED) for kind in ("flow", *_WITH_NOISE)),
+)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a degradation, its fields, a schedule, a learning rate, and the sampler and its prior."""
+    """Suggest what `degradation` does, for a fast network and training."""
+    return {**RECIPE, **degradation(trial)}
+
+
+def degradation(trial: Asked) -> Flat:
+    """Suggest a degradation, its fields, a schedule, a learning rate, the sampler and its prior, and conditioning."""
     kind = suggest_kind(trial, "degradation", KINDS)
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
-    suggest(trial, "training/lr", Log(1e-3, 1e-2))
+    suggest(trial, "training/lr", Log(2e-3, 4e-2))
     if kind != "gaussian":
         suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
         suggest(trial, "sampler/prior")
-    return {}
+    return suggest_conditioning(trial)

@@ -1,8 +1,8 @@
-"""Schedules of Gaussian noise: their parameters, and whether they end at zero SNR."""
+"""Schedules of Gaussian noise: their steps and parameters, and whether they end at zero SNR."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
-from trainables.domain import Choice, Domain, Log
+from trainables.domain import Choice, Domain, Log, Uniform
 
 BASELINES = ("A0", "B1", "B2", "C1", "C2", "D2")
 
@@ -13,6 +13,7 @@ SEARCHED: dict[str, dict[str, Domain | None]] = {
     "linear": {"beta_start": Log(1e-5, 1e-3), "beta_end": Log(0.01, 0.04)},
     "sigmoid": {"start": None, "end": None, "tau": Log(0.3, 1.5)},
     "constant": {"beta": Log(0.0035, 0.015)},
+    "logistic": {"low": Uniform(-6, -2), "high": Uniform(3, 8)},
     "uniform": {},
 }
 STARTS = tuple({"schedule/kind": kind} for kind in SEARCHED)
@@ -23,6 +24,8 @@ def space(trial: Asked) -> Flat:
     kind = str(suggest(trial, "schedule/kind", Choice(*SEARCHED)))
     for field, domain in SEARCHED[kind].items():
         suggest(trial, f"schedule/{kind}/{field}", domain)
+    if kind not in ("linear", "constant"):  # their betas are for T = 1000
+        suggest(trial, f"schedule/{kind}/T", Choice(100, 250, 1000))
     if suggest(trial, "training/target", Choice("x0", "v", "eps")) != "eps":
         suggest(trial, f"schedule/{kind}/zero_snr")
     return {}

@@ -1,5 +1,6 @@
-"""Training: prediction target, loss and weight, optimizer, learning rate, batch and averaging."""
+"""Training: prediction target, loss and weight, optimizer, learning rate, batch, noise levels and averaging."""
 
+from spaces.recipe import suggest_training
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
 from trainables.domain import Choice, Log
@@ -16,9 +17,8 @@ def space(trial: Asked) -> Flat:
     suggest(trial, "training/weight", Choice("uniform", "min_snr"))
     if suggest(trial, "training/optimizer") == "adamw":
         suggest(trial, "training/weight_decay", Log(1e-6, 0.1))
-    suggest(trial, "training/lr", Log(2e-4, 1e-2))
+    suggest(trial, "training/lr", Log(2e-4, 4e-2))
     suggest(trial, "training/lr_decay")
     suggest(trial, "training/warmup", Choice(0, 100, 300))
-    suggest(trial, "training/batch", Choice(32, 64, 128, 256))
-    suggest(trial, "training/ema", Choice(0.0, 0.99, 0.999, 0.9995))
+    suggest_training(trial)
     return {}

@@ -33,6 +33,7 @@ from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import TARGETS, WEIGHTS
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import SCHEDULES
+from trainables.diffusion.times import TIMES
 from trainables.domain import ConfigError
 from trainables.networks import NETWORKS
 
@@ -168,6 +169,7 @@ def test_fixed_fields_exist() -> None:
         ("docs/variants.md", "network", NETWORKS),
         ("docs/variants.md", "`training.target`", TARGETS),
         ("docs/variants.md", "`training.weight`", WEIGHTS),
+        ("docs/variants.md", "`training.times`", TIMES),
         ("docs/variants.md", "sampler", SAMPLERS),
     ],
 )

@@ -1,0 +1,36 @@
+"""The recipe that spaces share: what lowers FMD per second whatever the degradation, and the fields to vary it."""
+
+from spaces.suggest import Asked, suggest
+from trainables.config import Flat
+from trainables.domain import Choice, Uniform
+
+# tests/benchmarks/axes.py: FMD with and without each of these, at equal CPU-seconds.
+RECIPE: Flat = {
+    "network/cnn/widths": "32-32-32-32",
+    "network/cnn/patch": 4,
+    "training/batch": 32,
+    "training/beta2": 0.95,
+    "training/times": "logit_normal",
+    "sampler/steps": 10,
+}
+GUIDED: Flat = {"network/conditioning": "class", "sampler/guidance": 0.4}
+
+
+def suggest_training(trial: Asked) -> None:
+    """Suggest the batch, Adam's beta2, the averaged share and how t is drawn."""
+    suggest(trial, "training/batch", Choice(16, 32, 64))
+    suggest(trial, "training/beta2", Choice(0.9, 0.95, 0.98, 0.99, 0.999))
+    suggest(trial, "training/average", Choice(0.05, 0.1, 0.2))
+    if suggest(trial, "training/times") == "logit_normal":
+        suggest(trial, "training/times_mean", Uniform(-0.5, 1))
+
+
+def suggest_conditioning(trial: Asked) -> Flat:
+    """Suggest whether the network knows classes, and if so its guidance; return what goes with that."""
+    return suggest_guidance(trial) if suggest(trial, "network/conditioning") == "class" else {}
+
+
+def suggest_guidance(trial: Asked) -> Flat:
+    """Suggest how far guidance goes; return the interval of t / T in which it helps."""
+    suggest(trial, "sampler/guidance", Uniform(0, 1))
+    return {"sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8}
