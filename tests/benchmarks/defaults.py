@@ -48,7 +48,7 @@ def trained(flat: Flat, seed: int, count: int) -> tuple[Trainer, float]:
     torch.set_num_threads(1)
     images = load("mnist")
     train, overlays = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
-    one = Trainer(Variant.from_flat(flat), seed, train, overlays, total=count)
+    one = Trainer(Variant.from_flat(flat), seed, train, overlays, total=count, labels=images.train_labels)
     began = time.process_time()
     one.run_to(count)
     return one, time.process_time() - began

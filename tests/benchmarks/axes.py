@@ -1,0 +1,121 @@
+"""What each part of the recipe is worth: FMD with all parts, and without one of them, at equal CPU-seconds.
+
+    python tests/benchmarks/axes.py [--images 36000] [--seeds 2] [--out DIR]
+
+The cost of a training step is measured first, interleaved; a variant that costs r times as much trains on 1/r of the
+images. As many trainings at a time as there are cores, one thread each, then 2,048 samples against the search's real
+images. Half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import os
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from defaults import N, mean, scored
+from side_by_side import heading, interleaved, keep, machine, ratios, show, with_one_thread
+
+from spaces.recipe import GUIDED, RECIPE
+from trainables.config import Flat, Variant
+from trainables.data.mnist import load
+from trainables.training.trainer import Trainer
+
+ALL: Flat = {**RECIPE, **GUIDED, "sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8, "training/lr": 8e-3}
+WITHOUT: dict[str, Flat] = {
+    "classes": {"network/conditioning": "none", "sampler/guidance": 0.0},
+    "guidance": {"sampler/guidance": 0.0},
+    "an interval of guidance": {"sampler/guidance_low": 0.0, "sampler/guidance_high": 1.0},
+    "batch 32, but 64": {"training/batch": 64},
+    "batch 32, but 16": {"training/batch": 16},
+    "patches of 4 x 4": {"network/cnn/patch": 2, "network/cnn/widths": "16-32-32-16"},
+    "width 32, but 64": {"network/cnn/widths": "64-64-64-64"},
+    "4 blocks, but 5": {"network/cnn/widths": "32-32-32-32-32"},
+    "kernel 7, but 5": {"network/cnn/kernel": 5},
+    "kernel 7, but 9": {"network/cnn/kernel": 9},
+    "beta2 0.95, but 0.999": {"training/beta2": 0.999},
+    "logit-normal t, but uniform": {"training/times": "uniform"},
+    "logit-normal t, but stratified": {"training/times": "stratified"},
+    "learning rate 0.008, but 0.004": {"training/lr": 4e-3},
+    "learning rate 0.008, but 0.012": {"training/lr": 12e-3},
+    "averaged weights": {"training/ema": 0.0},
+    "an average of 0.1, but 0.05": {"training/average": 0.05},
+    "an average of 0.1, but 0.2": {"training/average": 0.2},
+    "10 steps of sampling, but 20": {"sampler/steps": 20},
+}
+RECIPE_NAME = "the recipe"
+VARIANTS: dict[str, Flat] = {RECIPE_NAME: ALL, **{name: {**ALL, **changes} for name, changes in WITHOUT.items()}}
+ROUNDS, IMAGES = 9, 640
+
+
+def speeds() -> dict[str, float]:
+    """Return the images per CPU-second of training over those of the recipe, medians of interleaved rounds."""
+    images = load("mnist")
+    train, overlays = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
+
+    def turn(one: Trainer) -> int:
+        one.run_to(one.images_seen + IMAGES)
+        return IMAGES
+
+    works = {}
+    for name, flat in VARIANTS.items():
+        one = Trainer(Variant.from_flat(flat), 0, train, overlays, total=10**9, labels=images.train_labels)
+        works[name] = functools.partial(turn, one)
+    spent = interleaved(works, ROUNDS)
+    return {name: statistics.median(ratios(spent[name], spent[RECIPE_NAME])) for name in VARIANTS}
+
+
+def picture(rows: list[tuple[str, np.ndarray, float]]) -> go.Figure:
+    """Return a bar of each variant's FMD over the recipe's, a point for each seed, the worst on top."""
+    figure = go.Figure()
+    ordered = sorted(rows, key=lambda row: mean(row[1]))
+    names = [f"without {name}" for name, _, _ in ordered]
+    figure.add_bar(x=[mean(values) for _, values, _ in ordered], y=names, orientation="h", marker_color="#9db8d9")
+    for name, (_, values, _) in zip(names, ordered, strict=True):
+        figure.add_scatter(x=values, y=[name] * len(values), mode="markers", marker={"color": "#1f3b5c", "size": 7})
+    figure.add_vline(x=1, line_dash="dot")
+    title = "FMD over that of the whole recipe, at equal CPU-seconds; points are seeds"
+    figure.update_layout(width=900, height=40 + 30 * len(rows), showlegend=False, template="simple_white")
+    figure.update_xaxes(title=title, type="log", tickvals=[0.8, 0.9, 1, 1.2, 1.5, 2, 2.5])
+    return figure.update_layout(margin={"l": 260, "r": 20, "t": 10, "b": 50})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=36_000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/axes.parquet, and the picture DIR/axes.html")
+    given = parser.parse_args()
+    with_one_thread()
+    facts = machine()
+    heading(facts)
+    speed = speeds()
+    asked = [
+        (flat, seed, round(given.images * speed[name]), False)
+        for seed, (name, flat) in itertools.product(range(given.seeds), VARIANTS.items())
+    ]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(scored, *zip(*asked, strict=True)))
+    keep(given.out, "axes", rows, facts)
+    fmds = {name: np.array([row["fmd"] for row in rows if row["flat"] == str(flat)]) for name, flat in VARIANTS.items()}
+    found = [(name, fmds[name] / fmds[RECIPE_NAME], speed[name]) for name in WITHOUT]
+    cells = [(RECIPE_NAME, "1.00", f"{mean(fmds[RECIPE_NAME]):.2f}", "1")]
+    for name, values, rate in found:
+        span = f"{mean(values):.2f} ({values.min():.2f}-{values.max():.2f})"
+        cells.append((f"without {name}", f"{rate:.2f}", f"{mean(fmds[name]):.2f}", span))
+    title = f"{given.images:,} images of the recipe, {given.seeds} seeds, n = {N:,}"
+    show(title, ("", "speed", "FMD", "over the recipe"), cells)
+    if given.out is not None:
+        picture(found).write_html(given.out / "axes.html", include_plotlyjs=True)
+
+
+if __name__ == "__main__":
+    main()
