@@ -1,7 +1,5 @@
 """The command lines of search/: their descriptions, and parsers made from the options that are declared."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import textwrap

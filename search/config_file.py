@@ -1,7 +1,5 @@
 """`--config FILE`: options from a YAML file, or from the search.json of an earlier run."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping
 from pathlib import Path

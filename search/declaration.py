@@ -4,8 +4,6 @@ A field such as `trials: int = option(whole(1), "Number of variants to try.", 64
 to an option: the command line, `--help`, `--config`, search.json, the check of its range and --resume read it there.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace

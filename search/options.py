@@ -1,7 +1,5 @@
 """Every option of every command, declared once; `search.declaration` says how."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial

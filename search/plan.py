@@ -1,7 +1,5 @@
 """The text of --dry-run: what a search would do."""
 
-from __future__ import annotations
-
 from search.declaration import Sized
 from search.progress.budget import OVERTIME, as_clock
 from search.schedulers import Hyperband, IEpoch

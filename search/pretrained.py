@@ -1,7 +1,5 @@
 """`--from RUN/TRIAL`: a search that only samples from a model that another run trained."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checks before a run is resumed."""
 
-from __future__ import annotations
-
 import difflib
 from dataclasses import replace
 from importlib.metadata import version

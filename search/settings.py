@@ -1,7 +1,5 @@
 """The settings of a search: given by options, completed for the machine at hand, checked."""
 
-from __future__ import annotations
-
 import math
 import re
 import time

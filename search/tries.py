@@ -1,7 +1,5 @@
 """How often each trial of a session has failed, and whether it is tried again."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 # A trial whose process died is tried again this often, each time from its checkpoint. Ray Tune's own max_failures does

@@ -1,7 +1,5 @@
 """`python -m search.cluster_files.check [FILE ...]`: check cluster files, offline."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import sys

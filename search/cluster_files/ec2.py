@@ -3,8 +3,6 @@
 Ray passes a `node_config` on as it is, and its schema accepts anything there; EC2 refuses it minutes later.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator
 from datetime import datetime

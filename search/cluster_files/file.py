@@ -1,7 +1,5 @@
 """A cluster file of Ray: its values, the lines they stand on, and the marks of values that are still to be set."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

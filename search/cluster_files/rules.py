@@ -1,7 +1,5 @@
 """Rules for a cluster file: Ray and EC2 take it, its versions are those locked, nobody else gets in, `down` ends it."""
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Iterator

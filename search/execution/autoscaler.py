@@ -1,7 +1,5 @@
 """The rules by which `ray up` takes or refuses a cluster file."""
 
-from __future__ import annotations
-
 import copy
 import json
 import logging

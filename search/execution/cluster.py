@@ -1,7 +1,5 @@
 """The connection to Ray: start it on this machine, or join a cluster and find out what its machines have."""
 
-from __future__ import annotations
-
 import logging
 import os
 import secrets

@@ -4,8 +4,6 @@ A search starts a daemon of its own, where the program is installed and a test p
 https://docs.nvidia.com/deploy/mps/
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

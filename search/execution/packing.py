@@ -4,8 +4,6 @@
 per second in all, or the memory has no room for as many of the largest variants drawn.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import random
 import time

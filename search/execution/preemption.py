@@ -5,8 +5,6 @@ Two minutes before EC2 takes a spot machine back, its metadata have the entry sp
 tasks there, and a file, the notice, tells the trials to save a checkpoint and go on elsewhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Errors of a disk that is full or read-only, as one line; what was written before stays."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

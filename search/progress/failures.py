@@ -1,7 +1,5 @@
 """The reason of a trial's failure in one line, and the kinds of failure that are treated apart."""
 
-from __future__ import annotations
-
 from analysis.run.storage import NotShared
 from trainables.trial import Preempted
 

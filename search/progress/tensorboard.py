@@ -5,8 +5,6 @@ from the fields of all trials. Here no such record is written, because fields de
 lack the fields that its trial does not have. A trial writes a record when it starts and one when it ends.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import os

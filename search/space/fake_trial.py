@@ -1,7 +1,5 @@
 """A stand-in for an Optuna trial, which answers a space without a study."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Sequence

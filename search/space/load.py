@@ -1,7 +1,5 @@
 """Loading of a space: a module of the package `spaces` by its name, or a file of the user's own."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import importlib

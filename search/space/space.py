@@ -1,7 +1,5 @@
 """A search space: fields may be fixed by `--set`; it is checked by drawing, then asked for variants."""
 
-from __future__ import annotations
-
 import random
 import traceback
 from collections.abc import Callable

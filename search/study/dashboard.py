@@ -1,7 +1,5 @@
 """What optuna-dashboard shows of a trial: its pictures as artifacts, and numbers of its last report as attributes."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path

@@ -4,8 +4,6 @@ The log is the search; the journal serves Optuna's samplers and optuna-dashboard
 than the log or of another run is made anew from the log.
 """
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The name and the seed of a search's trial."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

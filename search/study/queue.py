@@ -4,8 +4,6 @@ In the study a trial is COMPLETE at the full budget only, and PRUNED with its va
 before. A paused trial is RUNNING there, because a study cannot take up again what has ended.
 """
 
-from __future__ import annotations
-
 import json
 from collections import deque
 from collections.abc import Callable

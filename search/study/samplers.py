@@ -1,7 +1,5 @@
 """Optuna's samplers, adapted to a search that pauses and stops trials early."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Container
