@@ -106,11 +106,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the options of search/run.py that are given, by name, on the command line or in the file of --config.
-
-    Raises:
-        SettingsError: a value cannot be, or an option does not go with another.
-    """
+    """Return the options of search/run.py that are given, by name, on the command line or in the file of --config."""
     declared = {**options(SearchOptions), **options(RunOptions)}
     parser = _parser("search/run.py", RUN, RUN_EXAMPLES, declared)
     parser.usage = "%(prog)s --space NAME|FILE.py [options]\n       %(prog)s --resume NAME [options]"

@@ -13,11 +13,6 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options given, and what a trained trial brings along where `--from` names one.
 
     The trial brings its data, its configuration but for the sampler, and one rung: the images that it was trained on.
-
-    Raises:
-        RunError: RUN of `--from RUN/TRIAL` is not a run.
-        SettingsError: the run has no such trial, or no checkpoint of it, or still trains it; or an option is given that
-            the trial decides.
     """
     if "trained" not in given:
         return given

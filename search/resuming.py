@@ -47,9 +47,6 @@ def with_space(run: Run, settings: Settings, space: Space) -> Settings:
 
     The digest of one of the project's own spaces differs in another version of the project for as little as an import.
     A run of an earlier version goes on if the space can still draw every variant that it drew.
-
-    Raises:
-        SettingsError: the space is not what it was.
     """
     if space.digest == settings.space_digest:
         return settings

@@ -39,11 +39,7 @@ class Settings(SearchOptions):
 
     @classmethod
     def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine | Cluster) -> Self:
-        """Return the settings of a new search; options that are not given have the default for `machine`.
-
-        Raises:
-            SettingsError: a value is out of range, or the machine has not what a trial takes.
-        """
+        """Return the settings of a new search; options that are not given have the default for `machine`."""
         values = completed(cls, given, machine.gpus)
         _require_ranges(cls, values)
         if "scheduler" not in given and (values["against"] or values["sampler"] in LEARN_IN_FULL):

@@ -35,9 +35,6 @@ def best(
     """Return how many trials of a space, of `cpus` cores each, are to share a GPU; `say` the measurements.
 
     Of a cluster one GPU is measured, for all.
-
-    Raises:
-        MachineError: not even one trial can be trained.
     """
     machines = machine.machines if isinstance(machine, Cluster) else (machine,)
     by_cores = min(int(one.cpus / cpus / one.gpus) for one in machines if one.gpus)

@@ -14,11 +14,7 @@ TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 @contextmanager
 def in_one_line(run: Run) -> Iterator[None]:
-    """Turn an error of the disk, which Ray Tune may have wrapped in errors of its own, into a RunError.
-
-    Raises:
-        RunError: the disk is full, or may not be written to.
-    """
+    """Turn an error of the disk, which Ray Tune may have wrapped in errors of its own, into a RunError."""
     try:
         yield
     except Exception as error:

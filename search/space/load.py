@@ -17,12 +17,7 @@ from trainables.config import Flat, Variant, domain_of
 
 
 def load(given: str, fixed: Mapping[str, str]) -> Space:
-    """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains.
-
-    Raises:
-        SpaceError: there is no such space, its file is no space, or it cannot be searched.
-        ConfigError: a field is unknown, or a value lies outside its domain.
-    """
+    """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains."""
     module, path = _module(given)
     function = getattr(module, "space", None)
     if not callable(function):

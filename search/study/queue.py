@@ -26,12 +26,7 @@ from trainables.report import Report
 
 
 class TrialQueue:
-    """The trials of one search; its study and its scheduler are all the state there is.
-
-    Attributes:
-        tries: which trials that failed run again.
-        on_prune: callback with a trial's name, called before the study prunes a paused trial.
-    """
+    """The trials of one search; its study and its scheduler are all the state there is."""
 
     def __init__(
         self,
@@ -46,7 +41,7 @@ class TrialQueue:
         `study` agrees with the log, which `scheduler` has replayed. Once `out_of_time` is true, no new trial starts.
         """
         self.tries = Tries()
-        self.on_prune: Callable[[str], None] = lambda trial: None
+        self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the paused trial of a name
         self._settings, self._space, self._study, self._scheduler = settings, space, study, scheduler
         self._out_of_time = out_of_time
         self._running: set[int] = set()

@@ -80,10 +80,9 @@ class _ShownStudy:
 
 
 class PausedTPESampler(TPESampler):
-    """TPE that learns from paused trials too, which are RUNNING in the study and so would count as bad."""
+    """TPE that learns from trials `paused` at the moment too, which are RUNNING in the study and so count as bad."""
 
     def __init__(self, paused: Container[int], **options: Any) -> None:
-        """Take the numbers of the trials that are paused, at every moment, and TPESampler's own options."""
         super().__init__(**options)
         self._paused = paused
         self._drawn: set[int] = set()  # numbers of the trials drawn in this session
