@@ -14,6 +14,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 from search.machine import Cluster, Machine, MachineError
 from search.space.fake_trial import FakeTrial
 from search.space.space import Space
@@ -165,12 +167,12 @@ def training(flat: Flat, shape: tuple[int, ...], device_name: str) -> Iterator[t
     from trainables.diffusion.generation import CHUNKS, generate
     from trainables.training.trainer import Trainer
 
-    # The images are noise, and the learning rate is so small that training cannot diverge.
+    # Images and labels are noise, and the learning rate is so small that training cannot diverge.
     device, variant = torch.device(device_name), Variant.from_flat({**flat, "training/lr": 1e-5})
     torch.set_num_threads(1)
     images = torch.randint(256, (1024, *shape), dtype=torch.uint8).to(device)
     before = free_bytes(device)
-    trainer = Trainer(variant, 0, images, images, total=10**12)
+    trainer = Trainer(variant, 0, images, images, total=10**12, labels=np.arange(len(images)) % 10)
     batch = variant.training.batch
 
     def run(steps: int) -> None:
