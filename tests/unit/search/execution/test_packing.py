@@ -62,7 +62,7 @@ def test_a_batch_and_the_pixels_of_a_network_count_as_its_parameters_do() -> Non
 
 @pytest.mark.slow
 def test_processes_train_side_by_side_as_many_as_there_is_room_for() -> None:
-    paces = measure(TINY, TINY, SHAPE, "cpu", most=2)
+    paces = measure(TINY, {**TINY, "network/conditioning": "class"}, SHAPE, "cpu", most=2)
     assert list(paces) == [1, 2]
     assert min(paces.values()) > 0
 
