@@ -4,7 +4,7 @@ It shows the trials that were confirmed with fresh seeds, in one race; the best 
 of images seen that all have reached; the configurations that more than one run trained; and the trials of all runs,
 ranked as analysis/rank.py ranks those of one. CSV and Parquet have this ranking only. Runs compare only if they were
 measured by one version of the metric on the same images. The best of more trials has a lower FMD for that reason alone;
-a confirmed FMD does not.
+a confirmed FMD does not. Seconds compare only between runs on equal machines.
 """
 
 import argparse
@@ -19,7 +19,7 @@ if __name__ == "__main__":
 from analysis.run.run import Run
 from analysis.statistics.comparison import Comparison, compare
 from analysis.text import formats
-from analysis.text.arguments import Parser
+from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
 
 
@@ -28,8 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
+    parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: _write(compare([Run.open(run) for run in given.runs]), given.format))
+
+    def work() -> None:
+        runs = [Run.open(run) for run in given.runs]
+        _write(compare(runs, at_seconds=given.at == "seconds"), given.format)
+
+    return parser.carry_out(work)
 
 
 def _write(comparison: Comparison, form: str) -> None:

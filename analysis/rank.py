@@ -1,6 +1,7 @@
 """Rank the trials of a run: `python analysis/rank.py RUN [--format table|csv|markdown|json|latex|parquet]`."""
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,28 +10,57 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.run.run import Run
-from analysis.statistics.ranking import rank_run
+from analysis.statistics.equal_seconds import rank_at_seconds
+from analysis.statistics.ranking import metric_card, rank
+from analysis.statistics.where import Condition, read_condition, trials_where
 from analysis.text import formats
-from analysis.text.arguments import Parser
-from analysis.text.ranking import ranking_blocks, ranking_content
+from analysis.text.arguments import AT_HELP, Parser
+from analysis.text.equal_seconds import seconds_blocks
+from analysis.text.ranking import ranking_blocks, ranking_content, trials_blocks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = Parser(prog="rank.py", description="Rank the trials of a run, each among those of equal images seen.")
+    parser = Parser(
+        prog="rank.py",
+        description="Rank the trials of a run, each among those of equal images seen or of equal seconds of training.",
+    )
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
+    parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)
+    parser.add_argument(
+        "--where",
+        metavar="FIELD=VALUE",
+        type=_condition,
+        action="append",
+        default=[],
+        help="rank only trials whose configuration has this value, such as network.kind=cnn; repeatable",
+    )
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: _write(Run.open(given.run), given.format))
+    return parser.carry_out(lambda: _write(Run.open(given.run), given.format, given.at, given.where))
 
 
-def _write(run: Run, form: str) -> None:
-    if form == "json":
-        formats.write_json(ranking_content(run))
-    elif form in ("csv", "parquet"):
-        formats.write_values(rank_run(run), form)
+def _condition(text: str) -> Condition:
+    try:
+        return read_condition(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r}: give FIELD=VALUE, such as network.kind=cnn") from None
+
+
+def _write(run: Run, form: str, at: str, where: Sequence[Condition]) -> None:
+    trials, card = trials_where(run.trials(), where), metric_card(run)
+    if form in ("json", "csv", "parquet"):
+        at_seconds = at == "seconds"
+        ranking = rank_at_seconds(trials, run.curves(), card) if at_seconds else rank(trials, card.get("floor"))
+        if form == "json":
+            formats.write_json(ranking_content(run, trials, ranking) | {"at": at, "where": dict(where)})
+        else:
+            formats.write_values(ranking, form)
+    elif at == "seconds":
+        formats.write_blocks(seconds_blocks(run, trials), form)
     else:
-        formats.write_blocks(ranking_blocks(run), form)
+        # A confirmation is a race among all of its trials, and shown with all.
+        formats.write_blocks(trials_blocks(run, trials) if where else ranking_blocks(run), form)
 
 
 if __name__ == "__main__":

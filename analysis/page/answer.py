@@ -8,6 +8,7 @@ from analysis.run.tables import fields
 from analysis.statistics.ranking import indistinguishable
 from analysis.text.configuration import describe_configuration
 from analysis.text.confirmation import conclusions
+from analysis.text.labels import labels_sentence
 from analysis.text.words import count_states, duration, listed
 
 
@@ -27,6 +28,7 @@ def answer(context: ReportContext) -> dict[str, object]:
         "words": context.words.get(trial, ""),
         "configuration": describe_configuration({name: row.get(name) for name in fields(context.trials)}),
         "conclusions": conclusions(context.run, result) if result is not None else [],
+        "labels": labels_sentence(context.trials, context.order),
         "others": "" if standing else _not_told_from(context),
         "name": context.run.name,
         "count": len(context.ranked),

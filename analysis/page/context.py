@@ -7,6 +7,7 @@ from typing import Any
 from analysis.page.elements import Cell
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import MetricCard, Row, rank, shared_values
 from analysis.text.configuration import describe_trials
 
@@ -28,24 +29,29 @@ class ReportContext:
         ranked: its rows that have a rank: those that reported and did not diverge.
         shared: the values that all trials but the baselines share.
         words: what each trial's configuration has that is not shared, in a few words.
-        best: the best few trials: first the confirmed ones, best first, then the others as the search ranks them.
+        at_seconds: the trials in the order of analysis/rank.py --at seconds.
+        order: the ranked trials: first the confirmed ones, best first, then the others as the search ranks them.
+        best: the first few of `order`.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.trials = run.trials()
         self.rows: dict[str, Row] = {row["trial"]: row for row in self.trials.to_pylist()}
-        self.reports: list[Row] = run.curves().to_pylist()
+        curves = run.curves()
+        self.reports: list[Row] = curves.to_pylist()
         self.settings = run.settings()
         self.search: dict[str, Any] = self.settings.get("settings", {})
         self.card: MetricCard = self.settings.get("metric", {})
         self.result = confirmation_result(run)
         self.ranking = rank(self.trials, self.card.get("floor"))
+        self.at_seconds = rank_at_seconds(self.trials, curves, self.card)
         self.ranked: list[Row] = [row for row in self.ranking.to_pylist() if row["rank"] is not None]
         self.shared = shared_values(self.trials)
         self.words = describe_trials(self.trials, self.shared)
         confirmed = [standing.trial for standing in self.result.standings] if self.result else []
-        self.best = list(dict.fromkeys([*confirmed, *(row["trial"] for row in self.ranked)]))[:COLOURED]
+        self.order = list(dict.fromkeys([*confirmed, *(row["trial"] for row in self.ranked)]))
+        self.best = self.order[:COLOURED]
         seen = sorted({row["images_seen"] for row in self.reports}, reverse=True)
         self.budgets = {images: [row for row in self.reports if row["images_seen"] == images] for images in seen}
 

@@ -16,6 +16,7 @@ from analysis.page.context import ReportContext
 from analysis.page.costs import costs, losses, rungs
 from analysis.page.curves import curves
 from analysis.page.elements import latex_link
+from analysis.page.equal_seconds import equal_seconds
 from analysis.page.influence import influence
 from analysis.page.method import method
 from analysis.page.pictures import pictures
@@ -30,6 +31,7 @@ SECTIONS: dict[str, tuple[str, Callable[[ReportContext], dict[str, object] | Non
     "answer": ("", answer),
     "confirmed": ("Confirmed", confirmed),
     "ranking": ("Ranking", ranking),
+    "seconds": ("Seconds", equal_seconds),
     "pictures": ("Samples", pictures),
     "curves": ("Curves", curves),
     "choices": ("Choices", choices),

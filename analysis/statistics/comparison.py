@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from analysis.run.run import Run, RunError
 from analysis.run.tables import Fold, fields
 from analysis.statistics.confirmed import ConfirmationResult, Standing, confirmation_result, standings
+from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import MetricCard, metric_card, rank
 from trainables.report import Report
 
@@ -18,12 +19,15 @@ from trainables.report import Report
 class Comparison:
     """Runs that compare.
 
-    In all tables a trial is called RUN/TRIAL. All but `trials` have the columns of `analysis.statistics.ranking.rank`.
+    In all tables a trial is called RUN/TRIAL. The columns of `best` and `common` are those of
+    `analysis.statistics.ranking.rank`.
 
     Attributes:
         runs: by the name that tells them apart: the run's, or its path where two have one name.
         trials: of all runs, as `Run.trials` has them.
-        ranking: of all trials.
+        ranking: of all trials, at equal images or at equal seconds; for the columns see
+            `analysis.statistics.ranking.rank` and `analysis.statistics.equal_seconds.rank_at_seconds`.
+        at_seconds: whether `ranking` is at equal seconds.
         best: of the best trial of each run at the largest number of images seen that all runs have reached; without
             a row where there is none.
         common: for each configuration that more than one run trained, the ranking of its trials at the largest number
@@ -36,14 +40,15 @@ class Comparison:
     card: MetricCard
     trials: pa.Table
     ranking: pa.Table
+    at_seconds: bool
     best: pa.Table
     common: tuple[pa.Table, ...]
     confirmed: tuple[Standing, ...]
     unequal: str
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
-    """Return the comparison of two runs or more.
+def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
+    """Return the comparison of two runs or more, with all trials ranked at equal images or at equal seconds.
 
     Raises:
         RunError: they are fewer, or were measured by different metrics or on different images.
@@ -52,7 +57,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
     _refuse_different(named)
     card = metric_card(runs[0])
     floor = card.get("floor")
-    trials, budgets = _fold(named).trials(), _budgets(named)
+    fold, budgets = _fold(named), _budgets(named)
+    trials = fold.trials()
     shared = [images for images, table in budgets.items() if len(_runs(table["trial"].to_pylist())) == len(named)]
     best = _bests(budgets[max(shared)]) if shared else trials.slice(0, 0)
     results = {name: found for name, run in named.items() if (found := confirmation_result(run))}
@@ -61,7 +67,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
         runs=named,
         card=card,
         trials=trials,
-        ranking=rank(trials, floor),
+        ranking=rank_at_seconds(trials, fold.curves(), card) if at_seconds else rank(trials, floor),
+        at_seconds=at_seconds,
         best=rank(best, floor),
         common=tuple(rank(table, floor) for table in _common(budgets)),
         confirmed=_race(results) if results and not unequal else (),

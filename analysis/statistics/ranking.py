@@ -54,7 +54,8 @@ def rank(trials: pa.Table, floor: float | None) -> pa.Table:
     """
     rungs_then_fmds = [("images_seen", "descending"), *((name, "ascending") for name in ("diverged", "fmd", "number"))]
     ordered = trials.sort_by(rungs_then_fmds)  # nulls last: a trial without a report comes after all others
-    ranks, tied = _ranks_and_ties(ordered.select(["images_seen", "diverged", "fmd", "fmd_se"]).to_pylist())
+    compared = ordered.select(["images_seen", "diverged", "fmd", "fmd_se"]).to_pylist()
+    ranks, tied = ranks_and_ties(compared, "images_seen")
     kept = ("trial", "baseline", "state", "diverged", *MEASURED)
     return pa.table(
         {
@@ -96,12 +97,16 @@ def shared_values(trials: pa.Table) -> Row:
     return {name: value[0].as_py() for name, value in values.items() if len(value) == 1}
 
 
-def _ranks_and_ties(ordered: Iterable[Row]) -> tuple[list[int | None], list[bool]]:
+def ranks_and_ties(ordered: Iterable[Row], block: str) -> tuple[list[int | None], list[bool]]:
+    """Return for each row its rank among those of one value of the column `block`, and whether it ties with the last.
+
+    A row that diverged or has no FMD has no rank.
+    """
     ranks: list[int | None] = []
     tied: list[bool] = []
-    for _, rung in groupby(ordered, key=lambda row: row["images_seen"]):
+    for _, rows in groupby(ordered, key=lambda row: row[block]):
         above = None
-        for place, row in enumerate(rung, start=1):
+        for place, row in enumerate(rows, start=1):
             measured = row["fmd"] is not None and not row["diverged"]
             ranks.append(place if measured else None)
             tied.append(above is not None and measured and indistinguishable(above, row))

@@ -7,6 +7,11 @@ from typing import NoReturn
 
 from analysis.run.log import RunError
 
+AT_HELP = (
+    "what trials are compared at: images seen, or seconds of training, by default images; the seconds are, for each "
+    "rung, those of the fastest trial that passed it"
+)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line, with exit status 2."""

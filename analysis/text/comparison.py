@@ -1,6 +1,6 @@
 """Write a comparison of runs as text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,8 @@ from analysis.statistics.confirmed import Standing
 from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
+from analysis.text.equal_seconds import COLUMNS as SECONDS_COLUMNS
+from analysis.text.equal_seconds import seconds_legend, seconds_parts
 from analysis.text.formats import Block, Part, Sheet
 from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts, run_heading
 
@@ -27,18 +29,25 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
     words = describe_trials(comparison.trials, shared)
     numbers = {name: str(number) for number, name in enumerate(comparison.runs, start=1)}
 
-    def sheet(title: str, *rankings: pa.Table) -> Sheet:
-        parts = [_numbered(part, numbers) for ranking in rankings for part in ranking_parts(ranking, words)]
-        return Sheet((*COLUMNS[:TRIAL], "run", *COLUMNS[TRIAL:]), TEXTS, parts, title=title)
+    def sheet(title: str, columns: Sequence[str], parts: Iterable[Part]) -> Sheet:
+        with_run = (*columns[:TRIAL], "run", *columns[TRIAL:])
+        return Sheet(with_run, TEXTS, [_numbered(part, numbers) for part in parts], title=title)
 
+    common = [part for ranking in comparison.common for part in ranking_parts(ranking, words)]
+    if comparison.at_seconds:
+        ranked = sheet("All trials at equal seconds", SECONDS_COLUMNS, seconds_parts(comparison.ranking, words))
+        explained = seconds_legend(comparison.ranking, comparison.trials, shared)
+    else:
+        ranked = sheet("All trials", COLUMNS, ranking_parts(comparison.ranking, words))
+        explained = legend(comparison.trials, shared)
     confirmed = [_confirmed(standing, numbers) for standing in comparison.confirmed]
     sheets = [
         Sheet(CONFIRMED, TEXTS, [("", confirmed)] if confirmed else [], title="Confirmed with fresh seeds"),
-        sheet("The best of each", comparison.best),
-        sheet("In common", *comparison.common),
-        sheet("All trials", comparison.ranking),
+        sheet("The best of each", COLUMNS, ranking_parts(comparison.best, words)),
+        sheet("In common", COLUMNS, common),
+        ranked,
     ]
-    return [_heading(comparison), *(sheet for sheet in sheets if sheet.parts), legend(comparison.trials, shared)]
+    return [_heading(comparison), *(sheet for sheet in sheets if sheet.parts), explained]
 
 
 def _heading(comparison: Comparison) -> str:
@@ -97,5 +106,6 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
         "confirmed": [asdict(standing) for standing in comparison.confirmed],
         "best": rows(comparison.best),
         "common": [rows(ranking) for ranking in comparison.common],
+        "at": "seconds" if comparison.at_seconds else "images",
         "ranking": rows(comparison.ranking),
     }

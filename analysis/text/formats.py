@@ -28,6 +28,7 @@ LATEX = str.maketrans(
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "×": r"$\times$",
+        "≈": r"$\approx$",
         **{character: f"${character}$" for character in "<>|"},
         **{character: f"{{{character}}}" for character in "[*"},  # which \\ of the row above would take as its argument
     }

@@ -35,13 +35,19 @@ def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
 def legend(trials: pa.Table, shared: Row) -> str:
     """Return lines that say how to read a ranking, and the part of the configurations that its rows leave out."""
     lines = ["FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."]
+    return "\n".join([*lines, *configuration_legend(trials, shared)])
+
+
+def configuration_legend(trials: pa.Table, shared: Row) -> list[str]:
+    """Return lines that say what the rows of a ranking leave out of the configurations."""
+    lines = []
     names = sorted(set(trials["baseline"].to_pylist()) - {"", None})
     if names:
         lines.append(
             f"{', '.join(names)}: baselines, configurations of the literature, in full in spaces/baselines.py."
         )
     lines.append(f"Where a row does not say otherwise: {describe_configuration(shared)}")
-    return "\n".join(lines)
+    return lines
 
 
 def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
@@ -51,48 +57,64 @@ def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
         ranking: as `analysis.statistics.ranking.rank` makes it.
         words: the description of each trial's configuration.
     """
-    errors = [100 * (error or 0.0) for error in ranking["fmd_se"].to_pylist()]
-    scale = min((value for value in [*ranking["fmd"].to_pylist(), *errors] if value), default=1.0)
-    digits = max(0, 2 - math.floor(math.log10(scale)))  # three significant ones of the best, one of its error
+    form = fmd_form(ranking)
     return [
-        (
-            "no report yet" if images is None else f"{images:,} images",
-            [_texts(row, f".{digits}f", words) for row in rows],
-        )
+        ("no report yet" if images is None else f"{images:,} images", [_texts(row, form, words) for row in rows])
         for images, rows in groupby(ranking.to_pylist(), key=lambda row: row["images_seen"])
     ]
 
 
-def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
-    state = "diverged" if row["diverged"] else row["state"].lower()
+def fmd_form(ranking: pa.Table) -> str:
+    """Return the format of the FMDs of a ranking: three significant digits of the best, one of its error."""
+    errors = [100 * (error or 0.0) for error in ranking["fmd_se"].to_pylist()]
+    scale = min((value for value in [*ranking["fmd"].to_pylist(), *errors] if value), default=1.0)
+    return f".{max(0, 2 - math.floor(math.log10(scale)))}f"
+
+
+def place_text(row: Row) -> str:
+    """Return the rank of a row as text, after a ~ where it ties with the row above."""
     place = "-" if row["rank"] is None else str(row["rank"])
+    return f"~{place}" if row["tied"] else place
+
+
+def remarks(row: Row) -> str:
+    """Return the name of a baseline and the state of a trial."""
+    state = "diverged" if row["diverged"] else row["state"].lower()
+    return f"{row['baseline'] or ''} {state}".strip()
+
+
+def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
     return [
-        f"~{place}" if row["tied"] else place,
+        place_text(row),
         row["trial"],
         "-" if row["fmd"] is None else f"{row['fmd']:{form}} ± {number(row['fmd_se'], form)}",
         number(row["fmd_normalised"]),
         number(row["fmd_corrected"], form),
         "-" if row["train_seconds"] is None else f"{row['train_seconds']:.0f} s",
         words[row["trial"]],
-        f"{row['baseline'] or ''} {state}".strip(),
+        remarks(row),
     ]
 
 
 def ranking_blocks(run: Run) -> list[Block]:
     """Return the result of a run's confirmation, if there is one, and its ranking, with what explains them."""
-    trials, card = run.trials(), metric_card(run)
-    shared = shared_values(trials)
-    words = describe_trials(trials, shared)
-    sheet = Sheet(COLUMNS, TEXTS, ranking_parts(rank(trials, card.get("floor")), words))
-    blocks: list[Block] = [run_heading(run.name, card, trials), sheet, legend(trials, shared)]
-    result = confirmation_result(run)
-    return blocks if result is None else confirmation_blocks(run, result, words) + blocks
+    trials, result = run.trials(), confirmation_result(run)
+    blocks = trials_blocks(run, trials)
+    if result is None:
+        return blocks
+    return confirmation_blocks(run, result, describe_trials(trials, shared_values(trials))) + blocks
 
 
-def ranking_content(run: Run) -> dict[str, Any]:
-    """Return the run's ranking as plain values, with the metric and the values that the trials share."""
-    ranking = rank_run(run)
-    shared = {name: value for name, value in shared_values(run.trials()).items() if name not in ranking.column_names}
+def trials_blocks(run: Run, trials: pa.Table) -> list[Block]:
+    """Return the ranking of some or all of a run's trials, with what explains it."""
+    card, shared = metric_card(run), shared_values(trials)
+    parts = ranking_parts(rank(trials, card.get("floor")), describe_trials(trials, shared))
+    return [run_heading(run.name, card, trials), Sheet(COLUMNS, TEXTS, parts), legend(trials, shared)]
+
+
+def ranking_content(run: Run, trials: pa.Table, ranking: pa.Table) -> dict[str, Any]:
+    """Return a ranking of some or all of a run's trials as plain values, with the metric and what the trials share."""
+    shared = {name: value for name, value in shared_values(trials).items() if name not in ranking.column_names}
     rows = formats.rows_without_nulls(ranking)
     return {"run": run.name, "metric": metric_card(run), "shared": shared, "ranking": rows}
 

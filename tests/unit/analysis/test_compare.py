@@ -217,6 +217,21 @@ def test_values_are_the_same_in_every_format(runs: tuple[Run, Run], capfdbinary:
     assert [row["run"] for row in told["best"]] == ["one", "other"]
 
 
+def test_all_trials_are_ranked_at_equal_seconds_if_asked(
+    runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(run.path) for run in runs]
+    comparison = compare(runs, at_seconds=True)
+    assert comparison.ranking["seconds"].to_pylist() == [6.0, 4.0, 4.0, 4.0, 2.0, 2.0]
+    assert comparison.best.equals(compare(runs).best)
+    assert command.main([*paths, "--at", "seconds", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["at"] == "seconds"
+    assert [f"{row['run']}/{row['trial']}" for row in told["ranking"]] == comparison.ranking["trial"].to_pylist()
+    assert command.main([*paths, "--at", "seconds"]) == 0
+    assert "All trials at equal seconds" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("form", ["table", "markdown", "latex"])
 def test_texts_show_every_part_with_the_runs_numbered(
     runs: tuple[Run, Run], form: str, capsys: pytest.CaptureFixture[str]

@@ -16,8 +16,10 @@ import pytest
 from analysis import rank as command
 from analysis.run.events import from_json
 from analysis.run.run import Run
-from analysis.statistics.ranking import rank, shared_values, varied_fields
+from analysis.statistics.equal_seconds import rank_at_seconds
+from analysis.statistics.ranking import metric_card, rank, rank_run, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
+from analysis.text.formats import csv
 from analysis.text.ranking import ranking_content, write_ranking
 from trainables.config import Flat
 
@@ -116,7 +118,7 @@ def test_csv_comes_back_through_arrow_as_it_was(run: Run) -> None:
 
 
 def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
-    told = json.loads(json.dumps(ranking_content(run)))
+    told = json.loads(json.dumps(ranking_content(run, run.trials(), rank_run(run))))
     assert (told["run"], told["metric"], told["shared"]) == ("degradations", CARD, {"training/target": "x0"})
     assert [row["trial"] for row in told["ranking"]] == rank(run.trials(), None)["trial"].to_pylist()
     assert told["ranking"][3]["degradation/mask/count"] == 5
@@ -159,6 +161,62 @@ def test_a_table_of_many_fields_fits_a_terminal(
     assert all(f"{number:03d}-degradation" in text and f"{123 + number}.4 ± 0.2" in text for number in range(12))
 
 
+@pytest.fixture
+def speeds(tmp_path: Path) -> Run:
+    """A fast trial, a slow one that is better at equal images, and one of a single report."""
+    run = Run.create(tmp_path, "speeds")
+    run.write_settings({"metric": CARD})
+    add(run, "000-fast", SEARCHED, [100.0, 60.0, 40.0], "COMPLETE", train_seconds=10.0)
+    add(run, "001-slow", SEARCHED | {"training/lr": 0.003}, [90.0, 50.0, 36.0], "COMPLETE", train_seconds=25.0)
+    add(run, "002-mask", SEARCHED | {"degradation/kind": "mask"}, [10.0], "PRUNED", train_seconds=11.0)
+    return run
+
+
+def test_a_ranking_at_equal_seconds_has_the_same_values_in_every_format(
+    speeds: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = {}
+    for form in ("csv", "json", "table"):
+        assert command.main([str(speeds.path), "--at", "seconds", "--format", form]) == 0
+        written[form] = capsys.readouterr().out
+    ranking = rank_at_seconds(speeds.trials(), speeds.curves(), metric_card(speeds))
+    assert written["csv"] == csv(ranking)
+    told = json.loads(written["json"])
+    assert (told["at"], [row["trial"] for row in told["ranking"]]) == ("seconds", ranking["trial"].to_pylist())
+    assert "rank" not in told["ranking"][2]
+    text = written["table"]
+    assert text.index("30 s of training") < text.index("000-fast") < text.index("001-slow")
+    assert re.search(r"1 +000-fast +40\.0 ± 1\.0 +40,000 ", text)
+    assert re.search(r"2 +001-slow +≈77\.1 ± 1\.0 +12,000 ", text)
+    assert "one report only: 002-mask." in text
+
+
+def test_a_table_at_equal_seconds_fits_80_columns(
+    speeds: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    command.main([str(speeds.path), "--at", "seconds"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_where_limits_the_table_and_says_what_there_is(speeds: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [str(speeds.path), "--format", "json", "--where", "degradation.kind=morph", "--where", "training.lr=0.003"]
+    assert command.main(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["trial"] for row in told["ranking"]] == ["001-slow"]
+    assert told["where"] == {"degradation/kind": "morph", "training/lr": "0.003"}
+    assert command.main([str(speeds.path), "--where", "network.conditioning=none"]) == 0
+    assert "3 trials" in capsys.readouterr().out
+    for condition, message in (
+        ("degradation.kind=blur", "no trial has this value; there are morph (2), mask (1)"),
+        ("degradation.size=3", "no trial has a field degradation/size"),
+    ):
+        assert command.main([str(speeds.path), "--where", condition]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
 def test_a_configuration_in_few_words() -> None:
     variant = {"network/kind": "unet", "a/s": 1, "b/s": 2.0, "training/lr": 2e-3, "training/target": "x0", "x/y": None}
     assert describe_configuration(variant) == "unet x0 a.s=1 b.s=2 lr=0.002"
@@ -186,6 +244,7 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
         (["."], "is not a run"),
         ([], "required: run"),
         ([".", "--format", "xml"], "choose from"),
+        ([".", "--where", "network"], "'network': give FIELD=VALUE"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:

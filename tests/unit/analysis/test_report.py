@@ -146,6 +146,30 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> No
     assert f"{best['fmd_normalised']:.3f}" in made(run).words.split("What came out")[1][:400]
 
 
+def test_the_first_at_equal_images_and_at_equal_seconds_stand_side_by_side(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "speeds")
+    run.write_settings(fake_runs.settings("speeds"))
+    for number, (fmds, seconds) in enumerate((((100.0, 60.0, 40.0), 10.0), ((90.0, 50.0, 36.0), 25.0))):
+        fake_runs.add_trial(run, MORPH | {"training/lr": 0.001 * (1 + number)}, list(fmds), train_seconds=seconds)
+    page = made(run)
+    assert [row[:4] for row in page.rows["seconds-table"][1:]] == [["001", "1", "36.0", "2"], ["000", "2", "40.0", "1"]]
+    assert page.rows["seconds-table"][1][4] == "≈77.1 ± 1.0"  # 90 (50 / 90)^(log(30 / 25) / log(50 / 25))
+    # After 30 s the slow one has seen 1,000 images and a tenth of the next 2,000 in 25 s; 9,000 / 1,400 = 6.4.
+    sentence = "001 is first at equal images, 000 at equal seconds, because 001 takes 6.4 times as long for an image."
+    assert sentence in page.words
+
+
+def test_the_best_with_labels_and_without_are_named_where_there_are_both(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "labels")
+    run.write_settings(fake_runs.settings("labels"))
+    fake_runs.add_trial(run, MORPH, [30.0])
+    assert "-class" not in made(run).words
+    fake_runs.add_trial(run, MORPH | {"network/conditioning": "class"}, [20.0])
+    fake_runs.add_trial(run, MORPH | {"network/conditioning": "none"}, [40.0])
+    words = made(run).words
+    assert words.count("extra information: the best with it is 001, the best without it 000.") == 1
+
+
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
     fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)

@@ -1,0 +1,96 @@
+"""Rank the trials of a run at equal seconds of training.
+
+The levels of seconds are those of `analysis.statistics.readings.levels_of`. A trial is ranked at the last level at
+which its FMD is known, among the others there, as `analysis.statistics.ranking` ranks it at its last number of images.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from analysis.statistics.confirmed import normalise
+from analysis.statistics.ranking import MetricCard, Row, ranks_and_ties, varied_fields
+from analysis.statistics.readings import Curve, curves_of, levels_of
+
+PATIENCE = "training/patience"
+READ = ("seconds", "reading", "images_seen", "fmd", "fmd_se", "fmd_normalised")
+COLUMNS = pa.schema(
+    {
+        "seconds": pa.float64(),
+        "rank": pa.int64(),
+        "tied": pa.bool_(),
+        "trial": pa.string(),
+        "baseline": pa.string(),
+        "state": pa.string(),
+        "diverged": pa.bool_(),
+        "reading": pa.string(),
+        "fmd": pa.float64(),
+        "fmd_se": pa.float64(),
+        "fmd_normalised": pa.float64(),
+        "images_seen": pa.int64(),
+        "train_seconds": pa.float64(),
+        "parameters": pa.int64(),
+        "nfe": pa.int64(),
+        "floor": pa.float64(),
+    }
+)
+
+
+def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa.Table:
+    """Order and rank trials at equal seconds of training.
+
+    Args:
+        trials: the table of `Run.trials`.
+        reports: that of `Run.curves`, of these trials and maybe of others.
+        card: of the metric.
+
+    Returns:
+        One row a trial: seconds (the level; null for a trial whose FMD is known at none), rank (from 1 at each level;
+        null for a trial that diverged or has no level), tied (not distinguishable from the row above), trial,
+        baseline, state, diverged, reading (`Reading.kind`), fmd, fmd_se, fmd_normalised and images_seen there (null for
+        a trial without a rank), train_seconds (of its last report), parameters, nfe, floor, and the configuration's
+        fields that vary.
+    """
+    rows = trials.to_pylist()
+    curves = _curves(rows, reports.to_pylist())
+    levels = levels_of(curves[row["trial"]] for row in rows if row["trial"] in curves and not row["diverged"])
+    floor = {"floor": card.get("floor")}
+    ordered = sorted((row | floor | _read(row, curves.get(row["trial"]), levels, card) for row in rows), key=_place)
+    ranks, tied = ranks_and_ties(ordered, "seconds")
+    ranked = [row | {"rank": rank, "tied": tie} for row, rank, tie in zip(ordered, ranks, tied, strict=True)]
+    varied = [trials.schema.field(name) for name in varied_fields(trials)]
+    return pa.Table.from_pylist(ranked, pa.schema([*COLUMNS, *varied]))
+
+
+def _curves(rows: Sequence[Row], reports: Sequence[Row]) -> dict[str, Curve]:
+    here = {row["trial"] for row in rows}
+    ended = {row["trial"] for row in rows if row["state"] == "COMPLETE" and row.get(PATIENCE)}
+    return curves_of((report for report in reports if report["trial"] in here), ended)
+
+
+def _read(row: Row, curve: Curve | None, levels: Sequence[float], card: MetricCard) -> Row:
+    """Return what the columns `READ` have of a trial; of one that diverged only the last level that it passed."""
+    nothing = dict.fromkeys(READ)
+    if curve is None:
+        return nothing
+    if row["diverged"]:
+        passed = [level for level in levels if level <= curve.reports[-1].seconds]
+        return nothing | {"seconds": max(passed, default=None)}
+    found = curve.highest(levels)
+    if found is None:
+        return nothing
+    level, reading = found
+    return {
+        "seconds": level,
+        "reading": reading.kind,
+        "images_seen": round(reading.images_seen),
+        "fmd": reading.fmd,
+        "fmd_se": reading.fmd_se,
+        "fmd_normalised": normalise(reading.fmd, card) if card else None,
+    }
+
+
+def _place(row: Row) -> tuple[float, bool, float, float]:
+    """Return what rows are sorted by: the last level first, a diverged trial last in it, then FMD and number."""
+    unknown = row["fmd"] is None
+    return -(row["seconds"] or 0.0), unknown, 0.0 if unknown else row["fmd"], row["number"] or 0
