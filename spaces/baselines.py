@@ -5,8 +5,6 @@ reports. A search runs `variant`, which differs in being sampled in 20 strided s
 in a search. `python search/evaluate.py` can sample a trained trial in T steps.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainables.config import Flat, Variant

@@ -1,7 +1,5 @@
 """Functions for spaces, which suggest the fields of a variant from their domains."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Protocol
 

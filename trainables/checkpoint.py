@@ -1,7 +1,5 @@
 """A checkpoint's bytes: the state of a trial as torch.save writes it."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from typing import Any

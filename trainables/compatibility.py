@@ -1,7 +1,5 @@
 """Which targets, weights and samplers a degradation and a schedule allow."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation

@@ -1,7 +1,5 @@
 """Devices: precision, memory, and a trial's share of a GPU."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import os

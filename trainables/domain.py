@@ -4,8 +4,6 @@ A hyperparameter is a field of a frozen dataclass with its domain beside its def
 `beta_end: Annotated[float, Log(1e-3, 0.5)] = 0.02`. Configurations, `--set`, spaces and tables read it there.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Mapping

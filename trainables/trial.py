@@ -1,7 +1,5 @@
 """A trial: one variant, trained to each rung, sampled, scored and reported; it knows neither Ray nor a file system."""
 
-from __future__ import annotations
-
 import math
 import time
 import warnings

@@ -1,7 +1,5 @@
 """Generation: images sampled from a trained diffusion, and pictures of them."""
 
-from __future__ import annotations
-
 import io
 from collections import deque
 from typing import Any

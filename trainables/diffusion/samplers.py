@@ -4,8 +4,6 @@
 times[-1] = 0, and yields x_t (N, C, H, W) after each; the last is the sample. `nfe` counts the network's calls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What degradations draw from: random numbers, overlay images and training images, and the pixel range."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

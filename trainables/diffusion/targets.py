@@ -4,8 +4,6 @@ With x_t = alpha y + sigma z, y is the image just before the last degradation an
 tensors are (N, C, H, W); the parts of `step` broadcast over them.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Draws of t in training: functions (n, T, mean, source) -> t, int64 (n,) from 1 to T; `mean` is that of the logit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

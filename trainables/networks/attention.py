@@ -1,7 +1,5 @@
 """Attention between the pixels of an image: softmax attention, and one of linear cost."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """What every network is: a frozen dataclass of hyperparameters that builds a module (x_t, t / T, label) -> y."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass

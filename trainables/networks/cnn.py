@@ -1,7 +1,5 @@
 """The starter's convolutional network, which most reports of the literature trained."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Codes of time and label: t / T (N,) and labels (N,) -> (N, out), which blocks add to every pixel."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

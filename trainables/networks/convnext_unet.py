@@ -1,7 +1,5 @@
 """The U-Net of ConvNeXt blocks and linear attention that Jain trained, as tutorials of diffusion models have it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated

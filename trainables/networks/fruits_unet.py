@@ -1,7 +1,5 @@
 """The U-Net of van der Woude, Lukkien and van Dijke, who trained it on Fruits-360."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Normalisations of images (N, C, H, W), in NHWC order where they can be: the order that convolutions are fast in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor, nn

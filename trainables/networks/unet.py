@@ -1,7 +1,5 @@
 """A U-Net made for speed: one convolution, one normalisation and one activation a block, and skips that are added."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated

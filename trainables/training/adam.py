@@ -4,8 +4,6 @@ The first optimizer of torch.optim in a process imports torch._dynamo, which tak
 (tests/benchmarks/start.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -3,8 +3,6 @@
 A step of a small network has some two hundred kernels of a few microseconds each, and to launch one takes longer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Decisions by the losses of past epochs: a lower learning rate, and the end of training."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Training of a network to exact numbers of images seen."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Degradations that average pixels: over a neighbourhood, blocks, rows or columns."""
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass

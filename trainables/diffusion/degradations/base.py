@@ -5,8 +5,6 @@ all t. `D(x0, step, z)` is pure and batched, with a step for each image, and D(x
 float32 and returns x0's dtype. `prior` draws x_T, where sampling starts.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Degradations that hide parts of an image: by squares, by a growing soft hole, by a colour."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import Annotated

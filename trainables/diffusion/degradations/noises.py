@@ -1,7 +1,5 @@
 """Degradations by normal noise: that of DDPM, that of flow matching, and noise added to another degradation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

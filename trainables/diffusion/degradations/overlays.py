@@ -1,7 +1,5 @@
 """Degradations that blend x0 into another image: clothes, random patterns, QR codes."""
 
-from __future__ import annotations
-
 import functools
 import random
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Degradations of the tones of an image: its contrast."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

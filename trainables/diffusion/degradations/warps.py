@@ -1,7 +1,5 @@
 """Degradations that move pixels: elastic deformation."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import Annotated

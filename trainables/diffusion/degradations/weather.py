@@ -1,7 +1,5 @@
 """Degradations of the weather: snow."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated
