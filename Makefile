@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Installing with plain pip, which takes minutes"; $(PIP) -c constraints.txt -e '.[test]'; fi
 	@touch $@
 
-search: env  ## search SPACE with the defaults of this machine; the result is in runs/
+search: env  ## search SPACE and confirm the best, in 10 minutes without a GPU and an hour with one; the result is in runs/
 	$(BIN)/python search/run.py --space $(SPACE) $(ARGS)
 
 test: hello lint  ## lint, then every test that is not slow, one small search among them: minutes

@@ -4,60 +4,68 @@ A search chooses its winner by the value that it reports, of one training each, 
 trials and the best of the literature race (statistics/confidence.py). Each training takes the next fresh seed; seeds,
 images seen and the noise that samples start from are the same for all contenders. The images that judge them serve
 nothing else. The winner, and the contenders that cannot be told from it, are measured on the test set once.
+
+All of it takes the time that the search left it. A contender that is beaten beyond doubt, or that there is no time for,
+is not trained again; a training begins only if it ends in time.
 """
 
-from __future__ import annotations
-
-import math
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-
 from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
-from analysis.statistics.ranking import rank_run
+from search.contenders import contenders
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
-from search.progress.budget import Budget
+from search.progress.budget import OVERTIME, as_clock
+from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
+from search.progress.time_spent import TimeSpent
 from search.race import Race
+from search.race_time import RaceTime
+from search.reserve import END_SECONDS, needed
 from search.schedulers import Scheduler
+from search.selection import Selection, select
 from search.settings import Settings
 from search.test_evaluation import measure_on_test_images
 from search.time_limit import TimeLimit
 from trainables.data.mnist import Images
-from trainables.domain import Primitive
 from trainables.metric.fmd import Reference
 
-# Of the larger of two real numbers. Three learning rates within 2 % came out of four fresh seeds 0.2 % apart.
-ALIKE = 0.1
 # With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
 # there are real ones.
 SAMPLES = {"cpu": 2_048, "gpu": 5_000}
 
 
-def contenders(run: Run, best: int) -> list[Start]:
-    """Return the starts of the trials to train again: the `best` of the ranking, and its best baseline.
+def confirm(run: Run, settings: Settings, images: Images, reference: Reference, notes: Notes) -> Status:
+    """Race the best trials of a search that has ended, and test the winners; Ray must be connected.
 
-    Of trials that are alike only the best is taken, so that the race is between configurations that differ.
+    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's.
     """
-    starts = run.starts()
-    ranking = rank_run(run).to_pylist()
-    sound = [row for row in ranking if row["fmd"] is not None and not row["diverged"] and row["state"] != "FAILED"]
-    chosen: list[str] = []
-    for row in sound:
-        variant = starts[row["trial"]].variant
-        if len(chosen) < best and not any(alike(variant, starts[name].variant) for name in chosen):
-            chosen.append(row["trial"])
-    chosen += [row["trial"] for row in sound if row["baseline"]][:1]
-    return [starts[name] for name in dict.fromkeys(chosen)]
+    before = run.confirmed()
+    judge = _judge(settings, images, reference, {} if before is None else before.settings())
+    selection = select(run, settings, judge.n / reference.n, notes.budget.left() - END_SECONDS)
+    _announce(run, selection, settings, notes)
+    if not selection.chosen:
+        return "done"
+    nested = before or run.begin_confirmation()
+    most = trainings_at_most(nested, selection.chosen, settings.seeds)
+    full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
+    nested.write_settings({**nested.settings(), **_card(run, full, selection, judge)})
+    status = _race(nested, full, selection, images, judge, notes)
+    return _test(run, nested, full, images, notes) if status == "done" else status
+
+
+def samples_that_judge(settings: Settings, images: Images) -> int:
+    """Return how many samples of each training a confirmation compares with real images."""
+    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
+    return min(most, len(images.search), len(images.confirm))
 
 
 def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
@@ -67,40 +75,31 @@ def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
     return len(earlier) + seeds * len(chosen)
 
 
-def alike(a: Mapping[str, Primitive], b: Mapping[str, Primitive]) -> bool:
-    """Return whether two variants make the same choices, and no real number of theirs is a tenth apart."""
-    return a.keys() == b.keys() and all(_near(value, b[name]) for name, value in a.items())
+def _announce(run: Run, selection: Selection, settings: Settings, notes: Notes) -> None:
+    """Say how the search ended and what comes next."""
+    ranked, chosen, reports = contenders(run, 1), selection.chosen, run.reports()
+    if not ranked:
+        notes.say("search done: no trial has a result")
+        return
+    best = f"search done: best {ranked[0].trial} FMD {reports[ranked[0].trial][-1].fmd:.4g}"
+    if chosen:
+        costs = [selection.costs[start.trial] for start in chosen]
+        about = as_clock(min(needed(costs, settings.slots) + END_SECONDS, max(0.0, notes.budget.left())))
+        again = "it is trained again" if len(chosen) == 1 else f"the best {len(chosen)} are trained again"
+        notes.say(f"{best}; now {again} with fresh seeds, about {about} to the end")
+    else:
+        notes.say(f"{best}; there is no time to train it again")
+    for line in selection.left_out.values():
+        notes.say(line)
 
 
-def _near(a: Primitive, b: Primitive) -> bool:
-    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=ALIKE))
-
-
-def confirm(run: Run, settings: Settings, images: Images, reference: Reference, quiet: bool) -> Status:
-    """Race the best trials of a search that has ended, and test the winners; Ray must be connected.
-
-    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's.
-    """
-    chosen = contenders(run, settings.confirm)
-    if not chosen:
-        return "done"
-    before = run.confirmed()
-    judge = _judge(settings, images, reference, {} if before is None else before.settings())
-    nested = before or run.begin_confirmation()
-    most = trainings_at_most(nested, chosen, settings.seeds)
-    full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
-    nested.write_settings({**nested.settings(), **_card(run, full, chosen, judge)})
-    status = _race(nested, full, chosen, images, judge, quiet)
-    return _test(run, nested, full, images, quiet) if status == "done" else status
-
-
-def _test(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool) -> Status:
+def _test(run: Run, nested: Run, settings: Settings, images: Images, notes: Notes) -> Status:
     result = confirmation_result(run)
     if result is None:
         return "done"
     try:
         with terminating():
-            measure_on_test_images(nested, settings, result, images, quiet)
+            measure_on_test_images(nested, settings, result, images, notes)
     except KeyboardInterrupt:
         return "interrupted"
     return "done"
@@ -108,8 +107,7 @@ def _test(run: Run, nested: Run, settings: Settings, images: Images, quiet: bool
 
 def _judge(settings: Settings, images: Images, reference: Reference, before: dict[str, Any]) -> Reference:
     """Return the reference of the race; a race that goes on keeps the number of samples that it began with."""
-    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
-    n = before.get("metric", {}).get("n", min(most, len(images.search), len(images.confirm)))
+    n = before.get("metric", {}).get("n", samples_that_judge(settings, images))
     return Reference.build(images, "confirm", n, reference.layer, reference.weights)
 
 
@@ -127,24 +125,35 @@ def terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _card(run: Run, settings: Settings, chosen: list[Start], judge: Reference) -> dict[str, Any]:
+def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) -> dict[str, Any]:
     kept = {name: run.settings()[name] for name in ("versions", "data", "classifier")}
-    names = [start.trial for start in chosen]
-    return {"settings": settings.saved(), **kept, "metric": judge.card(), "contenders": names, "tested": False}
+    return {
+        "settings": settings.saved(),
+        **kept,
+        "metric": judge.card(),
+        "contenders": [start.trial for start in selection.chosen],
+        "left_out": selection.left_out,
+        "cut": False,
+        "tested": False,
+    }
 
 
 def _race(
-    nested: Run, settings: Settings, chosen: list[Start], images: Images, judge: Reference, quiet: bool
+    nested: Run, settings: Settings, selection: Selection, images: Images, judge: Reference, notes: Notes
 ) -> Status:
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
     for name in sorted(history.reports.keys() - history.ended.keys()):  # killed between a report and its end
         history.ended[name] = end_state(history.last_report(name), history.full)
         nested.append(End(name, history.ended[name]))
-    # The race ends by itself: the search's time budget is not its.
-    budget = Budget.load(settings.slots, math.inf, nested.settings())
-    race = Race(settings.seed, settings.seeds, chosen, nested.events())
-    display = Display(settings, budget, Console(), quiet)
-    recorder = Recorder(nested, history, budget, display, race.tries)
-    parts = Parts(nested, settings, race, TimeLimit(scheduler, budget.has_time), recorder)
-    return run_trials(parts, images, judge)
+    budget, chosen = notes.budget, selection.chosen
+    clock = RaceTime(nested, budget, selection.costs, chosen[0].trial, settings.slots)
+    race = Race(settings.seed, settings.seeds, chosen, nested.events(), clock.has_time)
+    display = Display(settings, notes, clock.after)
+    recorder = Recorder(nested, history, TimeSpent.load(settings.slots, nested.settings()), display, race.tries)
+    limit = TimeLimit(scheduler, budget.left, OVERTIME * budget.limit)
+    status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge)
+    if status == "done" and race.is_cut:
+        notes.say("there is no time for more trainings: some have fewer seeds than it would take to tell them apart")
+        nested.write_settings({**nested.settings(), "cut": True})
+    return status

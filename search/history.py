@@ -1,7 +1,5 @@
 """The log of a run replayed: which trials started, what they reported, which of them ended or are paused."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from analysis.run.events import Event, Start, State
@@ -37,6 +35,10 @@ class History:
         else:
             self.ended[event.trial] = event.state
             scheduler.remove(self.starts[event.trial].number)
+
+    def numbered_reports(self) -> list[tuple[int, Report]]:
+        """Return every report, with the number of its trial, in the order of each trial's."""
+        return [(self.starts[name].number, report) for name, reports in self.reports.items() for report in reports]
 
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial waits at its rung."""

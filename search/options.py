@@ -39,7 +39,7 @@ def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
     return run, trial
 
 
-# Defaults without a GPU are for two cores: nine minutes for the search and as long again for the confirmation. With a
+# Defaults without a GPU are for two cores and ten minutes, which end a search before its number of trials does. With a
 # reduction factor of 3 the rungs are 4,000, 12,000, 36,000 and 108,000 images: the first says little (its rank
 # correlation with the end is 0.1, that of the second 0.8), but costs less still, and nothing is lost where a paused
 # trial can go on later (tests/benchmarks/schedulers.py). 108,000 images take the CNN on patches a minute of one core.
@@ -71,12 +71,13 @@ class SearchOptions:
         metavar="DIR",
     )
 
-    trials: int = _budget(whole(1), "Number of variants to try.", Sized(64, 128), CHANGEABLE)
+    trials: int = _budget(whole(1), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)
     time_budget: float = _budget(
         above(0),
-        "Time after which no new trial starts. Running trials go on to the rungs that they reach within a quarter "
-        "more. A confirmation takes its own time.",
-        Sized(510, 2_700),
+        "Time of the whole command, over all sessions of a run: start, search, confirmation, test images and end. The "
+        "search ends when the rest is needed for what follows. Nothing begins that would end late; a training of the "
+        "confirmation that takes longer than expected may take a fifth of the time more.",
+        Sized(600, 3_600),
         CHANGEABLE,
         metavar="SECONDS",
     )
@@ -112,14 +113,15 @@ class SearchOptions:
     confirm: int = _confirmation(
         whole(0),
         "Number of trials to train again after the search, with fresh seeds and judged by other real images. They are "
-        "the best that differ by a choice or by a tenth of a number; the best of the literature joins them. 0 leaves "
-        "the confirmation out.",
+        "the best that differ by a choice or by a tenth of a number; the best of the literature joins them unless it "
+        "is beaten by far. Fewer are trained where time is short. 0 leaves the confirmation out.",
         3,
         CHANGEABLE,
     )
     seeds: int = _confirmation(
         whole(2, ", one seed tells nothing of the spread"),
-        "Number of fresh seeds of each, at most. A trial that cannot be the best gets fewer.",
+        "Number of fresh seeds of each, at most. A trial that cannot be the best gets fewer, and so do all where time "
+        "is short.",
         4,
         CHANGEABLE,
     )

@@ -1,7 +1,10 @@
 """The text of --dry-run: what a search would do."""
 
+import math
+
 from search.declaration import Sized
-from search.progress.budget import OVERTIME, as_clock
+from search.progress.budget import as_clock
+from search.reserve import END_SECONDS, SEEDS, Cost, reserve
 from search.schedulers import Hyperband, IEpoch
 from search.settings import Settings
 from search.space.space import Space
@@ -32,8 +35,8 @@ def plan(settings: Settings, space: Space, measures_gpu: bool = False) -> str:
         _line("trials", _trials(settings, measures_gpu)),
         *_queue(settings, space),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
+        _line("time", _limits(settings)),
         _line("estimate", _estimate(settings)),
-        _line("at most", _limits(settings)),
         _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
     return "\n".join(lines)
@@ -77,7 +80,7 @@ def _trials(settings: Settings, measures_gpu: bool) -> str:
     more = " or more, as many on a GPU as will be measured to be best" if measures_gpu else ""
     cores = f"{settings.cpus_per_trial:g} CPU core{'s' if settings.cpus_per_trial > 1 else ''}"
     gpus = f" and {settings.gpus_per_trial:g} GPU" if settings.gpus_per_trial else ""
-    return f"{settings.trials}, {settings.slots} at a time{more}, each with {cores}{gpus}:"
+    return f"{settings.trials} at the most, {settings.slots} at a time{more}, each with {cores}{gpus}:"
 
 
 def _queue(settings: Settings, space: Space) -> list[str]:
@@ -92,21 +95,20 @@ def _queue(settings: Settings, space: Space) -> list[str]:
 
 
 def _confirmation(settings: Settings, space: Space) -> str:
-    baseline = ", and the best baseline," if space.baselines else ""
-    text = f"the best {settings.confirm}{baseline} with {settings.seeds} seeds at most"
-    if settings.trained:
-        return text
-    contenders = settings.confirm + (1 if space.baselines else 0)
-    seconds = settings.seeds * contenders * settings.rungs[-1] / (_pace(settings) * settings.slots)
-    return f"{text}: up to {as_clock(seconds)} more, at the same pace"
+    baseline = ", and the best baseline unless it is beaten by far," if space.baselines else ""
+    return f"the best {settings.confirm}{baseline} with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
 
 
 def _estimate(settings: Settings) -> str:
+    """Return how the time is shared, and how many trials the search has time for."""
+    limit, pace = settings.time_budget, _pace(settings)
     if settings.trained:
         return "nothing is trained, only sampled and scored"
-    images, pace = settings.trials * expected_images(settings), _pace(settings)
-    clock = as_clock(images / (pace * settings.slots))
-    return f"{images / 1e6:.3g} million images, {clock} at {pace:,.0f} images a second and trial"
+    kept = reserve([Cost(settings.rungs[-1] / pace, 0.0)], settings.confirm, settings.slots, limit)
+    seconds = max(0.0, limit - kept - END_SECONDS)
+    trials = min(settings.trials, math.ceil(seconds * settings.slots * pace / expected_images(settings)))
+    after = f", {as_clock(kept)} for the confirmation and the test images" if kept else ""
+    return f"{as_clock(seconds)} for about {trials} trials{after}, at {pace:,.0f} images a second and trial"
 
 
 def _pace(settings: Settings) -> float:
@@ -114,8 +116,7 @@ def _pace(settings: Settings) -> float:
 
 
 def _limits(settings: Settings) -> str:
-    budget, late = as_clock(settings.time_budget), as_clock(OVERTIME * settings.time_budget)
-    return f"no new trial starts after {budget}, none goes on to a rung that it would reach after {late}"
+    return f"{as_clock(settings.time_budget)} from the start of the command to its end"
 
 
 def _flat(values: Flat) -> str:

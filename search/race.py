@@ -1,8 +1,6 @@
 """The race of a confirmation: which training comes next."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import takewhile
 
@@ -24,7 +22,14 @@ class Race:
         tries: which trainings that failed run again.
     """
 
-    def __init__(self, seed: int, seeds: int, contenders: Iterable[Start], events: Iterable[Event]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        seeds: int,
+        contenders: Iterable[Start],
+        events: Iterable[Event],
+        has_time: Callable[[str, int], bool] = lambda contender, repeat: True,
+    ) -> None:
         """Go on from a log.
 
         Args:
@@ -32,9 +37,10 @@ class Race:
             seeds: fresh seeds of a contender at most.
             contenders: starts of the search's trials that contend.
             events: the log of the confirmation's run.
+            has_time: says whether there is time for a contender's training with the fresh seed of an index.
         """
         self.tries = Tries()
-        self._seed, self._seeds = seed, seeds
+        self._seed, self._seeds, self._has_time = seed, seeds, has_time
         # The literature's are the slowest as a rule: begun first, they end with the others.
         slowest_first = sorted(contenders, key=lambda start: start.baseline == "")
         self._contenders = {start.trial: start for start in slowest_first}
@@ -51,8 +57,14 @@ class Race:
         """How many trainings were interrupted and are still to run again."""
         return len(self._started.keys() - self._fmds.keys() - self._lost - self._running)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether trainings are missing to a result by which no further round would be asked for."""
+        missing, _ = self._round(list(self._contenders))
+        return bool(missing)
+
     def next_trial(self) -> Start | None:
-        """Return the next training, None while those that run decide what comes next, or at the end."""
+        """Return the next training, None while those that run decide what comes next, without time, or at the end."""
         missing, known = self._round(list(self._contenders))
         # While a round waits for its last training, a free slot does what the next round would ask of the others.
         reported = {name: fmds for name, fmds in known.items() if fmds}
@@ -60,7 +72,7 @@ class Race:
         candidates = may_be_best(estimates(reported)) if reported else []
         ahead, _ = self._round([name for name in candidates if name not in unfinished])
         for contender, repeat in [*missing, *ahead]:
-            if repeated(contender, repeat) not in self._running:
+            if repeated(contender, repeat) not in self._running and self._has_time(contender, repeat):
                 start = self._start(contender, repeat)
                 self._running.add(start.trial)
                 return start
@@ -78,7 +90,7 @@ class Race:
             self._lost.add(trial.trial)
 
     def finish(self) -> None:
-        """Do nothing: no training is paused."""
+        """Do nothing: no training is paused, and one that the time cut off goes on once there is time."""
 
     def _replay(self, event: Event) -> None:
         if isinstance(event, Start):

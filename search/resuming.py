@@ -8,6 +8,7 @@ from analysis.run.remote import exists, names
 from analysis.run.run import Run
 from analysis.run.storage import join
 from search.declaration import SettingsError
+from search.progress.budget import used_seconds
 from search.settings import Settings
 from search.space.space import Space
 from search.summary import pending
@@ -29,17 +30,16 @@ def open_run(root: str, name: str) -> Run:
 
 
 def require_work(run: Run, settings: Settings) -> None:
-    """Raise SettingsError where nothing is left to do for a run, in the search or in its confirmation."""
-    states = run.trials()["state"].to_pylist()
-    spent = run.settings().get("wall_seconds", 0.0)
+    """Raise SettingsError where a run has no time left, or nothing to do in the search or in its confirmation."""
+    states, spent = run.trials()["state"].to_pylist(), used_seconds(run)
+    if spent >= settings.time_budget:
+        raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
     if {"RUNNING", "PAUSED"} & set(states) or pending(run, settings):
         return
     if len(states) >= settings.trials:
         raise SettingsError(
             f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials, or --confirm"
         )
-    if spent >= settings.time_budget:
-        raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
 
 
 def with_space(run: Run, settings: Settings, space: Space) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if __name__ == "__main__":
 from search.command_line import exit_status, parse
 from search.declaration import SettingsError
 from search.machine import Cluster, Machine, this_machine
+from search.progress.budget import as_clock
 from search.settings import Settings, located
 
 if TYPE_CHECKING:
@@ -25,14 +27,17 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return exit_status("search/run.py", lambda: _search(parse(arguments)))
+    began = time.monotonic()
+    return exit_status("search/run.py", lambda: _search(parse(arguments), began))
 
 
-def _search(given: dict[str, Any]) -> int:
-    return _resume(given) if "resume" in given else _begin(given)
+def _search(given: dict[str, Any], began: float) -> int:
+    if not (given.get("quiet") or given.get("dry_run")):
+        print(f"{as_clock(0):>7}  starts: loads PyTorch and the data", flush=True)
+    return _resume(given, began) if "resume" in given else _begin(given, began)
 
 
-def _begin(given: dict[str, Any]) -> int:
+def _begin(given: dict[str, Any], began: float) -> int:
     from search.plan import plan
     from search.pretrained import with_trained
     from search.space.load import load
@@ -49,10 +54,10 @@ def _begin(given: dict[str, Any]) -> int:
         data.load(settings.dataset, settings.data_dir)
         print(plan(settings, space, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
-    return _run(None, settings, space, machine, given)
+    return _run(None, settings, space, machine, given, began)
 
 
-def _resume(given: dict[str, Any]) -> int:
+def _resume(given: dict[str, Any], began: float) -> int:
     from search.resuming import open_run, require_work, with_space
     from search.space.load import load
 
@@ -61,7 +66,7 @@ def _resume(given: dict[str, Any]) -> int:
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
     space = load(settings.space, settings.fixed)
-    return _run(run, with_space(run, settings, space), space, machine, given)
+    return _run(run, with_space(run, settings, space), space, machine, given, began)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:
@@ -72,13 +77,20 @@ def _machine(given: dict[str, Any]) -> Machine | Cluster:
     return join_ray(given["address"])
 
 
-def _run(run: Run | None, settings: Settings, space: Space, machine: Machine | Cluster, given: dict[str, Any]) -> int:
+def _run(
+    run: Run | None,
+    settings: Settings,
+    space: Space,
+    machine: Machine | Cluster,
+    given: dict[str, Any],
+    began: float,
+) -> int:
     from search.session import run_session
     from trainables.data import mnist as data
 
     images = data.load(settings.dataset, settings.data_dir)
     how = {"quiet": given.get("quiet", False), "measures_gpu": given.get("trials_per_gpu") == "auto"}
-    return run_session(run, settings, space, images, machine, **how)
+    return run_session(run, settings, space, images, machine, began=began, **how)
 
 
 if __name__ == "__main__":

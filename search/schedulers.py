@@ -15,11 +15,10 @@ A scheduler has no state but the reports it was given and the trials it promoted
 the log. This module knows neither Ray nor Optuna; tests/benchmarks/simulator.py runs it on recorded curves.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -116,14 +115,15 @@ class Scheduler:
             self.paused[trial] = rung
         return decision
 
-    def promote(self, more: bool, idle: bool) -> int | None:
+    def promote(self, more: bool, idle: bool, can: Callable[[int], bool] = lambda trial: True) -> int | None:
         """Return the number of a paused trial that continues now, which then is paused no longer, or None.
 
         Args:
             more: whether trials are to come that have not reported yet.
             idle: whether no trial runs.
+            can: says whether there is time to take the trial of a number to its next rung.
         """
-        chosen = self._choose(more, idle and not more)
+        chosen = self._choose(more, idle and not more, can)
         if chosen is not None:
             del self.paused[chosen]
         return chosen
@@ -143,12 +143,13 @@ class Scheduler:
     def _decide(self, trial: int, rung: int) -> Decision:
         return Decision.CONTINUE
 
-    def _choose(self, more: bool, last: bool) -> int | None:
+    def _choose(self, more: bool, last: bool, can: Callable[[int], bool]) -> int | None:
         return None
 
-    def _best_paused(self, rung: int, count: int) -> int | None:
-        """Return the best paused trial among the best `count` at a rung."""
-        return next((place.trial for place in self._ranked[rung][:count] if self._is_paused(place.trial, rung)), None)
+    def _best_paused(self, rung: int, count: int, can: Callable[[int], bool]) -> int | None:
+        """Return the best paused trial among the best `count` at a rung that can continue."""
+        paused = (place.trial for place in self._ranked[rung][:count] if self._is_paused(place.trial, rung))
+        return next((trial for trial in paused if can(trial)), None)
 
     def _paused_beyond(self, rung: int, count: int) -> list[int]:
         """Return the trials that are paused at a rung and not among its best `count`."""
@@ -185,10 +186,10 @@ class ASHA(Scheduler):
         within = bisect_left(self._ranked[rung], self._places[rung][trial]) < share
         return Decision.CONTINUE if within else Decision.PAUSE
 
-    def _choose(self, more: bool, last: bool) -> int | None:
+    def _choose(self, more: bool, last: bool, can: Callable[[int], bool]) -> int | None:
         for rung in reversed(range(len(self.rungs) - 1)):
             share = len(self._places[rung]) // self.eta
-            best = self._best_paused(rung, max(1, share) if last else share)
+            best = self._best_paused(rung, max(1, share) if last else share, can)
             if best is not None:
                 return best
         return None
@@ -261,8 +262,8 @@ class IEpoch(Scheduler):
     def _decide(self, trial: int, rung: int) -> Decision:
         return Decision.PAUSE if rung == 0 else Decision.CONTINUE
 
-    def _choose(self, more: bool, last: bool) -> int | None:
-        return None if more else self._best_paused(0, self.FINISHED)
+    def _choose(self, more: bool, last: bool, can: Callable[[int], bool]) -> int | None:
+        return None if more else self._best_paused(0, self.FINISHED, can)
 
 
 SCHEDULERS: dict[str, type[Scheduler]] = {

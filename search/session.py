@@ -1,8 +1,6 @@
 """One session of a search: assembles its parts, runs search and confirmation, and closes the run's records."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
@@ -10,18 +8,21 @@ from rich.console import Console
 from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
-from search.confirmation import confirm
+from search.confirmation import confirm, samples_that_judge
 from search.execution.cluster import require_shared, start_ray
 from search.execution.mps import mps
 from search.execution.packing import best
 from search.execution.tune import Parts, Status, disconnect, run_trials
 from search.history import History
 from search.machine import Cluster, Machine
-from search.progress.budget import Budget
+from search.progress.budget import Budget, as_clock
 from search.progress.disk import in_one_line
+from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
+from search.progress.time_spent import TimeSpent
 from search.schedulers import SCHEDULERS
+from search.search_time import SearchTime
 from search.settings import Settings
 from search.space.space import Space
 from search.study.dashboard import Dashboard
@@ -33,6 +34,9 @@ from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
 
+# Of the budget, what trials that run when the search's time is up may take more; then they are cut off.
+GRACE = 0.05
+
 
 def run_session(
     run: Run | None,
@@ -41,6 +45,7 @@ def run_session(
     images: Images,
     machine: Machine | Cluster,
     *,
+    began: float,
     quiet: bool,
     measures_gpu: bool,
 ) -> int:
@@ -52,22 +57,23 @@ def run_session(
         space: the search space.
         images: the data set.
         machine: where trials run; a cluster is connected already.
+        began: when the command began, by the monotonic clock.
         quiet: print only the result.
         measures_gpu: measure first how many trials share a GPU.
 
     Raises:
         MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.
     """
-    with _sharing_gpus(settings, space, images, machine, quiet, measures_gpu) as shared:
+    notes = Notes(Budget.load(settings.time_budget, run, began), Console(), quiet)
+    with _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
         if isinstance(machine, Cluster):
             require_shared(shared.storage_path)
-        weights = ensure_classifier(images, _silent if quiet else print)
+        weights = ensure_classifier(images, notes.say)
         reference = Reference.build(images, weights=weights)
         if run is not None:
             require_same(run, images.checksums, reference.version)
-        return _in_run(
-            run or Run.create(shared.storage_path, shared.name), shared, space, images, reference, machine, quiet
-        )
+        run = run or Run.create(shared.storage_path, shared.name)
+        return _in_run(run, shared, space, images, reference, machine, notes)
 
 
 def _in_run(
@@ -77,16 +83,18 @@ def _in_run(
     images: Images,
     reference: Reference,
     machine: Machine | Cluster,
-    quiet: bool,
+    notes: Notes,
 ) -> int:
     try:
         with run_lock(run), in_one_line(run):
             run.write_settings({**run.settings(), **card(settings, space, images, reference)})
             if isinstance(machine, Machine):
+                notes.say(f"data and metric are ready; Ray starts on {_counted(machine.cpus, 'core')}")
                 start_ray(machine, data_bytes=images.nbytes)
             try:
-                status = _search_and_confirm(run, settings, space, images, reference, quiet)
+                status = _search_and_confirm(run, settings, space, images, reference, notes)
             finally:
+                run.write_settings({**run.settings(), **notes.budget.used()})
                 disconnect()
             return close(run, settings, status)
     except KeyboardInterrupt:
@@ -95,25 +103,29 @@ def _in_run(
 
 
 def _search_and_confirm(
-    run: Run, settings: Settings, space: Space, images: Images, reference: Reference, quiet: bool
+    run: Run, settings: Settings, space: Space, images: Images, reference: Reference, notes: Notes
 ) -> Status:
-    status = search(run, settings, space, images, reference, quiet)
+    status = search(run, settings, space, images, reference, notes)
     if status == "done" and settings.confirm:
-        status = confirm(run, settings, images, reference, quiet)
+        status = confirm(run, settings, images, reference, notes)
+    if status == "done":
+        notes.say("done; ranking and report are written")
     return status
 
 
-def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, quiet: bool) -> Status:
+def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, notes: Notes) -> Status:
     """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
 
     The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
     """
-    budget = Budget.load(settings.slots, settings.time_budget, run.settings())
+    budget = notes.budget
+    clock = SearchTime(run, settings, budget, samples_that_judge(settings, images) / reference.n)
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
     history = History(run.events(), scheduler)
-    display = Display(settings, budget, Console(), quiet)
+    limit = TimeLimit(scheduler, clock.left, GRACE * budget.limit, history.numbered_reports())
+    display = Display(settings, notes, clock.after)
     study = open_study(run.study_file, settings, space, history, display.note)
-    queue = TrialQueue(settings, space, study, scheduler, budget.out_of_time)
+    queue = TrialQueue(settings, space, study, scheduler, limit.has_time)
     for name, state in queue.resume(history):
         run.append(End(name, state))
         history.ended[name] = state
@@ -122,7 +134,7 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     recorder = Recorder(
         run,
         history,
-        budget,
+        TimeSpent.load(settings.slots, run.settings()),
         display,
         queue.tries,
         paused=scheduler.paused,
@@ -130,25 +142,33 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
         dashboard=Dashboard(run, study),
     )
     queue.on_prune = recorder.on_prune
-    parts = Parts(run, settings, queue, TimeLimit(scheduler, budget.has_time), recorder)
-    return run_trials(parts, images, reference)
+    _announce(settings, clock, notes)
+    return run_trials(Parts(run, settings, queue, limit, recorder), images, reference)
+
+
+def _announce(settings: Settings, clock: SearchTime, notes: Notes) -> None:
+    rungs = ", ".join(f"{rung:,}" for rung in settings.rungs)
+    until = as_clock(max(0.0, notes.budget.limit - clock.after()))
+    notes.say(
+        f"the search begins: {settings.trials} trials at the most, {settings.slots} at a time, compared at {rungs} "
+        f"images, until about {until} of {as_clock(notes.budget.limit)}"
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 @contextmanager
 def _sharing_gpus(
-    settings: Settings, space: Space, images: Images, machine: Machine | Cluster, quiet: bool, measures: bool
+    settings: Settings, space: Space, images: Images, machine: Machine | Cluster, notes: Notes, measures: bool
 ) -> Iterator[Settings]:
     """Yield the settings, with the number of trials on a GPU that was measured to be best if `measures`."""
     if not measures:
         with mps() if settings.mps else nullcontext():
             yield settings
         return
-    say: Callable[[str], None] = _silent if quiet else print
     with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
-        trials = best(space, images.shape, machine, settings.cpus_per_trial, say)
-        say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
+        trials = best(space, images.shape, machine, settings.cpus_per_trial, notes.say)
+        notes.say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
         yield settings.sharing(trials, machine, shared)
-
-
-def _silent(line: str) -> None:
-    """Print nothing."""

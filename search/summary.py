@@ -1,7 +1,5 @@
 """The summary of a run: search.json at its start, what is printed and returned at its end."""
 
-from __future__ import annotations
-
 import platform
 import shlex
 from importlib.metadata import version
@@ -19,6 +17,7 @@ from analysis.statistics.ranking import rank_run
 from analysis.text.formats import print_blocks
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
+from search.progress.budget import used_seconds
 from search.settings import Settings
 from search.space.space import Space
 from trainables.data.mnist import Images
@@ -81,9 +80,9 @@ def _best(run: Run, measured: list[dict[str, Any]]) -> str | None:
 
 
 def _more(run: Run, settings: Settings) -> str:
-    """Return the options with which a search that has ended goes on: more trials, and time if it had all of that."""
-    more = f" --trials {2 * settings.trials}"
-    if run.settings().get("wall_seconds", 0.0) >= settings.time_budget:
+    """Return the options with which a search that has ended goes on: more of what ended it, time or trials."""
+    more = f" --trials {2 * settings.trials}" if len(run.starts()) >= settings.trials else ""
+    if not more or used_seconds(run) > settings.time_budget / 2:
         more += f" --time-budget {2 * settings.time_budget:g}"
     return more
 
@@ -97,7 +96,7 @@ def pending(run: Run, settings: Settings) -> bool:
         return True
     begun = nested.settings()
     asked = (begun["settings"]["confirm"], begun["settings"]["seeds"])
-    return not begun["tested"] or asked != (settings.confirm, settings.seeds)
+    return not begun["tested"] or begun.get("cut", False) or asked != (settings.confirm, settings.seeds)
 
 
 def resume_command(run: Run) -> str:

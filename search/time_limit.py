@@ -1,30 +1,76 @@
-"""The time limit of a search, at the rungs of its trials."""
+"""The time limit of trials, at their rungs."""
 
-from __future__ import annotations
+import math
+from bisect import insort
+from collections.abc import Callable, Iterable
 
-from collections.abc import Callable
-
+from search.reserve import known, training
 from search.schedulers import Decision, Scheduler
 from trainables.report import Report
 
+# Of the trials that reached the first rung, the share that was no slower than what a new trial is expected to be.
+EXPECTED = 0.8
+
 
 class TimeLimit:
-    """Decides by a scheduler as long as there is time.
+    """Decides by a scheduler as long as there is time, and says which trials there is time for.
 
-    A trial that could not reach its next rung in time stops where it is, so that a search of slow networks ends too.
+    A trial that could not reach its next rung in time stops where it is, so that slow networks hold up nothing.
     """
 
-    def __init__(self, scheduler: Scheduler, has_time: Callable[[float], bool]) -> None:
-        """Take a scheduler, and a function that says whether a number of seconds is left."""
-        self._scheduler, self._has_time = scheduler, has_time
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        left: Callable[[], float],
+        overtime: float = math.inf,
+        reports: Iterable[tuple[int, Report]] = (),
+    ) -> None:
+        """Take in the reports of earlier sessions.
+
+        Args:
+            scheduler: decides while there is time.
+            left: returns the seconds that are left; less than 0 once the time is up.
+            overtime: seconds after that for which trials that run may go on.
+            reports: of earlier sessions, each with the number of its trial.
+        """
+        self._scheduler, self._left, self._overtime = scheduler, left, overtime
+        self._last: dict[int, Report] = {}
+        self._to_first_rung: list[float] = []
+        for number, report in reports:
+            self._add(number, report)
 
     def on_report(self, number: int, report: Report) -> Decision:
         """Take in a report of the trial of this number, and return what the trial does."""
+        self._add(number, report)
         decision = self._scheduler.on_report(number, report)
-        if decision is not Decision.CONTINUE:
+        if decision is not Decision.CONTINUE or self.has_time(number):
             return decision
-        images = self._scheduler.next_rung(report.images_seen) - report.images_seen
-        if self._has_time(images / report.images_per_second):
-            return Decision.CONTINUE
         self._scheduler.remove(number)
         return Decision.STOP
+
+    def has_time(self, number: int | None = None) -> bool:
+        """Return whether the trial of this number, or else a new one, would reach its next rung in time."""
+        left = self._left()
+        return left > 0 and self._seconds(number) <= left
+
+    def is_over(self) -> bool:
+        """Return whether the time of trials that still run is over, too."""
+        return self._left() < -self._overtime
+
+    def _add(self, number: int, report: Report) -> None:
+        if number not in self._last and not report.diverged:
+            insort(self._to_first_rung, known(report.train_seconds) + _beside_training(report))
+        self._last[number] = report
+
+    def _seconds(self, number: int | None) -> float:
+        """Return the seconds that a trial is expected to take to its next rung; 0 where nothing is known."""
+        last = None if number is None else self._last.get(number)
+        if last is None:
+            seconds = self._to_first_rung
+            return seconds[min(int(EXPECTED * len(seconds)), len(seconds) - 1)] if seconds else 0.0
+        images = self._scheduler.next_rung(last.images_seen) - last.images_seen
+        return training(last, images) + _beside_training(last)
+
+
+def _beside_training(report: Report) -> float:
+    return known(report.setup_seconds, report.sample_seconds, report.score_seconds)

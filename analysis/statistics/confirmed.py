@@ -21,7 +21,7 @@ class Standing:
         normalised, normalised_low, normalised_high: the same with 0 = real against real images, 1 = a blank set.
         p_best: probability that its mean is the lowest of all.
         tied: whether it may be the best, by 95 %.
-        dropped: whether it left the race before the best.
+        dropped: whether it left the race before the best, because it cannot be the best.
     """
 
     trial: str
@@ -47,6 +47,8 @@ class ConfirmationResult:
         standings: the best first; empty where every configuration is excluded.
         excluded: names of the configurations of which a training diverged or failed.
         images_seen: training images that each training saw.
+        left_out: what is to be said of each trial that contended and was not trained again.
+        cut: whether the time budget ended the race before its trainings told what they could.
         finished: whether the test set was measured, which is the last step.
         test_metric: the card of the metric on the test images; empty before the last step.
         test_standings: on the test images, of what may be the best and the best of the literature.
@@ -56,6 +58,8 @@ class ConfirmationResult:
     standings: tuple[Standing, ...]
     excluded: tuple[str, ...]
     images_seen: int
+    left_out: tuple[str, ...]
+    cut: bool
     finished: bool
     test_metric: MetricCard
     test_standings: tuple[Standing, ...]
@@ -81,6 +85,8 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         standings=_standings(kept, {row["trial"]: row["fmd"] for row in kept}, settings["metric"]),
         excluded=tuple(sorted(excluded)),
         images_seen=max(row["images_seen"] for row in rows),
+        left_out=tuple(settings.get("left_out", {}).values()),
+        cut=settings.get("cut", False),
         finished=settings.get("tested", False),
         test_metric=test_metric,
         test_standings=_standings(kept, tested, test_metric),
@@ -140,7 +146,7 @@ def standings(
             normalised_high=normalise(high, card),
             p_best=chances[name],
             tied=name in tied,
-            dropped=len(fmds[name]) < len(fmds[tied[0]]),
+            dropped=name not in tied and len(fmds[name]) < len(fmds[tied[0]]),
         )
 
     return tuple(standing(name) for name in sorted(estimated, key=lambda name: estimated[name].mean))

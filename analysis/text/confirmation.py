@@ -66,9 +66,10 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
         if baseline is not None:
             sentences.append(_against_literature(best, baseline))
         sentences.append(_scope(run, result))
-    return sentences + [
-        f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded
-    ]
+    if result.cut:
+        sentences.append("The time budget ended the race: with a larger --time-budget it goes on to more seeds.")
+    excluded = [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded]
+    return [*sentences, *excluded, *(f"{line}." for line in result.left_out)]
 
 
 def _best_of(standings: Sequence[Standing]) -> str:

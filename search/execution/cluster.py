@@ -42,8 +42,8 @@ def start_ray(machine: Machine, data_bytes: int) -> None:
                 address="local",
                 num_cpus=machine.cpus,
                 num_gpus=machine.gpus,
-                # Trials share the data set and the reference and report a few numbers: a fixed margin is enough.
-                object_store_memory=2 * data_bytes + 200 * 2**20,
+                # Search, race and test each send the data set and a reference; the rest is a few numbers.
+                object_store_memory=3 * data_bytes + 200 * 2**20,
                 include_dashboard=False,
             )
         except Exception as error:  # Ray raises nothing narrower, after 30 seconds that cannot be set

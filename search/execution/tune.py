@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +75,11 @@ class Parts:
 
 
 def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
-    """Run trials until nothing is left to do or a signal interrupts; whatever happens, the records are written.
+    """Run trials until nothing is left to do, the time is over or a signal interrupts; the records are always written.
 
     Ray must be connected.
     """
-    recorder, stopper = parts.recorder, TuneStopper(parts.recorder)
+    recorder, stopper = parts.recorder, TuneStopper(parts.recorder, parts.limit.is_over)
     tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), stopper)
     status: Status = "failed"
     try:
@@ -188,11 +188,11 @@ class TuneCallback(_Unsaved, tune.Callback):
 
 
 class TuneStopper(_Unsaved, tune.Stopper):
-    """Ends a session at Tune's next step, its trials as they are, once it is `interrupted`."""
+    """Ends a session at Tune's next step, its trials as they are, once it is `interrupted` or its time is over."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, is_over: Callable[[], bool] = lambda: False) -> None:
         self.interrupted = False
-        self.recorder = recorder
+        self.recorder, self._is_over = recorder, is_over
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single trial."""
@@ -206,7 +206,7 @@ class TuneStopper(_Unsaved, tune.Stopper):
         """
         if self.interrupted:
             self.recorder.write(status="interrupted")
-        return self.interrupted
+        return self.interrupted or self._is_over()
 
 
 @contextmanager

@@ -1,103 +1,55 @@
-"""The time of a run: its limit, and the seconds spent by purpose, over all sessions."""
+"""The time budget of a command, from its first second to its last, over all sessions of its run."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
-from trainables.report import Report
+if TYPE_CHECKING:
+    from analysis.run.run import Run
 
-# Trials that run when the time budget is spent may go on to the rungs that they can reach in a quarter more.
-OVERTIME = 1.25
-
-
-@dataclass
-class Seconds:
-    """Seconds of a run; `trials` sums the time of trials in their processes, the next four are parts of it."""
-
-    wall: float = 0.0
-    trials: float = 0.0
-    train: float = 0.0
-    sample: float = 0.0
-    score: float = 0.0
-    setup: float = 0.0
+# Of the budget, what trainings of the confirmation that are under way may take more; then they are cut off.
+OVERTIME = 0.2
 
 
 @dataclass
 class Budget:
-    """The time of a run; `slots` trials can run at a time, and no trial starts after `limit` seconds."""
+    """The seconds that a command may take, and those that it took."""
 
-    slots: int
     limit: float
-    spent: Seconds = field(default_factory=Seconds)
-    """Seconds of all sessions, up to the last `settle`."""
-    _running: dict[str, float] = field(default_factory=dict)
-    _settled: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin to count the session's time."""
-        self._settled = time.monotonic()
-
-    def elapsed(self) -> float:
-        """Return the wall seconds of all sessions."""
-        return self.spent.wall + time.monotonic() - self._settled
-
-    def out_of_time(self) -> bool:
-        """Return whether the time limit has passed."""
-        return self.elapsed() >= self.limit
-
-    def has_time(self, seconds: float) -> bool:
-        """Return whether a running trial may take so many seconds more."""
-        return self.elapsed() + seconds <= OVERTIME * self.limit
-
-    def start(self, trial: str) -> None:
-        """Begin to count a trial's time."""
-        self._running[trial] = time.monotonic()
-
-    def report(self, report: Report) -> None:
-        """Add the seconds that a trial reports."""
-        self.spent.train += report.train_seconds
-        self.spent.sample += report.sample_seconds
-        self.spent.score += report.score_seconds
-        self.spent.setup += report.setup_seconds
-
-    def end(self, trial: str) -> None:
-        """Stop counting a trial's time."""
-        self.settle()
-        self._running.pop(trial, None)
-
-    def settle(self) -> None:
-        """Move the time until now into `spent`."""
-        now = time.monotonic()
-        self.spent.wall += now - self._settled
-        self._settled = now
-        for trial, since in self._running.items():
-            self.spent.trials += now - since
-            self._running[trial] = now
-
-    def summary(self) -> dict[str, Any]:
-        """Return what `search.json` says about time.
-
-        `overhead` is the share of the trials' time that was neither training nor sampling nor scoring. `idle` is the
-        share of the slots' time in which no trial ran: while Ray starts, between trials, while the last trials end.
-        """
-        self.settle()
-        seconds = {entry.name: round(getattr(self.spent, entry.name), 3) for entry in fields(self.spent)}
-        useful = self.spent.train + self.spent.sample + self.spent.score
-        slot_seconds = self.slots * self.spent.wall
-        return {
-            "wall_seconds": seconds["wall"],
-            "slots": self.slots,
-            "seconds": seconds,
-            "overhead": round(1 - useful / self.spent.trials, 4) if self.spent.trials else None,
-            "idle": round(1 - self.spent.trials / slot_seconds, 4) if slot_seconds else None,
-        }
+    earlier: float = 0.0
+    """Seconds that earlier sessions took"""
+    began: float = field(default_factory=time.monotonic)
+    """When this session began, by the monotonic clock"""
 
     @classmethod
-    def load(cls, slots: int, limit: float, saved: dict[str, Any]) -> Budget:
-        """Return the budget of a run whose earlier sessions left `summary` in search.json, if there were any."""
-        return cls(slots, limit, Seconds(**saved.get("seconds", {})))
+    def load(cls, limit: float, run: Run | None, began: float) -> Self:
+        """Return the budget of a session that began at `began` and goes on with `run`, if that is not None."""
+        return cls(limit, 0.0 if run is None else used_seconds(run), began)
+
+    def elapsed(self) -> float:
+        """Return the seconds of all sessions up to now."""
+        return self.earlier + time.monotonic() - self.began
+
+    def left(self) -> float:
+        """Return the seconds that are left; less than 0 in overtime."""
+        return self.limit - self.elapsed()
+
+    def used(self) -> dict[str, float]:
+        """Return what search.json keeps of the time, for a later session."""
+        return {"used_seconds": round(self.elapsed(), 3)}
+
+
+def used_seconds(run: Run) -> float:
+    """Return the seconds that the sessions of a run took so far.
+
+    Runs of version 0.1 kept only the seconds of the search and of the confirmation.
+    """
+    nested = run.confirmed()
+    parts = [run.settings(), *([nested.settings()] if nested else [])]
+    known = [part["used_seconds"] for part in parts if "used_seconds" in part]
+    return float(max(known) if known else sum(part.get("wall_seconds", 0.0) for part in parts))
 
 
 def as_clock(seconds: float) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from search.history import History, end_state
-from search.progress.budget import Budget
 from search.progress.disk import require_room
 from search.progress.failures import left_its_machine, reason
 from search.progress.tensorboard import TensorBoardWriter
 from search.progress.terminal import Display
+from search.progress.time_spent import TimeSpent
 from search.schedulers import Decision
 from search.tries import Tries
 from trainables.report import Report
@@ -34,7 +34,7 @@ class Recorder:
         self,
         run: Run,
         history: History,
-        budget: Budget,
+        spent: TimeSpent,
         display: Display,
         tries: Tries,
         *,
@@ -47,18 +47,19 @@ class Recorder:
         Args:
             run: what is written to.
             history: the run's log so far.
-            budget: counts the time.
+            spent: counts where the time goes.
             display: the terminal.
             tries: says whether a trial that failed is tried again.
             paused: numbers of the trials that are paused, at every moment.
             kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
             dashboard: shows pictures in the study; None for a run without a study.
         """
-        self.run, self.budget, self.display = run, budget, display
+        self.run, self.spent, self.display = run, spent, display
         self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
         self._full, self._tries, self._paused = history.full, tries, paused
         self._logged = {name for name in history.starts if not history.is_paused(name)}
         """Trials whose start need not be logged: RUNNING, or ended for good"""
+        self._started = set(history.starts)
         self._last: dict[str, Report] = {name: reports[-1] for name, reports in history.reports.items()}
         self._heard: dict[str, float] = {}
         """When each trial started or reported last in this session, by the monotonic clock"""
@@ -71,7 +72,7 @@ class Recorder:
         self._log_start(start)
         self._heard[start.trial] = time.monotonic()
         self._tensorboard.start(start)
-        self.budget.start(start.trial)
+        self.spent.start(start.trial)
         self.display.started(start.trial)
 
     def on_report(self, start: Start, report: Report, leaves: bool) -> None:
@@ -87,7 +88,7 @@ class Recorder:
         if not self.run.append(report):
             return
         self._last[report.trial] = report
-        self.budget.report(report)
+        self.spent.report(report)
         self._tensorboard.report(report)
         self.display.reported(report, self._decision(start, leaves))
 
@@ -110,7 +111,7 @@ class Recorder:
         require_room(self.run, name, error)
         line = reason(error) + self._silence(name)
         if self._tries.has_more(start.number):
-            self.budget.end(name)
+            self.spent.end(name)
             moved = left_its_machine(error)
             retried = f"{name} failed and is tried again: {line}"
             self.display.note(f"{name} goes on elsewhere: {PREEMPTED}" if moved else retried)
@@ -120,13 +121,12 @@ class Recorder:
         self._end(name, "FAILED", error)
 
     def on_prune(self, name: str) -> None:
-        """Record that a paused trial will not be promoted."""
-        self._end(name, "PRUNED")
+        """Record that a paused trial will not be promoted, or that the time cut off one that ran."""
+        if name in self._started:  # else it was on its way to a process
+            self._end(name, "PRUNED")
 
     def on_step(self) -> None:
-        """Refresh the terminal, and write the tables if it is time."""
-        if self.budget.out_of_time():
-            self.display.out_of_time()
+        """Refresh the terminal, and write the tables when they are due."""
         self.display.refresh()
         if time.monotonic() - self._written >= self._pause:
             self.write()
@@ -135,7 +135,8 @@ class Recorder:
         """Write the tables, and into search.json the time spent and `settings`."""
         began = time.monotonic()
         self.run.write_tables()
-        self.run.write_settings({**self.run.settings(), **self.budget.summary(), **settings})
+        times = {**self.spent.summary(), **self.display.notes.budget.used()}
+        self.run.write_settings({**self.run.settings(), **times, **settings})
         self.run.publish()
         self._written = time.monotonic()
         self._pause = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
@@ -160,11 +161,12 @@ class Recorder:
     def _log_start(self, start: Start) -> None:
         if start.trial not in self._logged:
             self._logged.add(start.trial)
+            self._started.add(start.trial)
             self.run.append(start)
 
     def _end(self, name: str, state: State, error: str = "") -> None:
         self.run.append(End(name, state, error))
-        self.budget.end(name)
+        self.spent.end(name)
         self.display.left(name, state)
         if state == "PAUSED":
             self._logged.discard(name)

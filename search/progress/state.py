@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analysis.run.events import State
-from search.progress.budget import OVERTIME, Budget
+from search.progress.budget import Budget
 from trainables.report import Report
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ class _Pace:
 
 
 class Progress:
-    """States and reports of a search's trials; times are those of its budget."""
+    """States and reports of a search's trials, or of a confirmation's; times are those of the command's budget."""
 
-    def __init__(self, settings: Settings, budget: Budget) -> None:
-        """Start without trials."""
-        self.settings, self.budget = settings, budget
+    def __init__(self, settings: Settings, budget: Budget, after: Callable[[], float] = lambda: 0.0) -> None:
+        """Start without trials; `after` returns the seconds of the budget that are for what comes after them."""
+        self.settings, self.budget, self._after = settings, budget, after
         self.states: dict[str, State] = {}
         """State by trial, in the order of their starts"""
         self.reports: dict[str, Report] = {}
@@ -122,18 +123,19 @@ class Progress:
         return max(0.0, 1 - pace.useful / pace.of_trials) if pace.of_trials else None
 
     def seconds_left(self) -> tuple[float, bool]:
-        """Return the seconds that the search may still take, and whether that is an estimate or else a bound.
+        """Return the seconds that the command may still take, and whether that is an estimate or else a bound.
 
         The estimate is the trials that are left, those that run as halves, at the pace at which trials of this session
-        ended, or what is left of the time budget if that is less. There is none before the first end, nor while trials
-        are paused, of which nobody knows how many go on, nor once the budget is spent. The bound is what the last
-        trials may take beyond the budget.
+        ended, or the time that is left to them if that is less, and then what comes after them. There is none before
+        the first end, nor while trials are paused, of which nobody knows how many go on, nor once their time is up. The
+        bound is what is left of the budget.
         """
-        elapsed, counts, limit = self.budget.elapsed(), self.counts(), self.budget.limit
-        if not self._pace.ends or counts.get("PAUSED") or elapsed >= limit:
-            return max(0.0, OVERTIME * limit - elapsed), False
-        left = max(0, self.settings.trials - len(self.states)) + counts.get("RUNNING", 0) / 2
-        return min(left * (elapsed - self._pace.begun) / self._pace.ends, limit - elapsed), True
+        left, after, counts = self.budget.left(), self._after(), self.counts()
+        if not self._pace.ends or counts.get("PAUSED") or left <= after:
+            return max(0.0, left), False
+        trials = max(0, self.settings.trials - len(self.states)) + counts.get("RUNNING", 0) / 2
+        pace = (self.budget.elapsed() - self._pace.begun) / self._pace.ends
+        return min(trials * pace, left - after) + after, True
 
     def _add(self, report: Report) -> None:
         before = self.reports.get(report.trial)

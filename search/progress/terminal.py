@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 
 from analysis.run.events import State
-from search.progress.budget import OVERTIME, Budget, as_clock
+from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.view import measured, summary, view
 from search.schedulers import Decision
@@ -28,17 +28,16 @@ SUMMARY_SECONDS = 60.0  # between two lines that sum up, where there is no termi
 
 
 class Display:
-    """The terminal of a search; it shows nothing if `quiet`."""
+    """The terminal of a search or of a confirmation; it shows nothing if its notes are quiet."""
 
-    def __init__(self, settings: Settings, budget: Budget, console: Console, quiet: bool) -> None:
-        """Start without a view."""
-        self.settings, self.budget, self.console, self.quiet = settings, budget, console, quiet
-        self.progress = Progress(settings, budget)
+    def __init__(self, settings: Settings, notes: Notes, after: Callable[[], float] = lambda: 0.0) -> None:
+        """Start without a view; `after` returns the seconds of the budget that are for what comes after the trials."""
+        self.settings, self.notes = settings, notes
+        self.progress = Progress(settings, notes.budget, after)
         self._run: Run | None = None
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=notes.console, auto_refresh=False, transient=True)
         self._refreshed = self._summed_up = 0.0
         self._pause = REFRESH_SECONDS
-        self._said_out_of_time = False
 
     def recall(self, run: Run, history: History) -> None:
         """Take in the run that is shown, and what earlier sessions did in it."""
@@ -46,13 +45,11 @@ class Display:
         self.progress.recall(history)
 
     def open(self, again: int) -> None:
-        """Say what begins, `again` trials of it once more, and show the view where there is a terminal."""
-        settings = self.settings
-        rungs = ", ".join(f"{rung:,}" for rung in settings.rungs)
-        goes_on = f"; goes on with {again} interrupted trials" if self.budget.spent.wall else ""
-        self.note(f"{settings.trials} trials, {settings.slots} at a time, compared at {rungs} images{goes_on}")
+        """Show the view where there is a terminal, and say whether `again` trials go on that were interrupted."""
+        if again:
+            self.note(f"goes on with {again} interrupted trial{'s' if again > 1 else ''}")
         self._summed_up = time.monotonic()
-        if self.console.is_terminal and not self.quiet:
+        if self.notes.console.is_terminal and not self.notes.quiet:
             self._live.start()
 
     def close(self) -> None:
@@ -69,7 +66,7 @@ class Display:
         self.progress.reported(report, continues=decision is Decision.CONTINUE)
         if not self._live.is_started:
             after = self._after(report, decision)
-            self.note(f"{report.trial:<28} {report.images_seen:>11,} images  {measured(report):<26}  {after}")
+            self.note(f"{report.trial:<22} {report.images_seen:>9,} images  {measured(report):<17}  {after}")
         self.refresh()
 
     def left(self, name: str, state: State) -> None:
@@ -77,27 +74,16 @@ class Display:
         self.progress.left(name, state)
         self.refresh()
 
-    def out_of_time(self) -> None:
-        """Say, once, that the time budget is spent."""
-        if not self._said_out_of_time:
-            self._said_out_of_time = True
-            end = as_clock(OVERTIME * self.budget.limit)
-            self.note(
-                f"the time is up: no new trial starts any more; those begun go on to what rungs they reach by {end}"
-            )
-
     def note(self, text: str) -> None:
         """Print a line, above the view where there is one."""
-        if not self.quiet:
-            line = f"{as_clock(self.budget.elapsed()):>7}  {text}"
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.notes.say(text)
 
     def refresh(self) -> None:
         """Draw the view anew, every few seconds; without a terminal sum up, once a minute."""
         now = time.monotonic()
         if self._live.is_started:
             if now - self._refreshed >= self._pause:
-                size = self.console.size
+                size = self.notes.console.size
                 self._live.update(view(self.progress, self._picture(), size.width, size.height), refresh=True)
                 self._refreshed = time.monotonic()
                 self._pause = min(max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE), REFRESH_AT_LEAST)

@@ -34,16 +34,17 @@ class TrialQueue:
         space: Space,
         study: optuna.Study,
         scheduler: Scheduler,
-        out_of_time: Callable[[], bool] = lambda: False,
+        has_time: Callable[[int | None], bool] = lambda number: True,
     ) -> None:
         """Queue what the study lacks of baselines and starting points.
 
-        `study` agrees with the log, which `scheduler` has replayed. Once `out_of_time` is true, no new trial starts.
+        `study` agrees with the log, which `scheduler` has replayed. `has_time` says whether there is time to take the
+        trial of a number, or else a new one, to its next rung.
         """
         self.tries = Tries()
-        self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the paused trial of a name
+        self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the trial of a name
         self._settings, self._space, self._study, self._scheduler = settings, space, study, scheduler
-        self._out_of_time = out_of_time
+        self._has_time = has_time
         self._running: set[int] = set()
         self._again: deque[int] = deque()
         self._asked = sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
@@ -106,8 +107,10 @@ class TrialQueue:
             self._close(trial.number, "FAILED" if failed else end_state(last, self._settings.rungs[-1]), last)
 
     def finish(self) -> None:
-        """Prune the paused trials, when nothing is left to run."""
-        self._prune(sorted(self._scheduler.paused))
+        """Prune what has not ended, when nothing is left to run: paused trials, and those that the time cut off."""
+        self._prune(sorted({*self._scheduler.paused, *self._running, *self._again}))
+        self._running.clear()
+        self._again.clear()
 
     def _go_on(self, number: int, name: str, history: History) -> State | None:
         """Return how a trial that is open in the study has ended; None if it is paused, or runs again."""
@@ -121,15 +124,16 @@ class TrialQueue:
         return state
 
     def _next(self) -> optuna.Trial | None:
-        asks = self._asked < self._settings.trials and not self._out_of_time()
-        begun = [*self._running, *self._again]
-        to_come = sum(not self._scheduler.has_report(number) for number in begun)
+        asks = self._asked < self._settings.trials and self._has_time(None)
+        again = [number for number in self._again if self._has_time(number)]
+        to_come = sum(not self._scheduler.has_report(number) for number in [*self._running, *again])
         if asks:
             to_come += self._settings.trials - self._asked
         self._prune(self._scheduler.unpromotable(to_come))
-        if self._again:
-            return reopen(self._study, self._again.popleft())
-        promoted = self._scheduler.promote(more=to_come > 0, idle=not self._running)
+        if again:
+            self._again.remove(again[0])
+            return reopen(self._study, again[0])
+        promoted = self._scheduler.promote(more=to_come > 0, idle=not self._running, can=self._has_time)
         if promoted is not None:
             return reopen(self._study, promoted)
         if not asks:
@@ -140,7 +144,8 @@ class TrialQueue:
     def _prune(self, numbers: list[int]) -> None:
         trials = self._study.get_trials(deepcopy=False) if numbers else []
         for number in numbers:
-            self.on_prune(trials[number].user_attrs["trial"])
+            if "trial" in trials[number].user_attrs:  # else it was asked for, and not yet drawn
+                self.on_prune(trials[number].user_attrs["trial"])
             self._close(number, "PRUNED", None)
 
     def _close(self, number: int, state: State, last: Report | None) -> None:

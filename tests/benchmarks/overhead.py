@@ -39,7 +39,8 @@ from analysis.run.events import End, Start
 from analysis.run.run import Run
 from search.history import History
 from search.machine import Machine
-from search.progress import budget, recorder, terminal
+from search.progress import budget, recorder, terminal, time_spent
+from search.progress.notes import Notes
 from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
 from search.space.load import load
@@ -109,21 +110,21 @@ class Driver:
     def __init__(self, folder: Path, given: dict[str, Any], slots: int, first_rung: float = 10.0) -> None:
         """Begin a search in `folder`, or go on with that which is there; trials take `first_rung` seconds to theirs."""
         self.clock, self._first_rung = Clock(), first_rung
-        for module in (terminal, budget, recorder):
+        for module in (terminal, budget, time_spent, recorder):
             module.time = SimpleNamespace(monotonic=self.clock.monotonic, time=time.time)  # type: ignore[attr-defined]
         space = load(given["space"], {})
         machine = Machine(cpus=slots, gpus=0)
         self.settings = Settings.resolve({**given, "name": "run"}, space.given, space.digest, machine)
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
-        self.budget = budget.Budget.load(slots, math.inf, self.run.settings())
+        self.budget = budget.Budget(math.inf, began=self.clock.monotonic())
         ladder = (self.settings.rungs, self.settings.reduction_factor)
         self.scheduler = SCHEDULERS[self.settings.scheduler](*ladder, space.leading)
         history = History(self.run.events(), self.scheduler)
         self._console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
-        self.display = terminal.Display(self.settings, self.budget, self._console, quiet=False)
+        self.display = terminal.Display(self.settings, Notes(self.budget, self._console))
         self.display.note = lambda text: None  # type: ignore[method-assign]  # a line of its own, not redrawn
         self.study = open_study(self.run.study_file, self.settings, space, history, self.display.note)
-        self.queue = TrialQueue(self.settings, space, self.study, self.scheduler, self.budget.out_of_time)
+        self.queue = TrialQueue(self.settings, space, self.study, self.scheduler)
         for name, state in self.queue.resume(history):
             self.run.append(End(name, state))
             history.ended[name] = state
@@ -131,7 +132,7 @@ class Driver:
         self.recorder = recorder.Recorder(
             self.run,
             history,
-            self.budget,
+            time_spent.TimeSpent.load(slots, self.run.settings()),
             self.display,
             self.queue.tries,
             paused=self.scheduler.paused,
@@ -139,7 +140,7 @@ class Driver:
             dashboard=self.dashboard,
         )
         self.queue.on_prune = self.recorder.on_prune
-        self.limit = TimeLimit(self.scheduler, self.budget.has_time)
+        self.limit = TimeLimit(self.scheduler, self.budget.left)
         self.begun, self.busy = 0, 0.0
         self._ends: list[tuple[float, int, Start, float]] = []
         self._rung: dict[int, int] = {}

@@ -9,6 +9,7 @@ from PIL import Image
 from analysis.run import evaluations
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
+from analysis.run.search_json import FORMAT
 from trainables.config import Flat
 from trainables.report import Report
 
@@ -37,7 +38,7 @@ def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
         "data_dir": None,
         "trained": None,
         "trials": 32,
-        "time_budget": 510.0,
+        "time_budget": 600.0,
         "rungs": list(RUNGS),
         "reduction_factor": 3,
         "scheduler": scheduler,
@@ -54,7 +55,7 @@ def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
     spent = {"wall": 498.0, "trials": 966.0, "train": 829.0, "sample": 77.0, "score": 32.0, "setup": 17.0}
     versions = {"python": "3.11.7", "torch": "2.15.0"}
     return {
-        "format": 2,
+        "format": FORMAT,
         "status": "done",
         "settings": search,
         "space": "Which corruption to learn to undo.",

@@ -36,6 +36,6 @@ def load_benchmark(name: str) -> ModuleType:
 def load_driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the script that drives the parts of a search as Ray Tune does; the clocks are restored after the test."""
     module = load_benchmark("overhead")
-    for part in (module.terminal, module.budget, module.recorder):
+    for part in (module.terminal, module.budget, module.time_spent, module.recorder):
         monkeypatch.setattr(part, "time", part.time)
     return module

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from analysis.run.search_json import FORMAT
 from search.command_line import parse
 from search.declaration import SettingsError
 from search.machine import Machine
@@ -51,7 +52,9 @@ def saved(folder: Path, given: dict[str, Any]) -> str:
     """Return the path of a search.json."""
     settings = Settings.resolve({"name": "before", **given}, "degradations", "0" * 64, MACHINE)
     path = folder / "search.json"
-    path.write_text(json.dumps({"format": 2, "status": "done", "settings": settings.saved(), "slots": 2}, indent=2))
+    path.write_text(
+        json.dumps({"format": FORMAT, "status": "done", "settings": settings.saved(), "slots": 2}, indent=2)
+    )
     return str(path)
 
 

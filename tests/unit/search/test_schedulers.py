@@ -7,10 +7,8 @@ from collections import Counter
 
 import pytest
 
-from search.schedulers import ASHA, SCHEDULERS, ASHAStopping, Decision, Hyperband, IEpoch, Scheduler
-from search.time_limit import TimeLimit
+from search.schedulers import ASHA, SCHEDULERS, ASHAStopping, Decision, Hyperband, IEpoch
 from tests.benchmarks.simulator import Curve, Moment, Point, simulate
-from trainables.report import Report
 
 RUNGS = (100, 300, 900)
 LAST = len(RUNGS) - 1
@@ -236,26 +234,3 @@ def test_more_slots_take_less_time(kind: str) -> None:
     work = sum(sum(curve.seconds) for curve in curves)
     assert seconds[1] <= work
     assert seconds[64] < seconds[2] < seconds[1]
-
-
-def test_a_trial_stops_where_it_could_not_reach_its_next_rung_in_time() -> None:
-    asked: list[float] = []
-
-    def has_time(seconds: float) -> bool:
-        asked.append(seconds)
-        return seconds <= 20
-
-    limit = TimeLimit(Scheduler(RUNGS, 3), has_time)
-    reports = [Report.from_dict({"images_seen": rung, "fmd": 1.0, "images_per_second": 10.0}) for rung in RUNGS]
-    assert [limit.on_report(0, one) for one in reports] == [Decision.CONTINUE, Decision.STOP, Decision.STOP]
-    assert asked == [20.0, 60.0]
-
-
-def test_a_trial_stopped_for_lack_of_time_takes_no_place_among_those_that_may_be_promoted() -> None:
-    scheduler = ASHA(RUNGS, 3)
-    limit = TimeLimit(scheduler, lambda seconds: False)
-    values = [Report.from_dict({"images_seen": 100, "fmd": fmd, "images_per_second": 10.0}) for fmd in (9.0, 8.0, 7.0)]
-    decisions = [limit.on_report(number, one) for number, one in enumerate(values)]
-    # The third is within the best third and would continue, but has no time.
-    assert decisions == [Decision.PAUSE, Decision.PAUSE, Decision.STOP]
-    assert scheduler.promote(more=False, idle=False) == 1

@@ -42,7 +42,7 @@ def test_rungs_ascend_by_the_reduction_factor_to_exactly_the_full_budget(
 
 def test_two_cores_get_two_trials_and_the_documented_rungs() -> None:
     settings = resolve()
-    assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, 64)
+    assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, 256)
     assert settings.rungs == (4_000, 12_000, 36_000, 108_000)
 
 

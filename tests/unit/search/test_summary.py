@@ -1,5 +1,6 @@
 """What a run says at its end: its ranking, where its results are, how to go on, and the exit status."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run = make_run(tmp_path / "my runs", ("PRUNED", {"fmd": 90.0, "diverged": False}), ("COMPLETE", GOOD))
+    worse = ("PRUNED", {"fmd": 90.0, "diverged": False})
+    run = make_run(tmp_path / "my runs", worse, ("COMPLETE", GOOD), worse)
     close(run, SETTINGS, "done")
     printed = capsys.readouterr().out
     assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
@@ -69,11 +71,13 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
-    run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "wall_seconds": SETTINGS.time_budget})
+    run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "used_seconds": SETTINGS.time_budget})
     assert resume_command(run).endswith(" --address auto")
     close(run, SETTINGS, "done")
-    more = f" --address auto --trials 6 --time-budget {2 * SETTINGS.time_budget:g}\n"
-    assert more in capsys.readouterr().out
+    more = f"--time-budget {2 * SETTINGS.time_budget:g}\n"
+    assert f" --address auto {more}" in capsys.readouterr().out
+    close(run, replace(SETTINGS, trials=1), "done")
+    assert f" --address auto --trials 2 {more}" in capsys.readouterr().out
 
 
 def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 from analysis.run import tables
 from analysis.run.events import End, Event, Start, State, from_json, to_json
 from analysis.run.run import Run, RunError
+from analysis.run.search_json import FORMAT
 from trainables.config import Flat
 from trainables.report import Report
 
@@ -241,7 +242,7 @@ def test_a_log_of_an_earlier_version_is_read_in_todays_names(tmp_path: Path) -> 
 )
 def test_settings_of_an_earlier_format_have_todays_names_of_schedulers(run: Run, old: str, new: str) -> None:
     (run.path / "search.json").write_text(json.dumps({"status": "done", "settings": {"scheduler": old}}))
-    assert run.settings() == {"format": 2, "status": "done", "settings": {"scheduler": new}}
+    assert run.settings() == {"format": FORMAT, "status": "done", "settings": {"scheduler": new}}
     run.write_settings(run.settings())
     assert run.settings()["settings"] == {"scheduler": new}
 
@@ -279,7 +280,7 @@ def test_a_copy_reads_like_the_original(run: Run, tmp_path: Path) -> None:
     run.write_settings({"status": "done", "metric": {"floor": 1.5}})
     copy = Run.open(shutil.copytree(run.path, tmp_path / "elsewhere" / "copy"))
     assert copy.trials().equals(run.trials())
-    assert copy.settings() == {"format": 2, "status": "done", "metric": {"floor": 1.5}}
+    assert copy.settings() == {"format": FORMAT, "status": "done", "metric": {"floor": 1.5}}
     assert pickle.loads(pickle.dumps(run)).trials().equals(run.trials())
 
 
@@ -288,7 +289,7 @@ def test_floats_that_are_not_finite_become_null(run: Run) -> None:
     assert run.trials()["loss"].to_pylist() == [0.25, 0.25, None]
     assert '"loss":null' in (run.path / "log.jsonl").read_text().splitlines()[-1]
     run.write_settings({"blank": [float("nan"), 1.0]})
-    assert run.settings() == {"format": 2, "blank": [None, 1.0]}
+    assert run.settings() == {"format": FORMAT, "blank": [None, 1.0]}
 
 
 def test_settings_are_empty_before_they_are_written(run: Run) -> None:

@@ -1,6 +1,7 @@
 """Laws of Ray Tune's adapters: they pass on what happens, say what Tune does next, and keep no state in a pickle."""
 
 import io
+import math
 import os
 import pickle
 import signal
@@ -19,8 +20,10 @@ from search.execution.tune import TuneCallback, TuneScheduler, TuneSearcher, Tun
 from search.history import History
 from search.machine import Machine
 from search.progress.budget import Budget
+from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
+from search.progress.time_spent import TimeSpent
 from search.schedulers import ASHA, ASHAStopping
 from search.settings import Settings
 from search.time_limit import TimeLimit
@@ -65,9 +68,8 @@ def tune_trial(start: Start, error: Path | None = None) -> Any:
 def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
     given = {"name": "run", "trials": 7, "max_images": 900, "grace_images": 100}
     settings = Settings.resolve(given, "widths", "", Machine(2, 0))
-    run, budget = Run.create(folder, "run"), Budget(slots=2, limit=100.0)
-    display = Display(settings, budget, Console(file=io.StringIO()), quiet=True)
-    return Recorder(run, History([], ASHA(RUNGS, 3)), budget, display, tries or Tries())
+    run, notes = Run.create(folder, "run"), Notes(Budget(100.0), Console(file=io.StringIO()), quiet=True)
+    return Recorder(run, History([], ASHA(RUNGS, 3)), TimeSpent(2), Display(settings, notes), tries or Tries())
 
 
 def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() -> None:
@@ -100,14 +102,14 @@ def test_the_searcher_passes_on_reports_and_ends() -> None:
 
 
 def test_the_scheduler_decides_by_the_trials_number_and_stops_those_that_pause_or_stop() -> None:
-    stopping = TuneScheduler(TimeLimit(ASHAStopping(RUNGS, 3), lambda seconds: True), Tries())
+    stopping = TuneScheduler(TimeLimit(ASHAStopping(RUNGS, 3), lambda: math.inf), Tries())
     decisions = [
         stopping.on_trial_result(None, tune_trial(start), result(100, fmd))  # type: ignore[arg-type]
         for start, fmd in zip(STARTS, (5.0, 6.0, 4.0), strict=True)
     ]
     assert decisions == [TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.CONTINUE]
     asha = ASHA(RUNGS, 3)
-    pausing = TuneScheduler(TimeLimit(asha, lambda seconds: True), Tries())
+    pausing = TuneScheduler(TimeLimit(asha, lambda: math.inf), Tries())
     assert pausing.on_trial_result(None, tune_trial(STARTS[0]), result(100, 5.0)) == TrialScheduler.STOP  # type: ignore[arg-type]
     assert asha.promote(more=False, idle=True) == 0
     assert pausing.on_trial_result(None, tune_trial(STARTS[0]), result(100, 5.0)) == TrialScheduler.CONTINUE  # type: ignore[arg-type]
@@ -118,7 +120,7 @@ def test_a_failure_that_its_machine_is_the_cause_of_costs_a_trial_none_of_its_tr
     failures: int, tmp_path: Path
 ) -> None:
     tries, error = Tries(), tmp_path / "error.txt"
-    scheduler = TuneScheduler(TimeLimit(ASHA(RUNGS, 3), lambda seconds: True), tries)
+    scheduler = TuneScheduler(TimeLimit(ASHA(RUNGS, 3), lambda: math.inf), tries)
 
     def fail(last: str) -> bool:
         """Ray Tune calls the scheduler first, then the searcher, whose source counts."""
@@ -155,7 +157,7 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path) -> None:
 
 
 def test_an_adapter_is_pickled_without_its_state(tmp_path: Path) -> None:
-    recorder, limit = make_recorder(tmp_path), TimeLimit(ASHA(RUNGS, 3), lambda seconds: True)
+    recorder, limit = make_recorder(tmp_path), TimeLimit(ASHA(RUNGS, 3), lambda: math.inf)
     adapters = [
         TuneSearcher(Source([])),
         TuneScheduler(limit, Tries()),

@@ -14,9 +14,12 @@ from search.history import History
 from search.machine import Machine
 from search.options import KEPT_CHECKPOINTS
 from search.progress import budget as budget_module
-from search.progress.budget import OVERTIME, Budget, as_clock
+from search.progress import time_spent as time_spent_module
+from search.progress.budget import Budget, as_clock, used_seconds
+from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
+from search.progress.time_spent import TimeSpent
 from search.schedulers import ASHA, Scheduler
 from search.settings import Settings
 from search.tries import MAX_FAILURES, Tries
@@ -30,15 +33,16 @@ RUNGS = (100, 300, 900)
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(budget_module, "time", clock)
+    for module in (budget_module, time_spent_module):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
-def make_display(budget: Budget) -> Display:
+def make_display() -> Display:
     settings = Settings.resolve(
         {"name": "run", "trials": 7, "max_images": 900, "grace_images": 100}, "widths", "", Machine(2, 0)
     )
-    return Display(settings, budget, Console(file=io.StringIO()), quiet=True)
+    return Display(settings, Notes(Budget(100.0), Console(file=io.StringIO()), quiet=True))
 
 
 def make_start(number: int) -> Start:
@@ -55,10 +59,10 @@ def make_recorder(
     run: Run, tries: Tries | None = None, paused: Container[int] = (), kind: type[Scheduler] = ASHA
 ) -> Recorder:
     """The recorder of a session that goes on with the run, by a scheduler of this kind."""
-    budget = Budget(slots=2, limit=100.0)
-    history = History(run.events(), kind(RUNGS, 3))
-    display = make_display(budget)
-    return Recorder(run, history, budget, display, tries or Tries(), paused=paused, kept_checkpoints=KEPT_CHECKPOINTS)
+    history, display = History(run.events(), kind(RUNGS, 3)), make_display()
+    return Recorder(
+        run, history, TimeSpent(slots=2), display, tries or Tries(), paused=paused, kept_checkpoints=KEPT_CHECKPOINTS
+    )
 
 
 def run_trial(recorder: Recorder, number: int, fmd: float, rungs: tuple[int, ...] = RUNGS) -> None:
@@ -102,7 +106,7 @@ def test_a_trial_that_starts_and_reports_again_is_logged_once(tmp_path: Path) ->
     resumed = make_recorder(Run.open(run.path), kind=Scheduler)  # under which the trial was interrupted, not paused
     resumed.on_start(make_start(0))
     assert kinds(Run.open(run.path)) == [("Start", "000-x"), ("Report", "000-x")]
-    assert recorder.budget.spent.train == 4.0
+    assert recorder.spent.spent.train == 4.0
 
 
 def test_a_paused_trial_is_logged_as_such_and_its_start_again_when_it_is_promoted(tmp_path: Path) -> None:
@@ -154,36 +158,49 @@ def test_the_records_tell_the_status_and_the_time(tmp_path: Path) -> None:
 
 
 def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
-    budget = Budget(slots=2, limit=100.0)
-    clock.now += 10  # Ray starts
-    budget.start("a")
-    budget.start("b")
+    spent = TimeSpent(slots=2)
+    clock.now += 10  # the first processes start
+    spent.start("a")
+    spent.start("b")
     clock.now += 20
-    budget.report(make_report(0, 100, 5.0))
-    budget.report(make_report(0, 100, 5.0))
-    budget.end("a")
+    spent.report(make_report(0, 100, 5.0))
+    spent.report(make_report(0, 100, 5.0))
+    spent.end("a")
     clock.now += 10
-    budget.end("b")
-    summary = budget.summary()
+    spent.end("b")
+    summary = spent.summary()
     assert summary["wall_seconds"] == 40
     assert summary["seconds"] == {"wall": 40, "trials": 50, "train": 8, "sample": 4, "score": 2, "setup": 1}
     assert summary["overhead"] == pytest.approx(1 - 14 / 50)
     assert summary["idle"] == pytest.approx(1 - 50 / 80, abs=1e-4)
     clock.now += 1000  # nobody searches
-    resumed = Budget.load(2, 100.0, json.loads(json.dumps(summary)))
+    resumed = TimeSpent.load(2, json.loads(json.dumps(summary)))
     clock.now += 5
-    assert resumed.elapsed() == 45
+    assert resumed.summary()["seconds"]["wall"] == 45
     assert resumed.summary()["seconds"]["trials"] == 50
 
 
-def test_once_the_budget_is_spent_only_trials_that_end_soon_continue(clock: Clock) -> None:
-    budget = Budget(slots=2, limit=100.0)
-    clock.now += 99
-    assert not budget.out_of_time()
-    assert budget.has_time(100 * OVERTIME - 99)
-    assert not budget.has_time(100 * OVERTIME - 98)
-    clock.now += 1
-    assert budget.out_of_time()
+def test_a_budget_is_of_the_whole_command_over_its_sessions(clock: Clock, tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    first = Budget.load(100.0, None, began=clock.now - 7)  # Python and torch are loaded
+    clock.now += 13
+    assert (first.elapsed(), first.left()) == (20.0, 80.0)
+    run.write_settings({"wall_seconds": 10.0, **first.used()})
+    clock.now += 1000  # nobody searches
+    second = Budget.load(100.0, run, began=clock.now)
+    clock.now += 90
+    assert (second.elapsed(), second.left()) == (110.0, -10.0)
+    nested = run.begin_confirmation()
+    nested.write_settings(second.used())  # as the confirmation writes it while it goes on
+    assert used_seconds(run) == 110.0
+
+
+def test_of_a_run_of_version_0_1_the_search_and_the_confirmation_are_what_it_took(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings({"wall_seconds": 510.0})
+    assert used_seconds(run) == 510.0
+    run.begin_confirmation().write_settings({"wall_seconds": 700.0})
+    assert used_seconds(run) == 1210.0
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (725, "12:05"), (3_600, "1:00:00")])

@@ -87,7 +87,7 @@ class Search:
 def make_search(
     space: Space,
     folder: Path,
-    out_of_time: Callable[[], bool] = lambda: False,
+    has_time: Callable[[int | None], bool] = lambda number: True,
     events: Iterable[Event] = (),
     **given: Any,
 ) -> Search:
@@ -95,7 +95,7 @@ def make_search(
     settings = make_settings(space, folder, **{"scheduler": "asha-stopping", **given})
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor)
     study = open_study(folder / "study.journal", settings, space, History(events, scheduler))
-    return Search(TrialQueue(settings, space, study, scheduler, out_of_time), study, scheduler)
+    return Search(TrialQueue(settings, space, study, scheduler, has_time), study, scheduler)
 
 
 def run_all(search: Search) -> list[Start]:
@@ -178,8 +178,8 @@ def test_the_study_has_every_report_and_how_each_trial_ended(make_space: Callabl
 
 
 def test_no_trial_starts_when_the_time_is_up(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    clock = iter([False, False, True])
-    search = make_search(make_space(), tmp_path, out_of_time=lambda: next(clock))
+    clock = iter([True, True, False])
+    search = make_search(make_space(), tmp_path, has_time=lambda number: next(clock))
     assert len(run_all(search)) == 2
 
 

@@ -57,7 +57,7 @@ class Driver:
         for name, state in self.queue.resume(history):
             self.run.append(End(name, state))
         self.queue.on_prune = lambda name: self.end(name, "PRUNED")
-        self.limit = TimeLimit(self.scheduler, lambda seconds: seconds < 10_000)
+        self.limit = TimeLimit(self.scheduler, lambda: 10_000.0)
         self.logged = {name for name in history.starts if not history.is_paused(name)}
         self.seen = dict[str, int]()
         self.checkpoints = {name: len(reports) for name, reports in history.reports.items()}

@@ -1,0 +1,115 @@
+"""The reserve of a search: the seconds that its confirmation and the test images need, planned from its reports.
+
+A training of the confirmation goes to the full budget of images and is judged by more samples than in the search. Its
+seconds follow from what the trial took in the search. Everything here is a function of numbers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from trainables.report import Report
+
+# Fresh seeds of each contender that are planned for; one seed tells nothing of the spread.
+SEEDS = 2
+# Of the budget: what is kept back before any trial has reported, and what is kept back at the most.
+UNKNOWN, MOST = 0.45, 0.6
+# Sampling and scoring of n times as many samples takes n to the power of this as long, because a part of the work stays
+# the same: 8 times as many took 5 to 6 times as long.
+GROWTH = 0.85
+# Until the processes that train, or that measure on the test images, have imported torch.
+START_SECONDS = 5.0
+# After the last measurement: Ray stops, ranking and report are written.
+END_SECONDS = 6.0
+# Of what is left: so much more may a plan take. Contenders that leave the race early make up for it.
+TOLERANCE = 0.15
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one training of a contender, and of its model's measurement on the test images."""
+
+    training: float
+    test: float
+
+
+def cost(reports: Sequence[Report], images: int, scale: float) -> Cost:
+    """Return the cost of training a trial again.
+
+    Args:
+        reports: the trial's; its pace is that of the last, and its samples take no longer than they did once, because
+            the first in a process take several times as long as later ones.
+        images: of the full budget.
+        scale: how many times the samples of the search the confirmation generates.
+    """
+    judged = scale**GROWTH * min(known(report.sample_seconds, report.score_seconds) for report in reports)
+    beside = known(reports[-1].setup_seconds) + judged
+    return Cost(training(reports[-1], images) + beside, beside)
+
+
+def cost_of_another(report: Report) -> Cost:
+    """Return the cost of one more training like the one of the confirmation that reported."""
+    beside = known(report.setup_seconds, report.sample_seconds, report.score_seconds)
+    return Cost(known(report.train_seconds) + beside, beside)
+
+
+def training(report: Report, images: int) -> float:
+    """Return the seconds of training on so many images, at the pace of a report."""
+    pace = report.images_per_second  # 0 where nothing is trained, only sampled
+    return images / pace if pace > 0 else 0.0
+
+
+def known(*seconds: float) -> float:
+    """Return the sum of what a report has of these seconds; a report of another version may lack some."""
+    return math.fsum(one for one in seconds if math.isfinite(one))
+
+
+def in_waves(seconds: Sequence[float], slots: int) -> float:
+    """Return the wall seconds of tasks that run `slots` at a time, the longest first, each wave after the last.
+
+    It is exact for tasks of equal length, and otherwise more than the tasks take.
+    """
+    return math.fsum(sorted(seconds, reverse=True)[::slots])
+
+
+def needed(costs: Sequence[Cost], slots: int) -> float:
+    """Return the wall seconds of confirming and testing contenders with `SEEDS` seeds each; 0 without contenders."""
+    if not costs:
+        return 0.0
+    trainings = in_waves([one.training for one in costs] * SEEDS, slots)
+    return 2 * START_SECONDS + trainings + in_waves([one.test for one in costs] * SEEDS, slots)
+
+
+def reserve(costs: Sequence[Cost], contenders: int, slots: int, limit: float) -> float:
+    """Return the seconds of a time budget that are kept back for the confirmation.
+
+    Contenders for which there would be no time even with all that may be kept back do not count.
+
+    Args:
+        costs: of those that would contend by the reports so far, the best first; those that are missing cost the mean.
+        contenders: how many there will be; 0 without a confirmation.
+        slots: trainings at a time.
+        limit: the time budget.
+    """
+    if not contenders:
+        return 0.0
+    if not costs:
+        return UNKNOWN * limit
+    mean = Cost(fmean(one.training for one in costs), fmean(one.test for one in costs))
+    complete = [*costs, *[mean] * (contenders - len(costs))]
+    counted = [complete[index] for index in affordable(complete, slots, MOST * limit)]
+    return min(needed(counted, slots), MOST * limit)
+
+
+def affordable(costs: Sequence[Cost], slots: int, left: float) -> list[int]:
+    """Return the indices of the contenders that can be confirmed in the seconds that are left.
+
+    An earlier one goes before a later one. The first is among them if one training of it takes no longer than is left.
+    """
+    within, chosen = (1 + TOLERANCE) * left, list[int]()
+    for index, one in enumerate(costs):
+        fits = needed([*(costs[other] for other in chosen), one], slots) <= within
+        if fits or (index == 0 and START_SECONDS + one.training <= left):
+            chosen.append(index)
+    return chosen

@@ -1,0 +1,57 @@
+"""The time of a search: the budget of its command without the reserve for what comes after the search."""
+
+import time
+
+from analysis.run.run import Run
+from search.contenders import contenders, defeat
+from search.progress.budget import Budget
+from search.reserve import END_SECONDS, Cost, cost, reserve
+from search.settings import Settings
+
+# Seconds between two plans, and the share of the driver's time that planning takes at the most.
+EVERY, SHARE = 2.0, 0.01
+
+
+class SearchTime:
+    """Says how long a search may go on; it plans the reserve from the run's log, anew every few seconds."""
+
+    def __init__(self, run: Run, settings: Settings, budget: Budget, scale: float) -> None:
+        """Plan first when asked first.
+
+        Args:
+            run: whose log is read.
+            settings: of the search.
+            budget: of the whole command.
+            scale: how many times the samples of the search the confirmation generates.
+        """
+        self._run, self._settings, self._budget, self._scale = run, settings, budget, scale
+        self._due, self._reserve = 0.0, 0.0
+
+    def left(self) -> float:
+        """Return the seconds that are left to the search; less than 0 after its end."""
+        return self._budget.left() - self.after()
+
+    def after(self) -> float:
+        """Return the seconds that are kept back for what comes after the search."""
+        began = time.monotonic()
+        if began >= self._due:
+            self._reserve = self._plan()
+            ended = time.monotonic()
+            self._due = ended + max(EVERY, (ended - began) / SHARE)
+        return self._reserve + END_SECONDS
+
+    def _plan(self) -> float:
+        settings, limit = self._settings, self._budget.limit
+        # The first report of each process tells nothing: it comes after several times the seconds of later ones.
+        told = sum(len(reports) for reports in self._run.reports().values()) > settings.slots
+        costs = planned_costs(self._run, settings, self._scale) if settings.confirm and told else []
+        planned = reserve(costs, settings.confirm, settings.slots, limit)
+        # With so few reports there is nothing to choose from: the first trials may then take all the time.
+        return planned if costs or self._budget.left() > planned + END_SECONDS else 0.0
+
+
+def planned_costs(run: Run, settings: Settings, scale: float) -> list[Cost]:
+    """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
+    chosen, reports, full = contenders(run, settings.confirm), run.reports(), settings.rungs[-1]
+    kept = [start for start in chosen if not defeat(reports[start.trial], reports[chosen[0].trial], full)]
+    return [cost(reports[start.trial], full, scale) for start in kept]
