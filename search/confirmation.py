@@ -86,7 +86,7 @@ def _announce(run: Run, selection: Selection, settings: Settings, notes: Notes) 
         costs = [selection.costs[start.trial] for start in chosen]
         about = as_clock(min(needed(costs, settings.slots) + END_SECONDS, max(0.0, notes.budget.left())))
         again = "it is trained again" if len(chosen) == 1 else f"the best {len(chosen)} are trained again"
-        notes.say(f"{best}; now {again} with fresh seeds, about {about} to the end")
+        notes.say(f"{best}; now {again} with fresh seeds, about {about} left")
     else:
         notes.say(f"{best}; there is no time to train it again")
     for line in selection.left_out.values():

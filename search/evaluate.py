@@ -83,7 +83,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     for number, (name, start) in enumerate(starts.items(), start=1):
         since = time.monotonic()
         trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
-        columns = measure(bench, trial, SEED, restored=True)
+        columns = measure(bench, trial, SEED)
         if columns is not None:
             rows.append({"trial": name, "baseline": start.baseline, **common, **columns})
             store(run, rows[-1])

@@ -59,7 +59,7 @@ class Race:
 
     @property
     def is_cut(self) -> bool:
-        """Whether trainings are missing to a result by which no further round would be asked for."""
+        """Whether trainings are missing, without which the race has not ended by itself."""
         missing, _ = self._round(list(self._contenders))
         return bool(missing)
 

@@ -16,9 +16,7 @@ from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.settings import Settings
 from trainables.config import Variant
 from trainables.data.mnist import Images
-from trainables.diffusion.generation import generate
-from trainables.diffusion.process import Diverged
-from trainables.diffusion.samplers import nfe
+from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial
 
@@ -47,49 +45,65 @@ def measure_on_test_images(
     bench = _bench(nested, settings, result.metric["n"], images)
     nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
     starts = _to_measure(nested, result, bench.reference)
-    reports = {start.trial: nested.reports()[start.trial][-1] for start in starts}
-    if starts:
-        seconds = [cost_of_another(report).test for report in reports.values()]
-        about = as_clock(START_SECONDS + in_waves(seconds, settings.slots) + END_SECONDS)
-        notes.say(f"race done; now {_count(starts)} measured on the test images, about {about} to the end")
-    budget, measured = notes.budget, 0
-    tasks = each_on_a_slot(measure, bench, starts, settings, lambda: budget.left() < -OVERTIME * budget.limit)
-    for start, row in tasks:
+    stage = _Stage(nested, bench.reference, starts, settings.slots, notes)
+    for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over):
+        stage.take(start, row)
+    stage.close()
+
+
+class _Stage:
+    """The measurements: what is stored and said of them, and the time that they take."""
+
+    def __init__(self, nested: Run, reference: Reference, starts: list[Start], slots: int, notes: Notes) -> None:
+        """Say what begins."""
+        self._nested, self._reference, self._slots, self._notes = nested, reference, slots, notes
+        reports = nested.reports()
+        self._seconds = {start.trial: cost_of_another(reports[start.trial][-1]).test for start in starts}
+        """What each model that is not measured yet is expected to take"""
+        self._count = len(starts)
+        if starts:
+            models = "1 model is" if self._count == 1 else f"{self._count} models are"
+            notes.say(f"race done; now {models} measured on the test images, {self._left(START_SECONDS)}")
+
+    def is_over(self) -> bool:
+        """Return whether the time is up, with all that may be taken more."""
+        return self._notes.budget.left() < -OVERTIME * self._notes.budget.limit
+
+    def take(self, start: Start, row: dict[str, Any] | Exception | None) -> None:
+        """Store and say what was measured of a model; None if its samples diverged."""
         if isinstance(row, Exception):
-            notes.say(f"{start.trial} could not be measured on the test images: {reason(str(row))}")
-            continue
-        measured += 1
+            self._notes.say(f"{start.trial} could not be measured on the test images: {reason(str(row))}")
+            return
+        del self._seconds[start.trial]
         if row is not None:
-            common = {"split": "test", "samples": bench.reference.n, "metric": bench.reference.version}
-            evaluations.store(nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
+            common = {"split": "test", "samples": self._reference.n, "metric": self._reference.version}
+            evaluations.store(self._nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
             fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
-            notes.say(f"{start.trial:<22} {'test':>9} images  {fmd:<17}  {measured} of {len(starts)}")
-    if measured < len(starts):
-        notes.say(f"{len(starts) - measured} of {len(starts)} models are not measured on the test images")
-    nested.write_settings({**nested.settings(), **budget.used(), "tested": measured == len(starts)})
+            self._notes.say(f"{start.trial:<22} {'test':>9} images  {fmd:<17}  {self._left()}")
+
+    def close(self) -> None:
+        """Record whether all models were measured."""
+        if missing := len(self._seconds):
+            self._notes.say(f"{missing} of {self._count} models are not measured on the test images")
+        used = self._notes.budget.used()
+        self._nested.write_settings({**self._nested.settings(), **used, "tested": not missing})
+
+    def _left(self, start: float = 0.0) -> str:
+        """Return how much time is left to the command, in words."""
+        seconds = start + in_waves(list(self._seconds.values()), self._slots) + END_SECONDS
+        return f"about {as_clock(seconds)} left"
 
 
 def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     """Return the columns of a training's model on the test images; None if its samples diverge."""
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
     trial = Trial(start.trial, variant, start.seed, bench.plan, bench.images, bench.reference, folder)
-    diffusion, sampling = trial.trainer.averaged(), variant.sampler
-    try:
-        samples = generate(diffusion, sampling, bench.reference.n, bench.images.shape, trial.source, start.seed)
-    except Diverged:
+    sampled = sample(trial, bench.reference.n, start.seed)
+    if sampled is None:
         return None
-    score = bench.reference.score(samples, trial.classifier)
-    return {
-        "images_seen": trial.trainer.images_seen,
-        "sampler": sampling.kind,
-        "steps": sampling.steps,
-        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps),
-        "noise": start.seed,
-        "fmd": score.fmd,
-        "fmd_se": score.se,
-        "fmd_normalised": score.normalised,
-        "fmd_corrected": score.corrected,
-    }
+    score = bench.reference.score(sampled[0], trial.classifier)
+    fmds = {"fmd": score.fmd, "fmd_se": score.se, "fmd_normalised": score.normalised, "fmd_corrected": score.corrected}
+    return sampled[1] | fmds
 
 
 def _bench(nested: Run, settings: Settings, samples: int, images: Images) -> Bench:
@@ -106,7 +120,3 @@ def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -
     starts, reported = nested.starts().values(), nested.reports()
     missing = [s for s in starts if s.repeats in wanted and (s.trial, s.seed, reference.version) not in done]
     return sorted((s for s in missing if s.trial in reported), key=lambda s: wanted.index(str(s.repeats)))
-
-
-def _count(starts: list[Start]) -> str:
-    return "1 model is" if len(starts) == 1 else f"{len(starts)} models are"

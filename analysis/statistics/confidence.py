@@ -97,7 +97,8 @@ def next_round(fmds: Mapping[str, Sequence[float]], seeds: int) -> dict[str, int
         fmds: of every configuration in the race the FMDs of its trainings so far, which may be none.
         seeds: the largest number of trainings of a configuration.
     """
-    waiting = {name: 1 for name, values in fmds.items() if not values}
+    first = 2 if len(fmds) == 1 else 1  # one alone is trained twice in any case, and both can run at a time
+    waiting = {name: first for name, values in fmds.items() if not values}
     if waiting or not fmds:
         return waiting
     left = may_be_best(estimates(fmds))

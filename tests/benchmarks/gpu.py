@@ -157,7 +157,7 @@ def whole(device: str, size: Size) -> list[Row]:
         bench = Evaluation(images, "confirm", 256, device, inception=False)
         trial = Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage)
         list(trial.reports())
-        found = evaluate(bench, trial, 1, restored=True)
+        found = evaluate(bench, trial, 1)
     assert again == told[-1:], "a trial goes on from its checkpoint with another report"
     assert found is not None
     rows = [(f"trial of the defaults, FMD at {one.images_seen:,} images", f"{one.fmd:.1f}") for one in told]

@@ -135,24 +135,36 @@ class Evaluation:
         return nearest(self._real, self._training)
 
 
-def measure(evaluation: Evaluation, trial: Trial, noise: int, restored: bool) -> dict[str, Any] | None:
+def measure(evaluation: Evaluation, trial: Trial, noise: int) -> dict[str, Any] | None:
     """Return the columns of a trial continued from its checkpoint; None if it diverged or its checkpoint is gone.
 
     `noise` is the seed of the noise that its samples start from. Restorations take most of the time.
+    """
+    sampled = sample(trial, evaluation.n, noise)
+    if sampled is None:
+        return None
+    generated, columns = sampled
+    diffusion, sampling = trial.trainer.averaged(), trial.variant.sampler
+    restored = evaluation.restorations(diffusion, sampling, trial.source, noise)
+    return columns | evaluation.samples(generated) | restored
+
+
+def sample(trial: Trial, n: int, noise: int) -> tuple[Tensor, dict[str, Any]] | None:
+    """Return n samples of a trial continued from its checkpoint, and the columns that say what they are.
+
+    None if the trial or its samples diverged, or its checkpoint is gone.
     """
     if trial.last is None or trial.last.diverged:
         return None
     diffusion, sampling = trial.trainer.averaged(), trial.variant.sampler
     try:
-        generated = generate(diffusion, sampling, evaluation.n, evaluation.images.shape, trial.source, noise)
+        generated = generate(diffusion, sampling, n, tuple(trial.trainer.images.shape[1:]), trial.source, noise)
     except Diverged:
         return None  # another sampler or more steps may diverge where the trial's own did not
-    row = {
+    return generated, {
         "images_seen": trial.trainer.images_seen,  # of a trial that goes on, more than in its last report
         "sampler": sampling.kind,
         "steps": sampling.steps,
         "nfe": nfe(sampling.kind, diffusion.T, sampling.steps, sampling.guided),
         "noise": noise,
-        **evaluation.samples(generated),
     }
-    return row | (evaluation.restorations(diffusion, sampling, trial.source, noise) if restored else {})

@@ -80,6 +80,7 @@ def test_a_race_begins_with_one_each_and_doubles_for_those_that_may_win() -> Non
 def test_a_winner_far_ahead_still_has_two_seeds() -> None:
     assert next_round({"a": [30.0], "b": [90.0]}, 8) == {"a": 2}
     assert next_round({"a": [30.0, 30.3], "b": [90.0]}, 8) == {}
+    assert next_round({"a": []}, 8) == {"a": 2}
     assert next_round({}, 8) == {}
 
 

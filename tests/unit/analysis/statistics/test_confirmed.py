@@ -8,7 +8,7 @@ import pytest
 from analysis.run.evaluations import store
 from analysis.run.events import from_json
 from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, standings
 from analysis.text.confirmation import conclusions
 
 CARD = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
@@ -84,6 +84,26 @@ def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
 
 def test_a_confirmation_that_goes_on_says_so(tmp_path: Path) -> None:
     assert "not over" in concluded(tmp_path, CLEAR, tested=False)[0]
+
+
+def test_what_was_not_trained_again_and_a_race_that_time_ended_are_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path, TIED)
+    nested = run.confirmed()
+    assert nested is not None
+    line = "B3 was not trained again: FMD 72.9 against 25.1 at 36,000 images"
+    nested.write_settings({**nested.settings(), "cut": True, "left_out": {"005-B3": line}})
+    *_, cut, left_out = conclusions(run, result_of(run))
+    assert cut.startswith("The time budget ended the race")
+    assert left_out == f"{line}."
+
+
+def test_a_configuration_with_fewer_seeds_that_may_be_the_best_has_not_left_the_race() -> None:
+    found = standings({"a": [30.0, 30.2], "b": [30.1], "c": [90.0]}, dict.fromkeys("abc", ""), CARD)
+    assert {one.trial: (one.tied, one.dropped) for one in found} == {
+        "a": (True, False),
+        "b": (True, False),
+        "c": (False, True),
+    }
 
 
 def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:

@@ -183,6 +183,15 @@ def test_a_signal_ends_the_session_in_order_and_the_records_are_written_first(
     assert signal.getsignal(number) == before
 
 
+def test_a_session_ends_once_its_time_is_over(tmp_path: Path) -> None:
+    over = False
+    stopper = TuneStopper(make_recorder(tmp_path), lambda: over)
+    assert not stopper.stop_all()
+    over = True
+    assert stopper.stop_all()
+    assert not stopper.interrupted
+
+
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
     process = os.fork()

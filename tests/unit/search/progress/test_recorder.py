@@ -127,6 +127,15 @@ def test_a_paused_trial_is_logged_as_such_and_its_start_again_when_it_is_promote
     assert last.run.kept_checkpoints() == []
 
 
+def test_a_trial_that_the_time_cut_off_is_logged_as_pruned_unless_it_never_came_to_a_process(tmp_path: Path) -> None:
+    recorder = make_recorder(Run.create(tmp_path, "run"))
+    recorder.on_start(make_start(0))
+    for number in range(2):
+        recorder.on_prune(make_start(number).trial)
+    assert kinds(recorder.run) == [("Start", "000-x"), ("End", "000-x")]
+    assert states(recorder.run) == ["PRUNED"]
+
+
 def test_a_failure_is_logged_with_its_traceback_unless_the_trial_runs_again(tmp_path: Path) -> None:
     tries = Tries()
     assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False

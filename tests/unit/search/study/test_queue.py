@@ -183,6 +183,22 @@ def test_no_trial_starts_when_the_time_is_up(make_space: Callable[..., Space], t
     assert len(run_all(search)) == 2
 
 
+def test_trials_that_the_time_cut_off_or_that_there_is_no_time_for_are_pruned_at_the_end(
+    make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    time = {"left": True}
+    search = make_search(make_space(), tmp_path, has_time=lambda number: time["left"])
+    cut, interrupted = search.next_trial(), search.next_trial()
+    search.queue.on_end(interrupted, None, failed=True)  # its process died: it would run again
+    time["left"] = False
+    assert search.queue.next_trial() is None
+    pruned: list[str] = []
+    search.queue.on_prune = pruned.append
+    search.queue.finish()
+    assert pruned == [cut.trial, interrupted.trial]
+    assert [trial.state for trial in search.trials[:2]] == [TrialState.PRUNED] * 2
+
+
 def test_the_same_seed_draws_the_same_and_a_second_session_does_not_draw_the_first_again(
     make_space: Callable[..., Space], tmp_path: Path
 ) -> None:
