@@ -7,7 +7,7 @@ order throughout: layer normalisation then needs no copies. A new network is one
 from trainables.networks.attention import Attention, attend, attend_linearly
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
 from trainables.networks.cnn import CNN
-from trainables.networks.codes import LabelCode, Sinusoids, TimeCode
+from trainables.networks.codes import LabelCode, Sinusoids, StepCode, TimeCode
 from trainables.networks.convnext_unet import ConvNeXtUNet
 from trainables.networks.fruits_unet import FruitsUNet
 from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm
@@ -35,6 +35,7 @@ __all__ = [
     "Network",
     "Patched",
     "Sinusoids",
+    "StepCode",
     "TimeCode",
     "UNet",
     "attend",

@@ -31,12 +31,12 @@ def attend_linearly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Images x (N, C, H, W) -> x + attention between the pixels of norm(x), with `heads` of `head_width` each."""
 
-    def __init__(self, channels: int, heads: int, head_width: int, linear: bool = False) -> None:
-        """Attend linearly, or with a softmax over all pairs of pixels."""
+    def __init__(self, channels: int, heads: int, head_width: int, linear: bool = False, bias: bool = False) -> None:
+        """Attend linearly, or with a softmax over all pairs of pixels; `bias` is that of queries, keys and values."""
         super().__init__()
         self.heads, self.linear = heads, linear
         self.norm = ChannelNorm(channels)
-        self.qkv = nn.Linear(channels, 3 * heads * head_width, bias=False)
+        self.qkv = nn.Linear(channels, 3 * heads * head_width, bias=bias)
         self.out = nn.Linear(heads * head_width, channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -70,3 +70,23 @@ class Sinusoids(nn.Module):
         """Return the code (N, width) of times (N,)."""
         angle = time[:, None] * self.frequencies
         return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+class StepCode(nn.Module):
+    """t / T (N,) -> (N, width): sin and cos of 1000 t / T - 1 times the frequencies 10000^(-2k / width).
+
+    The position code of Vaswani et al. 2017, section 3.5, of the step counted from 0, as with T = 1000.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        """Make `width` numbers for each time; of an odd width the last cosine is left out."""
+        super().__init__()
+        self.width = width
+        self.register_buffer("frequencies", 1e4 ** (-torch.arange(0, width, 2) / width), persistent=False)
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Return the code (N, width) of times (N,)."""
+        angle = (1000 * time[:, None] - 1) * self.frequencies
+        return torch.cat([angle.sin(), angle.cos()], 1)[:, : self.width]

@@ -11,17 +11,18 @@ from torch.nn import functional
 from trainables.domain import Choice, ConfigError, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
-from trainables.networks.codes import LabelCode, Sinusoids
+from trainables.networks.codes import LabelCode, StepCode
+from trainables.networks.norms import ChannelNorm
 
 HEADS = 4
-CODE_WIDTH = 256  # the report gives none; 256 is what the code it resembles uses
 
 
 @dataclass(frozen=True)
 class FruitsUNet(Network):
     """U-Net of double convolutions with GroupNorm(1), max-pooling, bilinear up-sampling and attention at the bottom.
 
-    The defaults are the report's: three times down and up, four heads of attention at 12 x 12 pixels for images of 100.
+    The defaults are the authors': three times down and up, with attention at 12 x 12 pixels for images of 100. An up
+    block has the width of two resolutions higher, which makes 64-32-32.
     """
 
     widths: Annotated[str, Widths(2, 5)] = "32-64-128-128"
@@ -45,39 +46,80 @@ class FruitsUNet(Network):
 
 
 class _Double(nn.Sequential):
-    """Twice: 3 x 3 convolution, group normalisation with one group, activation."""
+    """3 x 3 convolution to `middle` channels, norm, activation, 3 x 3 convolution, norm; the norms have one group."""
 
-    def __init__(self, before: int, after: int, activation: Activation) -> None:
-        layers: list[nn.Module] = []
-        for channels in (before, after):
-            layers += [nn.Conv2d(channels, after, 3, padding=1), nn.GroupNorm(1, after), activation()]
-        super().__init__(*layers)
+    def __init__(self, before: int, middle: int, after: int, activation: Activation) -> None:
+        super().__init__(
+            nn.Conv2d(before, middle, 3, padding=1, bias=False),
+            nn.GroupNorm(1, middle),
+            activation(),
+            nn.Conv2d(middle, after, 3, padding=1, bias=False),
+            nn.GroupNorm(1, after),
+        )
+
+
+class _Block(nn.Module):
+    """A residual double convolution, an activation, a double convolution, plus the code of time and label."""
+
+    def __init__(self, before: int, middle: int, after: int, activation: Activation, classes: int) -> None:
+        super().__init__()
+        self.residual = _Double(before, before, before, activation)
+        self.activation = activation()
+        self.change = _Double(before, middle, after, activation)
+        self.time = StepCode(after)
+        self.label = LabelCode(classes, after) if classes else None
+
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        x = self.change(self.activation(x + self.residual(x)))
+        code = self.time(time) if self.label is None else self.time(time) + self.label(label)
+        return x + code[:, :, None, None]
+
+
+class _FeedForward(nn.Module):
+    """Each pixel of x plus a two-layer network of its normalised channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            ChannelNorm(channels), nn.Conv2d(channels, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
 
 
 class _FruitsUNet(nn.Module):
     def __init__(self, config: FruitsUNet, channels: int, classes: int) -> None:
         super().__init__()
         activation, sizes = ACTIVATIONS[config.activation], widths(config.widths)
-        self.time = Sinusoids(CODE_WIDTH)
-        self.label = LabelCode(classes, CODE_WIDTH) if classes else None
-        self.first = _Double(channels, sizes[0], activation)
-        self.down = nn.ModuleList(_Double(w, deeper, activation) for w, deeper in pairwise(sizes))
-        self.codes_down = nn.ModuleList(nn.Linear(CODE_WIDTH, deeper) for deeper in sizes[1:])
         bottom = sizes[-1]
-        self.attention = Attention(bottom, HEADS, max(1, bottom // HEADS)) if config.attention else nn.Identity()
-        self.up = nn.ModuleList(_Double(deeper + w, w, activation) for deeper, w in pairwise(reversed(sizes)))
-        self.codes_up = nn.ModuleList(nn.Linear(CODE_WIDTH, w) for w in reversed(sizes[:-1]))
+        self.first = _Double(channels, sizes[0], sizes[0], activation)
+        self.down = nn.ModuleList(_Block(w, deeper, deeper, activation, classes) for w, deeper in pairwise(sizes))
+        self.attention = nn.Sequential()
+        if config.attention:
+            self.attention.append(Attention(bottom, HEADS, max(1, bottom // HEADS), bias=True))
+            self.attention.append(_FeedForward(bottom))
+        self.up, below = nn.ModuleList(), bottom
+        for level in reversed(range(len(sizes) - 1)):
+            joined, after = sizes[level] + below, sizes[max(level - 1, 0)]
+            self.up.append(_Block(joined, joined // 2, after, activation, classes))
+            below = after
         self.last = nn.Conv2d(sizes[0], channels, 1)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
-        code = self.time(time) if self.label is None else self.time(time) + self.label(label)
         x, skips = self.first(x), []
-        for block, linear in zip(self.down, self.codes_down, strict=True):
+        for block in self.down:
             skips.append(x)
-            x = block(functional.max_pool2d(x, 2)) + linear(code)[:, :, None, None]
+            x = block(functional.max_pool2d(x, 2), time, label)
         x = self.attention(x)
-        for block, linear in zip(self.up, self.codes_up, strict=True):
+        for block in self.up:
             skip = skips.pop()
-            x = functional.interpolate(x, size=skip.shape[-2:], mode="bilinear")
-            x = block(torch.cat([x, skip], 1)) + linear(code)[:, :, None, None]
+            x = block(torch.cat([skip, _enlarged(x, skip.shape[-2:])], 1), time, label)
         return self.last(x)
+
+
+def _enlarged(x: Tensor, size: torch.Size) -> Tensor:
+    """Return x (N, C, H, W) at twice the side, with zeros around it where `size` is a pixel more."""
+    x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+    rows, columns = size[0] - x.shape[-2], size[1] - x.shape[-1]
+    return functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))

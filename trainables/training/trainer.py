@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.checkpoint import CheckpointError
 from trainables.config import Training, Variant
 from trainables.data.folds import fold_rows
 from trainables.device import keep_freed
@@ -173,8 +174,15 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state` with the same result; a state of another kind of device has other random numbers."""
-        self.diffusion.network.load_state_dict(state["network"])
+        """Continue from `state` with the same result; a state of another kind of device has other random numbers.
+
+        Raises:
+            CheckpointError: the weights are of another network.
+        """
+        try:
+            self.diffusion.network.load_state_dict(state["network"])
+        except RuntimeError:  # its message has a line for each parameter
+            raise CheckpointError("the checkpoint has the weights of another network, or of an older version") from None
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)

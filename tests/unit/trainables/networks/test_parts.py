@@ -12,6 +12,7 @@ from trainables.networks import (
     ChannelNorm,
     ImageNorm,
     Sinusoids,
+    StepCode,
     TimeCode,
     attend,
     attend_linearly,
@@ -71,6 +72,13 @@ def test_the_time_code_tells_every_one_of_thousands_of_steps_apart() -> None:
 def test_the_sinusoids_are_those_of_diffusers() -> None:
     expected = get_timestep_embedding(torch.arange(1001), 32, downscale_freq_shift=1)
     torch.testing.assert_close(Sinusoids(32)(torch.arange(1001) / 1000), expected, rtol=0, atol=1e-3)
+
+
+def test_the_step_code_is_that_of_diffusers_for_steps_counted_from_0() -> None:
+    expected = get_timestep_embedding(torch.arange(1000), 32, downscale_freq_shift=0)
+    time = torch.arange(1, 1001) / 1000
+    torch.testing.assert_close(StepCode(32)(time), expected, rtol=0, atol=1e-3)
+    assert StepCode(31)(time).shape == (1000, 31)
 
 
 def tokens(heads: int = 2, count: int = 9, width: int = 4) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The U-Nets of the literature: parameters and values by their description, in a second implementation of it."""
+"""The U-Nets of the literature: parameters and values of their authors' modules, and by their description."""
 
 import math
 
@@ -23,27 +23,65 @@ def conv(before: int, after: int, kernel: int) -> int:
     return (before * kernel**2 + 1) * after
 
 
-def double(before: int, after: int) -> int:
-    """Two convolutions, each with the weights and biases of a normalisation."""
-    return conv(before, after, 3) + conv(after, after, 3) + 4 * after
+def in_order_of_use(network: nn.Module, *given: Tensor) -> list[nn.Parameter]:
+    """The parameters in the order in which a forward pass calls their modules, of each its weights before its biases.
+
+    In this order a network has the same parameters as its authors' module, whatever they are called.
+    """
+    found: list[nn.Parameter] = []
+    for module in network.modules():
+        module.register_forward_pre_hook(lambda module, given: found.extend(module.parameters(recurse=False)))
+    with torch.no_grad():
+        network(*given)
+    return list(dict.fromkeys(found))
 
 
-@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 100)])
-def test_the_fruits_unet_has_as_many_parameters_as_described(channels: int, size: int) -> None:
-    down = double(channels, 32) + double(32, 64) + double(64, 128) + double(128, 128)
-    up = double(128 + 128, 128) + double(128 + 64, 64) + double(64 + 32, 32)
-    codes = (256 + 1) * (64 + 128 + 128 + 128 + 64 + 32)
-    attention = 2 * 128 + 3 * 128**2 + conv(128, 128, 1)
-    assert parameters(FruitsUNet().build(channels, size)) == down + up + codes + attention + conv(32, channels, 1)
+def fill(network: nn.Module, *given: Tensor) -> None:
+    """Set all parameters to normal numbers of one seeded generator, in order of use.
+
+    Weights are divided by the root of the inputs of an output; norms have 1 + 0.1 z and 0.1 z, biases 0.1 z.
+    """
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in in_order_of_use(network, *given):
+            z = torch.randn(parameter.numel(), generator=generator).view(parameter.shape)
+            if parameter.ndim > 1:
+                parameter.copy_(z / parameter[0].numel() ** 0.5)
+            else:
+                parameter.copy_(names[parameter].endswith("weight") + 0.1 * z)
 
 
-def test_the_fruits_unet_attends_at_12_by_12_pixels_of_its_own_images() -> None:
-    network, seen = FruitsUNet().build(3, 100), []
-    attention = network.get_submodule("network.attention")
-    attention.register_forward_hook(lambda module, given, result: seen.append(given[0].shape))
+def test_the_fruits_unet_has_the_3109763_parameters_of_its_authors() -> None:
+    assert parameters(FruitsUNet().build(3, 100)) == 3_109_763
+
+
+def test_the_fruits_unet_answers_as_its_authors_module_does() -> None:
+    """Recorded from DiffusionUNet of BartvanderWoude/RUG_DL_Group12, with these weights at their steps 0 and 499."""
+    network, (x, _) = FruitsUNet().build(3, 100), inputs(2, 3, 100)
+    time = torch.tensor([0.001, 0.5])
+    fill(network, x, time)
+    with torch.no_grad():
+        y = network(x, time)
+    means = [1.02227, 1.74284, -0.49067, 0.53545, -0.71405, -0.21175]
+    torch.testing.assert_close(y.mean((2, 3)).flatten(), torch.tensor(means), rtol=0, atol=1e-4)
+    some = [0.14413, 2.0186, 0.36396, 2.10912, 1.86086, 0.91876, -0.2699, 0.3097]
+    some += [-0.31856, 1.30043, -0.09627, -0.78977, -0.63899, 0.64172, 0.12022, 0.21844]
+    pixels = y[:, :, ::33, ::49].flatten(1)[:, ::5].flatten()
+    torch.testing.assert_close(pixels, torch.tensor(some), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize(("widths", "after"), [("32-64-128-128", [64, 32, 32]), ("4-6-8", [4, 4]), ("4-6", [4])])
+def test_the_fruits_unet_attends_at_the_bottom_and_narrows_on_the_way_up(widths: str, after: list[int]) -> None:
+    network, seen = FruitsUNet(widths=widths).build(3, 100), []
+    for name in ("attention", *(f"up.{k}" for k in range(len(after)))):
+        module = network.get_submodule(f"network.{name}")
+        module.register_forward_hook(lambda module, given, result: seen.append(result.shape[1:]))
     with torch.no_grad():
         network(*inputs(1, 3, 100))
-    assert seen == [(1, 128, 12, 12)]
+    sides = [100 // 2 ** (len(after) - k) for k in range(len(after) + 1)]
+    channels = [int(widths.rpartition("-")[2]), *after]
+    assert seen == [(c, side, side) for c, side in zip(channels, sides, strict=True)]
 
 
 class Weights:
@@ -73,37 +111,6 @@ def attention(weights: Weights, name: str, x: Tensor, linear: bool = False) -> T
         share = (torch.einsum("nihd,njhd->nhij", q, k) / q.shape[3] ** 0.5).softmax(3)
     y = functional.linear(torch.einsum("nhij,njhd->nihd", share, v).flatten(2), *weights(f"{name}.out"))
     return x + y.transpose(1, 2).reshape(x.shape)
-
-
-def fruits_unet(w: Weights, levels: int, x: Tensor, time: Tensor) -> Tensor:
-    """The report's U-Net in plain functions."""
-
-    def double_conv(name: str, x: Tensor) -> Tensor:
-        for k in (0, 3):
-            y = functional.conv2d(x, *w(f"{name}.{k}"), padding=1)
-            x = functional.gelu(functional.group_norm(y, 1, *w(f"{name}.{k + 1}")))
-        return x
-
-    code = sinusoids(time, 256)
-    outs = [double_conv("first", x)]
-    for k in range(levels):
-        code_k = functional.linear(code, *w(f"codes_down.{k}"))[:, :, None, None]
-        outs.append(double_conv(f"down.{k}", functional.max_pool2d(outs[-1], 2)) + code_k)
-    x = attention(w, "attention", outs.pop())
-    for k in range(levels):
-        skip = outs.pop()
-        x = functional.interpolate(x, skip.shape[2:], mode="bilinear", align_corners=False)
-        code_k = functional.linear(code, *w(f"codes_up.{k}"))[:, :, None, None]
-        x = double_conv(f"up.{k}", torch.cat([x, skip], 1)) + code_k
-    return functional.conv2d(x, *w("last"))
-
-
-@pytest.mark.parametrize("size", [28, 21])
-def test_the_fruits_unet_computes_what_its_description_says(size: int) -> None:
-    torch.manual_seed(0)
-    network, (x, time) = FruitsUNet(widths="4-6-8").build(3, size), inputs(2, 3, size)
-    with torch.no_grad():
-        torch.testing.assert_close(network(x, time), fruits_unet(Weights(network), 2, x, time), rtol=1e-4, atol=1e-4)
 
 
 def convnext(before: int, after: int, code: int = 128) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from trainables.checkpoint import CheckpointError
 from trainables.config import Flat, Variant, domain_of
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import LOSSES, Diffusion, Diverged
@@ -141,6 +142,12 @@ def test_a_trainer_that_ran_elsewhere_continues_from_a_state_all_the_same(make: 
     other.run_to(150)
     other.run_to(260)
     assert identical(first.state_dict(), other.state_dict())
+
+
+def test_the_weights_of_another_network_are_refused_in_one_line(make: Make) -> None:
+    state = make({"network/kind": "unet", "network/unet/widths": "4-6"}).state_dict()
+    with pytest.raises(CheckpointError, match=r"^the checkpoint has the weights of another network[^\n]+$"):
+        make({}).load_state_dict(state)
 
 
 @pytest.mark.parametrize("batch", [1, 16, 33, 100, 4096])
