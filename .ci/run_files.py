@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGES = ("search", "analysis", "spaces", "trainables")
 ROOM = Path("analysis/run")
 TABLES = ("trials.parquet", "curves.parquet", "evaluation.parquet", "ranking.csv")
-NAMES = {"search.json", "log.jsonl", "study.journal", "report.html", *TABLES}
+NAMES = {"search.json", "log.jsonl", "study.journal", "report.html", "warm_start.jsonl", *TABLES}
 FOLDERS = ("artifacts/", "checkpoints/", "confirm/", "samples/", "tensorboard/")
 
 

@@ -30,6 +30,8 @@ examples:
       search only variants with the cosine schedule
   python search/run.py --space my_space.py --name mine
       search a space of your own; the files in spaces/ are examples
+  python search/run.py --space degradations --warm-start runs/mine
+      search further, with what the run "mine" measured
   python search/run.py --space samplers --from runs/mine/018-gaussian
       search for the sampler that suits a trained model
   python search/run.py --config runs/mine/search.json --seed 1

@@ -22,6 +22,7 @@ from search.schedulers import SCHEDULERS
 
 SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py
 LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
+LEARN_FROM_EARLIER = ("tpe",)  # samplers that learn from the trials of earlier runs
 COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
 
 KEPT_CHECKPOINTS = 3
@@ -37,6 +38,11 @@ def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
     """Return the run and the trial that RUN/TRIAL names; search.json has them as a list."""
     run, _, trial = "/".join(given).rpartition("/") if isinstance(given, list) else given.rpartition("/")
     return run, trial
+
+
+def _texts(given: str | list[str]) -> tuple[str, ...]:
+    """Return one text or several as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 # Defaults without a GPU are for two cores and ten minutes, which end a search before its number of trials does. With a
@@ -60,6 +66,12 @@ class SearchOptions:
         Kind(_run_and_trial, all, "give RUN/TRIAL, such as runs/mine/018-gaussian", "RUN/TRIAL", nested=True),
         "Train nothing, and vary only how this trained trial is sampled. It goes with --space samplers.",
         flag="--from",
+    )
+    warm_start: tuple[str, ...] = _data(
+        Kind(_texts, all, "give folders of runs", "RUN", {"action": "extend", "nargs": "+"}, nested=True),
+        "Begin with what earlier runs on the same data measured: tpe learns from their trials, and the best three run "
+        "first. Repeatable.",
+        (),
     )
     dataset: str = _data(
         TEXT, "Data set: mnist, fashion-mnist or fruits360.", "mnist", shown="the space's own, mostly mnist"

@@ -8,6 +8,7 @@ from search.reserve import END_SECONDS, SEEDS, Cost, reserve
 from search.schedulers import Hyperband, IEpoch
 from search.settings import Settings
 from search.space.space import Space
+from search.warm_start import WarmStart
 from trainables.config import Flat
 
 # Of one trial, typical of the project's spaces; only for the estimate.
@@ -22,18 +23,20 @@ STOPS = {
 }
 
 
-def plan(settings: Settings, space: Space, measures_gpu: bool = False) -> str:
+def plan(settings: Settings, space: Space, warm_start: WarmStart | None = None, measures_gpu: bool = False) -> str:
     """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
 
     With `measures_gpu` it is still to be measured how many trials share a GPU, and the settings have one on each.
     """
+    begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
     lines = [
         f"{settings.name}: {space.title}",
         _line("searches", ", ".join(space.names)),
         *([_line("fixed", _flat(space.fixed))] if space.fixed else []),
-        _line("rungs", _rungs(settings, space)),
+        _line("rungs", _rungs(settings, begins.leading)),
+        *([_line("warm start", begins.summary(settings.sampler))] if begins.earlier else []),
         _line("trials", _trials(settings, measures_gpu)),
-        *_queue(settings, space),
+        *_queue(settings, space, begins),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
         _line("time", _limits(settings)),
         _line("estimate", _estimate(settings)),
@@ -69,11 +72,13 @@ def _line(title: str, text: str) -> str:
     return f"  {title:<10} {text}"
 
 
-def _rungs(settings: Settings, space: Space) -> str:
+def _rungs(settings: Settings, leading: int) -> str:
     images = ", ".join(f"{rung:,}" for rung in settings.rungs)
     text = f"{images} images; {settings.scheduler} {STOPS[settings.scheduler].format(eta=settings.reduction_factor)}"
-    leads = space.leading and settings.scheduler != "none"
-    return f"{text}; the first, known to be good, goes to the end" if leads else text
+    if not leading or settings.scheduler == "none":
+        return text
+    first = "the first, known to be good, goes" if leading == 1 else f"the first {leading}, known to be good, go"
+    return f"{text}; {first} to the end"
 
 
 def _trials(settings: Settings, measures_gpu: bool) -> str:
@@ -83,10 +88,10 @@ def _trials(settings: Settings, measures_gpu: bool) -> str:
     return f"{settings.trials} at the most, {settings.slots} at a time{more}, each with {cores}{gpus}:"
 
 
-def _queue(settings: Settings, space: Space) -> list[str]:
+def _queue(settings: Settings, space: Space, warm_start: WarmStart) -> list[str]:
     """Return a line for each of the first trials, and one for those that the sampler draws."""
     told = {entry.name: f"baseline {entry.name}: {entry.source}; {entry.reported}" for entry in space.baselines}
-    first = [told[name] if name else _flat(values) for name, values in space.queue()]
+    first = [told[name] if name else _flat(values) for name, values in warm_start.queue]
     lines = [f"    {number:03d}  {text}" for number, text in enumerate(first[: settings.trials])]
     drawn = settings.trials - len(lines)
     if drawn:

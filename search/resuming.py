@@ -26,6 +26,8 @@ def open_run(root: str, name: str) -> Run:
     run = Run.open(join(root, name))
     if "settings" not in run.settings():
         raise SettingsError(f"--resume {name}: it ended before it began; remove {run.uri} and search anew")
+    if run.settings()["settings"].get("warm_start") and not run.earlier_trials():
+        raise SettingsError(f"--resume {name}: the trials of --warm-start are lost; bring back its {run.earlier.name}")
     return run
 
 

@@ -19,8 +19,10 @@ from search.progress.budget import as_clock
 from search.settings import Settings, located
 
 if TYPE_CHECKING:
+    from analysis.run.earlier import EarlierTrial
     from analysis.run.run import Run
     from search.space.space import Space
+    from trainables.data.mnist import Images
 
 # torch takes two seconds to import, Ray one and pyarrow a third: they are imported once the options are right.
 
@@ -38,12 +40,14 @@ def _search(given: dict[str, Any], began: float) -> int:
 
 
 def _begin(given: dict[str, Any], began: float) -> int:
+    from search.earlier_runs import with_runs
     from search.plan import plan
     from search.pretrained import with_trained
     from search.space.load import load
+    from search.warm_start import WarmStart
     from trainables.data import mnist as data
 
-    given = with_trained(given)
+    given = with_runs(with_trained(given))
     space = load(given["space"], given["fixed"])
     if space.samples_only and "trained" not in given:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
@@ -51,10 +55,19 @@ def _begin(given: dict[str, Any], began: float) -> int:
     machine = _machine(given)
     settings = Settings.resolve(given, space.given, space.digest, machine)
     if given.get("dry_run"):
-        data.load(settings.dataset, settings.data_dir)
-        print(plan(settings, space, measures_gpu=given.get("trials_per_gpu") == "auto"))
+        images = data.load(settings.dataset, settings.data_dir)
+        warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
+        print(plan(settings, space, warm_start, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
     return _run(None, settings, space, machine, given, began)
+
+
+def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
+    """Return the trials that a new search begins with; only for them it takes a reference, seconds the first time."""
+    from search.earlier_runs import take_over
+    from trainables.metric.fmd import Reference
+
+    return take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
 
 
 def _resume(given: dict[str, Any], began: float) -> int:

@@ -5,10 +5,12 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from search.confirmation import confirm, samples_that_judge
+from search.earlier_runs import take_over
 from search.execution.cluster import require_shared, start_ray
 from search.execution.mps import mps
 from search.execution.packing import best
@@ -30,6 +32,7 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.summary import card, close, require_same, resume_command
 from search.time_limit import TimeLimit
+from search.warm_start import WarmStart
 from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
@@ -70,10 +73,18 @@ def run_session(
             require_shared(shared.storage_path)
         weights = ensure_classifier(images, notes.say)
         reference = Reference.build(images, weights=weights)
-        if run is not None:
+        if run is None:
+            run = _new_run(shared, take_over(shared, images.checksums, reference.card()))
+        else:
             require_same(run, images.checksums, reference.version)
-        run = run or Run.create(shared.storage_path, shared.name)
         return _in_run(run, shared, space, images, reference, machine, notes)
+
+
+def _new_run(settings: Settings, earlier: list[EarlierTrial]) -> Run:
+    run = Run.create(settings.storage_path, settings.name)
+    if earlier:
+        run.write_earlier_trials(earlier)
+    return run
 
 
 def _in_run(
@@ -120,12 +131,13 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     """
     budget = notes.budget
     clock = SearchTime(run, settings, budget, samples_that_judge(settings, images) / reference.n)
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
+    warm_start = WarmStart.of(run.earlier_trials(), space, settings.rungs[-1])
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
     history = History(run.events(), scheduler)
     limit = TimeLimit(scheduler, clock.left, GRACE * budget.limit, history.numbered_reports())
     display = Display(settings, notes, clock.after)
     study = open_study(run.study_file, settings, space, history, display.note)
-    queue = TrialQueue(settings, space, study, scheduler, limit.has_time)
+    queue = TrialQueue(settings, space, study, scheduler, limit.has_time, warm_start)
     for name, state in queue.resume(history):
         run.append(End(name, state))
         history.ended[name] = state
@@ -142,6 +154,8 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
         dashboard=Dashboard(run, study),
     )
     queue.on_prune = recorder.on_prune
+    if warm_start.earlier and not history.starts:
+        notes.say(f"warm start: {warm_start.summary(settings.sampler)}")
     _announce(settings, clock, notes)
     return run_trials(Parts(run, settings, queue, limit, recorder), images, reference)
 

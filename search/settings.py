@@ -57,6 +57,7 @@ class Settings(SearchOptions):
         values = completed(cls, {}, machine.gpus)
         values |= {entry.name: known[entry.name] for entry in fields(cls) if entry.name in known}
         values["trained"] = tuple(saved["trained"]) if saved["trained"] else None
+        values["warm_start"] = tuple(values["warm_start"])
         for name, declared in options(cls).items():
             if declared.resume is Resume.PER_SESSION:
                 values[name] = given.get(name, declared.default)
@@ -82,6 +83,8 @@ class Settings(SearchOptions):
             raise SettingsError(f"--grace-images {self.grace_images:,}: {right}")
         if self.trained and self.against == "seconds":
             raise SettingsError("--against seconds with --from: nothing is trained; give --against nfe")
+        if self.warm_start:
+            self._require_warm_start()
         if self.scheduler == "none":
             return
         if self.against:
@@ -91,6 +94,14 @@ class Settings(SearchOptions):
             right = "it learns nothing from a trial that is stopped early; give --scheduler none, or --sampler tpe"
             raise SettingsError(f"--sampler {self.sampler} with --scheduler {self.scheduler}: {right}")
 
+    def _require_warm_start(self) -> None:
+        if self.sampler in LEARN_IN_FULL:
+            right = "it does not learn from the trials of other runs; give --sampler tpe"
+            raise SettingsError(f"--warm-start with --sampler {self.sampler}: {right}")
+        if self.against == "seconds":
+            right = "seconds depend on what else a machine did; give --against nfe, or parameters"
+            raise SettingsError(f"--warm-start with --against seconds: {right}")
+
     def sharing(self, trials: int, machine: Machine | Cluster, mps: bool) -> Self:
         """Return these settings with so many trials on each GPU, by MPS or by turns."""
         share = 1 / trials
@@ -98,7 +109,7 @@ class Settings(SearchOptions):
 
     def saved(self) -> dict[str, Any]:
         """Return these settings, and the rungs that follow from them, as JSON has them."""
-        return {**asdict(self), "rungs": list(self.rungs)}
+        return {**asdict(self), "warm_start": list(self.warm_start), "rungs": list(self.rungs)}
 
 
 def rungs(grace: int, full: int, eta: int) -> tuple[int, ...]:

@@ -8,13 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 
 from analysis.run.columns import Column
+from analysis.run.earlier import EarlierTrial
 from analysis.run.evaluations import EVALUATION_COLUMNS
 from analysis.run.events import End, Start
 from analysis.run.tables import CURVE_COLUMNS, TRIAL_COLUMNS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
 TEMPLATE = Path(__file__).with_name("format.md")
-JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "State": "string", "Mapping[str, Value]": "object"}
+JSON_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "State": "string",
+    "Mapping[str, Value]": "object",
+    "tuple[Report, ...]": "array of objects",
+}
 
 
 def page() -> str:
@@ -22,6 +30,7 @@ def page() -> str:
     return TEMPLATE.read_text().format(
         start=fields_of(Start),
         end=fields_of(End),
+        earlier=fields_of(EarlierTrial),
         trials=rows_of(TRIAL_COLUMNS),
         curves=rows_of([column for column in CURVE_COLUMNS if column not in TRIAL_COLUMNS]),
         evaluation=rows_of(EVALUATION_COLUMNS),

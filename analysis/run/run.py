@@ -8,12 +8,14 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.run.earlier import EarlierTrial, from_lines, to_lines
 from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
 from analysis.run.remote import Remote, copy_of, pull_unless_busy
@@ -30,7 +32,7 @@ class Run:
 
     Attributes:
         path: the run's folder, or the copy of it on this machine.
-        study_file, ranking, report, evaluation: its files.
+        study_file, earlier, ranking, report, evaluation: its files.
         samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
     """
 
@@ -48,6 +50,7 @@ class Run:
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
         self._settings = path / "search.json"
+        self.earlier = path / "warm_start.jsonl"
         self._log = Log(path / "log.jsonl")
         self._fold = Fold()
 
@@ -187,6 +190,23 @@ class Run:
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Replace search.json."""
         self.write(self._settings, (json.dumps(finite({"format": FORMAT, **settings}), indent=2) + "\n").encode())
+
+    def earlier_trials(self) -> list[EarlierTrial]:
+        """Return the trials of earlier runs that the search was begun with; none where it was begun without.
+
+        Raises:
+            RunError: a line of the file holds none.
+        """
+        if not self.earlier.is_file():
+            return []
+        try:
+            return from_lines(self.earlier.read_bytes())
+        except (ValueError, LookupError, TypeError):
+            raise RunError(f"{self.earlier} is damaged: bring it back from a copy, or search anew") from None
+
+    def write_earlier_trials(self, trials: Iterable[EarlierTrial]) -> None:
+        """Keep the trials of earlier runs that the search is begun with."""
+        self.write(self.earlier, to_lines(trials))
 
     def write(self, path: Path, data: bytes) -> None:
         """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.

@@ -24,7 +24,7 @@ class FakeTrial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Return a number from low to high."""
-        value = self._given(name, low, high)
+        value = self._given(name, low, high, step)
         if value is None:
             value = self._draw(name, low, high, log)
             if step is not None:
@@ -34,7 +34,7 @@ class FakeTrial:
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Return a whole number from low to high."""
-        value = self._given(name, low, high)
+        value = self._given(name, low, high, step)
         if value is None:
             value = low + step * ((round(self._draw(name, low, high, log)) - low) // step)
         self.answered[name] = int(value)
@@ -51,10 +51,14 @@ class FakeTrial:
         self.answered[name] = value
         return value
 
-    def _given(self, name: str, low: float, high: float) -> float | None:
+    def _given(self, name: str, low: float, high: float, step: float | None) -> float | None:
         value = self._answers.get(name)
-        if value is not None and (isinstance(value, str) or not low <= value <= high):
+        if value is None:
+            return None
+        if isinstance(value, str) or not low <= value <= high:
             raise Outside(f"{name}={value!r} is outside {low:g} to {high:g}")
+        if step is not None and not math.isclose((value - low) / step, round((value - low) / step), abs_tol=1e-8):
+            raise Outside(f"{name}={value!r} is no whole number of steps of {step:g} from {low:g}")
         return value
 
     def _draw(self, name: str, low: float, high: float, log: bool) -> float:

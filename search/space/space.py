@@ -72,6 +72,18 @@ class Space:
             flat = {name: value for name, value in flat.items() if name in fixing.asked or _applies(name, flat)}
         return Variant.from_flat(flat).flat()
 
+    def answers_near(self, variant: Flat) -> Flat | None:
+        """Return the answers that `variant` has to all that the space asks; None where it lacks one.
+
+        In the fields that the space does not ask for, what it draws with them may differ from `variant`.
+        """
+        trial = FakeTrial(variant)
+        try:
+            self.draw(trial)
+        except (Outside, ConfigError):
+            return None
+        return trial.answered
+
     def answers_for(self, variant: Flat) -> Flat | None:
         """Return the answers with which the space draws exactly `variant`, None where it cannot."""
         trial = FakeTrial(variant)

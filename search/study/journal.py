@@ -96,10 +96,11 @@ def tell_report(study: optuna.Study, number: int, report: Report) -> None:
 
 def tell_end(study: optuna.Study, number: int, state: State, last: Report | None, objectives: tuple[str, ...]) -> None:
     """Close a trial: COMPLETE with the objectives of its last report, PRUNED and FAILED without values."""
-    study.tell(number, _values(state, last, objectives), state=ENDS[state])
+    study.tell(number, objective_values(state, last, objectives), state=ENDS[state])
 
 
-def _values(state: State, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
+def objective_values(state: State, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
+    """Return the values with which a trial that has ended is told to a study; None unless it is COMPLETE."""
     return [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
 
 
@@ -182,7 +183,7 @@ def _from_log(settings: Settings, space: Space, history: History) -> list[Frozen
 
 def _trial(start: Start, settings: Settings, space: Space, history: History) -> FrozenTrial:
     reports, ended = history.reports.get(start.trial, []), history.ended.get(start.trial)
-    params, distributions = _asked(space, dict(start.variant))
+    params, distributions = parameters(space, dict(start.variant))
     constraints = {}
     if not params and start.baseline:
         constraints[OUTSIDE] = 1.0
@@ -191,7 +192,9 @@ def _trial(start: Start, settings: Settings, space: Space, history: History) -> 
     single = len(settings.objectives) == 1
     return create_trial(
         state=TrialState.RUNNING if ended is None else ENDS[ended],
-        values=None if ended is None else _values(ended, history.last_report(start.trial), settings.objectives),
+        values=None
+        if ended is None
+        else objective_values(ended, history.last_report(start.trial), settings.objectives),
         params=params,
         distributions=distributions,
         user_attrs=attributes_of(start),
@@ -211,7 +214,7 @@ def attributes_of(start: Start) -> dict[str, str | int]:
     }
 
 
-def _asked(space: Space, variant: Flat) -> tuple[Flat, dict[str, BaseDistribution]]:
+def parameters(space: Space, variant: Flat) -> tuple[Flat, dict[str, BaseDistribution]]:
     """Return the parameters and distributions with which a space draws a variant; none where it cannot draw it."""
     if space.answers_for(variant) is None:
         return {}, {}

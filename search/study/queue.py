@@ -18,11 +18,18 @@ from search.settings import Settings
 from search.space.space import Space
 from search.study.journal import OUTSIDE, attributes_of, reopen, run_state, tell_end, tell_report
 from search.study.names import trial_name, trial_seed
+from search.study.prior import prior_trials
 from search.study.samplers import make_sampler
 from search.tries import Tries
+from search.warm_start import WarmStart
 from trainables.config import Flat
 from trainables.domain import ConfigError
 from trainables.report import Report
+
+# How many draws, one after the other, are discarded because an earlier run measured them: as many of the sampler, which
+# may insist on what is best so far, as of a random one after it. Then one runs once more: in a small space all variants
+# may be measured.
+REDRAWS = 20
 
 
 class TrialQueue:
@@ -35,6 +42,7 @@ class TrialQueue:
         study: optuna.Study,
         scheduler: Scheduler,
         has_time: Callable[[int | None], bool] = lambda number: True,
+        warm_start: WarmStart | None = None,
     ) -> None:
         """Queue what the study lacks of baselines and starting points.
 
@@ -45,10 +53,18 @@ class TrialQueue:
         self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the trial of a name
         self._settings, self._space, self._study, self._scheduler = settings, space, study, scheduler
         self._has_time = has_time
+        self._warm_start = warm_start or WarmStart.of((), space, settings.rungs[-1])
         self._running: set[int] = set()
         self._again: deque[int] = deque()
-        self._asked = sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
-        study.sampler = make_sampler(settings.sampler, settings.seed, self._asked, settings.slots, scheduler.paused)
+        trials = study.get_trials(deepcopy=False)
+        self._asked = sum(trial.state != TrialState.WAITING for trial in trials)
+        self._discarded = sum(trial.state == TrialState.FAIL and "trial" not in trial.user_attrs for trial in trials)
+        self._redraws = 0  # how many draws were discarded one after the other, because they are measured
+        prior = prior_trials(self._warm_start.prior, settings, space)
+        of_search = (settings.seed, self._asked, settings.slots, scheduler.paused)
+        self._sampler = make_sampler(settings.sampler, *of_search, prior)
+        self._random_sampler = make_sampler("random", *of_search)
+        study.sampler = self._sampler
         self._enqueue()
 
     def resume(self, history: History) -> list[tuple[str, State]]:
@@ -79,9 +95,9 @@ class TrialQueue:
     def next_trial(self) -> Start | None:
         """Return the next trial to run, as it was before if it ran already, or None where there is none now."""
         while (trial := self._next()) is not None:
-            try:
-                start = self._start(trial)
-            except ConfigError:  # too rare a combination for the check of the space to have drawn it
+            start = self._start(trial)
+            if start is None:
+                self._discarded += 1
                 self._close(trial.number, "FAILED", None)
                 continue
             self._running.add(trial.number)
@@ -124,11 +140,12 @@ class TrialQueue:
         return state
 
     def _next(self) -> optuna.Trial | None:
-        asks = self._asked < self._settings.trials and self._has_time(None)
+        left = self._left_to_ask()
+        asks = left > 0 and self._has_time(None)
         again = [number for number in self._again if self._has_time(number)]
         to_come = sum(not self._scheduler.has_report(number) for number in [*self._running, *again])
         if asks:
-            to_come += self._settings.trials - self._asked
+            to_come += left
         self._prune(self._scheduler.unpromotable(to_come))
         if again:
             self._again.remove(again[0])
@@ -139,7 +156,12 @@ class TrialQueue:
         if not asks:
             return None
         self._asked += 1
+        self._study.sampler = self._sampler if self._redraws < REDRAWS // 2 else self._random_sampler
         return self._study.ask()
+
+    def _left_to_ask(self) -> int:
+        """Return how many trials are to be asked for; discarded draws are none, unless there is no end of them."""
+        return self._settings.trials + min(self._discarded, REDRAWS * self._settings.trials) - self._asked
 
     def _prune(self, numbers: list[int]) -> None:
         trials = self._study.get_trials(deepcopy=False) if numbers else []
@@ -154,23 +176,38 @@ class TrialQueue:
 
     def _enqueue(self) -> None:
         """Queue baselines and starting points, the study's first trials; what is queued already is left out."""
-        for baseline, values in self._space.queue()[len(self._study.get_trials(deepcopy=False)) :]:
+        for baseline, values in self._warm_start.queue[len(self._study.get_trials(deepcopy=False)) :]:
             answers = self._space.answers_for(values) or {} if baseline else values
             self._study.enqueue_trial(answers, user_attrs={"baseline": baseline})
 
-    def _start(self, trial: optuna.Trial) -> Start:
+    def _start(self, trial: optuna.Trial) -> Start | None:
+        """Return the start of a trial; None for a draw that is discarded."""
         attributes = trial.user_attrs
         baseline = str(attributes.get("baseline", ""))
         if "variant" in attributes:
-            name, variant = str(attributes["trial"]), dict(json.loads(attributes["variant"]))
-        else:
+            variant = dict(json.loads(attributes["variant"]))
+            return self._named(trial.number, str(attributes["trial"]), baseline, variant)
+        try:
             variant = self._draw(trial, baseline)
-            name = trial_name(trial.number, baseline, variant, self._space.names)
-        start = Start(name, trial.number, trial_seed(self._settings.seed, trial.number), baseline, variant)
-        if "variant" not in attributes:
-            for attribute, value in attributes_of(start).items():
-                trial.set_user_attr(attribute, value)
+        except ConfigError:  # too rare a combination for the check of the space to have drawn it
+            return None
+        if self._repeats(trial.number, variant):
+            return None
+        name = trial_name(trial.number, baseline, variant, self._space.names)
+        start = self._named(trial.number, name, baseline, variant)
+        for attribute, value in attributes_of(start).items():
+            trial.set_user_attr(attribute, value)
         return start
+
+    def _named(self, number: int, name: str, baseline: str, variant: Flat) -> Start:
+        return Start(name, number, trial_seed(self._settings.seed, number), baseline, variant)
+
+    def _repeats(self, number: int, variant: Flat) -> bool:
+        """Return whether a variant that the sampler drew is measured, and another one is drawn in its place."""
+        drawn = number >= len(self._warm_start.queue)
+        repeats = drawn and self._redraws < REDRAWS and self._warm_start.is_measured(variant)
+        self._redraws = self._redraws + 1 if repeats else 0
+        return repeats
 
     def _draw(self, trial: optuna.Trial, baseline: str) -> Flat:
         """Return a new trial's variant: as the literature has it, or as the space draws it.

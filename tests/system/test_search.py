@@ -4,6 +4,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 from pathlib import Path
 
@@ -166,3 +167,25 @@ def test_a_trained_model_is_sampled_from_by_a_search_of_its_own(searches: Search
         changed = {name for name, value in row.items() if "/" in name and other[name] != value}
         assert changed <= {"sampler/kind", "sampler/steps"}
         assert (other["images_seen"], other["images_per_second"], other["loss"]) == (row["images_seen"], 0, row["loss"])
+
+
+def test_a_search_begins_with_what_another_measured_and_goes_on_when_that_is_deleted(searches: Searches) -> None:
+    budget = ["--max-images", "2304", "--grace-images", "256", "--confirm", "0"]
+    ended = searches.run(str(SCRIPT), "--space", "tiny.py", "--name", "g", "--trials", "4", *budget)
+    assert ended.returncode == 0, ended.stderr
+    first = Run.open(searches.folder / "runs/g")
+    first_starts = first.starts()
+    best = next(row for row in rank(first.trials(), None).to_pylist() if row["rank"] == 1)
+    warm = ["--space", "tiny.py", "--name", "h", "--warm-start", "runs/g"]
+    planned = searches.run(str(SCRIPT), *warm, "--trials", "3", *budget, "--dry-run")
+    assert f"warm start 4 trials of {first.uri} (" in planned.stdout, planned.stderr
+    assert searches.run(str(SCRIPT), *warm, "--trials", "3", *budget).returncode == 0
+    shutil.rmtree(first.path)
+    resumed = searches.run(str(SCRIPT), "--resume", "h", "--trials", "5")
+    assert resumed.returncode == 0, resumed.stderr
+    run = Run.open(searches.folder / "runs/h")
+    check_run(run, 5)
+    assert {trial.trial for trial in run.earlier_trials()} == first_starts.keys()
+    second = list(run.starts().values())[1]  # after the space's first starting point
+    assert second.variant == first_starts[best["trial"]].variant
+    assert run.reports()[second.trial][-1].images_seen == 2304

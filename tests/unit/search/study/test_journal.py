@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from search.history import History, end_state
@@ -20,6 +21,7 @@ from search.space.space import Space
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.tries import MAX_FAILURES
+from search.warm_start import BEST, WarmStart
 from tests.helpers.conditional import RUNGS, SPACE
 from trainables.report import Report
 
@@ -41,7 +43,8 @@ class Search:
         self.scheduler = SCHEDULERS[settings.scheduler](RUNGS, 3)
         history = History(run.events(), self.scheduler)
         self.study = open_study(run.study_file, settings, space, history, self.notes.append)
-        self.queue = TrialQueue(settings, space, self.study, self.scheduler)
+        warm_start = WarmStart.of(run.earlier_trials(), space, RUNGS[-1])
+        self.queue = TrialQueue(settings, space, self.study, self.scheduler, warm_start=warm_start)
         self.closed = self.queue.resume(history)
         self.queue.on_prune = lambda name: self.run.append(End(name, "PRUNED"))
 
@@ -116,7 +119,9 @@ def expected(whole: Path, space: Space, tmp_path_factory: pytest.TempPathFactory
     """The trials that run next where the journal is intact."""
     search = Search(Run.open(shutil.copytree(whole, tmp_path_factory.mktemp("intact") / "run")), space)
     assert (search.notes, search.closed) == ([], [])
-    return search.following()
+    following = search.following()
+    assert {one.number for one in following} >= {BEGUN - 1, BEGUN - 2}  # those that were interrupted
+    return following
 
 
 @pytest.fixture
@@ -145,7 +150,6 @@ def check_goes_on(search: Search, log: bytes, expected: list[Start]) -> None:
     assert [trial.number for trial in trials.values()] == list(range(BEGUN))
     following = search.following()
     assert following == expected
-    assert {one.number for one in following} >= {BEGUN - 1, BEGUN - 2}  # those that were interrupted
     again = {start.trial: start for start in starts}
     assert all(one.variant == again[one.trial].variant for one in following if one.trial in again)
 
@@ -261,6 +265,25 @@ def test_an_end_that_the_log_lacks_is_told_by_the_report_that_decided_it(
     search = Search(Run.open(run.path), space)
     assert search.closed == intact.closed == [(ended, "COMPLETE")]
     assert search.following() == intact.following()
+
+
+@pytest.mark.parametrize("damage", [None, lose], ids=["intact", "lost"])
+def test_a_warm_started_search_goes_on_by_what_it_keeps_of_the_earlier_runs(
+    damage: Damage | None, whole: Path, expected: list[Start], space: Space, tmp_path: Path
+) -> None:
+    earlier, run = Run.open(whole), Run.create(tmp_path, "run")
+    starts = earlier.starts()
+    kept = [EarlierTrial("gone", n, RUNGS[-1], starts[n].variant, tuple(rs)) for n, rs in earlier.reports().items()]
+    run.write_earlier_trials(kept)
+    Search(run, space).begin()
+    first = [start.variant for start in run.starts().values()][1 : 1 + BEST]
+    assert all(variant in [start.variant for start in starts.values()] for variant in first)
+    log = (run.path / "log.jsonl").read_bytes()
+    following = Search(Run.open(shutil.copytree(run.path, tmp_path / "intact")), space).following()
+    assert following != expected  # those of the search that has nothing to begin with
+    if damage is not None:
+        damage(run.study_file)
+    check_goes_on(Search(Run.open(run.path), space), log, following)
 
 
 def test_a_new_run_makes_its_journal_without_a_note(space: Space, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End, Event, Start
 from search.history import History
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision, Scheduler
 from search.settings import Settings
+from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from search.space.space import CHECKED_DRAWS, Space
 from search.study.journal import open_study
-from search.study.queue import TrialQueue
+from search.study.queue import REDRAWS, TrialQueue
 from search.tries import MAX_FAILURES
+from search.warm_start import BEST, WarmStart
 from spaces.baselines import BASELINES
 from tests.helpers.conditional import RUNGS, SPACE
 from trainables.config import Flat, Variant
@@ -36,6 +39,12 @@ def space(trial):
     trial.suggest_categorical("network/cnn/widths", ["8-8", "16-32-32-16"])
     kept = {BASELINES["A0"].variant!r}
     return {{name: kept[name] for name in kept if name not in ("training/lr", "network/cnn/widths")}}
+"""
+# Twelve variants.
+SMALL_SPACE = """
+def space(trial):
+    trial.suggest_categorical("training/batch", [16, 32, 64, 128])
+    trial.suggest_categorical("training/lr", [1e-3, 2e-3, 4e-3])
 """
 
 
@@ -89,13 +98,15 @@ def make_search(
     folder: Path,
     has_time: Callable[[int | None], bool] = lambda number: True,
     events: Iterable[Event] = (),
+    earlier: Sequence[EarlierTrial] = (),
     **given: Any,
 ) -> Search:
     """A search that goes on from the events of a log; its scheduler stops trials unless another is given."""
     settings = make_settings(space, folder, **{"scheduler": "asha-stopping", **given})
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor)
     study = open_study(folder / "study.journal", settings, space, History(events, scheduler))
-    return Search(TrialQueue(settings, space, study, scheduler, has_time), study, scheduler)
+    warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
+    return Search(TrialQueue(settings, space, study, scheduler, has_time, warm_start), study, scheduler)
 
 
 def run_all(search: Search) -> list[Start]:
@@ -229,7 +240,7 @@ def test_a_combination_that_is_not_valid_fails_and_the_next_trial_is_drawn(
 
     space = replace(make_space(), function=function, baselines=(), starts=())
     search = make_search(space, tmp_path)
-    assert [start.number for start in run_all(search)] == [0, 1, 2, 3, 5, 6, 7]
+    assert [start.number for start in run_all(search)] == [0, 1, 2, 3, 5, 6, 7, 8]
     assert search.trials[4].state == TrialState.FAIL
 
 
@@ -298,3 +309,56 @@ def test_trials_that_are_paused_at_the_end_are_pruned(make_space: Callable[..., 
     search.queue.finish()
     assert (search.trials[0].state, pruned) == (TrialState.PRUNED, [start.trial])
     assert states == [TrialState.RUNNING]  # the callback comes before the study closes the trial
+
+
+def measured_in_full(space: Space, batches: Sequence[int]) -> list[EarlierTrial]:
+    """A trial of an earlier run for each variant with one of these batches; the larger the batch, the lower its FMD."""
+    trials = []
+    for batch, lr in itertools.product(batches, (1e-3, 2e-3, 4e-3)):
+        variant = space.draw(FakeTrial({"training/batch": batch, "training/lr": lr}))
+        report = Report.from_dict({"trial": "earlier", "images_seen": 900, "fmd": 1000 * lr - batch / 100})
+        trials.append(EarlierTrial("runs/earlier", f"{batch}-{lr}", 900, variant, (report,)))
+    return trials
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_what_earlier_runs_measured_in_full_is_not_run_again_but_for_the_best(
+    sampler: str, make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = make_space(SMALL_SPACE)
+    earlier = measured_in_full(space, (16, 32))
+    search = make_search(space, tmp_path, earlier=earlier, trials=12, sampler=sampler)
+    starts = run_all(search)
+    assert len(starts) == 12
+    assert [start.variant["training/batch"] for start in starts[:BEST]] == [32, 16, 32]
+    assert all(start.variant["training/batch"] > 32 for start in starts[BEST:])
+    discarded = [trial for trial in search.trials if "trial" not in trial.user_attrs]
+    assert discarded  # or this tested nothing
+    assert {trial.state for trial in discarded} == {TrialState.FAIL}
+
+
+def test_where_all_is_measured_the_search_runs_some_again_and_ends(
+    make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = make_space(SMALL_SPACE)
+    search = make_search(space, tmp_path, earlier=measured_in_full(space, (16, 32, 64, 128)), trials=5)
+    assert len(run_all(search)) == 5
+    assert len(search.trials) == 5 + REDRAWS * (5 - BEST)
+
+
+def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(
+    make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = make_space(SMALL_SPACE)
+    earlier = measured_in_full(space, (16, 32))
+
+    def go_on(name: str, events: Iterable[Event], trials: int, **given: Any) -> list[Start]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        return run_all(make_search(space, tmp_path / name, events=events, trials=trials, **given))
+
+    first = go_on("intact", (), 8, earlier=earlier)
+    log = [event for start in first for event in (start, make_report(start, 100, 50.0), End(start.trial, "PRUNED"))]
+    anew, intact = (go_on(name, log, 16, earlier=earlier) for name in ("anew", "intact"))
+    assert anew == intact
+    assert len(intact) == 8
+    assert go_on("cold", log, 16) != intact

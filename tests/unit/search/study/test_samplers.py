@@ -185,3 +185,25 @@ def test_with_two_objectives_the_pareto_front_is_shown(monkeypatch: pytest.Monke
     assert front == {1, 3, 4, len(points) - 1}
     assert front <= shown
     assert len(shown) <= 12
+
+
+def test_trials_of_earlier_runs_count_as_the_oldest_of_the_study() -> None:
+    """TPE suggests after them what it suggests in a study that has them."""
+    both = study_with("tpe")
+    for _ in range(30):
+        trial = both.ask()
+        trial.report(draw(trial), 100)
+        both.tell(trial, state=TrialState.PRUNED)
+    prior = both.trials[:20]
+    for number, trial in enumerate(prior, start=-20):
+        trial.number = number
+    rest = optuna.create_study(sampler=make_sampler("tpe", 1, 0, 2, (), prior))
+    rest.add_trials(both.trials[20:])
+    both.sampler = make_sampler("tpe", 1, 0, 2, ())
+    drawn = []
+    for study in (rest, both):
+        trial = study.ask()
+        draw(trial)
+        drawn.append(trial.params)
+    assert drawn[0] == drawn[1]
+    assert [trial.number for trial in shown_to_tpe(rest, (), prior)][:21] == [*range(-20, 0), 0]
