@@ -1,7 +1,5 @@
 """The cores and GPUs that a search runs on: values, without a connection to anything."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import dataclass

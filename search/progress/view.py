@@ -1,7 +1,5 @@
 """A search's progress as text: the view that fills a terminal, and the line that sums up where there is none."""
 
-from __future__ import annotations
-
 import math
 
 from rich.console import Group, JustifyMethod
