@@ -63,7 +63,7 @@ class _Stage:
         self._count = len(starts)
         if starts:
             models = "1 model is" if self._count == 1 else f"{self._count} models are"
-            notes.say(f"race done; now {models} measured on the test images, {self._left(START_SECONDS)}")
+            notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
 
     def is_over(self) -> bool:
         """Return whether the time is up, with all that may be taken more."""
@@ -91,7 +91,7 @@ class _Stage:
     def _left(self, start: float = 0.0) -> str:
         """Return how much time is left to the command, in words."""
         seconds = start + in_waves(list(self._seconds.values()), self._slots) + END_SECONDS
-        return f"about {as_clock(seconds)} left"
+        return f"{as_clock(seconds)} left"
 
 
 def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
