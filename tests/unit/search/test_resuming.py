@@ -1,5 +1,6 @@
 """What has to hold before a run goes on: its space draws what it drew."""
 
+import json
 import random
 from dataclasses import replace
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import with_space
+from search.resuming import require_work, with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
@@ -75,3 +76,21 @@ def test_a_run_of_this_version_or_of_a_file_of_the_users_own_does_not_go_on_with
     own = replace(CHANGED, given="/home/me/my_space.py")
     with pytest.raises(SettingsError, match="is not what it was"):
         with_space(make_run(tmp_path / "b", "0.1.0", drawn()), settings(own), own)
+
+
+@pytest.mark.parametrize(("confirmed", "refused"), [(300.0, False), (600.0, True)])
+def test_a_run_whose_budget_was_that_of_the_search_alone_has_as_much_again_for_all_of_it(
+    confirmed: float, refused: bool, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "0.1.0", drawn())
+    saved = {**settings(WIDTHS).saved(), "time_budget": 510}
+    (run.path / "search.json").write_text(json.dumps({"format": 2, "settings": saved, "wall_seconds": 510.0}))
+    nested = run.begin_confirmation()
+    nested.write_settings({"settings": saved, "wall_seconds": confirmed, "tested": False})
+    resumed = Settings.resume(run.settings()["settings"], {}, Machine(cpus=2, gpus=0))
+    assert resumed.time_budget == 1020
+    if refused:
+        with pytest.raises(SettingsError, match="--resume run: it has had 1110 seconds; give a larger --time-budget"):
+            require_work(run, resumed)
+    else:
+        require_work(run, resumed)
