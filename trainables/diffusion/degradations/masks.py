@@ -15,32 +15,34 @@ from trainables.domain import Int, Uniform
 
 @dataclass(frozen=True)
 class Mask(Degradation):
-    """int(1 + count i) squares of side int(3 + i H growth) set to 0 at random places, i = t / T (Grivot)."""
+    """int(1 + count i) squares set to 0, of size s = int(3 + i H growth), i = t / T (Grivot).
+
+    The centre of a square is any pixel, its side is 2 (s // 2) + 1, and it is cut at the border of the image.
+    """
 
     count: Annotated[int, Int(1, 16)] = 5
     growth: Annotated[float, Uniform(0.05, 0.5)] = 0.25
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
-        """Return the relative places of the squares, (N, count + 1, 2) in [0, 1)."""
+        """Return the relative places of the squares' centres, (N, count + 1, 2) in [0, 1)."""
         return source.uniform(torch.Size((x0.shape[0], self.count + 1, 2)))
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x0 with the squares of its step set to 0, (N, C, H, W)."""
         height, width = x0.shape[-2:]
         i = step.time[:, None]
-        side = (3 + i * height * self.growth).floor().clamp(max=min(height, width))
+        reach = (3 + i * height * self.growth).floor().div(2, rounding_mode="floor")
         active = torch.arange(self.count + 1, device=x0.device) < (1 + self.count * i).floor()
-        rows = _inside(z[..., 0], side, height)
-        columns = _inside(z[..., 1], side, width)
+        rows = _near(z[..., 0], reach, height)
+        columns = _near(z[..., 1], reach, width)
         squares = rows[..., :, None] & columns[..., None, :] & (active & (i > 0))[..., None, None]
         return x0.masked_fill(squares.any(1)[:, None], 0.0)
 
 
-def _inside(place: Tensor, side: Tensor, size: int) -> Tensor:
-    """Return whether each coordinate lies within `side` (N, 1) pixels of `place` (N, K), bool (N, K, size)."""
-    start = (place * (size - side + 1)).floor()[..., None]
-    at = torch.arange(size, device=place.device)
-    return (at >= start) & (at < start + side[..., None])
+def _near(place: Tensor, reach: Tensor, size: int) -> Tensor:
+    """Return whether each coordinate is at most `reach` (N, 1) pixels from `place` (N, K), bool (N, K, size)."""
+    centre = (place * size).floor()[..., None]
+    return (torch.arange(size, device=place.device) - centre).abs() <= reach[..., None]
 
 
 # Stages of a hole's growth, linearly interpolated. Bansal's inpainting of MNIST has T = 50.

@@ -23,42 +23,53 @@ def at(t: int | Tensor, n: int) -> Step:
 
 
 def grivots_squares(t: int, T: int, height: int) -> tuple[int, int]:
-    """How many squares, and their side, by the report's definition in exact arithmetic."""
+    """How many squares, and their side, by the report's definition in exact arithmetic and the code's centres."""
     i = Fraction(t, T)
-    return int(1 + 5 * i), int(3 + i * height / 4)
+    return int(1 + 5 * i), 2 * (int(3 + i * height / 4) // 2) + 1
 
 
 @pytest.mark.parametrize("length", [5, 28, 49, pytest.param(1000, marks=pytest.mark.slow)])
 def test_mask_zeroes_as_many_squares_of_the_side_that_the_literature_says(length: int) -> None:
-    """With places apart from each other, so that the area counts them."""
-    places = torch.tensor([[row, column] for row in (0.0, 0.999) for column in (0.0, 0.5, 0.999)])
+    """With places apart from each other and from the border, so that the area counts them."""
+    places = torch.tensor([[row, column] for row in (0.25, 0.75) for column in (0.17, 0.5, 0.83)])
     ts = torch.arange(1, length + 1)
     steps = step_at(Cosine(T=length).alpha_bar().float(), ts)
-    x_t = Mask()(torch.ones(length, 1, 60, 60), steps, places.expand(length, 6, 2))
+    x_t = Mask()(torch.ones(length, 1, 68, 68), steps, places.expand(length, 6, 2))
     assert set(x_t.unique().tolist()) == {0.0, 1.0}
     for t, image in zip(ts.tolist(), x_t, strict=True):
-        count, side = grivots_squares(t, length, 60)
+        count, side = grivots_squares(t, length, 68)
         assert (image == 0).sum().item() == count * side**2, f"t={t}"
 
 
 @pytest.mark.parametrize("size", [(28, 28), (17, 23)])
-def test_mask_zeroes_whole_squares_inside_the_image_and_nothing_else(
+def test_mask_zeroes_whole_squares_cut_at_the_border_and_nothing_else(
     size: tuple[int, int], make_source: MakeSource
 ) -> None:
     source = make_source(channels=3, size=size)
     x0 = source.images(64) + 3
     t = torch.arange(64) % T + 1
-    x_t = Mask()(x0, at(t, 64), Mask().draw(x0, source))
+    z = Mask().draw(x0, source)
+    x_t = Mask()(x0, at(t, 64), z)
     zeroed = (x_t == 0).all(1)
     assert torch.equal(x_t, x0 * ~zeroed[:, None])
     for k in range(64):
         count, side = grivots_squares(int(t[k]), T, size[0])
-        assert side**2 <= zeroed[k].sum() <= count * side**2
-        windows = zeroed[k].unfold(0, side, 1).unfold(1, side, 1).flatten(2).all(2)
-        covered = torch.zeros(size, dtype=torch.bool)
-        for row, column in windows.nonzero().tolist():
-            covered[row : row + side, column : column + side] = True
-        assert torch.equal(covered, zeroed[k])
+        expected = torch.zeros(size, dtype=torch.bool)
+        for row, column in z[k, :count].tolist():
+            top, left = int(row * size[0]) - side // 2, int(column * size[1]) - side // 2
+            expected[max(top, 0) : top + side, max(left, 0) : left + side] = True
+        assert torch.equal(expected, zeroed[k])
+
+
+def test_mask_hides_what_grivots_does_at_the_end(make_source: MakeSource) -> None:
+    """Six squares of 11 x 11, their centres anywhere: a share of 1 - (1 - p)^6 of pixels, p that of one square."""
+    x0 = torch.ones(8000, 1, 28, 28)
+    share = (Mask()(x0, at(T, 8000), Mask().draw(x0, make_source())) == 0).double().mean((0, 1))
+    within = torch.tensor([min(k + 5, 27) - max(k - 5, 0) + 1 for k in range(28)]).double() / 28
+    torch.testing.assert_close(share, 1 - (1 - within[:, None] * within) ** 6, rtol=0, atol=0.025)
+    assert share.mean().item() == pytest.approx(0.545, abs=0.005)
+    assert share[0, 0].item() == pytest.approx(0.246, abs=0.02)
+    assert share[14, 14].item() == pytest.approx(0.634, abs=0.02)
 
 
 def test_mask_reaches_every_pixel_and_prefers_no_side(make_source: MakeSource) -> None:
