@@ -84,25 +84,31 @@ def from_curve(curve: Tensor, beta_max: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """beta rises linearly from `beta_start` to `beta_end` (Ho et al. 2020, section 4)."""
+    """beta rises linearly from `beta_start` to `beta_end` (Ho et al. 2020, section 4).
+
+    With `from_zero` it does so from step 0 to T, as the starter counts; step 1 then has the noise of step 0, too.
+    """
 
     beta_start: Annotated[float, Log(1e-6, 0.05)] = 1e-4
     beta_end: Annotated[float, Log(1e-4, 0.5)] = 0.02
+    from_zero: Annotated[bool, Choice(False, True)] = False
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
-        return from_betas(torch.linspace(self.beta_start, self.beta_end, self.T, dtype=torch.float64))
+        steps = self.T + self.from_zero
+        return from_betas(torch.linspace(self.beta_start, self.beta_end, steps, dtype=torch.float64))[-self.T :]
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same beta at every step."""
+    """The same beta at every step; with `from_zero` step 1 has the noise of a step 0, too, as Jain counts."""
 
     beta: Annotated[float, Log(1e-5, 0.5)] = 0.01
+    from_zero: Annotated[bool, Choice(False, True)] = False
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
-        return from_betas(torch.full((self.T,), self.beta, dtype=torch.float64))
+        return from_betas(torch.full((self.T + self.from_zero,), self.beta, dtype=torch.float64))[-self.T :]
 
 
 @dataclass(frozen=True)

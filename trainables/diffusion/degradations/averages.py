@@ -100,17 +100,19 @@ def _block_means(size: int, device: torch.device) -> Tensor:
 class Average(Degradation):
     """The first ceil(H t / T) rows of an order, replaced by their means (Breitburd): for T = H one more row a step.
 
-    The `order` is drawn for each image, or runs from the borders inwards, or from the middle outwards.
+    The `order` is drawn for each image, or runs from the borders inwards, or from the middle outwards. With `shared`
+    all images have the same random order.
     """
 
     axis: Annotated[str, Choice("rows", "columns")] = "rows"
     order: Annotated[str, Choice("random", "outside-in", "inside-out")] = "random"
+    shared: Annotated[bool, Choice(False, True)] = False
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
         """Return (N, H) numbers, or (N, W) for columns, whose order is the order of the rows."""
         n, size = len(x0), x0.shape[-2 if self.axis == "rows" else -1]
         if self.order == "random":
-            return source.uniform(torch.Size((n, size)))
+            return _one_order(size, x0.device).expand(n, size) if self.shared else source.uniform(torch.Size((n, size)))
         inwards = torch.arange(size, device=x0.device)
         inwards = torch.minimum(inwards, size - 1 - inwards) + 0.5 * (2 * inwards >= size)
         return (inwards if self.order == "outside-in" else -inwards).expand(n, size)
@@ -138,6 +140,12 @@ class Average(Degradation):
         share = torch.where(border, 0.1 * share, 0.1 + 0.15 * share).unsqueeze(-1 if rows else -2)
         x_T = (source.low + (source.high - source.low) * share).expand(shape).contiguous()
         return x_T, self.draw(x_T, source)
+
+
+@functools.lru_cache(maxsize=8)
+def _one_order(size: int, device: torch.device) -> Tensor:
+    """Return `size` random numbers, the same in every process."""
+    return torch.rand(size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 AVERAGES: dict[str, type[Degradation]] = {

@@ -138,6 +138,14 @@ def test_averages_orders_run_as_they_are_called(size: int, make_source: MakeSour
     assert (first - 4000 / size).abs().max() < 5 * (4000 / size) ** 0.5
 
 
+def test_a_shared_order_is_the_same_for_all_images_of_all_draws(make_source: MakeSource) -> None:
+    x0, source = torch.zeros(5, 1, 28, 28), make_source()
+    orders = torch.cat([Average(shared=True).draw(x0, source) for _ in range(2)]).argsort()
+    assert (orders == orders[0]).all()
+    turned = orders[0].diff()
+    assert turned.unique().numel() > 10  # unlike the order of the image
+
+
 def z_of(order: str, x0: Tensor, source: Source) -> Tensor:
     """One image's z for all."""
     return Average(order=order).draw(x0, source)[:1].expand(len(x0), -1)

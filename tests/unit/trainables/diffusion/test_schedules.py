@@ -141,6 +141,26 @@ def test_constant_is_a_power(beta: float, T: int) -> None:
     np.testing.assert_allclose(Constant(T=T, beta=beta).alpha_bar(), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("kind", "T", "start", "end"),
+    [("linear", 1000, 1e-4, 0.02), ("linear", 200, 1e-4, 0.1), ("constant", 2000, 0.001, 0.001)],
+)
+def test_from_zero_is_the_starters_schedule(kind: str, T: int, start: float, end: float) -> None:
+    """T + 1 betas and their running product, of which step t has the entry t."""
+    beta = (end - start) * np.arange(T + 1) / T + start
+    fields = {"beta": start} if kind == "constant" else {"beta_start": start, "beta_end": end}
+    found = SCHEDULES[kind](T=T, from_zero=True, **fields).alpha_bar()
+    np.testing.assert_allclose(found[1:], np.exp(np.cumsum(np.log(1 - beta)))[1:], rtol=1e-9)
+    np.testing.assert_allclose(1 - found[2:] / found[1:-1], beta[2:], rtol=1e-6)
+
+
+def test_the_fruits_reports_betas_end_before_002() -> None:
+    """Theirs are torch.arange(start=0.001, end=0.02, step=(0.02 - 0.001) / 1000), of which t counts from 0."""
+    theirs = torch.arange(start=0.001, end=0.02, step=(0.02 - 0.001) / 1000).double()
+    found = Linear(T=1000, beta_start=0.001, beta_end=0.019981).alpha_bar()
+    torch.testing.assert_close(found[1:], torch.cumprod(1 - theirs, 0), rtol=1e-4, atol=0)
+
+
 def test_jains_constant_schedule_leaves_a_seventh_of_the_signal() -> None:
     assert Constant(T=2000, beta=0.001).alpha_bar()[-1].item() == pytest.approx(0.13, abs=0.006)
 
