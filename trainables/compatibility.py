@@ -68,10 +68,11 @@ def _refuse_degrading_the_degraded(flat: Mapping[str, Primitive], degradation: D
 
 def _refuse_noise_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
     """At zero SNR, x_T is eps itself, and x0 = (x_t - sigma eps) / alpha divides by 0 (Lin et al. 2023, 3.3)."""
-    if not schedule.zero_snr or flat["training/target"] != "eps":
+    if not schedule.zero_snr or not TARGETS[str(flat["training/target"])].needs_signal:
         return
-    fit = [target for target in fitting("training/target", degradation) if target != "eps"]
+    fit = [target for target in fitting("training/target", degradation) if not TARGETS[target].needs_signal]
     raise ConfigError(
-        f"training/target=eps: says nothing of x0 at t = T, where zero_snr=True of the schedule leaves no signal; "
+        f"training/target={flat['training/target']}: says nothing of x0 at t = T, where zero_snr=True of the schedule "
+        "leaves no signal; "
         f"use training/target={', '.join(fit)}, or schedule/{flat['schedule/kind']}/zero_snr=False"
     )

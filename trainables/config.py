@@ -92,12 +92,14 @@ class Training:
 class Sampling:
     """How images are generated: the sampler, its number of steps (at most T), the prior of x_T, and guidance.
 
-    A network with classes is guided by the scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
+    `clip` keeps every x0_hat to the pixel range, which most samplers of few steps need. A network with classes is
+    guided by the scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
     """
 
     kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
     steps: Annotated[int, Int(1, 5000)] = 20
     prior: Annotated[str, Choice("own", "fitted")] = "own"
+    clip: Annotated[bool, Choice(True, False)] = True
     guidance: Annotated[float, Uniform(0, 10)] = 0.0
     guidance_low: Annotated[float, Uniform(0, 1)] = 0.0
     guidance_high: Annotated[float, Uniform(0, 1)] = 1.0

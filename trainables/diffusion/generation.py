@@ -55,7 +55,8 @@ def generate(
     for first in range(0, n, chunk):
         source.generator.manual_seed(seed + first)
         x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
-        given = diffusion.given(None if labels is None else labels[first : first + chunk], sampling.guided)
+        known = None if labels is None else labels[first : first + chunk]
+        given = diffusion.given(known, sampling.guided, sampling.clip)
         path = SAMPLERS[sampling.kind](given, x_T, z, strided(diffusion.T, sampling.steps), source)
         x_0 = deque(path, maxlen=1)[0]  # all x_t of 1,000 steps would take 0.8 GB
         if not x_0.isfinite().all():
@@ -72,7 +73,7 @@ def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, 
     ts = [torch.full((len(x0),), round(diffusion.T * k / (columns - 1)), device=x0.device) for k in range(columns)]
     forward = [diffusion.degradation(x0, diffusion.step(t), z) for t in ts]
     x_T, z = start(diffusion, sampling, x0.shape, source)
-    given = diffusion.given(draw_labels(diffusion, len(x0), seed), sampling.guided)
+    given = diffusion.given(draw_labels(diffusion, len(x0), seed), sampling.guided, sampling.clip)
     path = [x_T, *SAMPLERS[sampling.kind](given, x_T, z, strided(diffusion.T, sampling.steps), source)]
     backward = [path[round((len(path) - 1) * k / (columns - 1))] for k in range(columns)]
     rows = torch.cat([torch.stack(forward, 1), torch.stack(backward, 1)])

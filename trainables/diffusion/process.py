@@ -94,6 +94,8 @@ class Diffusion:
     labels: Tensor | None = None
     """(N,) int64, of the images at hand, see `given`; None where they are unknown"""
     guidance: Guidance = UNGUIDED
+    clip: bool = True
+    """Whether x0_hat is clipped to the pixel range"""
 
     @property
     def T(self) -> int:
@@ -116,12 +118,12 @@ class Diffusion:
         losses = LOSSES[self.loss_kind](prediction, self._answer(x0, step, z))
         return WEIGHTS[self.weight](self, t) * losses
 
-    def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED) -> Diffusion:
-        """Return this diffusion for images of `labels` (N,); itself where the network knows no labels."""
-        if self.label_counts is None:
-            return self
-        known = None if labels is None else labels.clamp(max=len(self.label_counts))  # a test set may have others
-        return replace(self, labels=known, guidance=guidance)
+    def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED, clip: bool = True) -> Diffusion:
+        """Return this diffusion for images of `labels` (N,), which count where the network knows labels."""
+        known = None
+        if labels is not None and self.label_counts is not None:
+            known = labels.clamp(max=len(self.label_counts))  # a test set may have others
+        return replace(self, labels=known, guidance=guidance, clip=clip)
 
     def _with_labels_dropped(self, source: Source) -> Diffusion:
         if self.label_counts is None or self.labels is None:
@@ -145,15 +147,15 @@ class Diffusion:
         return TARGETS[self.target].answer(y, z, step.over(x0))
 
     def restore(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Return x0_hat (N, C, H, W), the network's estimate of the clean images, clipped to the pixel range.
+        """Return x0_hat (N, C, H, W), the network's estimate of the clean images, by default in the pixel range.
 
-        All t (N,) are the same where guidance depends on them. Without the clip the errors of early steps grow, and FMD
-        is two orders of magnitude worse.
+        All t (N,) are the same where guidance depends on them. Without the clip the errors of early steps grow in few
+        steps, and FMD is two orders of magnitude worse.
         """
         y = self._solve(x_t, t)
         if self.labels is not None and self.guidance.scale and self.guidance.at(int(t[0]), self.T):
             y = y + self.guidance.scale * (y - self.given(None)._solve(x_t, t))
-        return y.clamp(self.pixels.low, self.pixels.high)
+        return y.clamp(self.pixels.low, self.pixels.high) if self.clip else y
 
     def _solve(self, x_t: Tensor, t: Tensor) -> Tensor:
         step = self.step(t)

@@ -19,6 +19,8 @@ class Target(ABC):
 
     last: ClassVar[type]
     """The class of last degradations that the target is defined for"""
+    needs_signal: ClassVar[bool] = False
+    """Whether y cannot be had from x_t and the answer where alpha is 0"""
 
     @abstractmethod
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
@@ -52,6 +54,7 @@ class _Eps(Target):
     """eps = z, the noise (Ho et al. 2020, section 3.2)."""
 
     last = Gaussian
+    needs_signal = True
 
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return z
@@ -61,6 +64,22 @@ class _Eps(Target):
 
     def gain(self, step: Step) -> Tensor:
         return (step.sigma / step.alpha) ** 2
+
+
+class _ScaledEps(Target):
+    """sigma z, all that was added to the image, as the Fruits-360 report predicts it."""
+
+    last = Gaussian
+    needs_signal = True
+
+    def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
+        return step.sigma * z
+
+    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
+        return (x_t - answer) / step.alpha
+
+    def gain(self, step: Step) -> Tensor:
+        return 1 / step.alpha**2
 
 
 class _V(Target):
@@ -93,4 +112,10 @@ class _Velocity(Target):
         return step.sigma**2
 
 
-TARGETS: dict[str, Target] = {"x0": _X0(), "eps": _Eps(), "v": _V(), "velocity": _Velocity()}
+TARGETS: dict[str, Target] = {
+    "x0": _X0(),
+    "eps": _Eps(),
+    "scaled_eps": _ScaledEps(),
+    "v": _V(),
+    "velocity": _Velocity(),
+}

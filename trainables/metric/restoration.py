@@ -106,8 +106,8 @@ def restore_by_sampling(
 
     def sample(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
         steps = max(1, round(min(sampling.steps, diffusion.T) * t / diffusion.T))
-        guided = given.given(given.labels, sampling.guided)
-        return deque(SAMPLERS[sampling.kind](guided, x_t, z, strided(t, steps), source), maxlen=1)[0]
+        as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
+        return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, strided(t, steps), source), maxlen=1)[0]
 
     return {t: _restore(diffusion, x0, t, source, seed, labels, sample) for t in ts}
 

@@ -150,7 +150,7 @@ def test_what_cannot_be_is_refused_in_one_line_that_says_what_would_be_right(fla
 
 
 # What each needs at the end of the degradation, by the formulas that define it.
-NOISE_ONLY = {"eps", "v", "inverse_beta", "ancestral", "ancestral_large", "ddim", "dpmpp"}
+NOISE_ONLY = {"eps", "scaled_eps", "v", "inverse_beta", "ancestral", "ancestral_large", "ddim", "dpmpp"}
 STRAIGHT_ONLY = {"velocity"}
 OVERLAYS_ONLY = {"min_snr", "euler", "heun"}
 
@@ -219,9 +219,11 @@ def test_without_signal_at_the_end_noise_is_no_target(schedule: str) -> None:
     flat: Flat = {"schedule/kind": schedule, f"schedule/{schedule}/zero_snr": True}
     for target in ("x0", "v"):
         assert Variant.from_flat({**flat, "training/target": target}).schedule.zero_snr
-    assert Variant.from_flat({"schedule/kind": schedule, "training/target": "eps"})
-    with pytest.raises(ConfigError, match=rf"^training/target=eps[^\n]*x0, v[^\n]*schedule/{schedule}/zero_snr=False$"):
-        Variant.from_flat({**flat, "training/target": "eps"})
+    for target in ("eps", "scaled_eps"):
+        assert Variant.from_flat({"schedule/kind": schedule, "training/target": target})
+        said = rf"^training/target={target}: [^\n]*x0, v[^\n]*schedule/{schedule}/zero_snr=False$"
+        with pytest.raises(ConfigError, match=said):
+            Variant.from_flat({**flat, "training/target": target})
 
 
 def test_flow_matching_is_a_configuration() -> None:

@@ -18,6 +18,7 @@ from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import Cosine
 from trainables.diffusion.source import PIXELS, Source
+from trainables.metric.restoration import restore_by_sampling
 
 MakeSource = Callable[..., Source]
 
@@ -43,6 +44,27 @@ def make(kind: str = "gaussian", network: nn.Module | None = None, pixels: str =
     flat: Flat = {"degradation/kind": kind, "training/target": "x0", "sampler/kind": "cold2"}
     degradation = Variant.from_flat(flat).degradation
     return Diffusion(Cosine(T=10).alpha_bar().float(), degradation, network or Scale(), "x0", PIXELS[pixels])
+
+
+def restored(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> None:
+    restore_by_sampling(diffusion, sampling, source.pixels.to_uint8(x0), [10], source, seed)
+
+
+def generated(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> None:
+    generate(diffusion, sampling, len(x0), SHAPE, source, seed)
+
+
+@pytest.mark.parametrize("take", [generated, strip, restored])
+@pytest.mark.parametrize("sampler", ["cold1", "cold2", "ddim", "ancestral"])
+def test_a_sampler_clips_x0_hat_as_the_variant_says(
+    sampler: str, take: Callable[..., object], make_source: MakeSource
+) -> None:
+    largest = {}
+    for clip in (True, False):
+        network, source = Scale(3.0), make_source()
+        take(make(network=network), Sampling(sampler, 3, clip=clip), source.images(2), source, 1)
+        largest[clip] = network.asked[-1].abs().amax()
+    assert largest[True] < 5 < largest[False]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from trainables.device import multiplies_bf16
 from trainables.diffusion.degradations import DEGRADATIONS, Degradation, LinearInterpolant
 from trainables.diffusion.process import LOSSES, WEIGHTS, Diffusion, runs_bf16
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Step
-from trainables.diffusion.source import PIXELS, PixelRange, Source
+from trainables.diffusion.source import PIXELS, Source
 from trainables.diffusion.targets import TARGETS
 
 MakeSource = Callable[..., Source]
@@ -28,7 +28,7 @@ T = 50
 NOISY = ["gaussian", "qr+gaussian", "snow+gaussian", "mask+contrast+gaussian"]
 STRAIGHT = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, LinearInterpolant)]
 # Every target, with a degradation that it is defined for.
-PAIRS = [("gaussian", "x0"), ("gaussian", "eps"), ("gaussian", "v"), ("flow", "x0"), ("flow", "velocity")]
+PAIRS = [*(("gaussian", target) for target in ("x0", "eps", "scaled_eps", "v")), ("flow", "x0"), ("flow", "velocity")]
 
 
 class Answer(nn.Module):
@@ -50,7 +50,13 @@ def perfect(target: str, x0: Tensor, alpha_bar: Tensor, straight: bool = False) 
         share = alpha_bar.double()[(time * (len(alpha_bar) - 1)).round().long()].view(-1, 1, 1, 1)
         sigma = (1 - share).sqrt()
         z = (x_t.double() - (1 - sigma if straight else share.sqrt()) * x0.double()) / sigma
-        answers = {"x0": x0.double().expand_as(z), "eps": z, "v": share.sqrt() * z - sigma * x0, "velocity": z - x0}
+        answers = {
+            "x0": x0.double().expand_as(z),
+            "eps": z,
+            "scaled_eps": sigma * z,
+            "v": share.sqrt() * z - sigma * x0,
+            "velocity": z - x0,
+        }
         return answers[target].float()
 
     return Answer(answer)
@@ -134,13 +140,14 @@ def test_the_loss_is_that_at_random_steps_drawn_before_the_degradation(
 
 
 def hang(target: str, snr: np.ndarray) -> np.ndarray:
-    """Min-SNR-5 as Hang et al. 2023 write it for their three targets (section 3.4)."""
+    """Min-SNR-5 as Hang et al. 2023 write it for their three targets (section 3.4), and of scaled noise."""
     least = np.minimum(snr, 5)
-    return {"x0": least, "eps": least / snr, "v": least / (snr + 1)}[target]
+    scaled = least * (snr + 1) / snr  # of (x0_hat - x0)^2 = (answer - sigma eps)^2 / alpha_bar
+    return {"x0": least, "eps": least / snr, "scaled_eps": scaled, "v": least / (snr + 1)}[target]
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("target", ["x0", "eps", "v"])
+@pytest.mark.parametrize("target", ["x0", "eps", "scaled_eps", "v"])
 def test_min_snr_weights_are_the_papers(target: str, schedule: str) -> None:
     alpha_bar = SCHEDULES[schedule](T=200).alpha_bar()
     diffusion = Diffusion(alpha_bar.float(), degradation_of("gaussian"), nn.Identity(), target, PIXELS["-1..1"])
@@ -153,9 +160,7 @@ def test_min_snr_weighs_the_error_of_x0_whatever_the_target(kind: str, target: s
     """min(SNR, 5) (x0_hat - x0)^2, SNR the squared ratio of the shares of image and overlay in x_t."""
     source, t = make_source(), torch.arange(1, T)
     x0 = source.images(T - 1)
-    diffusion = replace(
-        make(Answer(lambda x, time: x / 3), kind, target), weight="min_snr", pixels=PixelRange(-1e9, 1e9)
-    )
+    diffusion = replace(make(Answer(lambda x, time: x / 3), kind, target), weight="min_snr", clip=False)
     state = source.generator.get_state()
     losses = diffusion.loss_at(x0, t, source)
     source.generator.set_state(state)
@@ -170,7 +175,7 @@ def test_inverse_beta_is_the_fruits_reports_weight(make_source: MakeSource) -> N
     """Their schedule: linear from 0.001 to 0.02; their loss: MSE / (2 beta_t)."""
     alpha_bar = Linear(T=1000, beta_start=0.001, beta_end=0.02).alpha_bar().float()
     network = Answer(lambda x, time: torch.zeros_like(x))
-    plain = Diffusion(alpha_bar, degradation_of("gaussian"), network, "eps", PIXELS["-1..1"])
+    plain = Diffusion(alpha_bar, degradation_of("gaussian"), network, "scaled_eps", PIXELS["-1..1"])
     t, x0 = torch.tensor([1, 2, 500, 999, 1000]), make_source().images(5)
     losses, weighted = (
         diffusion.loss_at(x0, t, make_source(seed=5)) for diffusion in (plain, replace(plain, weight="inverse_beta"))
@@ -199,7 +204,7 @@ def test_the_targets_of_one_draw_agree_with_x_t_and_each_other(kind: str, make_s
     """x_t = alpha y + sigma eps and v = alpha eps - sigma y, y the image just before the noise."""
     x0 = make_source(seed=3).images(32)
     targets = fitting("training/target", degradation_of(kind))
-    assert targets == ["x0", "eps", "v"]
+    assert targets == ["x0", "eps", "scaled_eps", "v"]
     networks = {target: Answer(lambda x, time: torch.zeros_like(x)) for target in targets}
     asked = {target: ask(make(networks[target], kind, target), x0, make_source(seed=4))[1] for target in targets}
     x_t, time = networks["x0"].x_t, networks["x0"].time
@@ -210,6 +215,7 @@ def test_the_targets_of_one_draw_agree_with_x_t_and_each_other(kind: str, make_s
     y = (alpha * x_t - sigma * asked["v"]).float()
     torch.testing.assert_close((alpha * y + sigma * asked["eps"]).float(), x_t, rtol=0, atol=1e-5)
     assert abs(asked["eps"].std().item() - 1) < 0.02
+    torch.testing.assert_close(asked["scaled_eps"], (sigma * asked["eps"]).float())
     if kind == "gaussian":
         torch.testing.assert_close(y, x0, rtol=0, atol=1e-5)
 
@@ -260,7 +266,7 @@ def test_a_perfect_network_restores_x0_whatever_it_is_asked_for(
         x_t = diffusion.degradation(noisy, diffusion.step(t), diffusion.degradation.draw(noisy, source))
         error = (diffusion.restore(x_t, t) - x0).abs().amax((1, 2, 3))
         # Dividing by the signal multiplies the rounding of x_t.
-        rounding = 1e-6 / alpha_bar[1:].sqrt() if target == "eps" else torch.tensor(1e-5)
+        rounding = 1e-6 / alpha_bar[1:].sqrt() if target.endswith("eps") else torch.tensor(1e-5)
         assert (error <= rounding).all(), target
 
 

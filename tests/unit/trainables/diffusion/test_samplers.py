@@ -22,7 +22,7 @@ from trainables.diffusion.degradations import DEGRADATIONS, Degradation, Flow, G
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.samplers import SAMPLERS, nfe, strided
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Sigmoid, UniformSigma
-from trainables.diffusion.source import PIXELS, PixelRange, Source
+from trainables.diffusion.source import PIXELS, Source
 from trainables.networks import UNet
 
 MakeSource = Callable[..., Source]
@@ -35,7 +35,6 @@ PAIRS = [("gaussian", "x0"), ("gaussian", "eps"), ("gaussian", "v"), ("flow", "x
 IDEAL = [
     (s, kind, target) for kind, target in PAIRS for s in EXACT if s in fitting("sampler/kind", DEGRADATIONS[kind]())
 ]
-UNCLIPPED = PixelRange(-1e9, 1e9)
 THEIR_TARGETS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
 T = 60
 # Every target, and of one of them every step and a single one.
@@ -154,6 +153,22 @@ def test_ancestral_steps_are_those_of_diffusers(
             torch.testing.assert_close(x_s, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_without_the_clip_the_larger_ancestral_steps_are_algorithm_18_2_of_prince(
+    x_T: Tensor, make_source: MakeSource
+) -> None:
+    """As the reports have it: z - beta / sqrt(1 - alpha_bar) eps, over sqrt(1 - beta), plus sqrt(beta) noise."""
+    diffusion, noise = replace(make(small_network(), target="eps"), clip=False), make_source(seed=11)
+    with torch.no_grad():
+        path = walk("ancestral_large", diffusion, x_T, x_T, strided(T, T), make_source(seed=11))
+        for t, x_t, x_s in zip(range(T, 0, -1), path[:-1], path[1:], strict=True):
+            eps = diffusion.network(x_t, torch.full((len(x_t),), t / T))
+            beta = 1e-4 + (0.2 - 1e-4) * (t - 1) / (T - 1)
+            mean = (x_t - beta / (1 - diffusion.alpha_bar[t]).sqrt() * eps) / (1 - beta) ** 0.5
+            added = beta**0.5 * noise.normal(x_t.shape) * (t > 1)
+            torch.testing.assert_close(x_s, mean + added, rtol=1e-4, atol=1e-4)
+    assert max(x_t.abs().max() for x_t in path[1:]) > 3  # so that a clip would be noticed
+
+
 @pytest.mark.parametrize(("target", "steps"), TARGETS_AND_STEPS)
 @pytest.mark.parametrize("sampler", ["ddim", "euler", "cold2_estimated"])
 def test_ddim_steps_are_those_of_diffusers(
@@ -182,7 +197,7 @@ def test_ddim_steps_are_those_of_diffusers(
 @pytest.mark.parametrize(("target", "steps"), [*TARGETS_AND_STEPS, ("v", 2)])
 def test_dpmpp_steps_are_those_of_diffusers(target: str, steps: int, x_T: Tensor, make_source: MakeSource) -> None:
     """Along whole paths, of a network unlike any denoiser, without the clip, which theirs lacks."""
-    diffusion, times = replace(make(small_network(), target=target), pixels=UNCLIPPED), strided(T, steps)
+    diffusion, times = replace(make(small_network(), target=target), clip=False), strided(T, steps)
     theirs = DPMSolverMultistepScheduler(
         num_train_timesteps=T, beta_start=1e-4, beta_end=0.2, prediction_type=THEIR_TARGETS[target], solver_order=2
     )
@@ -205,7 +220,7 @@ def test_steps_of_the_flow_are_those_of_diffusers(
     steps = 61  # their Heun ends with the step from 1 to 0
     times = [*range(steps, 0, -stride), 0]
     alpha_bar = UniformSigma(T=steps).alpha_bar().float()
-    diffusion = Diffusion(alpha_bar, Flow(), small_network(), "velocity", UNCLIPPED)
+    diffusion = Diffusion(alpha_bar, Flow(), small_network(), "velocity", PIXELS["-1..1"], clip=False)
     theirs = scheduler(num_train_timesteps=steps)
     if sampler == "euler":
         theirs.set_timesteps(sigmas=(np.array(times[:-1]) / steps).tolist())
