@@ -1,23 +1,37 @@
 """The configurations of five reports on small diffusion models, as complete variants.
 
-Rows A to D were trained on MNIST and F on Fruits-360; any of them runs on any data set. `exact` has the numbers of the
-reports. A search runs `variant`, which differs in being sampled in 20 strided steps, because T steps would take hours
-in a search. `python search/evaluate.py` can sample a trained trial in T steps.
+Rows A to D were trained on MNIST and F on Fruits-360; any of them runs on any data set. `exact` has the authors'
+numbers, from where `provenance` says; `departures` names what a row does differently nevertheless. Besides, no row
+repeats what all of A to D have in common: they never train t = T, although sampling starts there, and their last
+step leaves the noise of step 0 in the image.
+
+A search runs `variant`, which differs in being sampled in 20 strided steps, because T steps would take hours in a
+search. So few steps need the posterior's own variance, and x0_hat clipped.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trainables.config import Flat, Variant
+
+Provenance = Literal["text", "code", "reconstruction"]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A configuration from the literature; `reported` is the result in its authors' words and measure."""
+    """A configuration from the literature; `reported` is the result in its authors' words and measure.
+
+    `provenance` is what its numbers are taken from: the report's text, the code that its authors published, or a
+    reconstruction where neither has them.
+    """
 
     name: str
     source: str
     settings: Flat
     reported: str
+    provenance: Provenance = "code"
+    departures: str = ""
+    """What `exact` does not do as its authors did, in a phrase"""
 
     @property
     def exact(self) -> Flat:
@@ -26,51 +40,22 @@ class Baseline:
 
     @property
     def variant(self) -> Flat:
-        """The complete configuration as a search runs it: in 20 steps, which need the posterior's own variance."""
+        """The complete configuration as a search runs it: in 20 steps."""
         kind = self.settings["sampler/kind"]
-        strided: Flat = {"sampler/kind": "ancestral" if kind == "ancestral_large" else kind, "sampler/steps": 20}
+        strided: Flat = {
+            "sampler/kind": "ancestral" if kind == "ancestral_large" else kind,
+            "sampler/steps": 20,
+            "sampler/clip": True,
+        }
         return Variant.from_flat({**self.settings, **strided}).flat()
 
 
-STARTER: Flat = {
-    "pixels": "-0.5..0.5",
-    "schedule/kind": "linear",
-    "network/kind": "cnn",
-    "network/cnn/patch": 1,
-    "training/target": "eps",
-    "training/lr": 2e-4,
-    "training/batch": 128,
-    "training/drop_last": True,
-    "training/warmup": 0,
-    "training/ema": 0.0,
-    "sampler/kind": "ancestral_large",
-    "sampler/steps": 1000,
-}
-
-_DEEPER: Flat = {**STARTER, "network/cnn/widths": "16-32-64-32-16", "pixels": "0..1"}
-_COLD: Flat = {"training/target": "x0", "sampler/kind": "cold2"}
-# Grivot's own way with overlays: of A6, and by our reading of what he tried and dropped.
-_GRIVOT: Flat = {
-    **STARTER,
-    **_COLD,
-    "schedule/kind": "logistic",
-    "network/cnn/widths": "16-32-64-32-16",
-    "training/lr": 1e-4,
-    "training/weight_decay": 1e-5,
-    "training/lr_decay": "plateau",
-}
-_JAIN: Flat = {**STARTER, "training/split": "80:20"}
-_CONVNEXT: Flat = {
-    **{name: value for name, value in _JAIN.items() if "/cnn/" not in name},
-    "network/kind": "convnext_unet",
-}
-
-
-def _linear(start: float, end: float, T: int = 1000) -> Flat:
+def _linear(start: float, end: float, T: int = 1000, from_zero: bool = True) -> Flat:
     return {
         "schedule/kind": "linear",
         "schedule/linear/beta_start": start,
         "schedule/linear/beta_end": end,
+        "schedule/linear/from_zero": from_zero,
         "schedule/linear/T": T,
         "sampler/steps": T,
     }
@@ -80,6 +65,7 @@ def _constant(beta: float, T: int) -> Flat:
     return {
         "schedule/kind": "constant",
         "schedule/constant/beta": beta,
+        "schedule/constant/from_zero": True,
         "schedule/constant/T": T,
         "sampler/steps": T,
     }
@@ -94,6 +80,39 @@ def _cosine(T: int) -> Flat:
         "sampler/steps": T,
     }
 
+
+_TRAINING: Flat = {
+    "pixels": "-0.5..0.5",
+    "training/target": "eps",
+    "training/lr": 2e-4,
+    "training/batch": 128,
+    "training/drop_last": True,
+    "training/warmup": 0,
+    "training/ema": 0.0,
+    "sampler/kind": "ancestral_large",
+    "sampler/clip": False,
+}
+_CNN: Flat = {"network/kind": "cnn", "network/cnn/patch": 1}
+STARTER: Flat = {**_TRAINING, **_CNN, **_linear(1e-4, 0.02)}
+
+_DEEPER: Flat = {**STARTER, "network/cnn/widths": "16-32-64-32-16", "pixels": "0..1"}
+_COLD: Flat = {"training/target": "x0", "sampler/kind": "cold2"}
+# Grivot's own way with overlays: of A6, and by our reading of what he tried and dropped.
+_GRIVOT: Flat = {
+    **_TRAINING,
+    **_CNN,
+    **_COLD,
+    "schedule/kind": "logistic",
+    "network/cnn/widths": "16-32-64-32-16",
+    "training/lr": 1e-4,
+    "training/weight_decay": 1e-5,
+    "training/lr_decay": "plateau",
+    "sampler/steps": 1000,
+}
+_JAIN: Flat = {**_TRAINING, "training/split": "80:20", "training/drop_last": False}
+_CONVNEXT: Flat = {**_JAIN, "network/kind": "convnext_unet"}
+
+_LAST_EPOCH = "the last weights, in place of those of the lowest validation loss"
 
 BASELINES: dict[str, Baseline] = {
     entry.name: entry
@@ -128,27 +147,40 @@ BASELINES: dict[str, Baseline] = {
             "Grivot, mask and contrast",
             {**STARTER, "degradation/kind": "mask+contrast+gaussian"},
             "FID 76.3 / 83.3",
+            provenance="text",
+            departures="intensity t / T and masks per image; the code has alpha_bar / T, and one mask for a batch",
         ),
         Baseline(
-            "A5", "Grivot, contrast only", {**STARTER, "degradation/kind": "contrast+gaussian"}, "FID 68.4 / 78.3"
+            "A5",
+            "Grivot, contrast only",
+            {**STARTER, "degradation/kind": "contrast+gaussian"},
+            "FID 68.4 / 78.3",
+            provenance="text",
+            departures="intensity t / T; the code has alpha_bar / T",
         ),
         Baseline(
             "A6",
             "Grivot, pseudo-QR",
             {**_GRIVOT, "degradation/kind": "pseudo_qr"},
             "samples almost never digits; FID 5e94 or complex",
+            provenance="text",
+            departures="patterns of -0.5 and 0.5, one for a trajectory; the code has 0 and 1, and new ones each step",
         ),
         Baseline(
             "A7",
             "Grivot, elastic, dropped",
             {**_GRIVOT, "degradation/kind": "elastic"},
             "no digits after 100 epochs",
+            provenance="reconstruction",
+            departures="all of the deformation; the text gives no numbers, and combines it with masks and contrast",
         ),
         Baseline(
             "A7q",
             "Grivot, true QR codes, dropped",
             {**_GRIVOT, "degradation/kind": "qr"},
             "too slow to generate; no digits",
+            provenance="reconstruction",
+            departures="all of it but the training, which is that of A6",
         ),
         Baseline("B0", "Siddiquei, default", _DEEPER, "normalised FMD about 0.08"),
         Baseline("B1", "Siddiquei, short", {**_DEEPER, **_linear(1e-4, 0.1, 200)}, "normalised FMD about 0.08"),
@@ -158,15 +190,35 @@ BASELINES: dict[str, Baseline] = {
             "Siddiquei, Fashion morph",
             {**_DEEPER, **_COLD, "degradation/kind": "morph"},
             "normalised FMD about 0.08",
+            departures="8,000 images of Fashion-MNIST's test set, in place of its training set",
         ),
-        Baseline("C1", "Jain, good", {**_JAIN, **_constant(0.001, 2000)}, "FID 233, test MSE 0.0245"),
-        Baseline("C2", "Jain, bad", {**_JAIN, **_constant(0.1, 200)}, "FID 432, test MSE 0.00275"),
-        Baseline("C3", "Jain, cosine U-Net", {**_CONVNEXT, **_cosine(1000)}, "FID 173"),
+        Baseline(
+            "C1",
+            "Jain, good",
+            {**_JAIN, **_CNN, **_constant(0.001, 2000)},
+            "FID 233, test MSE 0.0245",
+            departures=_LAST_EPOCH,
+        ),
+        Baseline(
+            "C2",
+            "Jain, bad",
+            {**_JAIN, **_CNN, **_constant(0.1, 200)},
+            "FID 432, test MSE 0.00275",
+            departures=_LAST_EPOCH,
+        ),
+        Baseline(
+            "C3",
+            "Jain, cosine U-Net",
+            {**_CONVNEXT, **_cosine(1000)},
+            "FID 173",
+            departures=f"{_LAST_EPOCH}; alpha_bar_T is 2e-7, theirs 0",
+        ),
         Baseline(
             "C4",
             "Jain, blur U-Net",
             {**_CONVNEXT, **_cosine(100), **_COLD, "degradation/kind": "blur"},
             "FID 304; fails through how x_T is drawn",
+            departures=f"{_LAST_EPOCH}; a t for each image, not for a batch; the blur repeats the border's pixel",
         ),
         Baseline("D1", "Breitburd, default", STARTER, "FID 98.7"),
         Baseline("D2", "Breitburd, tuned", {**STARTER, **_linear(1e-4, 0.02, 1500), "training/lr": 4e-4}, "FID 95.4"),
@@ -175,21 +227,22 @@ BASELINES: dict[str, Baseline] = {
             "Breitburd, row averaging",
             {
                 **STARTER,
-                **_linear(1e-4, 0.02, 28),
+                **_linear(1e-4, 0.02, 28),  # without effect: rows follow t / T
                 **_COLD,
                 "degradation/kind": "average",
-                "training/loss": "l1",
+                "degradation/average/shared": True,
             },
-            "FID 108.5",
+            "FID 108.5 of degraded images restored; L1 in a draft",
+            departures="x_T drawn as in the draft, whose code does not run; those of the report are degraded images",
         ),
         Baseline(
             "F",
             "van der Woude, Lukkien, van Dijke",
             {
-                **_linear(0.001, 0.02),
+                **_linear(0.001, 0.019981, from_zero=False),  # they reach 0.02 at step T + 1
                 "pixels": "-1..1",
                 "network/kind": "fruits_unet",
-                "training/target": "eps",
+                "training/target": "scaled_eps",
                 "training/weight": "inverse_beta",
                 "training/lr": 2e-4,
                 "training/weight_decay": 1e-6,
@@ -199,8 +252,10 @@ BASELINES: dict[str, Baseline] = {
                 "training/split": "5-fold-grouped",
                 "training/patience": 5,
                 "sampler/kind": "ancestral_large",
+                "sampler/clip": False,
             },
-            "SSIM of reconstructions 0.70 at t=50, 0.53 at 500, 0.016 at 1000",
+            "SSIM of reconstructions 0.70 at t=50, 0.53 at 500 in the best fold, 0.016 at 1000",
+            departures="folds grouped by fruit, theirs leak; DDPM's sampler, theirs removes all noise and adds new",
         ),
     )
 }

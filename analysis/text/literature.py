@@ -9,8 +9,8 @@ from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
 from spaces.baselines import BASELINES
 
-COLUMNS = ("row", "setting", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
-TEXTS = ("row", "setting", "reported")
+COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
+TEXTS = ("row", "setting", "from", "reported")
 
 
 def literature_blocks(runs: Sequence[Run]) -> list[Block]:
@@ -19,11 +19,11 @@ def literature_blocks(runs: Sequence[Run]) -> list[Block]:
     lines = []
     for row in compared.literature:
         entry = BASELINES[row["baseline"]]
-        lines.append([entry.name, entry.source, *_measured(row), entry.reported])
+        lines.append([entry.name, entry.source, entry.provenance, *_measured(row), entry.reported])
     for row in compared.found:
         trials = runs[row["run"]].trials()
         words = describe_trials(trials, shared_values(trials))[row["trial"]]
-        lines.append(["found", f"{row['trial']} {words}", *_measured(row), ""])
+        lines.append(["found", f"{row['trial']} {words}", "", *_measured(row), ""])
     card = compared.card
     heading = f"{compared.images_seen:,} images seen, FMD {card['version']}"
     heading += f", floor {card['floor']:.4g}, blank {card['blank']:.4g}"

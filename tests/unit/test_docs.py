@@ -177,6 +177,14 @@ def test_tables_have_every_member(page: str, header: str, members: Iterable[str]
     assert sorted(cell.strip("`") for cell in column(page, header)) == sorted(members)
 
 
+def test_the_page_of_the_literature_says_how_exact_each_row_is() -> None:
+    rows = dict(zip(column("docs/literature.md", "row"), column("docs/literature.md", "row", 2), strict=True))
+    assert {name: rows[name] for name in BASELINES} == {name: entry.provenance for name, entry in BASELINES.items()}
+    names, phrases = (column("docs/literature.md", "rows", place) for place in (0, 1))
+    said = {name: phrase for row, phrase in zip(names, phrases, strict=True) for name in row.split(", ")}
+    assert said == {name: entry.departures for name, entry in BASELINES.items() if entry.departures}
+
+
 def test_the_space_of_the_readme_can_be_searched(tmp_path: Path) -> None:
     (block,) = re.findall(r"```python\n(\"\"\".*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     file = tmp_path / "my_space.py"

@@ -47,7 +47,7 @@ def test_the_best_comes_from_any_run_of_the_same_metric(tmp_path: Path) -> None:
 def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make(tmp_path, "a", ROWS)
     for form, expected in (
-        ("markdown", "| A0 | starter of all reports | 150.0 ± 1.0 | 0.280 | 0.500 |"),
+        ("markdown", "| A0 | starter of all reports | code | 150.0 ± 1.0 | 0.280 | 0.500 |"),
         ("table", "C2"),
     ):
         assert literature.main([str(run.path), "--format", form]) == 0

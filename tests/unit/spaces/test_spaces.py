@@ -5,13 +5,13 @@ import math
 import pkgutil
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 import pytest
 
 import spaces
-from spaces.baselines import BASELINES
+from spaces.baselines import BASELINES, Provenance
 from spaces.suggest import suggest, suggest_kind
 from trainables.config import FAMILIES, Sampling, Variant, domain_of
 from trainables.diffusion.degradations import DEGRADATIONS
@@ -195,6 +195,7 @@ STARTER = {
     "network/conditioning": "none",
     "sampler/kind": "ancestral_large",
     "sampler/prior": "own",
+    "sampler/clip": False,
     "sampler/guidance": 0.0,
     "sampler/guidance_low": 0.0,
     "sampler/guidance_high": 1.0,
@@ -206,12 +207,18 @@ def linear(beta_start: float, beta_end: float, T: int) -> dict[str, Any]:
         "schedule/kind": "linear",
         "schedule/linear/beta_start": beta_start,
         "schedule/linear/beta_end": beta_end,
+        "schedule/linear/from_zero": True,
         "schedule/linear/T": T,
     }
 
 
 def constant(beta: float, T: int) -> dict[str, Any]:
-    return {"schedule/kind": "constant", "schedule/constant/beta": beta, "schedule/constant/T": T}
+    return {
+        "schedule/kind": "constant",
+        "schedule/constant/beta": beta,
+        "schedule/constant/from_zero": True,
+        "schedule/constant/T": T,
+    }
 
 
 USUAL = linear(1e-4, 0.02, 1000)
@@ -230,7 +237,7 @@ GRIVOT = {
     "training/weight_decay": 1e-5,
     "training/lr_decay": "plateau",
 }
-JAIN = {"training/split": "80:20"}
+JAIN = {"training/split": "80:20", "training/drop_last": False}
 
 
 def cosine(T: int) -> dict[str, Any]:
@@ -298,13 +305,15 @@ LITERATURE: dict[str, dict[str, Any]] = {
         **COLD,
         "degradation/kind": "average",
         "degradation/average/order": "random",
+        "degradation/average/shared": True,
         "degradation/average/axis": "rows",
-        "training/loss": "l1",
     },
     "F": {
-        **linear(0.001, 0.02, 1000),
+        **linear(0.001, 0.019981, 1000),  # the 1,000th of numbers that reach 0.02 as the 1,001st
+        "schedule/linear/from_zero": False,
         **FRUITS,
         "pixels": "-1..1",
+        "training/target": "scaled_eps",
         "training/weight": "inverse_beta",
         "training/weight_decay": 1e-6,
         "training/batch": 64,
@@ -336,7 +345,8 @@ def test_a_search_changes_nothing_of_a_baseline_but_how_it_is_sampled(name: str)
     searched, exact = BASELINES[name].variant, BASELINES[name].exact
     changed = {field for field in searched if searched[field] != exact[field]}
     assert searched.keys() == exact.keys()
-    assert changed <= {"sampler/kind", "sampler/steps"}
+    assert changed <= {"sampler/kind", "sampler/steps", "sampler/clip"}
+    assert searched["sampler/clip"]
     assert (searched["sampler/kind"] == "ancestral") == (exact["sampler/kind"] == "ancestral_large")
     assert searched["sampler/steps"] == Sampling().steps
 
@@ -344,6 +354,8 @@ def test_a_search_changes_nothing_of_a_baseline_but_how_it_is_sampled(name: str)
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_says_where_it_is_from_and_what_was_reported(name: str) -> None:
     baseline = BASELINES[name]
+    assert baseline.provenance in get_args(Provenance)
+    assert baseline.departures or baseline.provenance == "code"
     assert baseline.name == name
     assert baseline.source
     assert baseline.reported
