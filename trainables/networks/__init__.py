@@ -10,7 +10,7 @@ from trainables.networks.cnn import CNN
 from trainables.networks.codes import LabelCode, Sinusoids, StepCode, TimeCode
 from trainables.networks.convnext_unet import ConvNeXtUNet
 from trainables.networks.fruits_unet import FruitsUNet
-from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm
+from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm, PlainImageNorm
 from trainables.networks.unet import UNet
 
 NETWORKS: dict[str, type[Network]] = {
@@ -34,6 +34,7 @@ __all__ = [
     "LabelCode",
     "Network",
     "Patched",
+    "PlainImageNorm",
     "Sinusoids",
     "StepCode",
     "TimeCode",

@@ -1,5 +1,7 @@
 """Attention between the pixels of an image: softmax attention, and one of linear cost."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,23 +21,31 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def attend_linearly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return softmax_d(q) (softmax_tokens(k)^T v) / sqrt(d) of q, k, v (N, heads, tokens, d).
+    """Return q (softmax_tokens(k)^T v) / sqrt(d) of q, k, v (N, heads, tokens, d).
 
-    Shen et al. 2021, "Efficient attention", with the scale of softmax attention; its cost grows with the tokens and
-    not with their square.
+    Shen et al. 2021, "Efficient attention", with the scale of softmax attention and, as Bansal and Jain have it,
+    without their softmax of q; its cost grows with the tokens and not with their square.
     """
     context = k.softmax(-2).transpose(-1, -2) @ v
-    return (q.softmax(-1) * q.shape[-1] ** -0.5) @ context
+    return (q * q.shape[-1] ** -0.5) @ context
 
 
 class Attention(nn.Module):
     """Images x (N, C, H, W) -> x + attention between the pixels of norm(x), with `heads` of `head_width` each."""
 
-    def __init__(self, channels: int, heads: int, head_width: int, linear: bool = False, bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        head_width: int,
+        linear: bool = False,
+        bias: bool = False,
+        norm: Callable[[int], nn.Module] = ChannelNorm,
+    ) -> None:
         """Attend linearly, or with a softmax over all pairs of pixels; `bias` is that of queries, keys and values."""
         super().__init__()
         self.heads, self.linear = heads, linear
-        self.norm = ChannelNorm(channels)
+        self.norm = norm(channels)
         self.qkv = nn.Linear(channels, 3 * heads * head_width, bias=bias)
         self.out = nn.Linear(heads * head_width, channels)
 

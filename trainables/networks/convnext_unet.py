@@ -1,4 +1,4 @@
-"""The U-Net of ConvNeXt blocks and linear attention that Jain trained, as tutorials of diffusion models have it."""
+"""The U-Net of ConvNeXt blocks and linear attention that Jain trained, from the code of Bansal et al. 2022."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +11,7 @@ from trainables.domain import Choice, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
 from trainables.networks.codes import LabelCode, Sinusoids
-from trainables.networks.norms import ChannelNorm
+from trainables.networks.norms import PlainImageNorm
 
 HEADS, HEAD_WIDTH = 4, 32
 EXPANSION = 2
@@ -21,8 +21,8 @@ EXPANSION = 2
 class ConvNeXtUNet(Network):
     """U-Net of two ConvNeXt blocks (Liu et al. 2022, with 3 x 3 convolutions) and linear attention per resolution.
 
-    Widths are `dim` times `mults`. `attention` "linear" is the original's: linear at each resolution, softmax in the
-    middle; "middle" has the latter alone.
+    Widths are `dim` times `mults`. `attention` "linear" is the original's: linear at each resolution and in the middle;
+    "middle" has softmax attention in the middle alone. The time is seen as t / T, in frequencies of at most 1.
     """
 
     dim: Annotated[int, Choice(16, 32, 64)] = 32
@@ -50,26 +50,37 @@ class _Depthwise(nn.Conv2d):
             return super().forward(x.float())
 
 
+class _Pointwise(nn.Linear):
+    """A 1 x 1 convolution, as a layer of each pixel: torch's of a single channel answers in NCHW order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class _Block(nn.Module):
-    """7 x 7 depthwise convolution plus the time code, norm, 3 x 3 to twice the width, activation, 3 x 3; residual."""
+    """7 x 7 depthwise convolution plus the code, norm, 3 x 3 to twice the width, activation, 3 x 3; residual."""
 
     def __init__(self, before: int, after: int, code: int, activation: Activation) -> None:
         super().__init__()
         self.depthwise = _Depthwise(before)
         self.code = nn.Sequential(activation(), nn.Linear(code, before)) if code else None
         self.layers = nn.Sequential(
-            ChannelNorm(before),
+            PlainImageNorm(before),
             nn.Conv2d(before, EXPANSION * after, 3, padding=1),
             activation(),
             nn.Conv2d(EXPANSION * after, after, 3, padding=1),
         )
-        self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
+        self.skip = _Pointwise(before, after) if before != after else nn.Identity()
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         y = self.depthwise(x)
         if self.code is not None:
             y = y + self.code(code)[:, :, None, None]
-        return self.skip(x) + self.layers(y)
+        return self.layers(y) + self.skip(x)
+
+
+def _attention(channels: int, linear: bool) -> nn.Module:
+    return Attention(channels, HEADS, HEAD_WIDTH, linear, norm=PlainImageNorm)
 
 
 class _Level(nn.Module):
@@ -77,10 +88,9 @@ class _Level(nn.Module):
 
     def __init__(self, config: ConvNeXtUNet, before: int, after: int) -> None:
         super().__init__()
-        activation, code = ACTIVATIONS[config.activation], 4 * config.dim
-        self.blocks = nn.ModuleList(_Block(width, after, code, activation) for width in (before, after))
-        linear = config.attention == "linear"
-        self.attention = Attention(after, HEADS, HEAD_WIDTH, linear=True) if linear else nn.Identity()
+        activation = ACTIVATIONS[config.activation]
+        self.blocks = nn.ModuleList(_Block(width, after, config.dim, activation) for width in (before, after))
+        self.attention = _attention(after, linear=True) if config.attention == "linear" else nn.Identity()
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         for block in self.blocks:
@@ -91,17 +101,18 @@ class _Level(nn.Module):
 class _ConvNeXtUNet(nn.Module):
     def __init__(self, config: ConvNeXtUNet, channels: int, classes: int) -> None:
         super().__init__()
-        activation, dim, code = ACTIVATIONS[config.activation], config.dim, 4 * config.dim
-        sizes = [2 * (dim // 3), *(dim * mult for mult in widths(config.mults))]
+        activation, dim = ACTIVATIONS[config.activation], config.dim
+        sizes = [channels, *(dim * mult for mult in widths(config.mults))]
         bottom = sizes[-1]
-        self.time = nn.Sequential(Sinusoids(dim), nn.Linear(dim, code), activation(), nn.Linear(code, code))
-        self.label = LabelCode(classes, code) if classes else None
-        self.first = nn.Conv2d(channels, sizes[0], 7, padding=3)
+        self.time = nn.Sequential(
+            Sinusoids(dim, steps=1), nn.Linear(dim, 4 * dim), activation(), nn.Linear(4 * dim, dim)
+        )
+        self.label = LabelCode(classes, dim) if classes else None
         self.down = nn.ModuleList(_Level(config, before, after) for before, after in pairwise(sizes))
         self.shrink = nn.ModuleList(nn.Conv2d(w, w, 4, stride=2, padding=1) for w in sizes[1:-1])
-        self.middle = nn.ModuleList(_Block(bottom, bottom, code, activation) for _ in range(2))
-        softmax = config.attention != "none"
-        self.attention = Attention(bottom, HEADS, HEAD_WIDTH) if softmax else nn.Identity()
+        self.middle = nn.ModuleList(_Block(bottom, bottom, dim, activation) for _ in range(2))
+        there = config.attention != "none"
+        self.attention = _attention(bottom, linear=config.attention == "linear") if there else nn.Identity()
         self.up = nn.ModuleList(_Level(config, 2 * after, before) for after, before in pairwise(reversed(sizes[1:])))
         self.grow = nn.ModuleList(nn.ConvTranspose2d(w, w, 4, stride=2, padding=1) for w in reversed(sizes[1:-1]))
         self.final = _Block(sizes[1], sizes[1], 0, activation)
@@ -109,7 +120,7 @@ class _ConvNeXtUNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
         code = self.time(time) if self.label is None else self.time(time) + self.label(label)
-        x, skips = self.first(x), []
+        skips: list[Tensor] = []
         for k, level in enumerate(self.down):
             x = level(self.shrink[k - 1](x) if k else x, code)
             skips.append(x)

@@ -11,6 +11,7 @@ from trainables.networks import (
     Attention,
     ChannelNorm,
     ImageNorm,
+    PlainImageNorm,
     Sinusoids,
     StepCode,
     TimeCode,
@@ -29,6 +30,12 @@ def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
         ours.bias.copy_(theirs.bias.permute(1, 2, 0))
     x = torch.randn(3, 5, 6, 6)
     torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
+
+
+def test_the_plain_image_norm_is_layer_norm_over_channels_and_pixels_without_weights() -> None:
+    x = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(PlainImageNorm(5)(x), functional.layer_norm(x, x.shape[1:]), rtol=0, atol=1e-5)
+    assert not list(PlainImageNorm(5).parameters())
 
 
 def test_channel_norm_standardises_every_pixel_over_its_channels() -> None:
@@ -96,7 +103,7 @@ def test_attention_is_torchs_also_where_bf16_is_asked_for() -> None:
 
 def test_linear_attention_is_its_quadratic_definition() -> None:
     q, k, v = tokens()
-    weights = torch.einsum("nhid,nhjd->nhij", q.softmax(3), k.softmax(2))  # of pixel j for pixel i
+    weights = torch.einsum("nhid,nhjd->nhij", q, k.softmax(2))  # of pixel j for pixel i
     expected = torch.einsum("nhij,nhjd->nhid", weights, v) / 4**0.5
     torch.testing.assert_close(attend_linearly(q, k, v), expected)
 
