@@ -6,7 +6,7 @@ from trainables.config import Flat
 from trainables.diffusion.degradations import DEGRADATIONS, Overlay
 from trainables.domain import Choice, Log
 
-BASELINES = ("A0", "A4", "A5", "A6", "B3")
+BASELINES = ("A0", "A6", "B3")
 
 _CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "flow", "noise")]
 _OVERLAYS = [kind for kind in _CORRUPTIONS if issubclass(DEGRADATIONS[kind], Overlay)]
@@ -38,10 +38,11 @@ STARTS = (
 
 def space(trial: Asked) -> Flat:
     """Suggest what `degradation` does, for a fast network and training."""
-    return {**RECIPE, **degradation(trial)}
+    degradation(trial)
+    return RECIPE
 
 
-def degradation(trial: Asked) -> Flat:
+def degradation(trial: Asked) -> None:
     """Suggest a degradation, its fields, a schedule, a learning rate, the sampler and its prior, and conditioning."""
     kind = suggest_kind(trial, "degradation", KINDS)
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
@@ -49,4 +50,4 @@ def degradation(trial: Asked) -> Flat:
     if kind != "gaussian":
         suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
         suggest(trial, "sampler/prior")
-    return suggest_conditioning(trial)
+    suggest_conditioning(trial)

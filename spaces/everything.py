@@ -16,7 +16,8 @@ STARTS: tuple[Flat, ...] = tuple(
 
 def space(trial: Asked) -> Flat:
     """Suggest the fields of `degradations` and `networks`, the loss, the sampler's steps and the rest of training."""
-    constants = {**degradations.degradation(trial), **networks.network(trial)}
+    degradations.degradation(trial)
+    constants = networks.network(trial)
     suggest(trial, "training/loss")
     suggest(trial, "sampler/steps", Choice(10, 20))
     suggest_training(trial)

@@ -1,17 +1,17 @@
 """Quality per second, for Gaussian noise: the network's size, the batch, the optimizer, noise levels and guidance."""
 
-from spaces.recipe import GUIDED, RECIPE, suggest_guidance, suggest_training
+from spaces.recipe import GUIDANCE, GUIDED, RECIPE, suggest_training
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A6")
 
-WIDTHS = ("32-32-32-32", "48-48-48-48", "64-64-64-64", "64-64-64-64-64", "96-96-96-96")
+WIDTHS = ("32-32-32-32", "32-32-32-32-32", "48-48-48-48", "48-48-48-48-48", "64-64-64-64", "64-64-64-64-64")
 _START: Flat = {name: value for name, value in {**RECIPE, **GUIDED}.items() if name.startswith(("training", "sampler"))}
 STARTS: tuple[Flat, ...] = tuple(
     {**_START, "training/lr": lr, "network/cnn/widths": widths, "network/cnn/kernel": 7}
-    for widths, lr in ((WIDTHS[0], 8e-3), (WIDTHS[2], 8e-3), (WIDTHS[2], 4e-3))
+    for widths, lr in ((WIDTHS[0], 8e-3), (WIDTHS[1], 8e-3), (WIDTHS[2], 8e-3))
 )
 
 
@@ -23,4 +23,5 @@ def space(trial: Asked) -> Flat:
     suggest(trial, "training/lr", Log(2e-3, 4e-2))
     suggest_training(trial)
     suggest(trial, "sampler/steps", Choice(10, 20))
-    return {"network/cnn/patch": 4, "network/conditioning": "class", **suggest_guidance(trial)}
+    suggest(trial, "sampler/guidance", GUIDANCE)
+    return {"network/cnn/patch": 4, "network/conditioning": "class"}

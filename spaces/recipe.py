@@ -13,6 +13,7 @@ RECIPE: Flat = {
     "training/times": "logit_normal",
     "sampler/steps": 10,
 }
+GUIDANCE = Uniform(0, 1)
 GUIDED: Flat = {"network/conditioning": "class", "sampler/guidance": 0.4}
 
 
@@ -25,12 +26,7 @@ def suggest_training(trial: Asked) -> None:
         suggest(trial, "training/times_mean", Uniform(-0.5, 1))
 
 
-def suggest_conditioning(trial: Asked) -> Flat:
-    """Suggest whether the network knows classes, and if so its guidance; return what goes with that."""
-    return suggest_guidance(trial) if suggest(trial, "network/conditioning") == "class" else {}
-
-
-def suggest_guidance(trial: Asked) -> Flat:
-    """Suggest how far guidance goes; return the interval of t / T in which it helps."""
-    suggest(trial, "sampler/guidance", Uniform(0, 1))
-    return {"sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8}
+def suggest_conditioning(trial: Asked) -> None:
+    """Suggest whether the network knows classes, and if so how far guidance goes."""
+    if suggest(trial, "network/conditioning") == "class":
+        suggest(trial, "sampler/guidance", GUIDANCE)

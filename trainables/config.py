@@ -101,8 +101,8 @@ class Sampling:
     prior: Annotated[str, Choice("own", "fitted")] = "own"
     clip: Annotated[bool, Choice(True, False)] = True
     guidance: Annotated[float, Uniform(0, 10)] = 0.0
-    guidance_low: Annotated[float, Uniform(0, 1)] = 0.0
-    guidance_high: Annotated[float, Uniform(0, 1)] = 1.0
+    guidance_low: Annotated[float, Uniform(0, 1)] = 0.2
+    guidance_high: Annotated[float, Uniform(0, 1)] = 0.8
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an interval that ends before it begins."""

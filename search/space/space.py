@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partialmethod
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ class Space:
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.
 
-        A start comes first, because the first trial goes to the full budget whatever its value, and a slow baseline
-        would take most of a search on two cores for that.
+        They take turns, a start first: the first trial goes to the full budget whatever its value, and one after the
+        other the slow baselines would keep a slot of two for minutes.
         """
         starts = [("", start) for start in self.starts]
         baselines = [(entry.name, entry.variant) for entry in self.baselines]
-        return starts[:1] + baselines + starts[1:]
+        return [entry for pair in zip_longest(starts, baselines) for entry in pair if entry is not None]
 
     @property
     def leading(self) -> int:

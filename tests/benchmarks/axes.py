@@ -29,7 +29,7 @@ from trainables.config import Flat, Variant
 from trainables.data.mnist import load
 from trainables.training.trainer import Trainer
 
-ALL: Flat = {**RECIPE, **GUIDED, "sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8, "training/lr": 8e-3}
+ALL: Flat = {**RECIPE, **GUIDED, "training/lr": 8e-3}
 WITHOUT: dict[str, Flat] = {
     "classes": {"network/conditioning": "none", "sampler/guidance": 0.0},
     "guidance": {"sampler/guidance": 0.0},

@@ -197,8 +197,8 @@ STARTER = {
     "sampler/prior": "own",
     "sampler/clip": False,
     "sampler/guidance": 0.0,
-    "sampler/guidance_low": 0.0,
-    "sampler/guidance_high": 1.0,
+    "sampler/guidance_low": 0.2,
+    "sampler/guidance_high": 0.8,
 }
 
 

@@ -50,7 +50,7 @@ def random_flat(seed: int) -> Flat:
         Variant.from_flat(flat)
     except ConfigError:
         safe: Flat = {"training/split": "none", "training/fold": 0, "training/patience": 0, "training/times_mean": 0.0}
-        return flat | COLD | safe | {"sampler/guidance": 0.0, "sampler/guidance_low": 0.0}
+        return flat | COLD | safe | {"sampler/guidance": 0.0, "sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8}
     return flat
 
 
