@@ -66,6 +66,8 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
 
     changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
     changed = {name: value for name, value in changes.items() if value is not None}
+    if given.no_clip:
+        changed["sampler/clip"] = False
     variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}
     if "settings" not in run.settings():
         raise SettingsError(f"{run.uri} ended before it began; give another run")

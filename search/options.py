@@ -216,6 +216,9 @@ class EvaluateOptions:
     )
     steps: int | None = option(whole(1), "Number of steps of the sampler.", shown="the trial's own")
     sampler: str | None = option(TEXT, "Sampler that generates the images, such as ddim.", shown="the trial's own")
+    no_clip: bool = option(
+        FLAG, "Leave estimates of x0 outside the pixel range, as the literature's samplers do.", False
+    )
     data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
     format: str = option(one_of(("table", "json", "csv")), "Form of the result: table, json or csv.", "table")
 

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.run.columns import COUNT, COUNTS, NUMBER, NUMBERS, TEXT, Column, schema
+from analysis.run.columns import COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
 from analysis.run.run import Run
 
 Row = dict[str, Any]
 REAL = "real images"
-KEY = ("trial", "split", "metric", "samples", "sampler", "steps", "noise")  # what two rows cannot share
+KEY = ("trial", "split", "metric", "samples", "sampler", "steps", "clip", "noise")  # what two rows cannot share
 
 EVALUATION_COLUMNS = (
     Column("trial", TEXT, 'name of the trial, or "real images" for as many real images of other held-out splits'),
@@ -25,6 +25,7 @@ EVALUATION_COLUMNS = (
     Column("images_seen", COUNT, "training images that the evaluated weights had seen"),
     Column("samples", COUNT, "images generated"),
     Column("steps", COUNT, "steps of the sampler"),
+    Column("clip", FLAG, "whether the sampler kept its estimates of x0 to the pixel range"),
     Column("nfe", COUNT, "network evaluations for one generated image"),
     Column("noise", COUNT, "seed of the noise that samples start from"),
     Column("fmd", NUMBER, "FMD on this split with this number of samples"),
@@ -68,7 +69,12 @@ def stored(run: Run) -> pa.Table:
     """Return the rows of the run's evaluation.parquet; none if it was never evaluated."""
     if not run.evaluation.is_file():
         return to_table([])
-    return to_table(pq.read_table(run.evaluation).to_pylist())
+    return to_table(_of_today(row) for row in pq.read_table(run.evaluation).to_pylist())
+
+
+def _of_today(row: Row) -> Row:
+    """Return a row with the column that older versions lack, whose samplers always clipped."""
+    return row if "clip" in row or row["sampler"] is None else {**row, "clip": True}
 
 
 def store(run: Run, row: Row) -> None:

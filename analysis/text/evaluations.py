@@ -28,6 +28,7 @@ MEASURES = {
     "  at T": "{ssim_by_t[19]:.3f}",
     "loss, held out": "{loss:.5f}",
     "sampler": "{sampler}, NFE {nfe}",
+    "  x0_hat clipped": "{clip}",
     "images seen": "{images_seen:,}",
 }
 PER_TABLE = 4  # trials, next to the real images and the names of the measures, in 120 columns

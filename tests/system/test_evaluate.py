@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -125,8 +126,11 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
     names = stored(run).column("trial").to_pylist()
     assert len(names) == len(set(names))
     answer(run, capsys, "001-morph", "--sampler", "cold2", "--steps", "5")
+    answer(run, capsys, "001-morph", "--no-clip")
     rows = [row for row in stored(run).to_pylist() if row["trial"] == "001-morph"]
-    assert sorted((row["sampler"], row["nfe"]) for row in rows) == [("cold1", 3), ("cold2", 5)]
+    sampled = sorted((row["sampler"], row["nfe"], row["clip"]) for row in rows)
+    assert sampled == [("cold1", 3, False), ("cold1", 3, True), ("cold2", 5, True)]
+    assert len({row["fmd"] for row in rows}) == 3
 
 
 @pytest.mark.parametrize(
@@ -207,6 +211,15 @@ def test_rows_survive_the_file_with_what_they_lack(tmp_path: Path, capsys: pytes
     assert table.column("ssim").null_count == 2
     formats.write_json(formats.rows_without_nulls(table))
     assert json.loads(capsys.readouterr().out)[0]["loss"] is None
+
+
+def test_a_row_of_an_older_version_was_sampled_with_the_clip(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "a")
+    old = [{"trial": "000-x", "sampler": "ddim", "fmd": 1.0}, {"trial": REAL, "sampler": None, "fmd": 0.5}]
+    pq.write_table(pa.Table.from_pylist(old), run.evaluation)
+    assert stored(run).column("clip").to_pylist() == [True, None]
+    store(run, {**old[0], "clip": True, "fmd": 2.0})
+    assert sorted(stored(run).column("fmd").to_pylist()) == [0.5, 2.0]
 
 
 def test_many_trials_are_shown_in_tables_of_a_few() -> None:

@@ -165,6 +165,7 @@ def sample(trial: Trial, n: int, noise: int) -> tuple[Tensor, dict[str, Any]] | 
         "images_seen": trial.trainer.images_seen,  # of a trial that goes on, more than in its last report
         "sampler": sampling.kind,
         "steps": sampling.steps,
+        "clip": sampling.clip,
         "nfe": nfe(sampling.kind, diffusion.T, sampling.steps, sampling.guided),
         "noise": noise,
     }
