@@ -2,8 +2,8 @@
 
 Rows A to D were trained on MNIST and F on Fruits-360; any of them runs on any data set. `exact` has the authors'
 numbers, from where `provenance` says; `departures` names what a row does differently nevertheless. Besides, no row
-repeats what all of A to D have in common: they never train t = T, although sampling starts there, and their last
-step leaves the noise of step 0 in the image.
+repeats two slips of the starter, of which Jain has the second alone: it never trains t = T, although sampling starts
+there, and its last step leaves the noise of step 0 in the image.
 
 A search runs `variant`, which differs in being sampled in 20 strided steps, because T steps would take hours in a
 search. So few steps need the posterior's own variance, and x0_hat clipped.
@@ -164,7 +164,7 @@ BASELINES: dict[str, Baseline] = {
             {**_GRIVOT, "degradation/kind": "pseudo_qr"},
             "samples almost never digits; FID 5e94 or complex",
             provenance="text",
-            departures="patterns of -0.5 and 0.5, one for a trajectory; the code has 0 and 1, and new ones each step",
+            departures="patterns of -0.5 and 0.5, one a trajectory; the code has 0 and 1, new ones each step, t from 0",
         ),
         Baseline(
             "A7",
@@ -190,7 +190,7 @@ BASELINES: dict[str, Baseline] = {
             "Siddiquei, Fashion morph",
             {**_DEEPER, **_COLD, "degradation/kind": "morph"},
             "normalised FMD about 0.08",
-            departures="8,000 images of Fashion-MNIST's test set, in place of its training set",
+            departures="8,000 images of Fashion-MNIST's test set, not its training set; sampled from T, not T - 1",
         ),
         Baseline(
             "C1",
@@ -233,7 +233,7 @@ BASELINES: dict[str, Baseline] = {
                 "degradation/average/shared": True,
             },
             "FID 108.5 of degraded images restored; L1 in a draft",
-            departures="x_T drawn as in the draft, whose code does not run; those of the report are degraded images",
+            departures="x_T as in the draft, whose code does not run, not degraded images; sampled from T, not T - 1",
         ),
         Baseline(
             "F",
