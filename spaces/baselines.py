@@ -233,7 +233,7 @@ BASELINES: dict[str, Baseline] = {
                 "degradation/average/shared": True,
             },
             "FID 108.5 of degraded images restored; L1 in a draft",
-            departures="x_T as in the draft, whose code does not run, not degraded images; sampled from T, not T - 1",
+            departures="x_T from uniform rows, whose code does not run, not degraded images; sampled from T, not T - 1",
         ),
         Baseline(
             "F",
