@@ -47,14 +47,13 @@ def require_work(run: Run, settings: Settings) -> None:
 def with_space(run: Run, settings: Settings, space: Space) -> Settings:
     """Return the settings of a run that goes on, with the digest of its space as it is now.
 
-    The digest of one of the project's own spaces differs in another version of the project for as little as an import.
-    A run of an earlier version goes on if the space can still draw every variant that it drew.
+    The digest differs in another version of the project for as little as an import or a field with its default. A run
+    of an earlier version goes on if the space can still draw every variant that it drew.
     """
     if space.digest == settings.space_digest:
         return settings
-    own = not settings.space.endswith(".py")
     drawn = [dict(start.variant) for start in run.starts().values() if not start.baseline]
-    if own and _of_earlier_version(run) and all(_drawable(space, variant) for variant in drawn):
+    if _of_earlier_version(run) and all(_drawable(space, variant) for variant in drawn):
         # The version in search.json becomes this one, so that from now on the digests have to agree.
         return replace(settings, space_digest=space.digest)
     raise SettingsError(

@@ -1,15 +1,12 @@
 """The time limit of trials, at their rungs."""
 
 import math
-from bisect import insort
 from collections.abc import Callable, Iterable
+from statistics import median
 
 from search.reserve import known, training
 from search.schedulers import Decision, Scheduler
 from trainables.report import Report
-
-# Of the trials that reached the first rung, the share that was no slower than what a new trial is expected to be.
-EXPECTED = 0.8
 
 
 class TimeLimit:
@@ -59,7 +56,7 @@ class TimeLimit:
 
     def _add(self, number: int, report: Report) -> None:
         if number not in self._last and not report.diverged:
-            insort(self._to_first_rung, known(report.train_seconds) + _beside_training(report))
+            self._to_first_rung.append(known(report.train_seconds) + _beside_training(report))
         self._last[number] = report
 
     def _seconds(self, number: int | None) -> float:
@@ -67,7 +64,7 @@ class TimeLimit:
         last = None if number is None else self._last.get(number)
         if last is None:
             seconds = self._to_first_rung
-            return seconds[min(int(EXPECTED * len(seconds)), len(seconds) - 1)] if seconds else 0.0
+            return median(seconds) if seconds else 0.0
         images = self._scheduler.next_rung(last.images_seen) - last.images_seen
         return training(last, images) + _beside_training(last)
 

@@ -2,10 +2,10 @@
 
 import random
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partialmethod
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from trainables.domain import ConfigError, UsageError
 
 # Draws that check a space before anything starts: what is wrong in one draw of a hundred is found in 92 % of cases.
 CHECKED_DRAWS = 256
+STARTS_PER_BASELINE = 4
 
 
 class SpaceError(UsageError):
@@ -45,12 +46,16 @@ class Space:
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.
 
-        They take turns, a start first: the first trial goes to the full budget whatever its value, and one after the
-        other the slow baselines would keep a slot of two for minutes.
+        A start comes first, because the first trial goes to the full budget whatever its value. A baseline follows on
+        every STARTS_PER_BASELINE more: baselines are slow, and together they would keep both slots of two cores.
         """
-        starts = [("", start) for start in self.starts]
-        baselines = [(entry.name, entry.variant) for entry in self.baselines]
-        return [entry for pair in zip_longest(starts, baselines) for entry in pair if entry is not None]
+        queue, baselines = list[tuple[str, Flat]](), deque(self.baselines)
+        for index, start in enumerate(self.starts):
+            queue.append(("", start))
+            if index and index % STARTS_PER_BASELINE == 0 and baselines:
+                baseline = baselines.popleft()
+                queue.append((baseline.name, baseline.variant))
+        return queue + [(baseline.name, baseline.variant) for baseline in baselines]
 
     @property
     def leading(self) -> int:

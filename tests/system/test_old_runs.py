@@ -1,7 +1,7 @@
 """Runs that version 0.1.0 wrote rank, report, compare, replay and resume with the commands of today.
 
 In `tests/data/old_runs`, `finished` is a confirmed search of `tiny.py` with `--scheduler promotion`. `interrupted` is a
-search of the degradations with `--scheduler asha` that ended by Ctrl-C in its second trial. Both lack what no command
+search of `degradations.py` with `--scheduler asha` that ended by Ctrl-C in its second trial. Both lack what no command
 needs: the files of Ray and TensorBoard, the dashboard's artifacts, most pictures and checkpoints. The weights of the
 checkpoint that is left are rounded.
 """
@@ -22,12 +22,14 @@ OLD = Path(__file__).parents[1] / "data" / "old_runs"
 
 @pytest.fixture
 def searches(searches: Searches, tmp_path: Path) -> Searches:
-    """A folder `runs` with copies of the old runs; `tiny.py` lies beside it, where its search found it."""
-    shutil.copy(OLD / "tiny.py", tmp_path)
+    """A folder `runs` with copies of the old runs; the spaces of then lie beside it, where their searches find them."""
+    for space in OLD.glob("*.py"):
+        shutil.copy(space, tmp_path)
     for name in ("finished", "interrupted"):
         shutil.copytree(OLD / name, tmp_path / "runs" / name)
     for file in (tmp_path / "runs").rglob("search.json"):
-        file.write_text(file.read_text().replace("/somewhere/else/tiny.py", str(tmp_path / "tiny.py")))
+        text = file.read_text().replace("/somewhere/else/tiny.py", str(tmp_path / "tiny.py"))
+        file.write_text(text.replace('"space": "degradations"', f'"space": "{tmp_path}/degradations.py"'))
     return searches
 
 

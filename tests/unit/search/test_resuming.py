@@ -70,12 +70,11 @@ def test_what_the_literature_did_need_not_lie_in_the_space(tmp_path: Path) -> No
     with_space(run, settings(CHANGED), CHANGED)
 
 
-def test_a_run_of_this_version_or_of_a_file_of_the_users_own_does_not_go_on_with_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["widths", "/home/me/my_space.py"])
+def test_a_run_of_this_version_does_not_go_on_with_another_space(given: str, tmp_path: Path) -> None:
+    changed = replace(CHANGED, given=given)
     with pytest.raises(SettingsError, match="is not what it was"):
-        with_space(make_run(tmp_path / "a", version("diffusion-search"), drawn()), settings(CHANGED), CHANGED)
-    own = replace(CHANGED, given="/home/me/my_space.py")
-    with pytest.raises(SettingsError, match="is not what it was"):
-        with_space(make_run(tmp_path / "b", "0.1.0", drawn()), settings(own), own)
+        with_space(make_run(tmp_path, version("diffusion-search"), drawn()), settings(changed), changed)
 
 
 @pytest.mark.parametrize(("confirmed", "refused"), [(300.0, False), (600.0, True)])

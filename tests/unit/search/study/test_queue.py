@@ -118,11 +118,11 @@ def run_all(search: Search) -> list[Start]:
     return starts
 
 
-def test_starts_and_baselines_by_turns_and_then_the_sampler(make_space: Callable[..., Space], tmp_path: Path) -> None:
+def test_starts_then_baselines_then_the_sampler(make_space: Callable[..., Space], tmp_path: Path) -> None:
     starts = run_all(make_search(make_space(), tmp_path))
-    assert [start.baseline for start in starts] == ["", "A0", "", "D2", "", "", "", ""]
-    assert [start.trial for start in starts[:2]] == ["000-unet", "001-A0"]
-    assert starts[2].variant["training/lr"] == 0.003
+    assert [start.baseline for start in starts] == ["", "", "A0", "D2", "", "", "", ""]
+    assert [start.trial for start in starts[:3]] == ["000-unet", "001-cnn", "002-A0"]
+    assert starts[1].variant["training/lr"] == 0.003
     assert [start.number for start in starts] == list(range(8))
     assert len({start.seed for start in starts}) == 8
 
@@ -181,9 +181,9 @@ def test_the_study_has_every_report_and_how_each_trial_ended(make_space: Callabl
     assert any(value > 0 for value in diverged.constraints.values())
     assert (failed.state, failed.value) == (TrialState.FAIL, None)
     assert search.study.best_trial.number == 0
-    attributes = stopped.user_attrs
+    attributes = diverged.user_attrs
     assert json.loads(attributes["variant"]) == BASELINES["A0"].variant
-    assert (attributes["trial"], attributes["baseline"]) == ("001-A0", "A0")
+    assert (attributes["trial"], attributes["baseline"]) == ("002-A0", "A0")
 
 
 def test_no_trial_starts_when_the_time_is_up(make_space: Callable[..., Space], tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def check_consistent(run: Run, before: list[Event]) -> None:
     assert [trial.user_attrs["trial"] for trial in asked] == sorted(starts)
     assert {trial.user_attrs["trial"]: run_state(trial.state) for trial in asked} == states
     assert all(trial.state.is_finished() for trial in asked)
-    assert [trial.user_attrs["baseline"] for trial in asked][:5] == ["", "A0", "", "D2", ""]
+    assert [trial.user_attrs["baseline"] for trial in asked][:5] == ["", "", "A0", "D2", ""]
     for trial in asked:
         name = trial.user_attrs["trial"]
         assert trial.intermediate_values == {rung: fmd for (of, rung), fmd in reports.items() if of == name}
