@@ -31,6 +31,7 @@ def _start(kind: str, conditioning: Flat) -> Flat:
 _WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
 STARTS = (
     _start("gaussian", GUIDED),
+    _start("gaussian", {**GUIDED, "schedule/kind": "sigmoid"}),
     _start("gaussian", {"network/conditioning": "none"}),
     *(_start(kind, GUIDED) for kind in ("flow", *_WITH_NOISE)),
 )

@@ -8,7 +8,10 @@ from trainables.domain import Choice
 
 BASELINES = ("A0", "A6", "B0", "B3", "C1", "C3")
 
-_USUAL: Flat = {"training/loss": "l2", **{name: value for name, value in RECIPE.items() if "/cnn/" not in name}}
+_USUAL: Flat = {
+    **{name: value for name, value in RECIPE.items() if "/cnn/" not in name},
+    **{"training/loss": "l2", "training/average": 0.1, "training/times_mean": 0.0},
+}
 STARTS: tuple[Flat, ...] = tuple(
     {**network, **degradation, **_USUAL} for degradation in degradations.STARTS[:3] for network in networks.STARTS[:2]
 )

@@ -1,18 +1,25 @@
 """Quality per second, for Gaussian noise: the network's size, the batch, the optimizer, noise levels and guidance."""
 
 from spaces.recipe import GUIDANCE, GUIDED, RECIPE, suggest_training
-from spaces.suggest import Asked, suggest
+from spaces.suggest import Asked, suggest, usual
 from trainables.config import Flat
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A6")
 
 WIDTHS = ("32-32-32-32", "32-32-32-32-32", "48-48-48-48", "48-48-48-48-48", "64-64-64-64", "64-64-64-64-64")
-_START: Flat = {name: value for name, value in {**RECIPE, **GUIDED}.items() if name.startswith(("training", "sampler"))}
-STARTS: tuple[Flat, ...] = tuple(
-    {**_START, "training/lr": lr, "network/cnn/widths": widths, "network/cnn/kernel": 7}
-    for widths, lr in ((WIDTHS[0], 8e-3), (WIDTHS[1], 8e-3), (WIDTHS[2], 8e-3))
+_GIVEN: Flat = {**RECIPE, **GUIDED, "training/lr": 8e-3}
+_ASKED = (
+    *("network/cnn/widths", "network/cnn/kernel", "schedule/kind", "training/lr", "training/batch", "training/beta2"),
+    *("training/average", "training/times", "training/times_mean", "sampler/steps", "sampler/guidance"),
 )
+# One by one better than the recipe at 36,000 images, and together: FMD 5.6 in place of 6.4 after 108,000.
+_CHANGES: tuple[Flat, ...] = (
+    {},
+    {"schedule/kind": "sigmoid", "training/beta2": 0.9, "network/cnn/widths": WIDTHS[1]},
+    {"schedule/kind": "sigmoid", "training/beta2": 0.9},
+)
+STARTS: tuple[Flat, ...] = tuple(usual({**_GIVEN, **changes}, *_ASKED) for changes in _CHANGES)
 
 
 def space(trial: Asked) -> Flat:

@@ -126,10 +126,18 @@ def test_a_space_is_a_function_of_the_trial_alone(name: str) -> None:
         assert {**fixed.params, **constants} == flat
 
 
-def test_the_degradations_space_starts_with_every_degradation_once() -> None:
+@pytest.mark.parametrize("name", ["degradations", "quality", "everything"])
+def test_a_starting_point_leaves_nothing_to_chance(name: str) -> None:
+    for start in SPACES[name].STARTS:
+        study = random_study()
+        study.enqueue_trial(start)
+        assert ask(SPACES[name], study)[0].params == start
+
+
+def test_the_degradations_space_starts_with_every_degradation() -> None:
     starts = [start for start in SPACES["degradations"].STARTS if start["network/conditioning"] == "class"]
     kinds = [str(start["degradation/kind"]).partition("+")[0] for start in starts]
-    assert sorted(kinds) == sorted(set(DEGRADATIONS) - {"noise"})
+    assert set(kinds) == set(DEGRADATIONS) - {"noise"}
 
 
 def test_the_activations_space_starts_with_every_activation() -> None:
