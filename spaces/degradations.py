@@ -6,7 +6,7 @@ from trainables.config import Flat
 from trainables.diffusion.degradations import DEGRADATIONS, Overlay
 from trainables.domain import Choice, Log
 
-BASELINES = ("A0", "A6", "B3")
+BASELINES = ("A0", "B3")
 
 _CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "flow", "noise")]
 _OVERLAYS = [kind for kind in _CORRUPTIONS if issubclass(DEGRADATIONS[kind], Overlay)]

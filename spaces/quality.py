@@ -5,27 +5,25 @@ from spaces.suggest import Asked, suggest, usual
 from trainables.config import Flat
 from trainables.domain import Choice, Log
 
-BASELINES = ("A0", "A6")
+BASELINES = ("A0",)
 
-WIDTHS = ("32-32-32-32", "32-32-32-32-32", "48-48-48-48", "48-48-48-48-48", "64-64-64-64", "64-64-64-64-64")
+# Widths of 64 take three times as long: on two cores there is no time to confirm them in ten minutes.
+WIDTHS = ("32-32-32-32", "32-32-32-32-32", "32-32-32-32-32-32", "48-48-48-48")
 _GIVEN: Flat = {**RECIPE, **GUIDED, "training/lr": 8e-3}
 _ASKED = (
     *("network/cnn/widths", "network/cnn/kernel", "schedule/kind", "training/lr", "training/batch", "training/beta2"),
     *("training/average", "training/times", "training/times_mean", "sampler/steps", "sampler/guidance"),
 )
 # One by one better than the recipe at 36,000 images, and together: FMD 5.6 in place of 6.4 after 108,000.
-_CHANGES: tuple[Flat, ...] = (
-    {},
-    {"schedule/kind": "sigmoid", "training/beta2": 0.9, "network/cnn/widths": WIDTHS[1]},
-    {"schedule/kind": "sigmoid", "training/beta2": 0.9},
-)
+_BETTER: Flat = {"schedule/kind": "sigmoid", "training/beta2": 0.9}
+_CHANGES: tuple[Flat, ...] = ({**_BETTER, "network/cnn/widths": WIDTHS[1]}, _BETTER, {})
 STARTS: tuple[Flat, ...] = tuple(usual({**_GIVEN, **changes}, *_ASKED) for changes in _CHANGES)
 
 
 def space(trial: Asked) -> Flat:
     """Suggest what decides FMD, all for networks that know classes."""
     suggest(trial, "network/cnn/widths", Choice(*WIDTHS))
-    suggest(trial, "network/cnn/kernel", Choice(5, 7, 9))
+    suggest(trial, "network/cnn/kernel", Choice(5, 7))
     suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
     suggest(trial, "training/lr", Log(2e-3, 4e-2))
     suggest_training(trial)
