@@ -57,7 +57,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
-    nested.write_settings({**nested.settings(), **_card(run, full, selection, judge)})
+    nested.update_settings(**_card(run, full, selection, judge))
     status = _race(nested, full, selection, images, judge, notes)
     return _test(run, nested, full, images, notes) if status == "done" else status
 
@@ -155,5 +155,5 @@ def _race(
     status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge)
     if status == "done" and race.is_cut:
         notes.say("there is no time for more trainings: some have fewer seeds than it would take to tell them apart")
-        nested.write_settings({**nested.settings(), "cut": True})
+        nested.update_settings(cut=True)
     return status

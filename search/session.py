@@ -98,14 +98,14 @@ def _in_run(
 ) -> int:
     try:
         with run_lock(run), in_one_line(run):
-            run.write_settings({**run.settings(), **card(settings, space, images, reference)})
+            run.update_settings(**card(settings, space, images, reference))
             if isinstance(machine, Machine):
                 notes.say(f"data and metric are ready; Ray starts on {_counted(machine.cpus, 'core')}")
                 start_ray(machine, data_bytes=images.nbytes)
             try:
                 status = _search_and_confirm(run, settings, space, images, reference, notes)
             finally:
-                run.write_settings({**run.settings(), **notes.budget.used()})
+                run.update_settings(**notes.budget.used())
                 disconnect()
             return close(run, settings, status)
     except KeyboardInterrupt:

@@ -43,7 +43,7 @@ def measure_on_test_images(
     no time for are measured once the run goes on.
     """
     bench = _bench(nested, settings, result.metric["n"], images)
-    nested.write_settings({**nested.settings(), "final_metric": bench.reference.card()})
+    nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
     stage = _Stage(nested, bench.reference, starts, settings.slots, notes)
     for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over):
@@ -85,8 +85,7 @@ class _Stage:
         """Record whether all models were measured."""
         if missing := len(self._seconds):
             self._notes.say(f"{missing} of {self._count} models are not measured on the test images")
-        used = self._notes.budget.used()
-        self._nested.write_settings({**self._nested.settings(), **used, "tested": not missing})
+        self._nested.update_settings(**self._notes.budget.used(), tested=not missing)
 
     def _left(self, start: float = 0.0) -> str:
         """Return how much time is left to the command, in words."""

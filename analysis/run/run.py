@@ -191,6 +191,10 @@ class Run:
         """Replace search.json."""
         self.write(self._settings, (json.dumps(finite({"format": FORMAT, **settings}), indent=2) + "\n").encode())
 
+    def update_settings(self, **values: Any) -> None:
+        """Replace these values in search.json."""
+        self.write_settings({**self.settings(), **values})
+
     def earlier_trials(self) -> list[EarlierTrial]:
         """Return the trials of earlier runs that the search was begun with; none where it was begun without.
 

@@ -135,8 +135,7 @@ class Recorder:
         """Write the tables, and into search.json the time spent and `settings`."""
         began = time.monotonic()
         self.run.write_tables()
-        times = {**self.spent.summary(), **self.display.notes.budget.used()}
-        self.run.write_settings({**self.run.settings(), **times, **settings})
+        self.run.update_settings(**self.spent.summary(), **self.display.notes.budget.used(), **settings)
         self.run.publish()
         self._written = time.monotonic()
         self._pause = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
