@@ -154,7 +154,10 @@ def _slots(machine: Machine | Cluster, cpus: float, gpus: float) -> int:
     if gpus > machine.gpus:
         right = f"give at most {machine.gpus}" if machine.gpus else "give 0 to train on the CPU"
         raise SettingsError(f"--gpus-per-trial {gpus:g}: there are {machine.gpus} GPUs; {right}")
-    return machine.slots(cpus, gpus)
+    slots = machine.slots(cpus, gpus)
+    if not slots:
+        raise SettingsError(f"--cpus-per-trial {cpus:g} --gpus-per-trial {gpus:g}: no machine has both; give fewer")
+    return slots
 
 
 def _name(space: str) -> str:

@@ -146,6 +146,8 @@ def test_a_trial_runs_on_one_machine_of_a_cluster() -> None:
     cluster = Cluster((Machine(cpus=3, gpus=1), Machine(cpus=5, gpus=0)))
     assert resolve(cluster, cpus_per_trial=2, gpus_per_trial=0).slots == 3  # not four: 8 cores, but in two places
     assert resolve(cluster, cpus_per_trial=1, gpus_per_trial=0.5).slots == 2
+    with pytest.raises(SettingsError, match="--cpus-per-trial 5 --gpus-per-trial 1: no machine has both"):
+        resolve(cluster, cpus_per_trial=5, gpus_per_trial=1)
     with pytest.raises(SettingsError, match="--cpus-per-trial 6: there are 5 cores"):
         resolve(cluster, cpus_per_trial=6)
 
