@@ -94,8 +94,13 @@ class _Stage:
 
 
 def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
-    """Return the columns of a training's model on the test images; None if its samples diverge."""
+    """Return the columns of a training's model on the test images; None if its samples diverge.
+
+    Raises:
+        FileNotFoundError: its checkpoint is gone.
+    """
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
+    folder.require_checkpoint(start.trial)  # without it the trial would be a new one, and seem to have diverged
     trial = Trial(start.trial, variant, start.seed, bench.plan, bench.images, bench.reference, folder)
     sampled = sample(trial, bench.reference.n, start.seed)
     if sampled is None:

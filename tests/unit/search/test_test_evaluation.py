@@ -19,6 +19,8 @@ from search.progress.notes import Notes
 from search.settings import Settings
 from tests.helpers import fake_runs
 from trainables.data.mnist import Images
+from trainables.metric.fmd import Reference
+from trainables.trial import Plan
 
 SETTINGS = Settings.resolve({"name": "confirm"}, "widths", "", Machine(cpus=2, gpus=0))
 ROW = {"images_seen": 9_000, "sampler": "ancestral", "steps": 20, "nfe": 20}
@@ -114,3 +116,12 @@ def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
     assert nested is not None
     assert len(evaluations.stored(nested)) == 3
     assert is_tested(run)
+
+
+def test_a_model_that_is_gone_is_an_error_and_does_not_count_as_measured(run: Run, mnist: Images) -> None:
+    nested = run.confirmed()
+    assert nested is not None
+    reference = Reference.build(mnist, "test", 256)
+    bench = test_evaluation.Bench(Plan((9_000,), 0, "cpu"), nested.uri, mnist, reference)
+    with pytest.raises(FileNotFoundError, match=r"keeps no checkpoint of 000\.0 any more"):
+        test_evaluation.measure(bench, nested.starts()["000.0"])
