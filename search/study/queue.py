@@ -63,7 +63,8 @@ class TrialQueue:
         prior = prior_trials(self._warm_start.prior, settings, space)
         of_search = (settings.seed, self._asked, settings.slots, scheduler.paused)
         self._sampler = make_sampler(settings.sampler, *of_search, prior)
-        self._random_sampler = make_sampler("random", *of_search)
+        # One random sampler goes on where two of one seed would draw the same.
+        self._random = self._sampler if settings.sampler == "random" else make_sampler("random", *of_search)
         study.sampler = self._sampler
         self._enqueue()
 
@@ -156,7 +157,7 @@ class TrialQueue:
         if not asks:
             return None
         self._asked += 1
-        self._study.sampler = self._sampler if self._redraws < REDRAWS // 2 else self._random_sampler
+        self._study.sampler = self._sampler if self._redraws < REDRAWS // 2 else self._random
         return self._study.ask()
 
     def _left_to_ask(self) -> int:

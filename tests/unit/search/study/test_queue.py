@@ -344,6 +344,18 @@ def test_where_all_is_measured_the_search_runs_some_again_and_ends(
     assert len(search.trials) == 5 + REDRAWS * (5 - BEST)
 
 
+def test_after_a_random_sampler_no_other_draws_the_same_once_more(
+    make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = make_space(SMALL_SPACE)
+    earlier = measured_in_full(space, (16, 32, 64, 128))
+    search = make_search(space, tmp_path, earlier=earlier, trials=BEST + 1, sampler="random")
+    run_all(search)
+    drawn = [trial.params for trial in search.trials[BEST:]]
+    assert len(drawn) == 1 + REDRAWS
+    assert drawn[: REDRAWS // 2] != drawn[REDRAWS // 2 : REDRAWS]
+
+
 def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(
     make_space: Callable[..., Space], tmp_path: Path
 ) -> None:
