@@ -54,8 +54,9 @@ class Race:
 
     @property
     def interrupted(self) -> int:
-        """How many trainings were interrupted and are still to run again."""
-        return len(self._started.keys() - self._fmds.keys() - self._lost - self._running)
+        """How many trainings of the contenders were interrupted and are still to run again."""
+        started = {name for name, start in self._started.items() if start.repeats in self._contenders}
+        return len(started - self._fmds.keys() - self._lost - self._running)
 
     @property
     def is_cut(self) -> bool:

@@ -121,6 +121,14 @@ def test_interrupted_at_any_moment_it_goes_on_to_the_same_trainings(cut: int) ->
     assert sorted(numbers) == list(range(len(numbers)))
 
 
+def test_only_interrupted_trainings_of_contenders_go_on() -> None:
+    first = make_race().next_trial()
+    assert first is not None
+    others = [start for start in CHOSEN if start.trial != first.repeats]
+    assert make_race(events=[first]).interrupted == 1
+    assert make_race(others, [first]).interrupted == 0
+
+
 def test_a_seed_is_the_same_for_all_contenders_and_differs_from_that_of_the_noise() -> None:
     events: list[Event] = []
     run_race(make_race(), random.Random(0), events)
