@@ -19,7 +19,6 @@ from typing import Any
 from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
-from search.contenders import contenders
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
 from search.progress.budget import OVERTIME, as_clock
@@ -77,11 +76,11 @@ def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
 
 def _announce(run: Run, selection: Selection, settings: Settings, notes: Notes) -> None:
     """Say how the search ended and what comes next."""
-    ranked, chosen, reports = contenders(run, 1), selection.chosen, run.reports()
-    if not ranked:
+    if not selection.costs:
         notes.say("search done: no trial has a result")
         return
-    best = f"search done: best {ranked[0].trial} FMD {reports[ranked[0].trial][-1].fmd:.4g}"
+    first, chosen = next(iter(selection.costs)), selection.chosen
+    best = f"search done: best {first} FMD {run.reports()[first][-1].fmd:.4g}"
     if chosen:
         costs = [selection.costs[start.trial] for start in chosen]
         about = as_clock(min(needed(costs, settings.slots) + END_SECONDS, max(0.0, notes.budget.left())))
@@ -133,7 +132,7 @@ def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) 
         "metric": judge.card(),
         "contenders": [start.trial for start in selection.chosen],
         "left_out": selection.left_out,
-        "cut": False,
+        "cut": selection.is_short,
         "tested": False,
     }
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from analysis.run.events import Start
 from analysis.run.run import Run
@@ -15,18 +14,6 @@ ALIKE = 0.1
 # of recorded trials that were so far apart at 12,000 of 108,000 images, 2.0 % ended in the other order; of those at
 # 36,000 images none of 2,314 did. At 4,000 images 44 % did. source: tests/benchmarks/beaten.py
 BEATEN, BEATEN_FROM = 2.0, 1 / 9
-
-
-@dataclass(frozen=True)
-class Defeat:
-    """The reports of a trial and of the best trial at the rung where the first is beaten beyond doubt."""
-
-    own: Report
-    best: Report
-
-    def __str__(self) -> str:
-        """Return it in words: "FMD 72.9 against 25.1 at 36,000 images"."""
-        return f"FMD {self.own.fmd:.3g} against {self.best.fmd:.3g} at {self.own.images_seen:,} images"
 
 
 def contenders(run: Run, best: int) -> list[Start]:
@@ -46,14 +33,22 @@ def contenders(run: Run, best: int) -> list[Start]:
     return chosen + [start for start in baselines[:1] if start not in chosen]
 
 
-def defeat(reports: Sequence[Report], best: Sequence[Report], full: int) -> Defeat | None:
-    """Return how a trial is beaten beyond doubt by the best one, at the highest rung that both reached; else None."""
-    own, others = ({r.images_seen: r for r in some if r.images_seen >= BEATEN_FROM * full} for some in (reports, best))
-    common = own.keys() & others.keys()
-    if not common:
+def beaten(contending: Sequence[Start], reports: Mapping[str, Sequence[Report]], full: int) -> dict[str, str]:
+    """Return the contenders that the first one beats beyond doubt, each with its `defeat`, by name."""
+    found = {one.trial: defeat(reports[one.trial], reports[contending[0].trial], full) for one in contending[1:]}
+    return {name: words for name, words in found.items() if words is not None}
+
+
+def defeat(reports: Sequence[Report], best: Sequence[Report], full: int) -> str | None:
+    """Return how a trial is beaten beyond doubt by the best one, at the highest rung that both reached; else None.
+
+    It is said in words: "FMD 72.9 against 25.1 at 36,000 images".
+    """
+    own, others = ({report.images_seen: report.fmd for report in some} for some in (reports, best))
+    rung = max(own.keys() & others.keys(), default=0)
+    if rung < BEATEN_FROM * full or own[rung] < BEATEN * others[rung]:
         return None
-    found = Defeat(own[max(common)], others[max(common)])
-    return found if found.own.fmd >= BEATEN * found.best.fmd else None
+    return f"FMD {own[rung]:.3g} against {others[rung]:.3g} at {rung:,} images"
 
 
 def alike(a: Mapping[str, Primitive], b: Mapping[str, Primitive]) -> bool:

@@ -3,7 +3,7 @@
 import time
 
 from analysis.run.run import Run
-from search.contenders import contenders, defeat
+from search.contenders import beaten, contenders
 from search.progress.budget import Budget
 from search.reserve import END_SECONDS, Cost, cost, reserve
 from search.settings import Settings
@@ -53,5 +53,5 @@ class SearchTime:
 def planned_costs(run: Run, settings: Settings, scale: float) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     chosen, reports, full = contenders(run, settings.confirm), run.reports(), settings.rungs[-1]
-    kept = [start for start in chosen if not defeat(reports[start.trial], reports[chosen[0].trial], full)]
-    return [cost(reports[start.trial], full, scale) for start in kept]
+    out = beaten(chosen, reports, full)
+    return [cost(reports[start.trial], full, scale) for start in chosen if start.trial not in out]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.contenders import contenders, defeat
+from search.contenders import beaten, contenders
 from search.progress.budget import as_clock
 from search.reserve import Cost, affordable, cost
 from search.settings import Settings
@@ -16,9 +16,11 @@ class Selection:
 
     chosen: list[Start]
     costs: dict[str, Cost]
-    """Of every trial that contends"""
+    """Of every trial that contends, the best first"""
     left_out: dict[str, str]
     """What is said of each trial that is not trained again, by its name"""
+    is_short: bool
+    """Whether there is no time for one of them"""
 
 
 def select(run: Run, settings: Settings, scale: float, left: float) -> Selection:
@@ -32,19 +34,22 @@ def select(run: Run, settings: Settings, scale: float, left: float) -> Selection
     """
     contending, reports, full = contenders(run, settings.confirm), run.reports(), settings.rungs[-1]
     costs = {start.trial: cost(reports[start.trial], full, scale) for start in contending}
-    left_out: dict[str, str] = {}
-    for start in contending[1:]:
-        found = defeat(reports[start.trial], reports[contending[0].trial], full)
-        if found is not None:
-            left_out[start.trial] = f"{_spoken(start)} was not trained again: {found}"
-    begun = _begun(run)
-    fresh = [start for start in contending if start.trial not in {*left_out, *begun}]
-    kept = {fresh[index].trial for index in affordable([costs[s.trial] for s in fresh], settings.slots, left)}
-    for start in fresh:
-        if start.trial not in kept:
-            takes = as_clock(costs[start.trial].training)
-            left_out[start.trial] = f"{_spoken(start)} was not trained again: no time for a training of {takes}"
-    return Selection([start for start in contending if start.trial not in left_out], costs, left_out)
+    reasons = beaten(contending, reports, full)
+    settled = reasons.keys() | _begun(run)
+    fresh = [start.trial for start in contending if start.trial not in settled]
+    kept = affordable([costs[name] for name in fresh], settings.slots, left)
+    late = [name for index, name in enumerate(fresh) if index not in kept]
+    reasons |= {name: f"no time for a training of {as_clock(costs[name].training)}" for name in late}
+    return Selection(
+        chosen=[start for start in contending if start.trial not in reasons],
+        costs=costs,
+        left_out={
+            start.trial: f"{start.baseline or start.trial} was not trained again: {reasons[start.trial]}"
+            for start in contending
+            if start.trial in reasons
+        },
+        is_short=bool(late),
+    )
 
 
 def _begun(run: Run) -> set[str]:
@@ -54,7 +59,3 @@ def _begun(run: Run) -> set[str]:
         return set()
     starts = nested.starts()
     return {str(starts[name].repeats) for name in nested.reports()}
-
-
-def _spoken(start: Start) -> str:
-    return start.baseline or start.trial

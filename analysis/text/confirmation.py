@@ -67,7 +67,7 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
             sentences.append(_against_literature(best, baseline))
         sentences.append(_scope(run, result))
     if result.cut:
-        sentences.append("The time budget ended the race: with a larger --time-budget it goes on to more seeds.")
+        sentences.append("The time budget ended the race: with a larger --time-budget it goes on to more trainings.")
     excluded = [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded]
     return [*sentences, *excluded, *(f"{line}." for line in result.left_out)]
 

@@ -43,10 +43,9 @@ def add(run: Run, number: int, fmds: list[float], baseline: str = "", pace: floa
 
 def test_a_trial_is_beaten_beyond_doubt_by_one_of_half_its_fmd_at_the_highest_rung_of_both() -> None:
     best = curve(90.0, 60.0, 25.1, 20.0)
-    found = defeat(curve(80.0, 75.0, 72.9), best, FULL)
-    assert str(found) == "FMD 72.9 against 25.1 at 36,000 images"
+    assert defeat(curve(80.0, 75.0, 72.9), best, FULL) == "FMD 72.9 against 25.1 at 36,000 images"
     assert defeat(curve(80.0, BEATEN * 60.0, 49.0), best, FULL) is None
-    assert defeat(curve(80.0, BEATEN * 60.0), best, FULL) is not None
+    assert defeat(curve(80.0, BEATEN * 60.0), best, FULL) == "FMD 120 against 60 at 12,000 images"
 
 
 def test_a_trial_that_was_stopped_before_a_ninth_of_the_full_budget_could_still_be_the_best() -> None:
@@ -69,6 +68,7 @@ def test_a_baseline_that_is_beaten_is_named_with_its_number_and_not_trained(tmp_
     selection = select(run, SETTINGS, SCALE, left=1e6)
     assert [start.trial for start in selection.chosen] == [best]
     assert selection.left_out == {beaten: "B3 was not trained again: FMD 72.9 against 25.1 at 36,000 images"}
+    assert not selection.is_short
 
 
 def test_a_contender_that_there_is_no_time_for_is_named_and_not_trained(tmp_path: Path) -> None:
@@ -77,9 +77,11 @@ def test_a_contender_that_there_is_no_time_for_is_named_and_not_trained(tmp_path
     slow = add(run, 3, [50.0, 40.0, 30.0], baseline="A0", pace=100.0)
     both = select(run, SETTINGS, SCALE, left=1e6)
     assert [start.trial for start in both.chosen] == [*names, slow]
+    assert not both.is_short
     fewer = select(run, SETTINGS, SCALE, left=600.0)
     assert [start.trial for start in fewer.chosen] == names
     assert fewer.left_out == {slow: "A0 was not trained again: no time for a training of 18:07"}
+    assert fewer.is_short
     assert [start.trial for start in select(run, SETTINGS, SCALE, left=150.0).chosen] == names[:1]
     assert select(run, SETTINGS, SCALE, left=10.0).chosen == []
 

@@ -11,7 +11,7 @@ from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.summary import close, require_same, resume_command
+from search.summary import close, pending, require_same, resume_command
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -89,3 +89,13 @@ def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None
         require_same(run, {"images": "cd"}, "flat-1")
     with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
         require_same(run, {"images": "ab"}, "flat-2")
+
+
+@pytest.mark.parametrize(("changes", "expected"), [({}, False), ({"cut": True}, True), ({"tested": False}, True)])
+def test_a_confirmation_that_lacked_time_is_to_go_on(changes: dict[str, Any], expected: bool, tmp_path: Path) -> None:
+    run = make_run(tmp_path, ("COMPLETE", GOOD))
+    assert pending(run, SETTINGS)
+    run.begin_confirmation().write_settings({"settings": SETTINGS.saved(), "tested": True, **changes})
+    assert pending(run, SETTINGS) == expected
+    assert pending(run, replace(SETTINGS, seeds=SETTINGS.seeds + 1))
+    assert not pending(run, replace(SETTINGS, confirm=0))
