@@ -1,13 +1,12 @@
 """`--warm-start RUN...`: the trials of earlier runs whose values compare with those of a new search."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from analysis.run.earlier import EarlierTrial
-from analysis.run.run import Run, is_remote
+from analysis.run.run import Run
 from search.declaration import SettingsError
-from search.settings import Settings, with_budgets
+from search.settings import Settings, located, with_budgets
 
 
 def with_runs(given: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +17,7 @@ def with_runs(given: dict[str, Any]) -> dict[str, Any]:
     """
     if "warm_start" not in given:
         return given
-    opened = [Run.open(name if is_remote(name) else Path(name).expanduser()) for name in given["warm_start"]]
+    opened = [Run.open(located(name)) for name in given["warm_start"]]
     return {**given, "warm_start": tuple(dict.fromkeys(run.uri for run in opened))}
 
 
@@ -53,12 +52,9 @@ def _difference(run: Run, settings: Settings, checksums: Mapping[str, str], metr
         return "it ended before it began"
     if before["data"] != checksums:
         return f"its data, {before['settings']['dataset']}, are not those of this search, {settings.dataset}"
-    if its["split"] != metric["split"]:
-        return f"its FMDs are by the real images of the split {its['split']}, here by those of {metric['split']}"
-    if its["n"] != metric["n"]:
-        return f"its FMDs are of {its['n']:,} samples, here they would be of {metric['n']:,}, which do not compare"
-    if its["version"] != metric["version"]:
-        return f"its FMDs are {its['version']}, here they would be {metric['version']}, which do not compare"
+    if (its["split"], its["version"]) != (metric["split"], metric["version"]):
+        there, here = (f"{one['version']} against the {one['split']} images" for one in (its, metric))
+        return f"its FMDs are {there}, here they would be {here}, which do not compare"
     theirs, ours = (list(trained or ()) for trained in (before["settings"]["trained"], settings.trained))
     if theirs != ours:
         return f"its trials sample from {_model(theirs)}, here from {_model(ours)}"

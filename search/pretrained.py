@@ -1,12 +1,12 @@
 """`--from RUN/TRIAL`: a search that only samples from a model that another run trained."""
 
-from pathlib import Path
 from typing import Any
 
-from analysis.run.run import Run, is_remote
+from analysis.run.run import Run
 from analysis.run.tables import fields
 from search.config_file import OF_TRAINED
 from search.declaration import SettingsError
+from search.settings import located
 
 
 def with_trained(given: dict[str, Any]) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     if extra := sorted(OF_TRAINED & given.keys()):
         flag = "--" + extra[0].replace("_", "-")
         raise SettingsError(f"{flag} does not go with --from: {folder}/{trial} is trained already; leave it out")
-    run = Run.open(folder if is_remote(folder) else Path(folder).expanduser())
+    run = Run.open(located(folder))
     row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.settings()["settings"]
     fixed = {name: str(row[name]) for name in fields(run.trials()) if row[name] is not None}
     brought = {

@@ -6,34 +6,21 @@ starting point, and the sampler does not learn from it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from analysis.run.earlier import EarlierTrial
 from search.contenders import alike
 from search.options import LEARN_FROM_EARLIER
-from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
-from trainables.domain import ConfigError
-from trainables.report import Report
+from trainables.domain import ConfigError, Primitive
 
 # How many of the best earlier trials run first: as many as a confirmation trains again.
 BEST = 3
 
 Key = frozenset[tuple[str, object]]
-
-
-@dataclass(frozen=True)
-class Best:
-    """One of the best earlier trials, which runs first."""
-
-    trial: EarlierTrial
-    answers: Flat
-    """With which the space draws it"""
-    variant: Flat
-    """What the space draws with them"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +34,8 @@ class WarmStart:
     """Number of the first trials that go to the full budget at once"""
     prior: list[EarlierTrial]
     """Trials that are measurements in this search, with their reports up to its full budget"""
-    best: list[Best]
+    best: list[tuple[Flat, Flat]]
+    """Answers and variant of each of the best earlier trials that run first"""
     measured: frozenset[Key]
     """Variants with a value at the full budget of this search or more"""
 
@@ -55,15 +43,15 @@ class WarmStart:
     def of(cls, earlier: Sequence[EarlierTrial], space: Space, full: int) -> "WarmStart":
         """Return what a search takes over from earlier trials; `full` is its full budget in images."""
         comparable = [trial for trial in earlier if _compares(trial, full)]
-        measured = frozenset(_key(dict(t.variant)) for t in comparable if t.reports[-1].images_seen >= full)
+        measured = frozenset(_key(t.variant) for t in comparable if t.reports[-1].images_seen >= full)
         best = list(_best(earlier, space, full))
-        known = {*measured, *(_key(one.variant) for one in best)}
+        known = measured.union(_key(variant) for _, variant in best)
         queue = [entry for entry in space.queue() if entry[0] or not _is_known(space, entry[1], known)]
         first = queue[: space.leading] if queue[:1] == space.queue()[:1] else []
         return cls(
             earlier=earlier,
-            queue=[*first, *(("", one.answers) for one in best), *queue[len(first) :]],
-            leading=len(first) + len(list(takewhile(lambda one: _key(one.variant) in measured, best))),
+            queue=[*first, *(("", answers) for answers, _ in best), *queue[len(first) :]],
+            leading=len(first) + len(list(takewhile(lambda one: _key(one[1]) in measured, best))),
             prior=[
                 up for trial in comparable if (up := _up_to(trial, full)) and space.answers_for(dict(trial.variant))
             ],
@@ -92,33 +80,35 @@ class WarmStart:
         return _key(variant) in self.measured
 
 
-def _is_known(space: Space, start: Flat, known: set[Key]) -> bool:
+def _is_known(space: Space, start: Flat, known: frozenset[Key]) -> bool:
     """Return whether a starting point is one of some variants: it runs anyway, or is not to run again.
 
     One that leaves anything to the sampler is none of them.
     """
-    answers = space.answers_near(start)
-    return answers is not None and _key(space.draw(FakeTrial(answers))) in known
+    found = space.nearest(start)
+    return found is not None and _key(found[1]) in known
 
 
-def _best(earlier: Sequence[EarlierTrial], space: Space, full: int) -> Iterator[Best]:
-    """Yield the best earlier trials that the space can express, no two of them alike, and none that is a baseline."""
+def _best(earlier: Sequence[EarlierTrial], space: Space, full: int) -> Iterator[tuple[Flat, Flat]]:
+    """Yield answers and variants of the best earlier trials that the space can express.
+
+    No two of them are alike, and none is a baseline.
+    """
     drawn = [entry.variant for entry in space.baselines]
     sound = [trial for trial in earlier if not trial.reports[-1].diverged]
     for trial in sorted(sound, key=lambda trial: _standing(trial, full)):
-        answers = _answers(space, trial)
-        variant = None if answers is None else space.draw(FakeTrial(answers))
-        if answers is not None and variant is not None and not any(alike(variant, other) for other in drawn):
-            drawn.append(variant)
-            yield Best(trial, answers, variant)
+        found = _nearest(space, trial)
+        if found is not None and not any(alike(found[1], other) for other in drawn):
+            drawn.append(found[1])
+            yield found
             if len(drawn) == BEST + len(space.baselines):
                 return
 
 
-def _answers(space: Space, trial: EarlierTrial) -> Flat | None:
-    """Return the answers nearest to a trial; what a run of an earlier version lacks has its default."""
+def _nearest(space: Space, trial: EarlierTrial) -> tuple[Flat, Flat] | None:
+    """Return `Space.nearest` of a trial; what a run of an earlier version lacks has its default."""
     try:
-        return space.answers_near(Variant.from_flat(dict(trial.variant)).flat())
+        return space.nearest(Variant.from_flat(dict(trial.variant)).flat())
     except ConfigError:
         return None
 
@@ -139,9 +129,9 @@ def _compares(trial: EarlierTrial, full: int) -> bool:
 
 def _up_to(trial: EarlierTrial, full: int) -> EarlierTrial | None:
     """Return a trial with its reports up to the full budget; None where there is none."""
-    reports: tuple[Report, ...] = tuple(report for report in trial.reports if report.images_seen <= full)
+    reports = tuple(report for report in trial.reports if report.images_seen <= full)
     return replace(trial, reports=reports) if reports else None
 
 
-def _key(variant: Flat) -> Key:
+def _key(variant: Mapping[str, Primitive]) -> Key:
     return frozenset(variant.items())

@@ -24,7 +24,7 @@ from analysis.run.storage import Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
 from trainables.report import Report
 
-__all__ = ["Run", "RunError", "is_remote"]
+__all__ = ["Run", "RunError"]
 
 
 class Run:

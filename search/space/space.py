@@ -78,25 +78,22 @@ class Space:
             flat = {name: value for name, value in flat.items() if name in fixing.asked or _applies(name, flat)}
         return Variant.from_flat(flat).flat()
 
-    def answers_near(self, variant: Flat) -> Flat | None:
-        """Return the answers that `variant` has to all that the space asks; None where it lacks one.
+    def nearest(self, variant: Flat) -> tuple[Flat, Flat] | None:
+        """Return the answers that `variant` has to all that the space asks, and what it draws with them.
 
-        In the fields that the space does not ask for, what it draws with them may differ from `variant`.
+        That may differ from `variant` in the fields that the space does not ask for. None where an answer is missing.
         """
         trial = FakeTrial(variant)
         try:
-            self.draw(trial)
+            drawn = self.draw(trial)
         except (Outside, ConfigError):
             return None
-        return trial.answered
+        return trial.answered, drawn
 
     def answers_for(self, variant: Flat) -> Flat | None:
         """Return the answers with which the space draws exactly `variant`, None where it cannot."""
-        trial = FakeTrial(variant)
-        try:
-            return trial.answered if self.draw(trial) == variant else None
-        except (Outside, ConfigError):
-            return None
+        found = self.nearest(variant)
+        return found[0] if found is not None and found[1] == variant else None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ USAGE_ERRORS = {
         ["--space", "samplers", "--from", "runs/taken/000-a", "--dataset", "mnist"],
         "--dataset does not go with --from: runs/taken/000-a is trained already; leave it out",
     ),
-    "warm start nowhere": (["--space", "widths", "--warm-start", "runs/nowhere"], "no run at runs/nowhere"),
+    "warm start nowhere": (["--space", "widths", "--warm-start", "runs/nowhere"], "no run at "),
     "warm start on resume": (["--resume", "taken", "--warm-start", "a", "b"], "--warm-start does not go with --resume"),
     "no data": (["--space", "widths", "--data-dir", "."], "is missing; this folder should hold"),
     "name": (["--space", "widths", "--name", "a/b"], "run name 'a/b': give one of letters"),
