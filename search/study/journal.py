@@ -6,8 +6,9 @@ than the log or of another run is made anew from the log.
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -16,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from analysis.run.events import Start, State
+from analysis.run.events import Start, State, Value
 from search.history import History
 from search.settings import Settings
 from search.space.space import Space
@@ -99,7 +100,7 @@ def tell_end(study: optuna.Study, number: int, state: State, last: Report | None
     study.tell(number, objective_values(state, last, objectives), state=ENDS[state])
 
 
-def objective_values(state: State, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
+def objective_values(state: State | None, last: Report | None, objectives: tuple[str, ...]) -> list[float] | None:
     """Return the values with which a trial that has ended is told to a study; None unless it is COMPLETE."""
     return [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
 
@@ -183,21 +184,32 @@ def _from_log(settings: Settings, space: Space, history: History) -> list[Frozen
 
 def _trial(start: Start, settings: Settings, space: Space, history: History) -> FrozenTrial:
     reports, ended = history.reports.get(start.trial, []), history.ended.get(start.trial)
-    params, distributions = parameters(space, dict(start.variant))
+    return as_trial(settings, space, start.variant, reports, ended, start.baseline, attributes_of(start))
+
+
+def as_trial(
+    settings: Settings,
+    space: Space,
+    variant: Mapping[str, Value],
+    reports: Sequence[Report],
+    ended: State | None,
+    baseline: str = "",
+    attributes: dict[str, Any] | None = None,
+) -> FrozenTrial:
+    """Return a study's trial of a variant, with these reports; `ended` is None for one that is open."""
+    params, distributions = parameters(space, dict(variant))
     constraints = {}
-    if not params and start.baseline:
+    if not params and baseline:
         constraints[OUTSIDE] = 1.0
     if any(report.diverged for report in reports):
         constraints[DIVERGED] = 1.0
     single = len(settings.objectives) == 1
     return create_trial(
         state=TrialState.RUNNING if ended is None else ENDS[ended],
-        values=None
-        if ended is None
-        else objective_values(ended, history.last_report(start.trial), settings.objectives),
+        values=objective_values(ended, reports[-1] if reports else None, settings.objectives),
         params=params,
         distributions=distributions,
-        user_attrs=attributes_of(start),
+        user_attrs=attributes,
         intermediate_values={report.images_seen: report.fmd for report in reports} if single else {},
         constraints=constraints,
     )
