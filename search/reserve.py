@@ -45,16 +45,21 @@ def cost(reports: Sequence[Report], images: int, scale: float) -> Cost:
     """
     judged = scale**GROWTH * min(known(report.sample_seconds, report.score_seconds) for report in reports)
     beside = known(reports[-1].setup_seconds) + judged
-    return Cost(training(reports[-1], images) + beside, beside)
+    return Cost(training_seconds(reports[-1], images) + beside, beside)
 
 
 def cost_of_another(report: Report) -> Cost:
-    """Return the cost of one more training like the one of the confirmation that reported."""
-    beside = known(report.setup_seconds, report.sample_seconds, report.score_seconds)
+    """Return the cost of one more training like the one that reported."""
+    beside = beside_training(report)
     return Cost(known(report.train_seconds) + beside, beside)
 
 
-def training(report: Report, images: int) -> float:
+def beside_training(report: Report) -> float:
+    """Return the seconds of a report that were not training."""
+    return known(report.setup_seconds, report.sample_seconds, report.score_seconds)
+
+
+def training_seconds(report: Report, images: int) -> float:
     """Return the seconds of training on so many images, at the pace of a report."""
     pace = report.images_per_second  # 0 where nothing is trained, only sampled
     return images / pace if pace > 0 else 0.0

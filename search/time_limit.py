@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from statistics import median
 
-from search.reserve import known, training
+from search.reserve import beside_training, cost_of_another, training_seconds
 from search.schedulers import Decision, Scheduler
 from trainables.report import Report
 
@@ -56,7 +56,7 @@ class TimeLimit:
 
     def _add(self, number: int, report: Report) -> None:
         if number not in self._last and not report.diverged:
-            self._to_first_rung.append(known(report.train_seconds) + _beside_training(report))
+            self._to_first_rung.append(cost_of_another(report).training)
         self._last[number] = report
 
     def _seconds(self, number: int | None) -> float:
@@ -66,8 +66,4 @@ class TimeLimit:
             seconds = self._to_first_rung
             return median(seconds) if seconds else 0.0
         images = self._scheduler.next_rung(last.images_seen) - last.images_seen
-        return training(last, images) + _beside_training(last)
-
-
-def _beside_training(report: Report) -> float:
-    return known(report.setup_seconds, report.sample_seconds, report.score_seconds)
+        return training_seconds(last, images) + beside_training(last)

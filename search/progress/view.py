@@ -1,7 +1,5 @@
 """A search's progress as text: the view that fills a terminal, and the line that sums up where there is none."""
 
-import math
-
 from rich.console import Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +14,7 @@ SHOWN_RUNGS = 6
 
 def view(progress: Progress, picture: str, width: int, height: int) -> Group:
     """Return what a terminal of `width` by `height` characters shows; `picture` is the best trial's, or ""."""
-    limit = progress.budget.limit
-    clock = as_clock(progress.budget.elapsed()) + (f" of {as_clock(limit)}" if math.isfinite(limit) else "")
+    clock = f"{as_clock(progress.budget.elapsed())} of {as_clock(progress.budget.limit)}"
     head = [f"{progress.settings.name}  {clock}, {_left(progress)}", _trials(progress), _pace(progress)]
     path = f"samples of the best  {picture}" if picture else ""
     foot = [path[begin : begin + width] for begin in range(0, len(path), width)]
@@ -76,8 +73,6 @@ def _table(progress: Progress, names: list[str]) -> Table:
 
 def _left(progress: Progress) -> str:
     seconds, estimated = progress.seconds_left()
-    if math.isinf(seconds):
-        return "time left not known yet"
     return f"{'about' if estimated else 'at most'} {as_clock(seconds)} left"
 
 

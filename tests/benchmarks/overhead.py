@@ -116,7 +116,7 @@ class Driver:
         machine = Machine(cpus=slots, gpus=0)
         self.settings = Settings.resolve({**given, "name": "run"}, space.given, space.digest, machine)
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
-        self.budget = budget.Budget(math.inf, began=self.clock.monotonic())
+        self.budget = budget.Budget(1e9, began=self.clock.monotonic())
         ladder = (self.settings.rungs, self.settings.reduction_factor)
         self.scheduler = SCHEDULERS[self.settings.scheduler](*ladder, space.leading)
         history = History(self.run.events(), self.scheduler)
