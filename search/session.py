@@ -120,7 +120,7 @@ def _search_and_confirm(
     if status == "done" and settings.confirm:
         status = confirm(run, settings, images, reference, notes)
     if status == "done":
-        notes.say("done; ranking and report are written")
+        notes.say("done; ranking and report follow")
     return status
 
 
