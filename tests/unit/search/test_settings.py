@@ -100,6 +100,15 @@ def test_a_run_is_named_after_its_space() -> None:
         ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give 0 to train on the CPU"),
         ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: give a number of at least 0"),
         ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: give a fraction of one GPU or a whole number of them"),
+        (
+            {"warm_start": ("runs/a",), "sampler": "gp"},
+            "--warm-start with --sampler gp: it does not learn from the trials of other runs; give --sampler tpe",
+        ),
+        (
+            {"warm_start": ("runs/a",), "against": "seconds"},
+            "--warm-start with --against seconds: seconds depend on what else a machine did; "
+            "give --against nfe, or parameters",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_would_be_right(given: dict[str, Any], expected: str) -> None:

@@ -56,11 +56,10 @@ def measured(
             yield start, measure(start)
 
     monkeypatch.setattr(test_evaluation, "each_on_a_slot", one_by_one)
-    result, nested = confirmation_result(run), run.confirmed()
+    result = confirmation_result(run)
     assert result is not None
-    assert nested is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    test_evaluation.measure_on_test_images(nested, SETTINGS, result, mnist, notes)
+    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, notes)
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -68,10 +67,14 @@ def good(start: Start) -> dict[str, Any]:
     return {**ROW, **FMDS, "noise": start.seed}
 
 
-def is_tested(run: Run) -> bool:
+def confirmed(run: Run) -> Run:
     nested = run.confirmed()
     assert nested is not None
-    return bool(nested.settings()["tested"])
+    return nested
+
+
+def is_tested(run: Run) -> bool:
+    return bool(confirmed(run).settings()["tested"])
 
 
 def test_the_possible_winners_and_the_literature_are_measured_once_the_best_first(
@@ -112,16 +115,12 @@ def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
     run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(run, mnist, monkeypatch, lambda start: None if start.trial == "002.0" else good(start))
-    nested = run.confirmed()
-    assert nested is not None
-    assert len(evaluations.stored(nested)) == 3
+    assert len(evaluations.stored(confirmed(run))) == 3
     assert is_tested(run)
 
 
 def test_a_model_that_is_gone_is_an_error_and_does_not_count_as_measured(run: Run, mnist: Images) -> None:
-    nested = run.confirmed()
-    assert nested is not None
-    reference = Reference.build(mnist, "test", 256)
+    nested, reference = confirmed(run), Reference.build(mnist, "test", 256)
     bench = test_evaluation.Bench(Plan((9_000,), 0, "cpu"), nested.uri, mnist, reference)
     with pytest.raises(FileNotFoundError, match=r"keeps no checkpoint of 000\.0 any more"):
         test_evaluation.measure(bench, nested.starts()["000.0"])

@@ -224,23 +224,6 @@ def test_a_run_whose_values_do_not_compare_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"sampler": "gp"}, "--warm-start with --sampler gp: it does not learn from the trials of other runs"),
-        ({"sampler": "nsga2"}, "--warm-start with --sampler nsga2"),
-        ({"against": "seconds"}, "--warm-start with --against seconds"),
-    ],
-    ids=["gp", "nsga2", "seconds"],
-)
-def test_what_cannot_learn_from_other_runs_is_refused(
-    given: dict[str, str], said: str, space: Space, tmp_path: Path
-) -> None:
-    run = make_run(tmp_path)
-    with pytest.raises(SettingsError, match=said):
-        settings(space, tmp_path, warm_start=(str(run.path),), **given)
-
-
 def test_the_plan_says_what_is_taken_over(space: Space, tmp_path: Path) -> None:
     trials = [earlier(2, (100, 5.0)), earlier(3, (900, 8.0)), earlier(4, (900, 7.0), training__batch=16)]
     warm_start = WarmStart.of(trials, space, FULL)
