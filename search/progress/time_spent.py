@@ -26,6 +26,8 @@ class TimeSpent:
     slots: int
     spent: Seconds = field(default_factory=Seconds)
     """Seconds of all sessions, up to the last `settle`."""
+    offered: float = 0.0
+    """Seconds of all slots of all sessions, of which a later one may have more or fewer, up to the last `settle`."""
     _running: dict[str, float] = field(default_factory=dict)
     _settled: float = field(init=False)
 
@@ -36,7 +38,8 @@ class TimeSpent:
     @classmethod
     def load(cls, slots: int, saved: dict[str, Any]) -> Self:
         """Go on from the `summary` that earlier sessions left in search.json, if there were any."""
-        return cls(slots, Seconds(**saved.get("seconds", {})))
+        before = saved.get("slots", slots) * saved.get("wall_seconds", 0.0)
+        return cls(slots, Seconds(**saved.get("seconds", {})), saved.get("slot_seconds", before))
 
     def start(self, trial: str) -> None:
         """Begin to count a trial's time."""
@@ -58,6 +61,7 @@ class TimeSpent:
         """Move the time until now into `spent`."""
         now = time.monotonic()
         self.spent.wall += now - self._settled
+        self.offered += self.slots * (now - self._settled)
         self._settled = now
         for trial, since in self._running.items():
             self.spent.trials += now - since
@@ -72,11 +76,11 @@ class TimeSpent:
         self.settle()
         seconds = {entry.name: round(getattr(self.spent, entry.name), 3) for entry in fields(self.spent)}
         useful = self.spent.train + self.spent.sample + self.spent.score
-        slot_seconds = self.slots * self.spent.wall
         return {
             "wall_seconds": seconds["wall"],
             "slots": self.slots,
+            "slot_seconds": round(self.offered, 3),
             "seconds": seconds,
             "overhead": round(1 - useful / self.spent.trials, 4) if self.spent.trials else None,
-            "idle": round(1 - self.spent.trials / slot_seconds, 4) if slot_seconds else None,
+            "idle": round(1 - self.spent.trials / self.offered, 4) if self.offered else None,
         }
