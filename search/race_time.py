@@ -6,8 +6,8 @@ from analysis.run.run import Run
 from search.progress.budget import OVERTIME, Budget
 from search.reserve import END_SECONDS, SEEDS, START_SECONDS, Cost, cost_of_another, in_waves
 
-# Of the budget, what trainings may take too much by their plan: for the first seeds of the best trial more than for
-# others, because without them there is no confirmation at all.
+# Shares of the budget by which a training may end late by its plan. The first seeds of the best trial may end later
+# than others, because without them there is no confirmation at all.
 LATE, LATE_BEST = 0.03, OVERTIME
 
 

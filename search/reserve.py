@@ -13,7 +13,7 @@ from trainables.report import Report
 
 # Fresh seeds of each contender that are planned for; one seed tells nothing of the spread.
 SEEDS = 2
-# Of the budget: what is kept back before any trial has reported, and what is kept back at the most.
+# Shares of the budget that are kept back: before any trial has reported, and at the most.
 UNKNOWN, MOST = 0.45, 0.6
 # Sampling and scoring of n times as many samples takes n to the power of this as long, because a part of the work stays
 # the same: 8 times as many took 5 to 6 times as long.
@@ -22,7 +22,7 @@ GROWTH = 0.85
 START_SECONDS = 5.0
 # After the last measurement: Ray stops, ranking and report are written.
 END_SECONDS = 6.0
-# Of what is left: so much more may a plan take. Contenders that leave the race early make up for it.
+# Share by which a plan may exceed what is left, because contenders leave the race early.
 TOLERANCE = 0.15
 
 

@@ -63,7 +63,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
 
 
 def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
-    """Return the trials that a new search begins with; only for them it takes a reference, seconds the first time."""
+    """Return the trials of earlier runs that a new search begins with; without any it builds no reference."""
     from search.earlier_runs import take_over
     from trainables.metric.fmd import Reference
 

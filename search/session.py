@@ -37,7 +37,7 @@ from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
 
-# Of the budget, what trials that run when the search's time is up may take more; then they are cut off.
+# Share of the budget for which trials may run on once the time of the search is up; then they are cut off.
 GRACE = 0.05
 
 

@@ -45,6 +45,7 @@ class WarmStart:
         comparable = [trial for trial in earlier if _compares(trial, full)]
         measured = frozenset(_key(t.variant) for t in comparable if t.reports[-1].images_seen >= full)
         best = list(_best(earlier, space, full))
+        # What runs anyway, and what is not to run again.
         known = measured.union(_key(variant) for _, variant in best)
         queue = [entry for entry in space.queue() if entry[0] or not _is_known(space, entry[1], known)]
         first = queue[: space.leading] if queue[:1] == space.queue()[:1] else []
@@ -81,10 +82,7 @@ class WarmStart:
 
 
 def _is_known(space: Space, start: Flat, known: frozenset[Key]) -> bool:
-    """Return whether a starting point is one of some variants: it runs anyway, or is not to run again.
-
-    One that leaves anything to the sampler is none of them.
-    """
+    """Return whether a starting point draws one of the `known` variants; one that leaves a field open draws none."""
     found = space.nearest(start)
     return found is not None and _key(found[1]) in known
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from analysis.run.run import Run
 
-# Of the budget, what trainings of the confirmation that are under way may take more; then they are cut off.
+# Share of the budget for which the confirmation may run on after the end of the budget; then it is cut off.
 OVERTIME = 0.2
 
 

@@ -26,9 +26,8 @@ from trainables.config import Flat
 from trainables.domain import ConfigError
 from trainables.report import Report
 
-# How many draws, one after the other, are discarded because an earlier run measured them: as many of the sampler, which
-# may insist on what is best so far, as of a random one after it. Then one runs once more: in a small space all variants
-# may be measured.
+# Draws in a row that are discarded because an earlier run measured them, before one runs again: in a small space all
+# variants may be measured. The second half of them is random, because a sampler may insist on what is best so far.
 REDRAWS = 20
 
 
