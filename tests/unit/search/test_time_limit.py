@@ -48,14 +48,14 @@ def test_a_trial_that_is_stopped_for_want_of_time_leaves_its_place_to_others() -
     assert scheduler.promote(more=False, idle=False) == 1
 
 
-def test_a_new_trial_begins_only_if_it_would_reach_the_first_rung_as_most_did() -> None:
+def test_a_new_trial_begins_only_if_it_would_reach_the_first_rung_as_half_of_them_did() -> None:
     left = Left(0.1)
     reports = [(number, make_report(100, train_seconds=seconds)) for number, seconds in enumerate((10.0, 20.0, 90.0))]
     assert TimeLimit(Scheduler(RUNGS, 3), left).has_time()  # nobody knows
     limit = TimeLimit(Scheduler(RUNGS, 3), left, reports=[*reports, (0, make_report(300, train_seconds=99.0))])
-    left.seconds = 94.0
+    left.seconds = 24.0
     assert not limit.has_time()
-    left.seconds = 95.0
+    left.seconds = 25.0
     assert limit.has_time()
     assert limit.has_time(77)  # it was interrupted before its first report
     left.seconds = 0.0
