@@ -83,7 +83,7 @@ def test_without_earlier_trials_it_is_the_space_alone(space: Space) -> None:
 def test_the_best_follow_the_first_starting_point_by_budget_then_by_fmd(space: Space) -> None:
     trials = [earlier(2, (100, 5.0)), earlier(3, (300, 8.0)), earlier(4, (300, 7.0))]
     warm_start = WarmStart.of(trials, space, FULL)
-    assert queued(warm_start) == [1e-3, 1.6e-2, 8e-3, 4e-3, "A0", 2e-3]
+    assert queued(warm_start) == [1e-3, 1.6e-2, 8e-3, 4e-3, 2e-3, "A0"]
     assert warm_start.leading == 1
     assert [trial.trial for trial in warm_start.prior] == ["002", "003", "004"]
 
