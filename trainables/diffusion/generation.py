@@ -37,7 +37,7 @@ def draw_labels(diffusion: Diffusion, n: int, seed: int) -> Tensor | None:
     if diffusion.label_counts is None:
         return None
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.multinomial(diffusion.label_counts.float(), n, replacement=True, generator=generator)
+    labels = torch.multinomial(diffusion.label_counts.cpu().float(), n, replacement=True, generator=generator)
     return labels.to(diffusion.alpha_bar.device)
 
 

@@ -88,7 +88,7 @@ class Diffusion:
     times: str = "uniform"
     times_mean: float = 0.0
     label_counts: Tensor | None = None
-    """(classes,) images of each label in training, on the CPU; None where the network knows no labels"""
+    """(classes,) images of each label in training, on their device; None where the network knows no labels"""
     label_drop: float = 0.0
     """The share of labels that training hides, so that the network learns to do without"""
     labels: Tensor | None = None
@@ -119,11 +119,16 @@ class Diffusion:
         return WEIGHTS[self.weight](self, t) * losses
 
     def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED, clip: bool = True) -> Diffusion:
-        """Return this diffusion for images of `labels` (N,), which count where the network knows labels."""
-        known = None
-        if labels is not None and self.label_counts is not None:
-            known = labels.clamp(max=len(self.label_counts))  # a test set may have others
-        return replace(self, labels=known, guidance=guidance, clip=clip)
+        """Return this diffusion for images of `labels` (N,), which count where the network knows labels.
+
+        A label of no training image is unknown: a test set may have others, and a fold may hold out all of a label.
+        """
+        if labels is None or self.label_counts is None:
+            return replace(self, labels=None, guidance=guidance, clip=clip)
+        unknown = len(self.label_counts)
+        labels = labels.clamp(max=unknown)
+        untrained = functional.pad(self.label_counts, (0, 1))[labels] == 0
+        return replace(self, labels=labels.masked_fill(untrained, unknown), guidance=guidance, clip=clip)
 
     def _with_labels_dropped(self, source: Source) -> Diffusion:
         if self.label_counts is None or self.labels is None:

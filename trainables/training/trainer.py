@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.checkpoint import CheckpointError
 from trainables.config import Training, Variant
@@ -69,11 +69,14 @@ class Trainer:
         self._rows = torch.from_numpy(rows)
         held_out = torch.from_numpy(evenly(validated)).to(self.device)
         self.held_out = images[held_out]
-        self._labels = None if labels is None else torch.from_numpy(labels).to(self.device)
+        # A copy: torch warns of an array that nobody may write to, as those in Ray's object store.
+        self._labels = None if labels is None else torch.tensor(labels, device=self.device)
         self.held_out_labels = None if self._labels is None else self._labels[held_out]
-        label_counts = _label_counts(variant, labels, rows)
+        label_counts = _label_counts(variant, self._labels, self._rows)
         torch.manual_seed(seed)
-        network = _network(variant, images, label_counts).to(self.device).to(memory_format=torch.channels_last)
+        classes = 0 if label_counts is None else len(label_counts)
+        network = variant.network.build(images.shape[1], images.shape[-1], classes)
+        network = network.to(self.device).to(memory_format=torch.channels_last)
         generator = torch.Generator(self.device).manual_seed(seed)
         self.source = Source(generator, PIXELS[variant.pixels], images, overlays)
         self.diffusion = Diffusion(
@@ -233,20 +236,13 @@ def averaging_decay(step: int, share: float, most: float) -> float:
     return min(most, (1 + step) / (1 / share + step))
 
 
-def _network(variant: Variant, images: Tensor, label_counts: Tensor | None) -> nn.Module:
-    channels, size = images.shape[1], images.shape[-1]
-    if label_counts is None:
-        return variant.network.build(channels, size)
-    return variant.network.build(channels, size, classes=len(label_counts))
-
-
-def _label_counts(variant: Variant, labels: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
-    """Return how many images of each label a network with classes trains on; None for one without."""
+def _label_counts(variant: Variant, labels: Tensor | None, rows: Tensor) -> Tensor | None:
+    """Return how many of the images at `rows` have each label, for a network with classes; None for one without."""
     if variant.conditioning == "none":
         return None
     if labels is None:
         raise ConfigError("network/conditioning=class: the images have no labels; use network/conditioning=none")
-    return torch.from_numpy(np.bincount(labels[rows], minlength=labels.max() + 1))
+    return labels[rows].bincount(minlength=int(labels.max()) + 1)
 
 
 def _learn(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from trainables.diffusion.samplers import SAMPLERS, strided
 from trainables.diffusion.schedules import SCHEDULES
 from trainables.diffusion.source import Source
 from trainables.diffusion.targets import TARGETS
+from trainables.diffusion.times import TIMES
 from trainables.metric.restoration import validation
 from trainables.networks import NETWORKS
 from trainables.training.cuda_graph import Recorded
@@ -30,6 +32,7 @@ from trainables.training.trainer import Trainer
 GPU = torch.device("cuda:0")
 # Of the tensors without numbers, which degradations keep by device: no real one is to meet them.
 FAKE = torch.device("cuda:7")
+LABELS = np.arange(100) % 10
 PLAIN: Flat = {"training/target": "x0", "sampler/kind": "cold1"}
 VARIANTS: list[Flat] = [
     *({**PLAIN, "degradation/kind": kind} for kind in DEGRADATIONS),
@@ -40,6 +43,8 @@ VARIANTS: list[Flat] = [
     {"degradation/kind": "flow", "training/target": "velocity", "sampler/kind": "euler"},
     *({"training/loss": name} for name in LOSSES),
     *({"training/weight": name} for name in WEIGHTS),
+    *({"training/times": name} for name in TIMES),
+    {"network/conditioning": "class"},
 ]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -66,8 +71,8 @@ def moved(x: Tensor, mode: FakeTensorMode) -> Tensor:
 
 
 def on_gpu(variant: Variant, images: Tensor, overlays: Tensor, mode: FakeTensorMode) -> tuple[Diffusion, Source]:
-    """Return a variant's diffusion and source with all that `.to(device)` moves on the GPU."""
-    trainer = Trainer(variant, 0, images, overlays, 1000)
+    """Return a variant's diffusion, of eight images, and source with all that `.to(device)` moves on the GPU."""
+    trainer = Trainer(variant, 0, images, overlays, 1000, labels=LABELS[: len(images)])
     network = trainer.diffusion.network
     for module in network.modules():
         for held in (module._parameters, module._buffers):
@@ -75,6 +80,9 @@ def on_gpu(variant: Variant, images: Tensor, overlays: Tensor, mode: FakeTensorM
                 if value is not None:
                     held[name] = nn.Parameter(moved(value, mode)) if held is module._parameters else moved(value, mode)
     diffusion = replace(trainer.diffusion, alpha_bar=moved(trainer.diffusion.alpha_bar, mode), bf16=True)
+    if diffusion.label_counts is not None:
+        diffusion = replace(diffusion, label_counts=moved(diffusion.label_counts, mode))
+        diffusion = replace(diffusion, labels=moved(torch.from_numpy(LABELS[:8]), mode))
     return diffusion, Source(OnGPU(), trainer.source.pixels, moved(images, mode), moved(overlays, mode))
 
 
@@ -183,7 +191,7 @@ def test_a_recorded_function_returns_what_it_would_if_called(shapes: list[int]) 
 def test_recorded_steps_are_those_that_are_called(flat: Flat, digits: Tensor, overlays: Tensor) -> None:
     def losses(recorded: bool) -> list[float]:
         variant = Variant.from_flat({**flat, "training/batch": 10})
-        one = Trainer(variant, 0, digits[:100].to(GPU), overlays.to(GPU), 1000)
+        one = Trainer(variant, 0, digits[:100].to(GPU), overlays.to(GPU), 1000, labels=LABELS)
         if not recorded:
             one._learn = one._learn.function  # type: ignore[assignment]
         return [one.run_to(seen) for seen in range(10, 100, 10)]

@@ -86,12 +86,15 @@ def test_training_drops_the_share_of_labels_that_it_should(make_source: MakeSour
     assert stats.binomtest(kept, 20 * 128, 0.75).pvalue > 1e-4
 
 
-def test_an_image_without_a_label_or_with_one_of_no_training_is_unknown() -> None:
+def test_an_image_without_a_label_or_with_one_of_no_training_image_is_unknown() -> None:
     network, x_t, t = Known(), torch.zeros(2, 1, 4, 4), torch.full((2,), 20)
     make(network).restore(x_t, t)
     assert network.seen.tolist() == [CLASSES, CLASSES]
     make(network).given(torch.tensor([1, CLASSES + 4])).restore(x_t, t)
     assert network.seen.tolist() == [1, CLASSES]
+    held_out = replace(make(network), label_counts=torch.tensor([10, 0, 60]))
+    held_out.given(torch.tensor([1, 2])).restore(x_t, t)
+    assert network.seen.tolist() == [CLASSES, 2]
 
 
 def test_sampling_draws_labels_as_often_as_training_has_them(make_source: MakeSource) -> None:

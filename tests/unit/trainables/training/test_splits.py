@@ -74,6 +74,17 @@ def test_folds_hold_out_different_images_and_a_seed_changes_none(make: Make) -> 
     assert set().union(*(of(fold, seed=1) for fold in range(5))) == set(range(100))
 
 
+def test_labels_of_a_held_out_group_are_unknown_to_a_network_with_classes(digits: Tensor, overlays: Tensor) -> None:
+    variant = Variant.from_flat({**TINY, "training/split": "5-fold-grouped", "network/conditioning": "class"})
+    trainer = Trainer(variant, 0, digits[:100], overlays, 1000, GROUPS, labels=GROUPS)
+    rows, held_out = fold_rows(GROUPS, "5-fold-grouped")
+    assert trainer.diffusion.label_counts is not None
+    assert trainer.diffusion.label_counts.tolist() == [10 * (label in GROUPS[rows]) for label in range(10)]
+    labels = trainer.diffusion.given(trainer.held_out_labels).labels
+    assert labels is not None
+    assert labels.tolist() == [10] * len(held_out)
+
+
 @pytest.mark.parametrize("batch", [7, 16, 50, 100, 128])
 def test_drop_last_makes_epochs_of_whole_batches(batch: int, make: Make, seen: list[Tensor]) -> None:
     """As a DataLoader's; where not even one batch is full, the epoch is that one."""

@@ -293,6 +293,13 @@ def test_classes_without_labels_are_refused(digits: Tensor, overlays: Tensor) ->
         Trainer(variant, 0, digits, overlays, 100)
 
 
+@pytest.mark.filterwarnings("error")
+def test_labels_may_be_an_array_that_nobody_may_write_to(digits: Tensor, overlays: Tensor) -> None:
+    labels = np.arange(len(digits)) % 10
+    labels.flags.writeable = False
+    Trainer(Variant.from_flat({**UNET, "network/conditioning": "class"}), 0, digits, overlays, 100, labels=labels)
+
+
 class Waits(TorchDispatchMode):
     """Counts how often a number is asked of the device, which is what makes the host wait for it."""
 
