@@ -62,7 +62,7 @@ class Guidance:
 
     def at(self, t: int, T: int) -> bool:
         """Return whether step t of T is guided, which takes a second call of the network."""
-        return self.scale != 0 and self.low * T <= t <= self.high * T
+        return self.scale != 0 and self.low <= t / T <= self.high
 
 
 UNGUIDED = Guidance()

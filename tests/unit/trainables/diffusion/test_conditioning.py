@@ -74,6 +74,13 @@ def test_ten_steps_guided_from_a_fifth_to_four_fifths_take_seventeen_calls() -> 
     assert nfe("ancestral", 1000, 10, Guidance(0.4, 0.2, 0.8)) == 17
 
 
+@pytest.mark.parametrize(("t", "T"), [(7, 35), (29, 100), (200, 1000)])
+def test_the_ends_of_the_interval_are_guided(t: int, T: int) -> None:
+    assert Guidance(0.3, t / T, t / T).at(t, T)
+    assert not Guidance(0.3, t / T, t / T).at(t + 1, T)
+    assert not Guidance(0.3, t / T, t / T).at(t - 1, T)
+
+
 def test_training_drops_the_share_of_labels_that_it_should(make_source: MakeSource, digits: Tensor) -> None:
     network, source, kept = Known(), make_source(), 0
     labels = torch.arange(128) % CLASSES
