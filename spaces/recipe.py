@@ -26,7 +26,7 @@ def suggest_training(trial: Asked) -> None:
         suggest(trial, "training/times_mean", Uniform(-0.5, 1))
 
 
-def suggest_conditioning(trial: Asked) -> None:
+def suggest_conditioning(trial: Asked, conditioning: Choice | None = None) -> None:
     """Suggest whether the network knows classes, and if so how far guidance goes."""
-    if suggest(trial, "network/conditioning") == "class":
+    if suggest(trial, "network/conditioning", conditioning) == "class":
         suggest(trial, "sampler/guidance", GUIDANCE)

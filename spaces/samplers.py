@@ -1,5 +1,6 @@
-"""Samplers and numbers of steps for a trained model, without training; needs --from RUN/TRIAL."""
+"""Samplers, numbers of steps and guidance for a trained model, without training; needs --from RUN/TRIAL."""
 
+from spaces.recipe import suggest_conditioning
 from spaces.suggest import Asked, samplers_for, suggest
 from trainables.config import Flat
 from trainables.domain import Choice
@@ -12,9 +13,10 @@ STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a sampler that the model's degradation and target allow, and its steps."""
+    """Suggest a sampler that the model's degradation and target allow, its steps, and guidance if it knows classes."""
     kind = str(suggest(trial, "degradation/kind", Choice("gaussian")))
     target = str(suggest(trial, "training/target", Choice("x0")))
     suggest(trial, "sampler/kind", Choice(*samplers_for(kind, target)))
     suggest(trial, "sampler/steps", Choice(*STEPS))
+    suggest_conditioning(trial, Choice("none"))
     return {}

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 import spaces
+from search.space.load import load
 from spaces.baselines import BASELINES, Provenance
 from spaces.suggest import suggest, suggest_kind
 from trainables.config import FAMILIES, Sampling, Variant, domain_of
@@ -132,6 +133,15 @@ def test_a_starting_point_leaves_nothing_to_chance(name: str) -> None:
         study = random_study()
         study.enqueue_trial(start)
         assert ask(SPACES[name], study)[0].params == start
+
+
+@pytest.mark.parametrize(
+    ("name", "conditioning", "guided"),
+    [("quality", "none", False), ("samplers", "class", True), ("samplers", "", False)],
+)
+def test_guidance_is_suggested_to_networks_that_know_classes_alone(name: str, conditioning: str, guided: bool) -> None:
+    fixed = {"network.conditioning": conditioning} if conditioning else {}
+    assert ("sampler/guidance" in load(name, fixed).names) == guided
 
 
 def test_the_degradations_space_starts_with_every_degradation() -> None:
