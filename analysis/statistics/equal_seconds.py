@@ -64,8 +64,8 @@ def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa
 
 def _curves(rows: Sequence[Row], reports: Sequence[Row]) -> dict[str, Curve]:
     here = {row["trial"] for row in rows}
-    ended = {row["trial"] for row in rows if row["state"] == "COMPLETE" and row.get(PATIENCE)}
-    return curves_of((report for report in reports if report["trial"] in here), ended)
+    patient = {row["trial"] for row in rows if row.get(PATIENCE)}
+    return curves_of((report for report in reports if report["trial"] in here), patient)
 
 
 def _read(row: Row, curve: Curve | None, levels: Sequence[float], card: MetricCard) -> Row:

@@ -62,14 +62,14 @@ class Curve:
         return next(((level, reading) for level, reading in found if reading is not None), None)
 
 
-def curves_of(reports: Iterable[Row], ended: Iterable[str] = ()) -> dict[str, Curve]:
+def curves_of(reports: Iterable[Row], patient: Iterable[str] = ()) -> dict[str, Curve]:
     """Return the curve of each trial.
 
     Args:
         reports: rows of `Run.curves`, whose seconds are those since the previous report.
-        ended: the trials whose training ended by itself.
+        patient: the trials whose training may end by itself.
     """
-    ended, curves = set(ended), {}
+    patient, curves = set(patient), {}
     for trial, group in groupby(reports, key=itemgetter("trial")):
         rows = list(group)
         spent = accumulate(row["train_seconds"] or 0.0 for row in rows)
@@ -79,8 +79,15 @@ def curves_of(reports: Iterable[Row], ended: Iterable[str] = ()) -> dict[str, Cu
             if seconds > 0
         )
         if readings:
-            curves[trial] = Curve(readings, trial in ended)
+            curves[trial] = Curve(readings, trial in patient and _ended(rows))
     return curves
+
+
+def _ended(rows: Sequence[Row]) -> bool:
+    """Return whether a trial trained less before its last report than the images that this report counts."""
+    last, before = rows[-1], rows[-2]["images_seen"] if len(rows) > 1 else 0
+    trained = (last["images_per_second"] or 0.0) * (last["train_seconds"] or 0.0)
+    return bool(trained < 0.99 * (last["images_seen"] - before))
 
 
 def levels_of(curves: Iterable[Curve]) -> list[float]:

@@ -35,7 +35,8 @@ class Trials:
         for rung, fmd in enumerate(fmds):
             seconds = pace * (RUNGS[rung] - before) / 1000
             values = {"trial": name, "images_seen": RUNGS[rung], "rung": rung, "fmd": fmd, "fmd_se": 1.0}
-            self.fold.add(Report.from_dict({**values, "train_seconds": seconds, **more}))
+            speed = {"train_seconds": seconds, "images_per_second": 1000 / pace}
+            self.fold.add(Report.from_dict({**values, **speed, **more}))
             before = RUNGS[rung]
         self.fold.add(End(name, state))  # type: ignore[arg-type]
 
@@ -194,10 +195,21 @@ def test_a_diverged_trial_is_last_at_the_seconds_that_it_passed_and_makes_no_lev
 def test_a_training_that_its_patience_ended_is_compared_by_its_last_value() -> None:
     trials = Trials()
     trials.add("long", [100.0, 60.0, 40.0])
-    trials.add("patient", [90.0, 30.0, 30.0], pace=0.5, patience=3)
+    trials.add("patient", [90.0, 30.0, 30.0], pace=0.5, patience=3, images_per_second=100.0)
     rows = trials.rows()
     assert list(rows) == ["patient", "long"]
     assert (rows["patient"]["reading"], rows["patient"]["seconds"], rows["patient"]["rank"]) == (ENDED, 9.0, 1)
+
+
+def test_a_training_with_patience_that_saw_all_images_is_known_up_to_its_end_alone() -> None:
+    trials = Trials()
+    trials.add("long", [100.0, 60.0, 40.0])
+    trials.add("patient", [90.0, 30.0, 20.0], pace=0.5, patience=3)
+    rows = trials.rows()
+    assert {name: (row["reading"], row["seconds"], row["rank"]) for name, row in rows.items()} == {
+        "patient": (MEASURED, 4.5, 1),
+        "long": (INTERPOLATED, 4.5, 2),
+    }
 
 
 def test_a_table_of_some_trials_has_their_levels() -> None:
