@@ -166,8 +166,8 @@ class Trial:
             samples = self._sample()
             self.watch.charge("sample")
             score = self.reference.score(samples, self.classifier)
-            seed = self.plan.sampling_seed
-            checked = validation(self.trainer.averaged(), self.held_out, self.source, seed, self.held_out_labels)
+            given = self.trainer.averaged().given(self.held_out_labels)
+            checked = validation(given, self.held_out, self.source, self.plan.sampling_seed)
         except Diverged:
             diverged = True
             self.watch.charge("train")

@@ -64,7 +64,7 @@ class Evaluation:
         held_out = getattr(images, split)
         rows = draw.permutation(len(held_out))[: self.n]
         self._real = torch.from_numpy(held_out[rows]).to(self.device)
-        self._real_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows])
+        self._real_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows]).to(self.device)
         self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
 
     def real(self) -> dict[str, Any]:
@@ -107,11 +107,12 @@ class Evaluation:
 
         They are sampled from t = T unless a column says otherwise.
         """
-        x0, known, T = self._real[:RESTORED], self._real_labels[:RESTORED], diffusion.T
+        x0, T = self._real[:RESTORED], diffusion.T
+        diffusion = diffusion.given(self._real_labels[:RESTORED])
         ts = spread(T, ONE_STEP)
-        losses = losses_by_t(diffusion, x0, ts, source, seed, known)
-        restored = restore_at(diffusion, x0, ts, source, seed, known)
-        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed, known)
+        losses = losses_by_t(diffusion, x0, ts, source, seed)
+        restored = restore_at(diffusion, x0, ts, source, seed)
+        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
         return {
             "loss": fmean(losses[t] for t in ts),
             **vars(sampled[T]),

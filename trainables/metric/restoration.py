@@ -1,7 +1,8 @@
 """Restoration: held-out images are degraded to a step t and restored, in one step or by the sampler.
 
-All trials have the same images and the same draws: `seed` fixes z, and one image has the same z at every t. Loss and
-quality are NaN for a network whose weights are not finite.
+All trials have the same images and the same draws: `seed` fixes z, and one image has the same z at every t. Where the
+network knows classes, `Diffusion.given` has bound the images' labels. Loss and quality are NaN for a network whose
+weights are not finite.
 """
 
 from collections import deque
@@ -41,14 +42,11 @@ class Validation:
     ssim_by_t: tuple[float, ...]
 
 
-def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int, labels: Tensor | None = None) -> Validation:
-    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model.
-
-    Labels int64 (N,) go to a network that knows classes.
-    """
+def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:
+    """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model."""
     ts = spread(diffusion.T, VALIDATION_STEPS)
-    losses = losses_by_t(diffusion, x0, ts, source, seed, labels)
-    restored = restore_at(diffusion, x0, ts, source, seed, labels)
+    losses = losses_by_t(diffusion, x0, ts, source, seed)
+    restored = restore_at(diffusion, x0, ts, source, seed)
     return Validation(
         loss=fmean(losses[t] for t in ts),
         ssim=fmean(restored[t].ssim for t in ts),
@@ -65,38 +63,26 @@ def spread(T: int, count: int) -> list[int]:
 
 
 @torch.inference_mode()
-def losses_by_t(
-    diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int, labels: Tensor | None = None
-) -> dict[int, float]:
+def losses_by_t(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, float]:
     """Return the mean loss at each t, as `Diffusion.loss_at` defines it, on uint8 images x0 (N, C, H, W)."""
     losses = {}
     for t in ts:
-        chunks = [
-            given.loss_at(clean, _at(t, clean), source) for given, clean in _chunks(diffusion, x0, source, seed, labels)
-        ]
+        chunks = [given.loss_at(clean, _at(t, clean), source) for given, clean in _chunks(diffusion, x0, source, seed)]
         losses[t] = torch.cat(chunks).double().mean().item()
     return losses
 
 
-def restore_at(
-    diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int, labels: Tensor | None = None
-) -> dict[int, Quality]:
+def restore_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, Quality]:
     """Return the quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
 
     def one_step(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
         return given.restore(x_t, _at(t, x_t))
 
-    return {t: _restore(diffusion, x0, t, source, seed, labels, one_step) for t in ts}
+    return {t: _restore(diffusion, x0, t, source, seed, one_step) for t in ts}
 
 
 def restore_by_sampling(
-    diffusion: Diffusion,
-    sampling: Sampling,
-    x0: Tensor,
-    ts: Sequence[int],
-    source: Source,
-    seed: int,
-    labels: Tensor | None = None,
+    diffusion: Diffusion, sampling: Sampling, x0: Tensor, ts: Sequence[int], source: Source, seed: int
 ) -> dict[int, Quality]:
     """Return the quality at each t of uint8 images x0 (N, C, H, W), degraded to t and sampled from there down to 0.
 
@@ -109,7 +95,7 @@ def restore_by_sampling(
         as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
         return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, strided(t, steps), source), maxlen=1)[0]
 
-    return {t: _restore(diffusion, x0, t, source, seed, labels, sample) for t in ts}
+    return {t: _restore(diffusion, x0, t, source, seed, sample) for t in ts}
 
 
 @torch.inference_mode()
@@ -119,11 +105,10 @@ def _restore(
     t: int,
     source: Source,
     seed: int,
-    labels: Tensor | None,
     restorer: Callable[[Diffusion, Tensor, object, int], Tensor],
 ) -> Quality:
     chunks = []
-    for given, clean in _chunks(diffusion, x0, source, seed, labels):
+    for given, clean in _chunks(diffusion, x0, source, seed):
         z = diffusion.degradation.draw(clean, source)
         x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
         restored = restorer(given, x_t, z, t)
@@ -134,10 +119,8 @@ def _restore(
     return quality(restored, x0.to(restored.device) / 255)
 
 
-def _chunks(
-    diffusion: Diffusion, x0: Tensor, source: Source, seed: int, labels: Tensor | None
-) -> Iterator[tuple[Diffusion, Tensor]]:
-    """Yield x0 in the pixel range, in chunks, each with the diffusion given its labels.
+def _chunks(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Iterator[tuple[Diffusion, Tensor]]:
+    """Yield x0 in the pixel range, in chunks, each with the diffusion given the labels of these images.
 
     The source is seeded first, so that every t begins with the same draws.
     """
@@ -145,7 +128,7 @@ def _chunks(
     device = source.generator.device
     for first in range(0, len(x0), CHUNK):
         at = slice(first, first + CHUNK)
-        given = diffusion.given(None if labels is None else labels[at].to(device))
+        given = diffusion.given(None if diffusion.labels is None else diffusion.labels[at])
         yield given, source.pixels.to_model(x0[at].to(device))
 
 

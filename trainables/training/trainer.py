@@ -153,7 +153,7 @@ class Trainer:
         self.epoch_loss.zero_()
         if self.settings.patience:
             source = replace(self.source, generator=torch.Generator(self.device))
-            checked = validation(self.averaged(), self.held_out, source, seed=0, labels=self.held_out_labels)
+            checked = validation(self.averaged().given(self.held_out_labels), self.held_out, source, seed=0)
             self.patience.epoch(checked.loss)
 
     def averaged(self) -> Diffusion:
