@@ -13,7 +13,9 @@ _USUAL: Flat = {
     **{"training/loss": "l2", "training/average": 0.1, "training/times_mean": 0.0},
 }
 STARTS: tuple[Flat, ...] = tuple(
-    {**network, **degradation, **_USUAL} for degradation in degradations.STARTS[:3] for network in networks.STARTS[:2]
+    {name: RECIPE.get(name, value) for name, value in {**network, **degradation, **_USUAL}.items()}
+    for degradation in degradations.STARTS[:3]
+    for network in networks.STARTS[:2]
 )
 
 
