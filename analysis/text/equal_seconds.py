@@ -1,4 +1,4 @@
-"""Write a ranking at equal seconds of training as text, and how it differs from that at equal images."""
+"""Write a ranking at equal seconds of training as text, and whether the same trial is first at equal images."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -83,24 +83,16 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
 
 
 def difference(by_images: Sequence[Row], by_seconds: Sequence[Row]) -> str:
-    """Say where the order at equal seconds differs from that at equal images.
+    """Say which trial is first at equal images, which at equal seconds, and why where they differ.
 
     Args:
         by_images: the rows of the first block of `analysis.statistics.ranking.rank` that have a rank.
         by_seconds: the same of `analysis.statistics.equal_seconds.rank_at_seconds`.
     """
     first, other = by_images[0]["trial"], by_seconds[0]["trial"]
-    if first != other:
-        return f"{first} is first at equal images, {other} at equal seconds{_because(by_images[0], by_seconds)}."
-    both = {row["trial"] for row in by_images} & {row["trial"] for row in by_seconds}
-    orders = [[row["trial"] for row in rows if row["trial"] in both] for rows in (by_images, by_seconds)]
-    for place, (here, there) in enumerate(zip(*orders, strict=True), start=1):
-        if here != there:
-            return (
-                f"{first} is first at equal images and at equal seconds; from place {place} on the order differs: "
-                f"{here} at equal images, {there} at equal seconds."
-            )
-    return f"The order at equal seconds is that at equal images: {first} is first at both."
+    if first == other:
+        return f"{first} is first at equal images and at equal seconds."
+    return f"{first} is first at equal images, {other} at equal seconds{_because(by_images[0], by_seconds)}."
 
 
 def _because(first: Row, by_seconds: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""A sentence says where two orders of the same trials differ, and why where speed explains it."""
+"""A sentence says which trials are first in two orders, and why they differ where speed explains it."""
 
 from typing import Any
 
@@ -18,14 +18,7 @@ def rows(order: str, images: dict[str, int] | None = None, gap: float = 10.0, re
 @pytest.mark.parametrize(
     ("by_images", "by_seconds", "sentence"),
     [
-        (rows("abc"), rows("abc"), "The order at equal seconds is that at equal images: a is first at both."),
-        (rows("abc"), rows("adc"), "The order at equal seconds is that at equal images: a is first at both."),
-        (
-            rows("abc"),
-            rows("acb"),
-            "a is first at equal images and at equal seconds; from place 2 on the order differs: b at equal images, "
-            "c at equal seconds.",
-        ),
+        (rows("abc"), rows("acb"), "a is first at equal images and at equal seconds."),
         (
             rows("ab"),
             rows("ba", {"a": 4}),
@@ -40,5 +33,5 @@ def rows(order: str, images: dict[str, int] | None = None, gap: float = 10.0, re
         ),
     ],
 )
-def test_the_sentence_says_where_and_why(by_images: list[Any], by_seconds: list[Any], sentence: str) -> None:
+def test_the_sentence_says_which_and_why(by_images: list[Any], by_seconds: list[Any], sentence: str) -> None:
     assert difference(by_images, by_seconds) == sentence
