@@ -47,25 +47,21 @@ def values_of(trials: pa.Table, name: str) -> list[Primitive | None]:
 
     A run of an earlier version lacks the fields that are newer: they have their defaults.
     """
-    rows = [{own: row[own] for own in fields(trials)} for row in trials.to_pylist()]
-    default = None if all(row.get(name) is not None for row in rows) else default_configuration().get(name)
-    return [_value(row, name, default) for row in rows]
-
-
-def default_configuration() -> dict[str, Primitive]:
-    """Return the default of each field of a variant that says nothing."""
+    rows = trials.select(fields(trials)).to_pylist()
+    if all(row.get(name) is not None for row in rows):
+        return [row[name] for row in rows]
     from trainables.config import Variant  # with torch, a second or more, which few commands need
 
-    return Variant.from_flat({}).flat()
-
-
-def _value(row: Row, name: str, default: Primitive | None) -> Primitive | None:
-    if row.get(name) is not None:
-        value: Primitive = row[name]
-        return value
+    default = Variant.from_flat({}).flat().get(name)
     family, _, rest = name.partition("/")
     kind, _, own = rest.partition("/")
-    return default if not own or kind in str(row.get(f"{family}/kind")).split("+") else None
+
+    def value(row: Row) -> Primitive | None:
+        if row.get(name) is None:
+            return default if not own or kind in str(row.get(f"{family}/kind")).split("+") else None
+        return row[name]
+
+    return [value(row) for row in rows]
 
 
 def _is(value: Primitive, text: str) -> bool:

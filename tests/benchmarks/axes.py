@@ -19,7 +19,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 from defaults import N, mean, scored
 from side_by_side import heading, interleaved, keep, machine, ratios, show, with_one_thread
@@ -73,26 +72,11 @@ def speeds() -> dict[str, float]:
     return {name: statistics.median(ratios(spent[name], spent[RECIPE_NAME])) for name in VARIANTS}
 
 
-def picture(rows: list[tuple[str, np.ndarray, float]]) -> go.Figure:
-    """Return a bar of each variant's FMD over the recipe's, a point for each seed, the worst on top."""
-    figure = go.Figure()
-    ordered = sorted(rows, key=lambda row: mean(row[1]))
-    names = [f"without {name}" for name, _, _ in ordered]
-    figure.add_bar(x=[mean(values) for _, values, _ in ordered], y=names, orientation="h", marker_color="#9db8d9")
-    for name, (_, values, _) in zip(names, ordered, strict=True):
-        figure.add_scatter(x=values, y=[name] * len(values), mode="markers", marker={"color": "#1f3b5c", "size": 7})
-    figure.add_vline(x=1, line_dash="dot")
-    title = "FMD over that of the whole recipe, at equal CPU-seconds; points are seeds"
-    figure.update_layout(width=900, height=40 + 30 * len(rows), showlegend=False, template="simple_white")
-    figure.update_xaxes(title=title, type="log", tickvals=[0.8, 0.9, 1, 1.2, 1.5, 2, 2.5])
-    return figure.update_layout(margin={"l": 260, "r": 20, "t": 10, "b": 50})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/axes.parquet, and the picture DIR/axes.html")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/axes.parquet")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
@@ -106,15 +90,13 @@ def main() -> None:
         rows = list(pool.map(scored, *zip(*asked, strict=True)))
     keep(given.out, "axes", rows, facts)
     fmds = {name: np.array([row["fmd"] for row in rows if row["flat"] == str(flat)]) for name, flat in VARIANTS.items()}
-    found = [(name, fmds[name] / fmds[RECIPE_NAME], speed[name]) for name in WITHOUT]
     cells = [(RECIPE_NAME, "1.00", f"{mean(fmds[RECIPE_NAME]):.2f}", "1")]
-    for name, values, rate in found:
+    for name in WITHOUT:
+        values = fmds[name] / fmds[RECIPE_NAME]
         span = f"{mean(values):.2f} ({values.min():.2f}-{values.max():.2f})"
-        cells.append((f"without {name}", f"{rate:.2f}", f"{mean(fmds[name]):.2f}", span))
+        cells.append((f"without {name}", f"{speed[name]:.2f}", f"{mean(fmds[name]):.2f}", span))
     title = f"{given.images:,} images of the recipe, {given.seeds} seeds, n = {N:,}"
     show(title, ("", "speed", "FMD", "over the recipe"), cells)
-    if given.out is not None:
-        picture(found).write_html(given.out / "axes.html", include_plotlyjs=True)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def in_rows(samples: Tensor, labels: Tensor | None, side: int) -> Tensor:
     full = [group for group in groups if len(group) == side]
     if full:
         return torch.stack(full[:LABEL_ROWS])
-    return samples[: min(side**2, len(samples) // side * side)].unflatten(0, (-1, side))
+    rows = min(side, len(samples) // side)
+    return samples[: rows * side].unflatten(0, (rows, side))
 
 
 def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:

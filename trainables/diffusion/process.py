@@ -176,7 +176,7 @@ def min_snr(diffusion: Diffusion, t: Tensor, gamma: float = 5.0) -> Tensor:
     """Return min(SNR, gamma) (N,), a weight of the squared error of x0 (Hang et al. 2023, where gamma is 5).
 
     It becomes min(SNR, gamma) / SNR for eps and min(SNR, gamma) / (SNR + 1) for v. SNR = (alpha / sigma)^2 of the
-    overlay. Where no signal is left, only eps has a weight above 0.
+    overlay. Where no signal is left, only eps and scaled_eps have a weight above 0.
     """
     step, last = diffusion.step(t), last_part(diffusion.degradation)
     assert isinstance(last, Overlay)

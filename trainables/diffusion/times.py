@@ -16,7 +16,7 @@ def uniform(n: int, T: int, mean: float, source: Source) -> Tensor:
 
 
 def stratified(n: int, T: int, mean: float, source: Source) -> Tensor:
-    """Return one uniform step of each n-th of 1..T, so that a batch has all noise levels (Kingma et al. 2021, I.1)."""
+    """Return a uniform step of each n-th of 1..T, so a batch has all noise levels (cf. Kingma et al. 2021, I.1)."""
     shares = source.uniform(torch.Size((n,))) + torch.arange(n, device=source.generator.device)
     return _steps(shares / n, T)
 

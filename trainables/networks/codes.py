@@ -53,18 +53,17 @@ class TimeCode(nn.Module):
 
 
 class Sinusoids(nn.Module):
-    """t / T (N,) -> (N, width): sin and cos of steps t / T times width / 2 frequencies from 1 down to 1e-4.
+    """t / T (N,) -> (N, width): sin and cos of t / T times width / 2 frequencies from 1 down to 1e-4.
 
-    The position code of Vaswani et al. 2017, section 3.5; `steps` of 1000 make t / T a step number, as with T = 1000.
+    The position code of Vaswani et al. 2017, section 3.5, which is made for positions that are whole numbers.
     """
 
     frequencies: Tensor
 
-    def __init__(self, width: int, steps: int = 1000) -> None:
+    def __init__(self, width: int) -> None:
         """Make an even `width` of numbers for each time."""
         super().__init__()
-        powers = torch.logspace(0, -4, width // 2)
-        self.register_buffer("frequencies", steps * powers, persistent=False)
+        self.register_buffer("frequencies", torch.logspace(0, -4, width // 2), persistent=False)
 
     def forward(self, time: Tensor) -> Tensor:
         """Return the code (N, width) of times (N,)."""

@@ -150,3 +150,4 @@ def test_a_picture_has_a_row_for_each_label_with_enough_samples() -> None:
     assert in_rows(samples, labels, 3).flatten(1).tolist() == [[1, 2, 5], [0, 3, 6]]
     assert in_rows(samples, None, 3).flatten(1).tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert in_rows(samples[:5], labels[:5], 4).flatten(1).tolist() == [[0, 1, 2, 3]]
+    assert in_rows(samples[:2], None, 4).shape == (0, 4, 1, 1, 1)

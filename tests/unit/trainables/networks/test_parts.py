@@ -78,7 +78,7 @@ def test_the_time_code_tells_every_one_of_thousands_of_steps_apart() -> None:
 
 def test_the_sinusoids_are_those_of_diffusers() -> None:
     expected = get_timestep_embedding(torch.arange(1001), 32, downscale_freq_shift=1)
-    torch.testing.assert_close(Sinusoids(32)(torch.arange(1001) / 1000), expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(Sinusoids(32)(torch.arange(1001.0)), expected, rtol=0, atol=1e-3)
 
 
 def test_the_step_code_is_that_of_diffusers_for_steps_counted_from_0() -> None:
