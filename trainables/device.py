@@ -19,15 +19,17 @@ class OutOfMemory(MemoryError):
     """A trial takes more than its share of a GPU's memory."""
 
 
-def multiplies_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bf16 in hardware.
+def is_faster_in_bf16(device: torch.device) -> bool:
+    """Return whether networks train faster in bf16 than in float32 on the device.
 
-    A CPU without that emulates it, 1.6 to 16 times slower than float32. With AVX512_BF16 the networks here train 1.2 to
-    3.6 times as fast as in float32 (tests/benchmarks/networks.py), and with AMX the starter trains 2.7 times as fast.
+    With AMX the starter trains 2.7 times as fast, and with AVX512_BF16 on an AMD EPYC the networks here 1.2 to 3.6
+    times. With AVX512_BF16 on an Intel Xeon whose AMX is hidden they take 1.5 to 1.8 times as long as in float32, and
+    on a CPU without either 1.6 to 16 times (tests/benchmarks/networks.py).
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    told = torch.cpu.get_capabilities()
+    return told.get("amx_bf16", False) or (told.get("avx512_bf16", False) and "AMD" in told.get("cpu_name", ""))
 
 
 def keep_freed() -> None:

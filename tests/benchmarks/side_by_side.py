@@ -112,8 +112,9 @@ def processor() -> str:
     """Return the processor's name, and what it has for products of bf16."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    units = {"AMX": torch.cpu._is_amx_tile_supported(), "AVX512_BF16": torch.cpu._is_avx512_bf16_supported()}
-    return f"{name} ({', '.join(unit for unit, has in units.items() if has) or 'no bf16'})"
+    told = torch.cpu.get_capabilities()
+    units = [unit for unit in ("amx_bf16", "avx512_bf16") if told.get(unit)]
+    return f"{name} ({', '.join(units).upper() or 'no bf16'})"
 
 
 def heading(facts: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.device import multiplies_bf16
+from trainables.device import is_faster_in_bf16
 from trainables.diffusion.degradations import Chain, Degradation, Gaussian, Overlay, apply_parts
 from trainables.diffusion.schedules import Step, step_at
 from trainables.diffusion.source import PixelRange, Source
@@ -28,8 +28,8 @@ class Diverged(ArithmeticError):
 
 
 def runs_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether the network runs in bf16; "auto" means where the device multiplies bf16 in hardware."""
-    return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
+    """Return whether the network runs in bf16; "auto" means where the device is faster in it."""
+    return precision == "bf16" or (precision == "auto" and is_faster_in_bf16(device))
 
 
 def last_part(degradation: Degradation) -> Degradation:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.data.mnist import DATASETS, DataError, Images, load
-from trainables.device import multiplies_bf16
+from trainables.device import is_faster_in_bf16
 from trainables.metric.classifier import (
     RECIPES,
     Classifier,
@@ -90,7 +90,7 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
     targets, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
     for rows in _timed(_batches(count, recipe), steps, f"training the classifier of {images.name}", log):
         x = classifier.to_unit(shifted(resident[rows], recipe.shift_pixels))
-        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16(CPU)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_faster_in_bf16(CPU)):
             loss = nn.functional.cross_entropy(classifier(x), targets[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -162,7 +162,7 @@ def _card(images: Images, recipe: Recipe) -> dict[str, Any]:
         "optimizer": "Adam, betas and learning rate of torch's OneCycleLR",
         **asdict(recipe),
         "epochs": recipe.epochs_of(len(images.train)),
-        "precision": "bfloat16" if multiplies_bf16(CPU) else "float32",
+        "precision": "bfloat16" if is_faster_in_bf16(CPU) else "float32",
         "torch": torch.__version__,
     }
 
