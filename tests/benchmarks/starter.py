@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from trainables.networks import TimeCode
+from trainables.networks.codes import TimeCode
 from trainables.training.trainer import Trainer
 
 WIDTHS = (1, 16, 32, 32, 16)

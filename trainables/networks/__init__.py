@@ -4,14 +4,13 @@ A network is described by a frozen dataclass of its hyperparameters; `build` mak
 order throughout: layer normalisation then needs no copies. A new network is one file and one line below.
 """
 
-from trainables.networks.attention import Attention, attend, attend_linearly
-from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
+from trainables.networks.base import ACTIVATIONS, Network
 from trainables.networks.cnn import CNN
-from trainables.networks.codes import LabelCode, Sinusoids, StepCode, TimeCode
 from trainables.networks.convnext_unet import ConvNeXtUNet
 from trainables.networks.fruits_unet import FruitsUNet
-from trainables.networks.norms import NORMS, ChannelNorm, ImageNorm, PlainImageNorm
 from trainables.networks.unet import UNet
+
+__all__ = ["ACTIVATIONS", "CNN", "NETWORKS", "ConvNeXtUNet", "FruitsUNet", "Network", "UNet"]
 
 NETWORKS: dict[str, type[Network]] = {
     "cnn": CNN,
@@ -19,26 +18,3 @@ NETWORKS: dict[str, type[Network]] = {
     "fruits_unet": FruitsUNet,
     "convnext_unet": ConvNeXtUNet,
 }
-
-__all__ = [
-    "ACTIVATIONS",
-    "CNN",
-    "NETWORKS",
-    "NORMS",
-    "Activation",
-    "Attention",
-    "ChannelNorm",
-    "ConvNeXtUNet",
-    "FruitsUNet",
-    "ImageNorm",
-    "LabelCode",
-    "Network",
-    "Patched",
-    "PlainImageNorm",
-    "Sinusoids",
-    "StepCode",
-    "TimeCode",
-    "UNet",
-    "attend",
-    "attend_linearly",
-]

@@ -6,18 +6,10 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.networks import (
-    ACTIVATIONS,
-    Attention,
-    ChannelNorm,
-    ImageNorm,
-    PlainImageNorm,
-    Sinusoids,
-    StepCode,
-    TimeCode,
-    attend,
-    attend_linearly,
-)
+from trainables.networks import ACTIVATIONS
+from trainables.networks.attention import Attention, attend, attend_linearly
+from trainables.networks.codes import Sinusoids, StepCode, TimeCode
+from trainables.networks.norms import ChannelNorm, ImageNorm, PlainImageNorm
 
 
 def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
