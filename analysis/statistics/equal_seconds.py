@@ -13,27 +13,11 @@ from analysis.statistics.ranking import MetricCard, Row, ranks_and_ties, varied_
 from analysis.statistics.readings import Curve, curves_of, levels_of
 
 PATIENCE = "training/patience"
-READ = ("seconds", "reading", "images_seen", "fmd", "fmd_se", "fmd_normalised")
-COLUMNS = pa.schema(
-    {
-        "seconds": pa.float64(),
-        "rank": pa.int64(),
-        "tied": pa.bool_(),
-        "trial": pa.string(),
-        "baseline": pa.string(),
-        "state": pa.string(),
-        "diverged": pa.bool_(),
-        "reading": pa.string(),
-        "fmd": pa.float64(),
-        "fmd_se": pa.float64(),
-        "fmd_normalised": pa.float64(),
-        "images_seen": pa.int64(),
-        "train_seconds": pa.float64(),
-        "parameters": pa.int64(),
-        "nfe": pa.int64(),
-        "floor": pa.float64(),
-    }
+COLUMNS = (
+    *("seconds", "rank", "tied", "trial", "baseline", "state", "diverged", "reading"),
+    *("fmd", "fmd_se", "fmd_normalised", "images_seen", "train_seconds", "parameters", "nfe", "floor"),
 )
+READ = ("seconds", "reading", "images_seen", "fmd", "fmd_se", "fmd_normalised")
 
 
 def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa.Table:
@@ -58,8 +42,15 @@ def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa
     ordered = sorted((row | floor | _read(row, curves.get(row["trial"]), levels, card) for row in rows), key=_place)
     ranks, tied = ranks_and_ties(ordered, "seconds")
     ranked = [row | {"rank": rank, "tied": tie} for row, rank, tie in zip(ordered, ranks, tied, strict=True)]
-    varied = [trials.schema.field(name) for name in varied_fields(trials)]
-    return pa.Table.from_pylist(ranked, pa.schema([*COLUMNS, *varied]))
+    return pa.Table.from_pylist(ranked, _schema(trials))
+
+
+def _schema(trials: pa.Table) -> pa.Schema:
+    """Return the columns of a ranking; those that it shares with the table of trials are as there."""
+    own = {name: pa.float64() for name in ("seconds", "floor")}
+    own |= {"rank": pa.int64(), "tied": pa.bool_(), "reading": pa.string()}
+    names = (*COLUMNS, *varied_fields(trials))
+    return pa.schema([pa.field(name, own[name]) if name in own else trials.schema.field(name) for name in names])
 
 
 def _curves(rows: Sequence[Row], reports: Sequence[Row]) -> dict[str, Curve]:
