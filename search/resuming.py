@@ -8,7 +8,6 @@ from analysis.run.remote import exists, names
 from analysis.run.run import Run
 from analysis.run.storage import join
 from search.declaration import SettingsError
-from search.progress.budget import used_seconds
 from search.settings import Settings
 from search.space.space import Space
 from search.summary import pending
@@ -33,7 +32,7 @@ def open_run(root: str, name: str) -> Run:
 
 def require_work(run: Run, settings: Settings) -> None:
     """Raise SettingsError where a run has no time left, or nothing to do in the search or in its confirmation."""
-    states, spent = run.trials()["state"].to_pylist(), used_seconds(run)
+    states, spent = run.trials()["state"].to_pylist(), run.used_seconds()
     if spent >= settings.time_budget:
         raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
     if {"RUNNING", "PAUSED"} & set(states) or pending(run, settings):

@@ -17,7 +17,6 @@ from analysis.statistics.ranking import rank_run
 from analysis.text.formats import print_blocks
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
-from search.progress.budget import used_seconds
 from search.settings import Settings
 from search.space.space import Space
 from trainables.data.mnist import Images
@@ -82,7 +81,7 @@ def _best(run: Run, measured: list[dict[str, Any]]) -> str | None:
 def _more(run: Run, settings: Settings) -> str:
     """Return the options with which a search that has ended goes on: more of what ended it, time or trials."""
     more = f" --trials {2 * settings.trials}" if len(run.starts()) >= settings.trials else ""
-    if not more or used_seconds(run) > settings.time_budget / 2:
+    if not more or run.used_seconds() > settings.time_budget / 2:
         more += f" --time-budget {2 * settings.time_budget:g}"
     return more
 

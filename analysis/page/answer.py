@@ -53,6 +53,6 @@ def _facts(context: ReportContext, states: list[str]) -> list[tuple[str, str]]:
         ("Trials", f"{len(states)}: {counts}" if counts else "none yet"),
         ("Data", str(context.search.get("dataset", "-"))),
         ("Images seen", ", ".join(f"{images:,}" for images in context.search.get("rungs") or [])),
-        ("Time", duration(context.settings.get("wall_seconds"))),
+        ("Time", duration(context.run.used_seconds() or None)),
     ]
     return [(term, meaning) for term, meaning in facts if meaning]

@@ -135,6 +135,16 @@ class Run:
         """Return the path of the PNG that shows a trial's degradation, there from its first report on."""
         return self.samples / f"{trial}-strip.png"
 
+    def used_seconds(self) -> float:
+        """Return the seconds that the sessions of the run took so far, with those of its confirmation.
+
+        Runs of version 0.1 kept only the seconds of the search and of the confirmation.
+        """
+        nested = self.confirmed()
+        parts = [self.settings()] if nested is None else [self.settings(), nested.settings()]
+        known = [part["used_seconds"] for part in parts if "used_seconds" in part]
+        return float(max(known) if known else sum(part.get("wall_seconds", 0.0) for part in parts))
+
     def confirmed(self) -> Self | None:
         """Return the run of the trials that were trained again with fresh seeds, None where there is none yet."""
         nested = self._nested()

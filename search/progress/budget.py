@@ -26,7 +26,7 @@ class Budget:
     @classmethod
     def load(cls, limit: float, run: Run | None, began: float) -> Self:
         """Return the budget of a session that began at `began` and goes on with `run`, if that is not None."""
-        return cls(limit, 0.0 if run is None else used_seconds(run), began)
+        return cls(limit, 0.0 if run is None else run.used_seconds(), began)
 
     def elapsed(self) -> float:
         """Return the seconds of all sessions up to now."""
@@ -39,17 +39,6 @@ class Budget:
     def used(self) -> dict[str, float]:
         """Return what search.json keeps of the time, for a later session."""
         return {"used_seconds": round(self.elapsed(), 3)}
-
-
-def used_seconds(run: Run) -> float:
-    """Return the seconds that the sessions of a run took so far.
-
-    Runs of version 0.1 kept only the seconds of the search and of the confirmation.
-    """
-    nested = run.confirmed()
-    parts = [run.settings(), *([nested.settings()] if nested else [])]
-    known = [part["used_seconds"] for part in parts if "used_seconds" in part]
-    return float(max(known) if known else sum(part.get("wall_seconds", 0.0) for part in parts))
 
 
 def as_clock(seconds: float) -> str:

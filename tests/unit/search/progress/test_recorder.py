@@ -15,7 +15,7 @@ from search.machine import Machine
 from search.options import KEPT_CHECKPOINTS
 from search.progress import budget as budget_module
 from search.progress import time_spent as time_spent_module
-from search.progress.budget import Budget, as_clock, used_seconds
+from search.progress.budget import Budget, as_clock
 from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
@@ -205,15 +205,15 @@ def test_a_budget_is_of_the_whole_command_over_its_sessions(clock: Clock, tmp_pa
     assert (second.elapsed(), second.left()) == (110.0, -10.0)
     nested = run.begin_confirmation()
     nested.write_settings(second.used())  # as the confirmation writes it while it goes on
-    assert used_seconds(run) == 110.0
+    assert run.used_seconds() == 110.0
 
 
 def test_of_a_run_of_version_0_1_the_search_and_the_confirmation_are_what_it_took(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
     run.write_settings({"wall_seconds": 510.0})
-    assert used_seconds(run) == 510.0
+    assert run.used_seconds() == 510.0
     run.begin_confirmation().write_settings({"wall_seconds": 700.0})
-    assert used_seconds(run) == 1210.0
+    assert run.used_seconds() == 1210.0
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (725, "12:05"), (3_600, "1:00:00")])
