@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 # Both trials train at full resolution, half a minute at least from the first report to the last: whichever is on the
 # machine that is taken away has to be at work still.
 RUNGS = (1000, 3000, 9000, 27000)
-TRIALS = ("000-gaussian", "001-A0")
+TRIALS = ("000-gaussian-class", "001-gaussian-class")
 SEARCH = f"--space literature --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)} --gpus-per-trial 0"
 SEARCH += " --set network.cnn.patch=1"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
@@ -83,7 +83,7 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
 
 def test_the_ranking_is_read_from_the_bucket(aws: Aws) -> None:
     command = f"python analysis/rank.py s3://{BUCKET}/runs/spot --format csv"
-    assert set(TRIALS) <= set(re.findall(r"\d{3}-[\w+]+", aws.laboratory.run(None, command)))
+    assert set(TRIALS) <= set(re.findall(r"\d{3}-[\w+-]+", aws.laboratory.run(None, command)))
 
 
 def test_ray_down_ends_every_machine(aws: Aws) -> None:
