@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 # One rung, so that the literature's network, the second trial, is sampled from once.
-SMALL = ["--trials", "2", "--max-images", "640", "--grace-images", "640", "--confirm", "0"]
+SMALL = ["--trials", "4", "--max-images", "640", "--grace-images", "640", "--confirm", "0"]
 
 
 def command(beginning: str, name: str = "") -> list[str]:
@@ -42,12 +42,12 @@ def test_a_search_that_is_killed_and_resumed_keeps_its_reports_and_is_ranked(sea
     resumed = searches.run(*command("search/run.py --resume NAME", "mine"))
     assert resumed.returncode == 0, resumed.stderr
     run = Run.open(folder)
-    check_run(run, 2)
+    check_run(run, 4)
     assert before.items() <= reports(run).items()
     assert run.report.stat().st_size > 100_000
     again = searches.run(*command("search/run.py --resume NAME", "mine"))
     assert again.returncode == 2
-    assert "--resume mine: it has had all its 2 trials; give a larger --trials" in again.stderr
+    assert "--resume mine: it has had all its 4 trials; give a larger --trials" in again.stderr
     ranked = searches.run(*command("analysis/rank.py runs/NAME", "mine"))
     assert ranked.returncode == 0, ranked.stderr
     assert {"000-gaussian-class", "001-gaussian-class"} <= set(re.findall(r"\d{3}-[\w-]+", ranked.stdout))
