@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 # machine that is taken away has to be at work still.
 RUNGS = (1000, 3000, 9000, 27000)
 TRIALS = ("000-gaussian-class", "001-gaussian-class")
-SEARCH = f"--space literature --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)} --gpus-per-trial 0"
-SEARCH += " --set network.cnn.patch=1"
+SEARCH = f"--space degradations --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
+SEARCH += " --gpus-per-trial 0 --set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
 # Seconds between two looks at AWS: each is a process of its own, which takes a core for two.
 ASKED = 5.0
