@@ -1,10 +1,11 @@
-"""The recipe that spaces share: what lowers FMD per second whatever the degradation, and the fields to vary it."""
+"""The recipe that spaces share: what lowers FMD per second for Gaussian noise, and the fields to vary it."""
 
 from spaces.suggest import Asked, suggest
 from trainables.config import Flat
 from trainables.domain import Choice, Uniform
 
-# tests/benchmarks/axes.py: FMD with and without each of these, at equal CPU-seconds.
+# tests/benchmarks/axes.py: FMD with and without each of these, at equal CPU-seconds. Other degradations have it, too,
+# so that they compare.
 RECIPE: Flat = {
     "network/cnn/widths": "32-32-32-32",
     "network/cnn/patch": 4,
