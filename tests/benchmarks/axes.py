@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: FMD with all parts, and without one of them, at equal CPU-seconds.
 
-    python tests/benchmarks/axes.py [--images 36000] [--seeds 2] [--out DIR]
+    python tests/benchmarks/axes.py [--images 36000] [--seeds 2] [--only PART ...] [--out DIR]
 
 The cost of a training step is measured first, interleaved; a variant that costs r times as much trains on 1/r of the
 images. As many trainings at a time as there are cores, one thread each, then 2,048 samples against the search's real
@@ -23,6 +23,7 @@ import torch
 from defaults import N, mean, scored
 from side_by_side import heading, interleaved, keep, machine, ratios, show, with_one_thread
 
+from spaces.quality import STARTS as QUALITY
 from spaces.recipe import GUIDED, RECIPE
 from trainables.config import Flat, Variant
 from trainables.data.mnist import load
@@ -49,13 +50,14 @@ WITHOUT: dict[str, Flat] = {
     "an average of 0.1, but 0.05": {"training/average": 0.05},
     "an average of 0.1, but 0.2": {"training/average": 0.2},
     "10 steps of sampling, but 20": {"sampler/steps": 20},
+    "cosine, but sigmoid": {"schedule/kind": "sigmoid"},
+    "cosine, but sigmoid, beta2 0.9, 5 blocks": QUALITY[0],
 }
 RECIPE_NAME = "the recipe"
-VARIANTS: dict[str, Flat] = {RECIPE_NAME: ALL, **{name: {**ALL, **changes} for name, changes in WITHOUT.items()}}
 ROUNDS, IMAGES = 9, 640
 
 
-def speeds() -> dict[str, float]:
+def speeds(variants: dict[str, Flat]) -> dict[str, float]:
     """Return the images per CPU-second of training over those of the recipe, medians of interleaved rounds."""
     images = load("mnist")
     train, overlays = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
@@ -65,33 +67,35 @@ def speeds() -> dict[str, float]:
         return IMAGES
 
     works = {}
-    for name, flat in VARIANTS.items():
+    for name, flat in variants.items():
         one = Trainer(Variant.from_flat(flat), 0, train, overlays, total=10**9, labels=images.train_labels)
         works[name] = functools.partial(turn, one)
     spent = interleaved(works, ROUNDS)
-    return {name: statistics.median(ratios(spent[name], spent[RECIPE_NAME])) for name in VARIANTS}
+    return {name: statistics.median(ratios(spent[name], spent[RECIPE_NAME])) for name in variants}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=WITHOUT, default=list(WITHOUT), metavar="PART")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/axes.parquet")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
     heading(facts)
-    speed = speeds()
+    variants = {RECIPE_NAME: ALL, **{name: {**ALL, **WITHOUT[name]} for name in given.only}}
+    speed = speeds(variants)
     asked = [
         (flat, seed, round(given.images * speed[name]), False)
-        for seed, (name, flat) in itertools.product(range(given.seeds), VARIANTS.items())
+        for seed, (name, flat) in itertools.product(range(given.seeds), variants.items())
     ]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(scored, *zip(*asked, strict=True)))
     keep(given.out, "axes", rows, facts)
-    fmds = {name: np.array([row["fmd"] for row in rows if row["flat"] == str(flat)]) for name, flat in VARIANTS.items()}
+    fmds = {name: np.array([row["fmd"] for row in rows if row["flat"] == str(flat)]) for name, flat in variants.items()}
     cells = [(RECIPE_NAME, "1.00", f"{mean(fmds[RECIPE_NAME]):.2f}", "1")]
-    for name in WITHOUT:
+    for name in given.only:
         values = fmds[name] / fmds[RECIPE_NAME]
         span = f"{mean(values):.2f} ({values.min():.2f}-{values.max():.2f})"
         cells.append((f"without {name}", f"{speed[name]:.2f}", f"{mean(fmds[name]):.2f}", span))
