@@ -89,9 +89,11 @@ class Progress:
         if continues:
             self._rung(report).continued.add(report.trial)
         pace, now = self._pace, self.budget.elapsed()
+        since = now - self._since.get(report.trial, now)
         pace.images += report.images_per_second * report.train_seconds
-        pace.useful += report.train_seconds + report.sample_seconds + report.score_seconds
-        pace.of_trials += now - self._since.get(report.trial, now)
+        # A session that was killed spent what a trial reports beyond its time in this one.
+        pace.useful += min(since, report.train_seconds + report.sample_seconds + report.score_seconds)
+        pace.of_trials += since
         self._since[report.trial] = pace.last_report = now
 
     def left(self, name: str, state: State) -> None:
@@ -120,7 +122,7 @@ class Progress:
     def overhead(self) -> float | None:
         """Return the share of the trials' time, up to their last reports, without training, sampling or scoring."""
         pace = self._pace
-        return max(0.0, 1 - pace.useful / pace.of_trials) if pace.of_trials else None
+        return 1 - pace.useful / pace.of_trials if pace.of_trials else None
 
     def seconds_left(self) -> tuple[float, bool]:
         """Return the seconds that the command may still take, and whether that is an estimate or else a bound.

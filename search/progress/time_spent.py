@@ -29,6 +29,9 @@ class TimeSpent:
     offered: float = 0.0
     """Seconds of all slots of all sessions, of which a later one may have more or fewer, up to the last `settle`."""
     _running: dict[str, float] = field(default_factory=dict)
+    """For each running trial, when its time was last added to `spent.trials`"""
+    _heard: dict[str, float] = field(default_factory=dict)
+    """For each running trial, when it started or last reported"""
     _settled: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,19 +46,28 @@ class TimeSpent:
 
     def start(self, trial: str) -> None:
         """Begin to count a trial's time."""
-        self._running[trial] = time.monotonic()
+        self._running[trial] = self._heard[trial] = time.monotonic()
 
     def report(self, report: Report) -> None:
-        """Add the seconds that a trial reports."""
-        self.spent.train += report.train_seconds
-        self.spent.sample += report.sample_seconds
-        self.spent.score += report.score_seconds
-        self.spent.setup += report.setup_seconds
+        """Add the seconds that a trial reports, at most those since it started or last reported in this session.
+
+        What a trial reports beyond them it spent in a session that was killed, whose last seconds nothing has counted.
+        """
+        now = time.monotonic()
+        since = now - self._heard.get(report.trial, now)
+        self._heard[report.trial] = now
+        reported = report.train_seconds + report.sample_seconds + report.score_seconds + report.setup_seconds
+        share = min(1.0, since / reported) if reported else 0.0
+        self.spent.train += share * report.train_seconds
+        self.spent.sample += share * report.sample_seconds
+        self.spent.score += share * report.score_seconds
+        self.spent.setup += share * report.setup_seconds
 
     def end(self, trial: str) -> None:
         """Stop counting a trial's time."""
         self.settle()
         self._running.pop(trial, None)
+        self._heard.pop(trial, None)
 
     def settle(self) -> None:
         """Move the time until now into `spent`."""

@@ -97,11 +97,12 @@ def test_checkpoints_are_kept_of_the_best_complete_trials_only_also_over_a_resum
     assert {path.stem for path in run.checkpoints.iterdir()} == {"001-x", "003-x", "005-x"}
 
 
-def test_a_trial_that_starts_and_reports_again_is_logged_once(tmp_path: Path) -> None:
+def test_a_trial_that_starts_and_reports_again_is_logged_once(clock: Clock, tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
     recorder = make_recorder(run)
     for _ in range(2):
         recorder.on_start(make_start(0))
+        clock.now += 8
         recorder.on_report(make_start(0), make_report(0, 100, 5.0), leaves=False)
     resumed = make_recorder(Run.open(run.path), kind=Scheduler)  # under which the trial was interrupted, not paused
     resumed.on_start(make_start(0))
@@ -157,26 +158,28 @@ def test_a_trial_that_leaves_its_machine_keeps_its_tries(tmp_path: Path) -> None
     assert recorder.run.events() == []
 
 
-def test_the_records_tell_the_status_and_the_time(tmp_path: Path) -> None:
+def test_the_records_tell_the_status_and_the_time(clock: Clock, tmp_path: Path) -> None:
     recorder = make_recorder(Run.create(tmp_path, "run"))
-    run_trial(recorder, 0, 5.0)
+    recorder.on_start(make_start(0))
+    clock.now += 8
+    recorder.on_report(make_start(0), make_report(0, RUNGS[0], 5.0), leaves=False)
     recorder.write(status="done")
     settings = recorder.run.settings()
-    assert (settings["status"], settings["seconds"]["train"]) == ("done", 12.0)
+    assert (settings["status"], settings["seconds"]["train"], settings["seconds"]["trials"]) == ("done", 4.0, 8.0)
     assert (recorder.run.path / "trials.parquet").is_file()
 
 
 def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
     spent = TimeSpent(slots=2)
     clock.now += 10  # the first processes start
-    spent.start("a")
-    spent.start("b")
+    spent.start("000-x")
+    spent.start("001-x")
     clock.now += 20
     spent.report(make_report(0, 100, 5.0))
-    spent.report(make_report(0, 100, 5.0))
-    spent.end("a")
+    spent.report(make_report(1, 100, 5.0))
+    spent.end("000-x")
     clock.now += 10
-    spent.end("b")
+    spent.end("001-x")
     summary = spent.summary()
     assert summary["wall_seconds"] == 40
     assert summary["seconds"] == {"wall": 40, "trials": 50, "train": 8, "sample": 4, "score": 2, "setup": 1}
@@ -191,6 +194,18 @@ def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
         summary = resumed.summary()
         assert (summary["seconds"]["wall"], summary["seconds"]["trials"]) == (45, 50)
         assert summary["idle"] == pytest.approx(1 - 50 / (2 * 40 + 5), abs=1e-4)  # one slot less on this machine
+
+
+def test_what_a_trial_reports_of_a_session_that_was_killed_is_not_counted(clock: Clock) -> None:
+    spent = TimeSpent(slots=1)
+    spent.start("000-x")
+    clock.now += 3  # the checkpoint has a report of 7.5 seconds, which the killed session did not log
+    spent.report(make_report(0, 100, 5.0))
+    spent.end("000-x")
+    summary = spent.summary()
+    parts = {part: summary["seconds"][part] for part in ("train", "sample", "score", "setup")}
+    assert parts == pytest.approx({"train": 1.6, "sample": 0.8, "score": 0.4, "setup": 0.2})
+    assert summary["overhead"] == pytest.approx(0.2 / 3, abs=1e-4)
 
 
 def test_a_budget_is_of_the_whole_command_over_its_sessions(clock: Clock, tmp_path: Path) -> None:
