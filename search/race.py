@@ -7,7 +7,8 @@ from itertools import takewhile
 import numpy as np
 
 from analysis.run.events import End, Event, Start
-from analysis.statistics.confidence import estimates, may_be_best, next_round
+from analysis.statistics.confidence import may_be_best, next_round
+from analysis.statistics.two_way import estimates
 from search.tries import Tries
 from trainables.report import Report
 
@@ -68,7 +69,7 @@ class Race:
         """Return the next training, None while those that run decide what comes next, without time, or at the end."""
         missing, known = self._round(list(self._contenders))
         # While a round waits for its last training, a free slot does what the next round would ask of the others.
-        reported = {name: fmds for name, fmds in known.items() if fmds}
+        reported = {name: dict(enumerate(fmds)) for name, fmds in known.items() if fmds}
         unfinished = {contender for contender, _ in missing}
         candidates = may_be_best(estimates(reported)) if reported else []
         ahead, _ = self._round([name for name in candidates if name not in unfinished])

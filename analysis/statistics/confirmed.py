@@ -5,8 +5,29 @@ from dataclasses import dataclass
 
 from analysis.run import evaluations
 from analysis.run.run import Run
-from analysis.statistics.confidence import chances_of_best, estimates, may_be_best
+from analysis.statistics.confidence import may_be_best
 from analysis.statistics.ranking import MetricCard, Row
+from analysis.statistics.two_way import BySeed, Estimates, estimates
+
+
+@dataclass(frozen=True)
+class Behind:
+    """How far the mean FMD of a configuration is above that of another, as a share of it: 0.1 is 10 % worse.
+
+    Attributes:
+        share, low, high: the share and its 95 % interval, from differences within the seeds that both have.
+        seeds: how many these are.
+    """
+
+    share: float
+    low: float
+    high: float
+    seeds: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether the interval leaves out that both are equally good."""
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
@@ -16,9 +37,11 @@ class Standing:
     Attributes:
         trial: the search's trial that was trained again.
         baseline: name of the literature's configuration that it is, or "".
-        fmds: one FMD a fresh seed.
-        fmd, low, high: the mean FMD and its interval.
+        seeds, fmds: the fresh seeds, and the FMD of the training with each.
+        fmd, low, high: the mean FMD and its interval; the mean of one with fewer seeds than others is corrected by what
+            the seeds did to the others.
         normalised, normalised_low, normalised_high: the same with 0 = real against real images, 1 = a blank set.
+        behind: its comparison with the best; None for the best itself.
         p_best: probability that its mean is the lowest of all.
         tied: whether it may be the best, by 95 %.
         dropped: whether it left the race before the best, because it cannot be the best.
@@ -26,6 +49,7 @@ class Standing:
 
     trial: str
     baseline: str
+    seeds: tuple[int, ...]
     fmds: tuple[float, ...]
     fmd: float
     low: float
@@ -33,6 +57,7 @@ class Standing:
     normalised: float
     normalised_low: float
     normalised_high: float
+    behind: Behind | None
     p_best: float
     tied: bool
     dropped: bool
@@ -110,46 +135,53 @@ def _test_fmds(nested: Run, test_metric: MetricCard) -> dict[str, float]:
 
 def _standings(rows: Sequence[Row], fmds: Mapping[str, float], card: MetricCard) -> tuple[Standing, ...]:
     """Return the standings of the configurations that the rows, one a training, repeat; `fmds` are by training."""
-    grouped: dict[str, list[float]] = {}
+    grouped: dict[str, dict[int, float]] = {}
     for row in rows:
         if row["trial"] in fmds:
-            grouped.setdefault(row["repeats"], []).append(fmds[row["trial"]])
+            grouped.setdefault(row["repeats"], {})[row["seed"]] = fmds[row["trial"]]
     return standings(grouped, {row["repeats"]: row["baseline"] for row in rows}, card)
 
 
-def standings(
-    fmds: Mapping[str, Sequence[float]], baselines: Mapping[str, str], card: MetricCard
-) -> tuple[Standing, ...]:
+def standings(fmds: Mapping[str, BySeed], baselines: Mapping[str, str], card: MetricCard) -> tuple[Standing, ...]:
     """Return the standing of each configuration, the best first; nothing without configurations.
 
     Args:
-        fmds: of each configuration the FMDs, one a training seed.
+        fmds: of each configuration its FMDs by training seed.
         baselines: of each the name of the literature's configuration that it is, or "".
         card: of the metric, with its floor and its blank value.
     """
     if not fmds:
         return ()
     estimated = estimates(fmds)
-    chances, tied = chances_of_best(estimated), may_be_best(estimated)
+    chances, tied = estimated.chances_of_best(), may_be_best(estimated)
+    best = tied[0]
 
     def standing(name: str) -> Standing:
-        fmd, low, high = estimated[name].interval()
+        fmd, low, high = estimated.mean(name)
         return Standing(
             trial=name,
             baseline=baselines[name],
-            fmds=tuple(fmds[name]),
+            seeds=tuple(fmds[name]),
+            fmds=tuple(fmds[name].values()),
             fmd=fmd,
             low=low,
             high=high,
             normalised=normalise(fmd, card),
             normalised_low=normalise(low, card),
             normalised_high=normalise(high, card),
+            behind=None if name == best else behind(estimated, fmds, name, best),
             p_best=chances[name],
             tied=name in tied,
-            dropped=name not in tied and len(fmds[name]) < len(fmds[tied[0]]),
+            dropped=name not in tied and len(fmds[name]) < len(fmds[best]),
         )
 
-    return tuple(standing(name) for name in sorted(estimated, key=lambda name: estimated[name].mean))
+    return tuple(standing(name) for name in estimated.ordered)
+
+
+def behind(estimated: Estimates, fmds: Mapping[str, BySeed], name: str, other: str) -> Behind:
+    """Return how far a configuration is behind another."""
+    share, low, high = (ratio - 1 for ratio in estimated.difference(name, other).ratio())
+    return Behind(share, low, high, len(fmds[name].keys() & fmds[other].keys()))
 
 
 def normalise(fmd: float, card: MetricCard) -> float:

@@ -80,8 +80,8 @@ def _best_of(standings: Sequence[Standing]) -> str:
         return f"{best.trial} was taken again with {seeds}; nothing was there to compare it with."
     if not tied:
         return (
-            f"{best.trial} is the best of those that were taken again: with {seeds}, none of the others has a chance "
-            f"of 5 % or more of being better; its own of being the best is {100 * best.p_best:.0f} %."
+            f"{best.trial} is the best of those that were taken again: with {seeds}, each of the others is worse with "
+            f"95 % certainty; its chance of being the best is {100 * best.p_best:.0f} %."
         )
     names = listed([standing.trial for standing in tied], most=len(tied))
     furthest = max(standing.fmd for standing in tied) / best.fmd - 1

@@ -71,10 +71,12 @@ def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
     }
 
 
-def start(run: Run, name: str, variant: Flat, baseline: str = "", repeats: str | None = None) -> None:
-    """Start a trial."""
+def start(
+    run: Run, name: str, variant: Flat, baseline: str = "", repeats: str | None = None, seed: int | None = None
+) -> None:
+    """Start a trial; its seed is its number unless it is given."""
     number = run.trials().num_rows
-    run.append(Start(name, number, number, baseline, variant, repeats, time=1e9 + number))
+    run.append(Start(name, number, number if seed is None else seed, baseline, variant, repeats, time=1e9 + number))
 
 
 def report(run: Run, name: str, rung: int, fmd: float, **more: object) -> None:
@@ -166,12 +168,12 @@ def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: b
     rows = {row["trial"]: row for row in run.trials().to_pylist()}
     for place, name in enumerate(names):
         for repeat in range(seeds):
-            start(nested, f"{name}.{repeat}", {}, baseline=rows[name]["baseline"], repeats=name)
+            start(nested, f"{name}.{repeat}", {}, baseline=rows[name]["baseline"], repeats=name, seed=repeat)
             trial, fmd = f"{name}.{repeat}", 30 * 1.3**place * rng.uniform(0.99, 1.01)
             report(nested, trial, 2, fmd)
             end(nested, trial, "COMPLETE")
             if tested:
                 row = {"trial": trial, "split": "test", "metric": cards["test"]["version"], "samples": 2048}
-                row |= {"noise": place * seeds + repeat}  # its seed
+                row |= {"noise": repeat}  # its seed
                 evaluations.store(nested, row | {"fmd": fmd + 1, "fmd_se": 1.0, "sampler": "ancestral", "steps": 20})
     return nested
