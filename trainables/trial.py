@@ -117,7 +117,8 @@ class Trial:
             _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample)
         )
         self.classifier = reference.classifier().to(device)
-        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, images.train_labels)
+        labels = images.train_labels if images.labelled else None
+        self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, labels)
         self.source = sampling_source(self.trainer.source, unseen)
         self.held_out, self.held_out_labels = self.trainer.held_out, self.trainer.held_out_labels
         if not len(self.held_out):

@@ -6,14 +6,15 @@ set as moltean/fruits, GitHub in the organisation fruits-360.
 
 import hashlib
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainables.data.images import DataError, Images, Overlays
+from trainables.data.sources import natural
 
 NAME = "fruits360"
 SIDE = 100  # pixels
@@ -38,7 +39,7 @@ def read_fruits(folder: Path, overlays: Overlays) -> Images:
     pixels, digests = _decode([path for split in splits.values() for path, _ in split])
     labels = np.array([label for split in splits.values() for _, label in split], np.int64)
     ends = np.cumsum([len(split) for split in splits.values()])[:-1]
-    parts = {
+    parts: dict[str, Any] = {
         **dict(zip(splits, np.split(pixels, ends), strict=True)),
         **dict(zip((f"{split}_labels" for split in splits), np.split(labels, ends), strict=True)),
     }
@@ -51,11 +52,6 @@ def read_fruits(folder: Path, overlays: Overlays) -> Images:
         overlays_sample=overlays.sample,
         checksums={NAME: _checksum(folder, digests), **overlays.checksums},
     )
-
-
-def natural(name: str) -> list[str | int]:
-    """Return a key that sorts numbers in names by value: `9_100.jpg` before `10_100.jpg`."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _objects(folder: Path, part: str) -> dict[str, list[Path]]:

@@ -1,6 +1,7 @@
 """A data set in memory."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class Images:
     confirm_labels: np.ndarray
     test_labels: np.ndarray
     classes: tuple[str, ...]
-    """The names of the labels: those of `train`, then those that only `test` has"""
+    """The names of the labels: those of `train`, then those that only other splits have; empty without labels"""
     groups: np.ndarray
     """The object of each image of `train`, int64 (N,)"""
     overlays_train: np.ndarray
@@ -47,6 +48,13 @@ class Images:
     """Further images of that data set, from which sampling starts"""
     checksums: dict[str, str]
     """SHA-256 by file"""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the reader found and did, in words by title"""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is more than one class: without, labels say nothing and are all 0."""
+        return len(self.classes) > 1
 
     @property
     def shape(self) -> tuple[int, int, int]:

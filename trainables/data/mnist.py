@@ -3,20 +3,21 @@
 MNIST and the test images of Fashion-MNIST are in the package, so that a search needs no download.
 """
 
-import gzip
 import hashlib
 import os
-import tempfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from trainables.data.cache import cache_dir
 from trainables.data.fruits import FOLDER, NAME, read_fruits
+from trainables.data.idx import parse_idx
 from trainables.data.images import DataError, Images, Overlays
+from trainables.data.options import ReadOptions
+from trainables.data.own import FORMS, read_own
 
-__all__ = ["DATASETS", "DataError", "Images", "cache_dir", "load", "write_whole"]
+__all__ = ["DATASETS", "DataError", "Images", "load"]
 
 BUNDLED = Path(__file__).parent / "datasets"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -47,20 +48,36 @@ CLASSES = {"mnist": tuple("0123456789"), "fashion-mnist": CLOTHES}
 # two groups of writers with an FMD of 14, where random halves have 0.17. Source: tests/benchmarks/splits.py.
 HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
 
+READ_AS_PUBLISHED = ReadOptions()
+
 OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; sampling starts from the last 2,000, as in literature row B3
 
 
-def load(name: str = "mnist", data_dir: str | Path | None = None) -> Images:
-    """Read a data set of `DATASETS` as uint8 arrays, from its folder as it was published.
+def load(
+    name: str = "mnist",
+    data_dir: str | Path | None = None,
+    options: ReadOptions = READ_AS_PUBLISHED,
+    log: Callable[[str], None] = print,
+) -> Images:
+    """Return a data set as uint8 arrays: one of `DATASETS` by its name, or the user's own images by their path.
 
-    By default that is the MNIST of the package, and for Fashion-MNIST Debian's folder or else torchvision's download.
+    Args:
+        name: a name of `DATASETS`, or a path.
+        data_dir: the folder of a named data set as it was published, by default the MNIST of the package, and for
+            Fashion-MNIST Debian's folder or else torchvision's download; of other images, where they lie now.
+        options: how to read the user's own images.
+        log: called with progress where there is much to read.
 
     Raises:
-        DataError: the data set is unknown, or a file is missing or damaged.
+        DataError: the data set is unknown, or a file is missing or damaged; options are given for a named data set.
     """
-    if name not in DATASETS:
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}")
-    return DATASETS[name](name, data_dir)
+    if name in DATASETS:
+        if options != READ_AS_PUBLISHED:
+            raise DataError(f"{name} is read as it was published; leave out --image-size and the like, or give a path")
+        return DATASETS[name](name, data_dir)
+    if data_dir is None and not (os.sep in name or Path(name).exists()):
+        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}, or the path of {FORMS}")
+    return read_own(Path(data_dir or name).expanduser(), options, _overlays, log)
 
 
 def _load_idx(name: str, data_dir: str | Path | None) -> Images:
@@ -113,36 +130,13 @@ def read_idx(folder: Path, file: str, checksum: str) -> np.ndarray:
     path = next((p for p in (folder / f"{file}.gz", folder / file) if p.is_file()), None)
     if path is None:
         raise DataError(f"{folder / file}.gz is missing; this folder should hold the data set's four idx files")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}); replace it with an intact copy") from None
-    if content[:3] != b"\x00\x00\x08" or len(content) < 4:
-        raise DataError(
-            f"{path} starts with {content[:4].hex() or 'nothing'}, not with an idx header 000008..; replace it"
-        )
+    array, content = parse_idx(path)
     found = hashlib.sha256(content).hexdigest()
     if found != checksum:
         raise DataError(
             f"{path} has SHA-256 {found[:16]}.., expected {checksum[:16]}..; replace it with an intact copy"
         )
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">u4", count=dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape.astype(int)).copy()
-
-
-def cache_dir() -> Path:
-    """Return this project's folder in the XDG cache; it may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion-search"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file of the cache and the folders to it; another process finds all of it, or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    return array.copy()
 
 
 def _folder(name: str, data_dir: str | Path | None) -> Path:

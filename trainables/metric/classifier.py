@@ -19,8 +19,10 @@ import torch
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 
-from trainables.data.mnist import cache_dir, write_whole
+from trainables.data.cache import cache_dir, write_whole
+from trainables.data.options import NAMED
 from trainables.domain import UsageError
+from trainables.metric.tasks import TaskName
 
 Layer = Literal["spatial_mean", "flat"]
 Stored = Literal["float32", "float16"]
@@ -96,6 +98,8 @@ class Weights:
     tensors: dict[str, np.ndarray]
     sha256: str
     """Of the safetensors file"""
+    task: TaskName = "labels"
+    """What it learned"""
 
     def classifier(self) -> Classifier:
         """Return the classifier in evaluation mode, float32, on the CPU."""
@@ -126,10 +130,15 @@ class Recipe:
 
     required_accuracy: float
     """Share 0..1 of the images of `tested_on` that it must classify correctly"""
+    good_accuracy: float = 0.0
+    """Below this share there is a warning"""
     tested_on: Literal["test", "confirm"] = "test"
     epochs: int = 6
     least_images: int = 0
     """There are more epochs where `epochs` would show fewer images than these"""
+    most_images: int | None = None
+    """Training ends after so many"""
+    task: TaskName = "labels"
     batch: int = 128  # as in the literature
     peak_learning_rate: float = 2e-3  # of one cosine cycle; the literature's constant 2e-4 needs 21 epochs
     shift_pixels: int = 2  # digits are centred by mass, which moves them by about as much
@@ -137,9 +146,25 @@ class Recipe:
     stored: Stored = "float32"
 
     def epochs_of(self, count: int) -> int:
-        """Return the epochs over `count` training images."""
-        return max(self.epochs, math.ceil(self.least_images / count))
+        """Return the epochs over `count` training images, of which the last may be cut short."""
+        epochs = max(self.epochs, math.ceil(self.least_images / count))
+        return epochs if self.most_images is None else min(epochs, math.ceil(self.most_images / count))
 
+    def steps_of(self, count: int) -> int:
+        """Return the steps of training on `count` images."""
+        steps = self.epochs_of(count) * max(1, count // self.batch)
+        return steps if self.most_images is None else min(steps, math.ceil(self.most_images / self.batch))
+
+
+# Of the user's own images: any classes are possible, so a low accuracy is told and not refused.
+OWN: dict[str, Any] = {
+    "required_accuracy": 0.0,
+    "good_accuracy": 0.9,
+    "tested_on": "confirm",
+    "least_images": 30_000,
+    "most_images": 300_000,
+    "stored": "float16",
+}
 
 # MNIST: 99.58 % in about 240 CPU-seconds with bfloat16 matrix units; the literature reports 99.34 %.
 # Fashion-MNIST: 91.1 %. Half precision, exact to one in 2,000, halves the file.
@@ -148,6 +173,8 @@ RECIPES: dict[str, Recipe] = {
     "mnist": Recipe(required_accuracy=0.993),
     "fashion-mnist": Recipe(required_accuracy=0.90, stored="float16"),
     "fruits360": Recipe(required_accuracy=0.95, tested_on="confirm", least_images=12_000, stored="float16"),
+    "own": Recipe(**OWN),
+    "own-unlabelled": Recipe(**OWN, task="rotations"),
 }
 
 
@@ -178,9 +205,7 @@ def load_card(name: str = "mnist", checksums: Mapping[str, str] | None = None) -
     """Return a classifier's card: SHA-256 of its weights, shape of its images, accuracy, and its recipe."""
     path = weights_file(name, checksums or {}).with_suffix(".json")
     if not path.is_file():
-        raise WeightsError(
-            f"{path} is missing; train the classifier: python -m trainables.metric.classifier_training --dataset {name}"
-        )
+        raise WeightsError(f"{path} is missing; train the classifier: {_command(name)}")
     try:
         return json.loads(path.read_text())
     except ValueError as error:
@@ -199,17 +224,23 @@ def load_weights(name: str = "mnist", checksums: Mapping[str, str] | None = None
     if found != card["sha256"]:
         raise WeightsError(
             f"{path} has SHA-256 {found[:16]}.., its card says {card['sha256'][:16]}..; "
-            f"restore it or train it again: python -m trainables.metric.classifier_training --dataset {name}"
+            f"restore it or train it again: {_command(name)}"
         )
     channels, height, width = card["shape"]
-    return Weights((channels, height, width), load(content), found)
+    return Weights((channels, height, width), load(content), found, card.get("task", "labels"))
 
 
-def pack(classifier: Classifier, stored: Stored) -> tuple[Weights, bytes]:
+def _command(name: str) -> str:
+    if name in NAMED:
+        return f"python -m trainables.metric.classifier_training --dataset {name}"
+    return "a search on these images begins with it"
+
+
+def pack(classifier: Classifier, stored: Stored, task: TaskName = "labels") -> tuple[Weights, bytes]:
     """Return the weights in the type `stored`, and the bytes of their safetensors file."""
     tensors = {name: tensor.contiguous().numpy().astype(stored) for name, tensor in classifier.state_dict().items()}
     content = save(tensors)
-    return Weights(classifier.shape, tensors, hashlib.sha256(content).hexdigest()), content
+    return Weights(classifier.shape, tensors, hashlib.sha256(content).hexdigest(), task), content
 
 
 def write(content: bytes, card: dict[str, Any], out: Path) -> None:

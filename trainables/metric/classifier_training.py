@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from trainables.metric.classifier import (
     weights_file,
     write,
 )
+from trainables.metric.tasks import TASKS
 
 CPU = torch.device("cpu")
 TIMED_STEPS = 5  # after the first, which is slow; the time of training is estimated from these
@@ -62,16 +64,34 @@ def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, byt
     """Train a classifier; return it with the bytes of its file, and its card."""
     started = time.process_time()
     with one_thread():
-        weights, content = pack(train(images, recipe, log), recipe.stored)
+        weights, content = pack(train(images, recipe, log), recipe.stored, recipe.task)
         seconds = time.process_time() - started
-        test, labels = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
+        held_out = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
+        test, labels = TASKS[recipe.task].held_out(*held_out)
         reached = accuracy(weights.classifier(), test, labels)
-    told = f"the classifier of {images.name} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
+    told = f"{_title(images)} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
     if reached < recipe.required_accuracy:
         raise WeightsError(f"{told}, below the {recipe.required_accuracy:.2%} that the metric needs; it is not kept")
     log(f"{told}, after {seconds:.0f} CPU-seconds")
+    if reached < recipe.good_accuracy:
+        log(_warning(recipe, np.bincount(labels).max() / len(labels)))
     card = {"sha256": weights.sha256, **_card(images, recipe), f"{recipe.tested_on}_accuracy": reached}
     return weights, content, card
+
+
+def _title(images: Images) -> str:
+    if images.name in DATASETS:
+        return f"the classifier of {images.name}"
+    return f"the classifier of these images by their {'classes' if images.labelled else 'rotation'}"
+
+
+def _warning(recipe: Recipe, guessed: float) -> str:
+    """Return what an accuracy below the good one means; `guessed` is that of always the same answer."""
+    what = {"labels": "which class an image is of", "rotations": "how an image is turned"}[recipe.task]
+    return (
+        f"warning: below {recipe.good_accuracy:.0%} (guessing: {guessed:.0%}) its features say little of {what}; "
+        "FMD still compares trials, but look at their samples before you trust a small difference"
+    )
 
 
 def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
@@ -80,18 +100,19 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
     Adam with one cosine cycle of the learning rate, random shifts, and bfloat16 where the CPU has matrix units for it.
     """
     torch.manual_seed(recipe.seed)
-    count = len(images.train)
-    classifier = Classifier(images.shape[0], images.shape[1], classes=int(images.train_labels.max()) + 1)
-    steps = recipe.epochs_of(count) * max(1, count // recipe.batch)
+    count, task = len(images.train), TASKS[recipe.task]
+    classifier = Classifier(images.shape[0], images.shape[1], classes=task.classes(images.train_labels))
+    steps = recipe.steps_of(count)
     optimizer = torch.optim.Adam(classifier.parameters(), recipe.peak_learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.peak_learning_rate, total_steps=steps, pct_start=0.15
     )
-    targets, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
-    for rows in _timed(_batches(count, recipe), steps, f"training the classifier of {images.name}", log):
-        x = classifier.to_unit(shifted(resident[rows], recipe.shift_pixels))
+    labels, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
+    batches = islice(_batches(count, recipe), steps)
+    for rows in _timed(batches, steps, f"training {_title(images)}", log):
+        shown, targets = task.batch(shifted(resident[rows], recipe.shift_pixels), labels[rows])
         with torch.autocast("cpu", torch.bfloat16, enabled=is_faster_in_bf16(CPU)):
-            loss = nn.functional.cross_entropy(classifier(x), targets[rows])
+            loss = nn.functional.cross_entropy(classifier(classifier.to_unit(shown)), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -14,7 +14,7 @@ from trainables.diffusion.generation import generate
 from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.samplers import nfe
 from trainables.diffusion.source import Source
-from trainables.metric.classifier import features
+from trainables.metric.classifier import Weights, features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.inception import inception_statistics, missing
@@ -43,8 +43,11 @@ class Evaluation:
         n: int | None = None,
         device: str | torch.device = "cpu",
         inception: bool = True,
+        weights: Weights | None = None,
     ) -> None:
         """Prepare; n is 2,048 by default, or the number of real images where there are fewer.
+
+        The classifier is that of the data set unless its `weights` are given.
 
         Raises:
             ValueError: an unknown split, or an n below 32 or above the real images there are.
@@ -55,7 +58,7 @@ class Evaluation:
         if not 32 <= self.n <= available:
             raise ValueError(f"give 32 to {available} samples, as many as the '{split}' split can judge, not {self.n}")
         self.images, self.device = images, torch.device(device)
-        self.reference = Reference.build(images, split, self.n)
+        self.reference = Reference.build(images, split, self.n, weights=weights)
         self.classifier = self.reference.classifier().to(self.device)
         self._training = torch.from_numpy(images.train)
         self.inception_missing = missing() if inception else "it was not asked for"
@@ -78,9 +81,8 @@ class Evaluation:
         x = features(self.classifier, generated)
         kid, kid_se = kernel_distance(x, self._features)
         density, coverage = manifold(x, self._features)
-        seen = labels(self.classifier, x)
         share, ratio = memorisation(nearest(generated, self._training), self._nearest)
-        columns = {
+        columns: dict[str, Any] = {
             "fmd": score.fmd,
             "fmd_se": score.se,
             "fmd_normalised": score.normalised,
@@ -92,11 +94,13 @@ class Evaluation:
             "kid_se": kid_se,
             "density": density,
             "coverage": coverage,
-            "label_distance": total_variation(seen, labels(self.classifier, self._features)),
-            "labels": seen,
             "memorised_share": share,
             "memorised_ratio": ratio,
         }
+        if self.reference.weights.task == "labels":
+            seen = labels(self.classifier, x)
+            real = labels(self.classifier, self._features)
+            columns |= {"label_distance": total_variation(seen, real), "labels": seen}
         if self.inception_missing:
             return columns
         inception = inception_statistics(generated[:INCEPTION_SAMPLES])

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from trainables.data.mnist import Images, cache_dir, write_whole
+from trainables.data.cache import cache_dir, write_whole
+from trainables.data.mnist import Images
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 
@@ -62,8 +63,12 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """The name of this version of the metric, such as `spatial_mean-64-n512-dad4ecb2`."""
-        return f"{self.layer}-{WIDTHS[self.layer]}-n{self.n}-{self.weights.sha256[:8]}"
+        """The name of this version of the metric, such as `spatial_mean-64-n512-dad4ecb2`.
+
+        It begins with `rotations-` where the classifier learned how images are turned, for want of labels.
+        """
+        task = "" if self.weights.task == "labels" else f"{self.weights.task}-"
+        return f"{task}{self.layer}-{WIDTHS[self.layer]}-n{self.n}-{self.weights.sha256[:8]}"
 
     def card(self) -> dict[str, str | int | float]:
         """Return the description of the metric that a run keeps."""

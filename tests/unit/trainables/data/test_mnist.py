@@ -80,7 +80,10 @@ DAMAGE = {
     "an empty file": (lambda packed: b"", "starts with nothing"),
     "another kind of file": (lambda packed: gzip.compress(b"P5 28 28 255 "), "not with an idx header"),
     "other labels": (lambda packed: gzip.compress(gzip.decompress(packed)[:-1] + b"\x00"), "SHA-256"),
-    "images missing at the end": (lambda packed: gzip.compress(gzip.decompress(packed)[:-100]), "SHA-256"),
+    "images missing at the end": (
+        lambda packed: gzip.compress(gzip.decompress(packed)[:-100]),
+        "its header says 10000",
+    ),
 }
 
 

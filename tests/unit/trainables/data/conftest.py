@@ -1,0 +1,53 @@
+"""Small data sets of the user's own, in every form that is read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainables.data.images import Images
+from trainables.data.mnist import load
+from trainables.data.options import ReadOptions
+
+Read = Callable[..., Images]
+CLASSES = ("cats", "dogs 2", "dogs 10")  # in natural order
+
+
+def pictures(count: int, side: int = 16, seed: int = 0, channels: int = 3) -> np.ndarray:
+    """Different images, uint8 (count, side, side, channels)."""
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, channels), np.uint8)
+
+
+def save_all(folder: Path, images: np.ndarray, ending: str = "png") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images):
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(folder / f"{number}.{ending}")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's cache, empty before each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "diffusion-search"
+
+
+@pytest.fixture
+def read(own_cache: Path) -> Read:
+    """Read images; what is said goes to a list that may be given as `said`."""
+
+    def read(path: Path, said: list[str] | None = None, **options: object) -> Images:
+        return load(str(path), None, ReadOptions(**options), ([] if said is None else said).append)
+
+    return read
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """156 images of 16 x 16 in three class folders."""
+    for number, name in enumerate(CLASSES):
+        save_all(tmp_path / "pets" / name, pictures(52, seed=number))
+    return tmp_path / "pets"

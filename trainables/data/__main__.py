@@ -1,0 +1,59 @@
+"""`python -m trainables.data PATH`: say what a data set holds before anything is trained on it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from trainables.data.card import card, grid
+from trainables.data.mnist import DataError, load
+from trainables.data.options import LEAST_SIDE, MOST_SIDE, ReadOptions, is_colour
+
+DESCRIPTION = """\
+Show what a data set holds: images, classes, splits, what was passed over. A
+search with the same --dataset and options trains on exactly these images.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 where the data set cannot be read."""
+    options = _parser().parse_args(arguments)
+    how = ReadOptions(options.image_size, options.channels, options.background, options.skip_damaged)
+    try:
+        images = load(options.dataset, options.data_dir, how, lambda line: print(line, file=sys.stderr, flush=True))
+        if options.grid is not None:
+            from trainables.diffusion.generation import grid_png  # it needs torch, which takes two seconds
+
+            options.grid.write_bytes(grid_png(grid(images)))
+    except (DataError, OSError) as error:
+        print(f"trainables.data: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.dataset}\n{card(images)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m trainables.data", description=DESCRIPTION)
+    parser.add_argument("dataset", metavar="PATH|NAME", help="images of your own, or mnist, fashion-mnist, fruits360")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of a data set with a name")
+    parser.add_argument("--image-size", type=_side, metavar="N", help=f"side in pixels, {LEAST_SIDE} to {MOST_SIDE}")
+    parser.add_argument("--channels", type=int, choices=(1, 3), help="1 for grey, 3 for colour")
+    parser.add_argument("--background", type=_background, default="white", help="what transparent pixels show")
+    parser.add_argument("--skip-damaged", action="store_true", help="leave out images that cannot be read")
+    parser.add_argument("--grid", type=Path, metavar="FILE.png", help="write a picture of some training images")
+    return parser
+
+
+def _side(text: str) -> int:
+    if not text.isdecimal() or not LEAST_SIDE <= int(text) <= MOST_SIDE:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number from {LEAST_SIDE} to {MOST_SIDE}")
+    return int(text)
+
+
+def _background(text: str) -> str:
+    if not is_colour(text):
+        raise argparse.ArgumentTypeError(f"{text}: give white, black or #rrggbb")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Images in an .npz file of numpy: MedMNIST's arrays, Keras's, or plain `images` and `labels`."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.images import DataError
+from trainables.data.sources import PARTS, Found, Part, Sample, labels_of, pixels_of, readable
+
+# By part: the names of the arrays of images, each with that of its labels.
+NAMES: dict[str, tuple[str, str, Part]] = {
+    "images": ("images", "labels", "train"),
+    **{f"{part}_images": (f"{part}_images", f"{part}_labels", of) for part, of in PARTS.items()},
+    **{f"x_{part}": (f"x_{part}", f"y_{part}", of) for part, of in PARTS.items()},
+}
+EXPECTED = "train_images and train_labels (also val_..., test_...), or images and labels"
+
+
+def find(path: Path) -> Found | None:
+    """Return what an .npz file holds; None for another path.
+
+    Raises:
+        DataError: the file is damaged, holds pickled objects or other arrays, or has labels for some of its parts only.
+    """
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    parts = _arrays(path)
+    labelled = {labels is not None for _, _, labels in parts}
+    if len(labelled) > 1:
+        raise DataError(f"{readable(path)} has labels for some of its parts only; give all, or none")
+    arrays = ", ".join(f"{name} {images.shape}" for name, images, _ in parts)
+    count = sum(len(images) for _, images, _ in parts)
+    return Found(f"an .npz file with {arrays}", count, partial(_samples, parts))
+
+
+_Parts = list[tuple[str, np.ndarray, list[str] | None]]
+
+
+def _arrays(path: Path) -> _Parts:
+    name = readable(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            there = set(file.files)
+            found = [names for key, names in NAMES.items() if key in there]
+            if not any(part == "train" for _, _, part in found):
+                raise DataError(f"{name} holds {', '.join(sorted(there)) or 'nothing'}; give {EXPECTED}")
+            if len({part for _, _, part in found}) < len(found):
+                keys = ", ".join(key for key, _, _ in found)
+                raise DataError(f"{name} holds one part under several names: {keys}; give {EXPECTED}")
+            return [_part(name, images, file, labels) for images, labels, _ in found]
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        pickled = "it holds Python objects, which are never loaded" if "pickle" in str(error) else str(error)
+        raise DataError(f"{name} cannot be read ({pickled}); give an .npz file with {EXPECTED}") from None
+
+
+def _part(name: str, key: str, file: np.lib.npyio.NpzFile, labels: str) -> tuple[str, np.ndarray, list[str] | None]:
+    images = pixels_of(file[key], f"{key} of {name}")
+    names = labels_of(file[labels], len(images), f"{labels} of {name}") if labels in file.files else None
+    return key, images, names
+
+
+def _samples(parts: _Parts) -> Iterator[Sample]:
+    for key, images, labels in parts:
+        for row, image in enumerate(images):
+            label = None if labels is None else labels[row]
+            yield Sample(f"{key}[{row}]", NAMES[key][2], label, partial(_itself, image))
+
+
+def _itself(image: np.ndarray) -> np.ndarray:
+    return image

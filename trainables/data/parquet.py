@@ -1,0 +1,127 @@
+"""Images in parquet files as Hugging Face's data sets have them: a column of images, and one of labels."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainables.data.images import DataError
+from trainables.data.sources import PARTS, Found, Part, Sample, readable
+
+LABELS = ("label", "labels", "fine_label", "class", "category", "target", "character")
+IMAGES = ("image", "img", "images", "picture", "photo")
+BATCH = 256  # rows that are in memory at a time
+
+
+class _File(NamedTuple):
+    path: Path
+    part: Part
+    rows: int
+    image: str
+    label: str | None
+    names: list[str] | None
+    """The names of labels that are numbers, where the file has them"""
+
+
+def find(path: Path) -> Found | None:
+    """Return what a parquet file, or the parquet files of a folder, hold; None where there are none.
+
+    The name of a file begins with that of its part, as train-00000-of-00002.parquet; others count as train.
+
+    Raises:
+        DataError: a file is damaged, has no column of images, or other columns than the rest.
+    """
+    paths = [path] if path.is_file() else [one for one in sorted(path.rglob("*")) if one.is_file()]
+    paths = [one for one in paths if one.suffix.lower() == ".parquet" and not one.name.startswith(".")]
+    if not paths:
+        return None
+    files = [_open(one) for one in paths]
+    if len({file.label for file in files}) > 1:
+        raise DataError(f"{readable(path)}: its parquet files have labels in different columns; give files of one set")
+    kind = f"{len(files)} parquet file{'s' if len(files) > 1 else ''} with the column {files[0].image}"
+    kind += f" and the labels {files[0].label}" if files[0].label else " and no labels"
+    return Found(kind, sum(file.rows for file in files), partial(_samples, files))
+
+
+def _open(path: Path) -> _File:
+    import pyarrow as pa  # a third of a second, for this reader only
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{readable(path)} cannot be read ({reason}); replace it with an intact copy") from None
+    columns = {field.name: field.type for field in schema if _holds_images(field.type)}
+    image = next((name for name in (*IMAGES, *columns) if name in columns), None)
+    if image is None:
+        there = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise DataError(f"{readable(path)} has the columns {there}; give one of images, as bytes or {{bytes, path}}")
+    label = next((name for name in LABELS if name in schema.names and _is_label(schema.field(name).type)), None)
+    first = path.name.lower().replace("_", "-").replace(".", "-").split("-")[0]
+    return _File(path, PARTS.get(first, "train"), rows, image, label, _class_names(schema.metadata, label))
+
+
+def _holds_images(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_label(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str] | None:
+    """Return the names that Hugging Face's metadata of a file have for the numbers of a column."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[label]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names]
+
+
+def _samples(files: list[_File]) -> Iterator[Sample]:
+    for file in files:
+        yield from _rows(file)
+
+
+def _rows(file: _File) -> Iterator[Sample]:
+    import pyarrow.parquet as pq
+
+    columns = [file.image, *([file.label] if file.label else [])]
+    row = 0
+    with pq.ParquetFile(file.path) as opened:
+        for batch in opened.iter_batches(BATCH, columns=columns):
+            images = batch.column(file.image).to_pylist()
+            labels = batch.column(file.label).to_pylist() if file.label else [None] * len(images)
+            for image, label in zip(images, labels, strict=True):
+                name = f"{readable(file.path)}, row {row}"
+                content = image["bytes"] if isinstance(image, dict) else image
+                yield Sample(name, file.part, _label(label, file, name), partial(_content, content))
+                row += 1
+
+
+def _content(content: bytes | None) -> bytes:
+    if content is None:
+        raise DataError("it has no bytes, only a path")
+    return content
+
+
+def _label(label: int | str | None, file: _File, name: str) -> str | None:
+    if file.label is None:
+        return None
+    if label is None or label == -1:
+        raise DataError(f"{name} has no label; give all of them one, or leave the column {file.label} out")
+    if file.names is not None and isinstance(label, int) and 0 <= label < len(file.names):
+        return file.names[label]
+    return str(label)

@@ -1,0 +1,123 @@
+"""One image of any format, decoded as a viewer shows it, and fitted into a square."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainables.data.images import DataError
+from trainables.data.sources import Content
+
+Image.init()  # by itself Pillow loads the rarer formats only when no other fits
+# None of these runs another program to decode, as Pillow does for EPS. Some builds of Pillow lack the last two.
+FORMATS: list[str] = [
+    name for name in ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "PPM", "WEBP", "AVIF") if name in Image.OPEN
+]
+GREY = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
+
+
+class Header(NamedTuple):
+    """What an image says of itself before it is decoded."""
+
+    width: int
+    height: int
+    is_grey: bool
+    """Whether its format has no colour; an image in colour may be grey, too"""
+    is_transparent: bool
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Keep Pillow's warnings, of odd metadata and large images, from the terminal: an image is read, or it is not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        yield
+
+
+def header(content: Content) -> Header:
+    """Return the header of an image.
+
+    Raises:
+        DataError: it is none that can be read; the message is the reason alone.
+    """
+    if isinstance(content, np.ndarray):
+        channels = content.shape[2] if content.ndim == 3 else 1
+        return Header(content.shape[1], content.shape[0], channels == 1, channels == 4)
+    with _in_one_line():
+        image = _open(content)
+        return Header(image.width, image.height, image.mode in GREY, image.has_transparency_data)
+
+
+def decode(content: Content, side: int, channels: int, background: tuple[int, int, int]) -> np.ndarray:
+    """Return an image as uint8 (channels, side, side), channels 1 or 3: its largest middle square, resized bicubically.
+
+    It is turned as its EXIF says, transparent pixels show `background`, 16 bits become 8. Of several frames or pages
+    the first is taken. Colour profiles are not applied.
+
+    Raises:
+        DataError: it cannot be decoded; the message is the reason alone.
+    """
+    with _in_one_line():
+        image = _open(content)
+        image.draft(None, (2 * side, 2 * side))  # a large JPEG is decoded at an eighth of its sides and more
+        image.load()
+        image = _eight_bits(_upright(image))
+        if image.has_transparency_data:
+            ground = Image.new("RGBA", image.size, (*background, 255))
+            image = Image.alpha_composite(ground, image.convert("RGBA"))
+        image = image.convert("RGB").convert("L" if channels == 1 else "RGB")
+        fitted = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+        return np.asarray(fitted).reshape(side, side, channels).transpose(2, 0, 1)
+
+
+def _open(content: Content) -> Image.Image:
+    if isinstance(content, np.ndarray):
+        return Image.fromarray(np.ascontiguousarray(content.squeeze(2) if content.shape[2:] == (1,) else content))
+    if not content:
+        raise DataError("it is empty")
+    return Image.open(BytesIO(content), formats=FORMATS)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return an image turned as its EXIF says; one whose EXIF is damaged stays as it is, as in a viewer."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # its reader raises anything
+        return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image of 8 bits a channel; Pillow itself would clip what has more."""
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image).astype(np.int64)
+        if pixels.min() < 0 or pixels.max() > 0xFFFF:
+            raise DataError(f"its pixels go from {pixels.min()} to {pixels.max()}; convert it to 8 or 16 bits")
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise DataError("its pixels are floating-point numbers; convert it to 8 or 16 bits")
+    return image
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError("it does not fit into memory") from None
+    except UnidentifiedImageError:
+        raise DataError("it is no image of a known format") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"it is too large: {_first_line(error)}") from None
+    except Exception as error:  # decoders of damaged files raise anything
+        raise DataError(_first_line(error)) from None
+
+
+def _first_line(error: Any) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
