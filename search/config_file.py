@@ -10,9 +10,10 @@ import yaml  # type: ignore[import-untyped]
 from analysis.run.search_json import translated
 from search.declaration import Option, SettingsError
 from search.settings import with_budgets
+from trainables.data.options import READ_OPTIONS
 
 # What a trained trial, of --from, brings along.
-OF_TRAINED = {"dataset", "data_dir", "max_images", "grace_images"}
+OF_TRAINED = {"dataset", "data_dir", "max_images", "grace_images", *READ_OPTIONS}
 # Two ways to say the same; the one on the command line wins.
 SHARES = {"gpus_per_trial", "trials_per_gpu"}
 NOTHING = ("", "~", "null")

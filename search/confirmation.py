@@ -58,7 +58,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most)
     nested.update_settings(**_card(run, full, selection, judge))
     status = _race(nested, full, selection, images, judge, notes)
-    return _test(run, nested, full, images, notes) if status == "done" else status
+    return _test(run, nested, full, images, judge, notes) if status == "done" else status
 
 
 def samples_that_judge(settings: Settings, images: Images) -> int:
@@ -92,13 +92,13 @@ def _announce(run: Run, selection: Selection, settings: Settings, notes: Notes) 
         notes.say(line)
 
 
-def _test(run: Run, nested: Run, settings: Settings, images: Images, notes: Notes) -> Status:
+def _test(run: Run, nested: Run, settings: Settings, images: Images, judge: Reference, notes: Notes) -> Status:
     result = confirmation_result(run)
     if result is None:
         return "done"
     try:
         with terminating():
-            measure_on_test_images(nested, settings, result, images, notes)
+            measure_on_test_images(nested, settings, result, images, judge.weights, notes)
     except KeyboardInterrupt:
         return "interrupted"
     return "done"

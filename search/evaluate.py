@@ -61,6 +61,8 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     from analysis.run.storage import Folder
     from trainables.config import Variant
     from trainables.data.mnist import load
+    from trainables.data.options import ReadOptions
+    from trainables.metric.classifier_training import ensure_classifier
     from trainables.metric.evaluation import Evaluation, measure
     from trainables.trial import Plan, Trial
 
@@ -72,10 +74,11 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     if "settings" not in run.settings():
         raise SettingsError(f"{run.uri} ended before it began; give another run")
     settings = run.settings()["settings"]
-    images = load(settings["dataset"], given.data_dir or settings["data_dir"])
+    images = load(settings["dataset"], given.data_dir or settings["data_dir"], ReadOptions.of(settings), _say)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
     try:
-        bench = Evaluation(images, given.split, given.samples, plan.resolve_device())
+        weights = ensure_classifier(images, _say)
+        bench = Evaluation(images, given.split, given.samples, plan.resolve_device(), weights=weights)
     except ValueError as error:
         raise SettingsError(f"--samples: {error}") from None
     if bench.inception_missing:

@@ -19,6 +19,7 @@ from search.declaration import (
     whole,
 )
 from search.schedulers import SCHEDULERS
+from trainables.data.options import LEAST_SIDE, MOST_SIDE, is_colour
 
 SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py
 LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
@@ -74,13 +75,43 @@ class SearchOptions:
         (),
     )
     dataset: str = _data(
-        TEXT, "Data set: mnist, fashion-mnist or fruits360.", "mnist", shown="the space's own, mostly mnist"
+        TEXT,
+        "Data set: mnist, fashion-mnist or fruits360; or the path of images of your own: a folder of images, of class "
+        "folders, of train and test, of idx or of parquet files, or an .npz file. python -m trainables.data PATH says "
+        "what it holds.",
+        "mnist",
+        metavar="NAME|PATH",
+        shown="the space's own, mostly mnist",
     )
     data_dir: str | None = _data(
         TEXT,
-        "Folder of the data set: four idx files, or for fruits360 the folders Training and Test.",
+        "Folder of the data set: four idx files, or for fruits360 the folders Training and Test. For images of your "
+        "own, the place where they lie now, if not where --dataset says.",
         resume=CHANGEABLE,
         metavar="DIR",
+    )
+    image_size: int | None = _data(
+        Kind(
+            int,
+            lambda side: LEAST_SIDE <= side <= MOST_SIDE,
+            f"give a whole number from {LEAST_SIDE} to {MOST_SIDE}",
+            "N",
+        ),
+        "Side in pixels of images of your own; the largest square in the middle of each is resized to it.",
+        shown="their own if all are alike and at most 64, else 32",
+    )
+    channels: int | None = _data(
+        Kind(int, lambda number: number in (1, 3), "give 1 for grey, or 3 for colour", "1|3"),
+        "Channels of images of your own: 1 for grey, 3 for colour.",
+        shown="1 if all images are grey, else 3",
+    )
+    background: str = _data(
+        Kind(str, is_colour, "give white, black or #rrggbb", "COLOUR"),
+        "What transparent pixels of images of your own show: white, black or #rrggbb.",
+        "white",
+    )
+    skip_damaged: bool = _data(
+        FLAG, "Leave out images of your own that cannot be read; otherwise the first one ends the command.", False
     )
 
     trials: int = _budget(whole(1), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)

@@ -7,6 +7,7 @@ from analysis.run.tables import fields
 from search.config_file import OF_TRAINED
 from search.declaration import SettingsError
 from search.settings import located
+from trainables.data.options import READ_OPTIONS
 
 
 def with_trained(given: dict[str, Any]) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     brought = {
         "trained": (run.uri, trial),
         "dataset": settings["dataset"],
+        **{name: settings[name] for name in READ_OPTIONS if name in settings},
         "max_images": row["images_seen"],
         "grace_images": row["images_seen"],
         "fixed": {name: text for name, text in fixed.items() if not name.startswith("sampler/")} | given["fixed"],

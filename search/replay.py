@@ -74,12 +74,13 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     from analysis.run.storage import Folder
     from trainables.config import Variant
     from trainables.data.mnist import load
+    from trainables.data.options import ReadOptions
     from trainables.metric.classifier_training import ensure_classifier
     from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial
 
     settings, metric = run.settings()["settings"], run.settings()["metric"]
-    images = load(settings["dataset"], data_dir or settings["data_dir"])
+    images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings))
     reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
     if reference.version != metric["version"]:
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")

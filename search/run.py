@@ -45,7 +45,8 @@ def _begin(given: dict[str, Any], began: float) -> int:
     from search.pretrained import with_trained
     from search.space.load import load
     from search.warm_start import WarmStart
-    from trainables.data import mnist as data
+    from search.without_labels import without_classes
+    from trainables.data.card import card
 
     given = with_runs(with_trained(given))
     space = load(given["space"], given["fixed"])
@@ -54,12 +55,33 @@ def _begin(given: dict[str, Any], began: float) -> int:
     given.setdefault("dataset", space.dataset)
     machine = _machine(given)
     settings = Settings.resolve(given, space.given, space.digest, machine)
+    images = _images(settings, given, began)
+    if not images.labelled:
+        given = without_classes(given, settings.dataset)
+        space = load(given["space"], given["fixed"])
+        settings = Settings.resolve(given, space.given, space.digest, machine)
     if given.get("dry_run"):
-        images = data.load(settings.dataset, settings.data_dir)
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
+        print(f"{settings.dataset}\n{card(images)}")
         print(plan(settings, space, warm_start, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
-    return _run(None, settings, space, machine, given, began)
+    return _run(None, settings, space, images, machine, given, began)
+
+
+def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
+    """Return the data set; how far its reading is, and what it holds, is said unless `given` has --quiet."""
+    from trainables.data.card import summary
+    from trainables.data.mnist import load
+    from trainables.data.options import ReadOptions
+
+    def say(line: str) -> None:
+        if not (given.get("quiet") or given.get("dry_run")):
+            print(f"{as_clock(time.monotonic() - began):>7}  {line}", flush=True)
+
+    images = load(settings.dataset, settings.data_dir, ReadOptions.of(vars(settings)), say)
+    if images.facts:
+        say(summary(images))
+    return images
 
 
 def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
@@ -79,7 +101,8 @@ def _resume(given: dict[str, Any], began: float) -> int:
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
     space = load(settings.space, settings.fixed)
-    return _run(run, with_space(run, settings, space), space, machine, given, began)
+    settings, images = with_space(run, settings, space), _images(settings, given, began)
+    return _run(run, settings, space, images, machine, given, began)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:
@@ -94,14 +117,13 @@ def _run(
     run: Run | None,
     settings: Settings,
     space: Space,
+    images: Images,
     machine: Machine | Cluster,
     given: dict[str, Any],
     began: float,
 ) -> int:
     from search.session import run_session
-    from trainables.data import mnist as data
 
-    images = data.load(settings.dataset, settings.data_dir)
     how = {"quiet": given.get("quiet", False), "measures_gpu": given.get("trials_per_gpu") == "auto"}
     return run_session(run, settings, space, images, machine, began=began, **how)
 

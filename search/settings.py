@@ -12,6 +12,7 @@ from analysis.run.storage import is_remote
 from search.declaration import Resume, SettingsError, completed, options
 from search.machine import Cluster, Machine
 from search.options import LEARN_IN_FULL, SearchOptions
+from trainables.data.options import NAMED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ class Settings(SearchOptions):
         """Return the settings of some values on a machine; raise SettingsError where they do not go together."""
         values["gpus_per_trial"] = _gpus(given, values["gpus_per_trial"])
         values["storage_path"] = located(values["storage_path"])
-        values["data_dir"] = _folder(values["data_dir"])
+        values["dataset"] = _dataset(values["dataset"])
+        values["data_dir"] = _folder("--data-dir", values["data_dir"])
         values["slots"] = _slots(machine, values["cpus_per_trial"], values["gpus_per_trial"])
         settings = cls(**values)
         settings._require_consistency()
@@ -164,9 +166,16 @@ def _name(space: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-") + time.strftime("-%Y%m%d-%H%M%S")
 
 
-def _folder(data_dir: str | None) -> str | None:
-    if data_dir is None:
+def _dataset(given: str) -> str:
+    """Return the name of a data set, or the absolute path of images of the user's own."""
+    if given in NAMED or not (is_remote(given) or Path(given).expanduser().exists()):
+        return given  # what is unknown is told when it is read
+    return str(_folder("--dataset", given))
+
+
+def _folder(flag: str, given: str | None) -> str | None:
+    if given is None:
         return None
-    if is_remote(data_dir):
-        raise SettingsError(f"--data-dir {data_dir}: give a folder; its data are sent to where trials run")
-    return located(data_dir)
+    if is_remote(given):
+        raise SettingsError(f"{flag} {given}: give a folder; its data are sent to where trials run")
+    return located(given)

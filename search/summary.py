@@ -19,6 +19,7 @@ from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
 from search.settings import Settings
 from search.space.space import Space
+from trainables.data.card import describe
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
 
@@ -33,6 +34,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "space": space.title,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
+        "data_card": describe(images),
         "classifier": reference.weights.sha256,
         "metric": reference.card(),
     }

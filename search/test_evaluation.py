@@ -16,6 +16,7 @@ from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.settings import Settings
 from trainables.config import Variant
 from trainables.data.mnist import Images
+from trainables.metric.classifier import Weights
 from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial
@@ -33,7 +34,7 @@ class Bench:
 
 
 def measure_on_test_images(
-    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, notes: Notes
+    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, weights: Weights, notes: Notes
 ) -> None:
     """Measure the trainings of a race that has ended on the test images, into the evaluation of its run `nested`.
 
@@ -42,7 +43,7 @@ def measure_on_test_images(
     from noise of the training's own seed, which neither the search nor the race used for samples. Models that there is
     no time for are measured once the run goes on.
     """
-    bench = _bench(nested, settings, result.metric["n"], images)
+    bench = _bench(nested, settings, result.metric["n"], images, weights)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
     stage = _Stage(nested, bench.reference, starts, settings.slots, notes)
@@ -110,10 +111,11 @@ def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     return sampled[1] | fmds
 
 
-def _bench(nested: Run, settings: Settings, samples: int, images: Images) -> Bench:
+def _bench(nested: Run, settings: Settings, samples: int, images: Images, weights: Weights) -> Bench:
     plan = Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu")
     available = len(images.search) + len(images.confirm)  # of which the floor is made
-    return Bench(plan, nested.uri, images, Reference.build(images, "test", min(samples, len(images.test), available)))
+    n = min(samples, len(images.test), available)
+    return Bench(plan, nested.uri, images, Reference.build(images, "test", n, weights=weights))
 
 
 def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -> list[Start]:

@@ -1,6 +1,7 @@
 """The first section of the page: which configuration is best, as far as the run can tell."""
 
 from collections import Counter
+from pathlib import PurePath
 
 from analysis.page.context import ReportContext
 from analysis.page.pictures import picture
@@ -51,8 +52,15 @@ def _facts(context: ReportContext, states: list[str]) -> list[tuple[str, str]]:
         counts += f"; {diverged} diverged"
     facts = [
         ("Trials", f"{len(states)}: {counts}" if counts else "none yet"),
-        ("Data", str(context.search.get("dataset", "-"))),
+        ("Data", _data(context)),
         ("Images seen", ", ".join(f"{images:,}" for images in context.search.get("rungs") or [])),
         ("Time", duration(context.run.used_seconds() or None)),
     ]
     return [(term, meaning) for term, meaning in facts if meaning]
+
+
+def _data(context: ReportContext) -> str:
+    """Return the name of the data set, without the folder of images of the user's own, and what it holds."""
+    name = PurePath(str(context.search.get("dataset", "-"))).name
+    card = context.settings.get("data_card")
+    return f"{name}: {card['images'].partition(', ')[0]}" if card else name

@@ -9,6 +9,7 @@ from analysis.text.configuration import describe_configuration
 
 # Settings of the machine rather than of the search: a report is to be the same wherever its run lies.
 LOCAL = ("storage_path", "address", "data_dir", "trained", "fixed", "slots")
+OF_IMAGES = {"image_size": None, "channels": None, "background": "white"}  # with their defaults
 OPTIONS = ("trials", "time_budget", "reduction_factor", "scheduler", "sampler", "seed", "against", "confirm", "seeds")
 
 
@@ -53,9 +54,12 @@ def search_command(context: ReportContext) -> str:
         run, name = trained
         words += ["--from", f"runs/{PurePath(run).name}/{name}"]
     else:
-        words += ["--dataset", given["dataset"]]
+        words += ["--dataset", PurePath(given["dataset"]).name]
         if given.get("data_dir"):
             words += ["--data-dir", "DIR"]
+        of_images = {name: given.get(name, default) for name, default in OF_IMAGES.items()}
+        words += [f"--{n.replace('_', '-')}={v}" for n, v in of_images.items() if v != OF_IMAGES[n]]
+        words += ["--skip-damaged"] if given.get("skip_damaged") else []
         words += ["--max-images", str(given["rungs"][-1]), "--grace-images", str(given["rungs"][0])]
     for name in OPTIONS:
         value = given.get(name)

@@ -19,6 +19,7 @@ from search.progress.notes import Notes
 from search.settings import Settings
 from tests.helpers import fake_runs
 from trainables.data.mnist import Images
+from trainables.metric.classifier import load_weights
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan
 
@@ -59,7 +60,7 @@ def measured(
     result = confirmation_result(run)
     assert result is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, notes)
+    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, load_weights(), notes)
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
 
