@@ -1,6 +1,7 @@
 """`--config FILE`: options from a YAML file, or from the search.json of an earlier run."""
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
 def _texts(path: str) -> dict[str, Any]:
     """Return the file's mapping, with every value a text as on the command line."""
     try:
-        texts = yaml.load(Path(path).expanduser().read_text(), yaml.BaseLoader)
+        texts = yaml.load(Path(os.path.expanduser(path)).read_text(), yaml.BaseLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"--config {path}: cannot be read ({reason}); give a YAML file of options") from None

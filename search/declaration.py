@@ -4,7 +4,6 @@ A field such as `trials: int = option(whole(1), "Number of variants to try.", 64
 to an option: the command line, `--help`, `--config`, search.json, the check of its range and --resume read it there.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
@@ -42,19 +41,16 @@ class Kind:
     """Whether `parse` takes lists and mappings of texts as well."""
 
 
-def whole(least: int, reason: str = "") -> Kind:
-    """Return the kind of the whole numbers from `least` on; `reason` says why there is no smaller one."""
-    return Kind(int, lambda value: value >= least, f"give a whole number of at least {least}{reason}", "N")
+def whole(least: int, most: int, reason: str = "") -> Kind:
+    """Return the kind of the whole numbers from `least` to `most`; `reason` says why there is no smaller one."""
+    right = f"give a whole number from {least} to {most:,}{reason}"
+    return Kind(int, lambda value: least <= value <= most, right, "N")
 
 
-def at_least(least: float) -> Kind:
-    """Return the kind of the finite numbers from `least` on."""
-    return Kind(float, lambda value: least <= value < math.inf, f"give a number of at least {least:g}", "X")
-
-
-def above(limit: float) -> Kind:
-    """Return the kind of the finite numbers greater than `limit`."""
-    return Kind(float, lambda value: limit < value < math.inf, f"give a number above {limit:g}", "X")
+def between(least: float, most: float, or_0: bool = False) -> Kind:
+    """Return the kind of the numbers from `least` to `most`, and of 0 if `or_0`."""
+    right = f"give {'0, or ' if or_0 else ''}a number from {least:g} to {spoken(most)}"
+    return Kind(float, lambda value: least <= value <= most or (or_0 and value == 0), right, "X")
 
 
 def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
@@ -80,7 +76,7 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
     return found
 
 
-TEXT = Kind(str, bool, "give a text")
+TEXT = Kind(str, lambda text: bool(text.strip()), "give a text that is not empty")
 FLAG = Kind(_flag, always, "give true or false", None, {"action": "store_const", "const": "true"})
 NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*", "default": []}, nested=True)
 ASSIGNMENTS = Kind(
@@ -170,6 +166,8 @@ def spoken(value: Any) -> str:
     """Return a value as people read it: 5,400,000 and not 5.4e+06."""
     if isinstance(value, list | tuple):
         return ", ".join(value)
+    if isinstance(value, str) and not value.strip():
+        return repr(value)
     if isinstance(value, float):
         return f"{value:,.12g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

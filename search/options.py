@@ -12,8 +12,7 @@ from search.declaration import (
     Kind,
     Resume,
     Sized,
-    above,
-    at_least,
+    between,
     one_of,
     option,
     whole,
@@ -27,6 +26,9 @@ LEARN_FROM_EARLIER = ("tpe",)  # samplers that learn from the trials of earlier 
 COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
 
 KEPT_CHECKPOINTS = 3
+# Bounds far above what anyone needs, below what would overflow somewhere or never end.
+MOST, IMAGES = 100_000, 10**12
+WEEK, YEAR = 604_800, 31_536_000  # seconds
 CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
 # Of --help; the first, without a title, is for commands with few options.
 GROUPS = ("", "space and data", "budget", "algorithm", "confirmation", "resources", "run", "resume")
@@ -114,9 +116,9 @@ class SearchOptions:
         FLAG, "Leave out images of your own that cannot be read; otherwise the first one ends the command.", False
     )
 
-    trials: int = _budget(whole(1), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)
+    trials: int = _budget(whole(1, MOST), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)
     time_budget: float = _budget(
-        above(0),
+        between(1, YEAR),
         "Time of the whole command, over all sessions of a run: start, search, confirmation, test images and end. The "
         "search ends when the rest is needed for what follows. Nothing begins that would end late; a training of the "
         "confirmation that takes longer than expected may take a fifth of the time more.",
@@ -125,10 +127,10 @@ class SearchOptions:
         metavar="SECONDS",
     )
     max_images: int = _budget(
-        whole(1), "Number of images that a trial trains on if it is never stopped.", Sized(108_000, 5_400_000)
+        whole(1, IMAGES), "Number of images that a trial trains on if it is never stopped.", Sized(108_000, 5_400_000)
     )
     grace_images: int = _budget(
-        whole(1), "Number of images before a trial can be stopped.", shown="max-images / reduction-factor^3"
+        whole(1, IMAGES), "Number of images before a trial can be stopped.", shown="max-images / reduction-factor^3"
     )
 
     scheduler: str = _algorithm(
@@ -140,7 +142,7 @@ class SearchOptions:
         "asha",
     )
     reduction_factor: int = _algorithm(
-        whole(2), "Each rung has N times the images of the one before, and 1/N of the trials go on from it.", 3
+        whole(2, 100), "Each rung has N times the images of the one before, and 1/N of the trials go on from it.", 3
     )
     sampler: str = _algorithm(
         one_of(SAMPLERS),
@@ -151,10 +153,10 @@ class SearchOptions:
     against: str | None = _algorithm(
         one_of(COSTS), "Cost to minimise beside FMD: nfe, parameters or seconds. It needs --scheduler none."
     )
-    seed: int = _algorithm(whole(0), "Seed of the sampler and of every trial.", 0)
+    seed: int = _algorithm(whole(0, 2**32 - 1), "Seed of the sampler and of every trial.", 0)
 
     confirm: int = _confirmation(
-        whole(0),
+        whole(0, 100),
         "Number of trials to train again after the search, with fresh seeds and judged by other real images. They are "
         "the best that differ by a choice or by a tenth of a number; the best of the literature joins them unless it "
         "is beaten by far. Fewer are trained where time is short. 0 leaves the confirmation out.",
@@ -162,18 +164,20 @@ class SearchOptions:
         CHANGEABLE,
     )
     seeds: int = _confirmation(
-        whole(2, ", one seed tells nothing of the spread"),
+        whole(2, 100, ", one seed tells nothing of the spread"),
         "Number of fresh seeds of each, at most. A trial that cannot be the best gets fewer, and so do all where time "
         "is short.",
         4,
         CHANGEABLE,
     )
 
-    cpus_per_trial: float = _resources(above(0), "Cores of a trial.", 1, CHANGEABLE)
-    gpus_per_trial: float = _resources(at_least(0), "GPUs of a trial, or its share of one.", Sized(0, 0.25), CHANGEABLE)
+    cpus_per_trial: float = _resources(between(0.1, 1_024), "Cores of a trial.", 1, CHANGEABLE)
+    gpus_per_trial: float = _resources(
+        between(0.01, 64, or_0=True), "GPUs of a trial, or its share of one.", Sized(0, 0.25), CHANGEABLE
+    )
     # One step of the slowest network takes seconds; the imports before the first, on a busy machine, take a minute.
     hang_limit: float = _resources(
-        at_least(1),
+        between(1, WEEK),
         "Time without a step of training or sampling after which a trial is ended and tried again.",
         600,
         CHANGEABLE,
@@ -192,7 +196,7 @@ class SearchOptions:
         TEXT, "Folder of the runs, or a place on object storage.", "runs", PER_SESSION, metavar="DIR|s3://...|gs://..."
     )
     kept_checkpoints: int = _run(
-        whole(1),
+        whole(1, MOST),
         "Number of trials, the best of those trained in full, whose weights stay for search/evaluate.py and --from.",
         KEPT_CHECKPOINTS,
         CHANGEABLE,
@@ -206,8 +210,8 @@ class RunOptions:
     trials_per_gpu: int | str | None = _resources(
         Kind(
             lambda text: text if text == "auto" else int(text),
-            lambda number: number == "auto" or number >= 1,
-            "give a whole number of at least 1, or auto",
+            lambda number: number == "auto" or 1 <= number <= 100,
+            "give a whole number from 1 to 100, or auto",
             "N|auto",
         ),
         "Number of trials that share a GPU, the same as --gpus-per-trial 1/N. auto measures before the search, within "
@@ -243,9 +247,11 @@ class EvaluateOptions:
         one_of(("test", "confirm", "search")), "Real images to compare with: test, confirm or search.", "test"
     )
     samples: int | None = option(
-        whole(1), "Number of images that each trial generates.", shown="2,048, or as many as there are real ones"
+        whole(1, IMAGES),
+        "Number of images that each trial generates.",
+        shown="2,048, or as many as there are real ones",
     )
-    steps: int | None = option(whole(1), "Number of steps of the sampler.", shown="the trial's own")
+    steps: int | None = option(whole(1, IMAGES), "Number of steps of the sampler.", shown="the trial's own")
     sampler: str | None = option(TEXT, "Sampler that generates the images, such as ddim.", shown="the trial's own")
     no_clip: bool = option(
         FLAG, "Leave estimates of x0 outside the pixel range, as the literature's samplers do.", False

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    # As Ray starts a trial of one core: the order of additions, so the last bits, depends on the number of threads.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from search.command_line import exit_status, parse_replay
 from search.declaration import SettingsError
+from search.execution.threads import ENVIRONMENT, take_threads, threads_of
 from search.options import ReplayOptions
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
+    os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
     return exit_status("search/replay.py", lambda: _replay(parse_replay(arguments)))
 
 
@@ -80,11 +80,11 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     from trainables.trial import Plan, Trial
 
     settings, metric = run.settings()["settings"], run.settings()["metric"]
+    take_threads(threads_of(settings["cpus_per_trial"]))
     images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings))
     reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
     if reference.version != metric["version"]:
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
-    torch.set_num_threads(max(1, int(settings["cpus_per_trial"])))
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
     # A confirmation has fresh noise for each fresh seed.
     noise = settings["seed"] if start.sampling_seed is None else start.sampling_seed

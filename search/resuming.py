@@ -24,7 +24,9 @@ def open_run(root: str, name: str) -> Run:
         raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
     run = Run.open(join(root, name))
     if "settings" not in run.settings():
-        raise SettingsError(f"--resume {name}: it ended before it began; remove {run.uri} and search anew")
+        lost = "its settings are lost; bring back its search.json, or search anew with --warm-start"
+        began = f"it ended before it began; search anew, with another --name than {name}"
+        raise SettingsError(f"--resume {name}: {lost if run.events() else began}")
     if run.settings()["settings"].get("warm_start") and not run.earlier_trials():
         raise SettingsError(f"--resume {name}: the trials of --warm-start are lost; bring back its {run.earlier.name}")
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ if __name__ == "__main__":
 
 from search.command_line import exit_status, parse
 from search.declaration import SettingsError
+from search.execution.threads import ENVIRONMENT
 from search.machine import Cluster, Machine, this_machine
 from search.progress.budget import as_clock
 from search.settings import Settings, located
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
     began = time.monotonic()
+    os.environ |= ENVIRONMENT  # before torch binds this process to a core, and with it all that it starts
     return exit_status("search/run.py", lambda: _search(parse(arguments), began))
 
 
@@ -40,6 +43,7 @@ def _search(given: dict[str, Any], began: float) -> int:
 
 
 def _begin(given: dict[str, Any], began: float) -> int:
+    from analysis.run.run import Run
     from search.earlier_runs import with_runs
     from search.plan import plan
     from search.pretrained import with_trained
@@ -55,6 +59,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
     given.setdefault("dataset", space.dataset)
     machine = _machine(given)
     settings = Settings.resolve(given, space.given, space.digest, machine)
+    Run.require_new(settings.storage_path, settings.name)
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)

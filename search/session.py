@@ -11,10 +11,13 @@ from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from search.confirmation import confirm, samples_that_judge
 from search.earlier_runs import take_over
-from search.execution.cluster import require_shared, start_ray
+from search.execution.cluster import require_shared
+from search.execution.connection import disconnect
+from search.execution.local import ray_here
 from search.execution.mps import mps
 from search.execution.packing import best
-from search.execution.tune import Parts, Status, disconnect, run_trials
+from search.execution.threads import overruled, take_threads
+from search.execution.tune import Parts, Status, run_trials
 from search.history import History
 from search.machine import Cluster, Machine
 from search.progress.budget import Budget, as_clock
@@ -68,16 +71,50 @@ def run_session(
         MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.
     """
     notes = Notes(Budget.load(settings.time_budget, run, began), Console(), quiet)
+    if isinstance(machine, Machine):
+        take_threads(machine.cpus)
     with _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
-        if isinstance(machine, Cluster):
-            require_shared(shared.storage_path)
         weights = ensure_classifier(images, notes.say)
         reference = Reference.build(images, weights=weights)
-        if run is None:
-            run = _new_run(shared, take_over(shared, images.checksums, reference.card()))
-        else:
+        earlier = take_over(shared, images.checksums, reference.card()) if run is None else []
+        if run is not None:
             require_same(run, images.checksums, reference.version)
-        return _in_run(run, shared, space, images, reference, machine, notes)
+        if line := overruled(shared.cpus_per_trial):
+            notes.say(line)
+        try:
+            with _ray(machine, shared, images, notes):
+                # The folder is made last: where something is refused, nothing of the name is taken.
+                run = run or _new_run(shared, earlier)
+                with run_lock(run), in_one_line(run):
+                    run.update_settings(**card(shared, space, images, reference))
+                    try:
+                        status = _search_and_confirm(run, shared, space, images, reference, notes)
+                    finally:
+                        run.update_settings(**notes.budget.used())
+            with in_one_line(run):
+                return close(run, shared, status)
+        except KeyboardInterrupt:
+            print(
+                "interrupted before the search began"
+                if run is None
+                else f"interrupted; to go on: {resume_command(run)}"
+            )
+            return 130
+
+
+@contextmanager
+def _ray(machine: Machine | Cluster, settings: Settings, images: Images, notes: Notes) -> Iterator[None]:
+    """Start Ray on a machine, or check a cluster that is connected, and disconnect at the end."""
+    if isinstance(machine, Machine):
+        notes.say(f"data and metric are ready; Ray starts on {_counted(machine.cpus, 'core')}")
+        with ray_here(machine, data_bytes=images.nbytes):
+            yield
+        return
+    try:
+        require_shared(settings.storage_path)
+        yield
+    finally:
+        disconnect()
 
 
 def _new_run(settings: Settings, earlier: list[EarlierTrial]) -> Run:
@@ -85,32 +122,6 @@ def _new_run(settings: Settings, earlier: list[EarlierTrial]) -> Run:
     if earlier:
         run.write_earlier_trials(earlier)
     return run
-
-
-def _in_run(
-    run: Run,
-    settings: Settings,
-    space: Space,
-    images: Images,
-    reference: Reference,
-    machine: Machine | Cluster,
-    notes: Notes,
-) -> int:
-    try:
-        with run_lock(run), in_one_line(run):
-            run.update_settings(**card(settings, space, images, reference))
-            if isinstance(machine, Machine):
-                notes.say(f"data and metric are ready; Ray starts on {_counted(machine.cpus, 'core')}")
-                start_ray(machine, data_bytes=images.nbytes)
-            try:
-                status = _search_and_confirm(run, settings, space, images, reference, notes)
-            finally:
-                run.update_settings(**notes.budget.used())
-                disconnect()
-            return close(run, settings, status)
-    except KeyboardInterrupt:
-        print(f"interrupted; to go on: {resume_command(run)}")
-        return 130
 
 
 def _search_and_confirm(

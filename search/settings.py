@@ -130,7 +130,12 @@ def with_budgets(saved: dict[str, Any]) -> dict[str, Any]:
 def located(path: str) -> str:
     """Return a folder as an absolute path, and a URI of object storage as it is, but for a slash at its end."""
     path = path.removeprefix("file://")
-    return path.rstrip("/") if is_remote(path) else str(Path(path).expanduser().resolve())
+    if is_remote(path):
+        return path.rstrip("/")
+    try:
+        return str(Path(path).expanduser().resolve())
+    except (RuntimeError, ValueError) as error:  # nobody of that name, no home, a null byte
+        raise SettingsError(f"{path!r} is no folder ({error}): give its whole path") from None
 
 
 def _require_ranges(cls: type, values: dict[str, Any]) -> None:

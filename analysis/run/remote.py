@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from analysis.run.log import RunError
 from analysis.run.storage import is_remote, join
+from trainables.data.cache import cache_dir
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
@@ -53,10 +54,9 @@ def exists(folder: str) -> bool:
 
 
 def copy_of(uri: str) -> Path:
-    """Return the folder of this machine's copy of a run, in the XDG cache; it may not exist yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Return the folder of this machine's copy of a run, in the cache; it may not exist yet."""
     there = urlsplit(uri)
-    return cache / "diffusion-search" / "runs" / there.scheme / there.netloc / there.path.strip("/")
+    return cache_dir() / "runs" / there.scheme / there.netloc / there.path.strip("/")
 
 
 class Remote:

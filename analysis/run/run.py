@@ -8,7 +8,9 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,33 +63,50 @@ class Run:
         Raises:
             RunError: the name is not a file name or is taken, or root cannot be written to.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise RunError(f"run name {name!r}: give one of letters, digits, '.', '_' and '-', such as degradations-2")
+        cls.require_new(root, name)
         if not is_remote(root):
             return cls(Disk(Path(root) / name))._create()
         uri = join(str(root), name)
-        remote = Remote(uri, copy_of(uri))
-        run = cls(remote)
-        if remote.has(run._settings.name):
-            raise RunError(f"{uri} exists already: continue it with --resume {name}, or give another --name")
+        run = cls(Remote(uri, copy_of(uri)))
         shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
         run._create().write_settings({})
         return run
 
-    def _create(self) -> Self:
-        if self._log.path.is_file():
-            raise RunError(f"{self.path} exists already: continue it with --resume {self.name}, or give another --name")
-        if self.path.exists():
-            raise RunError(f"{self.path} exists already and is not a run: give another --name")
+    @classmethod
+    def require_new(cls, root: str | Path, name: str) -> None:
+        """Raise RunError as `create` does, and leave nothing; on object storage whether one may write is not tried."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            right = "give one of at most 100 letters, digits, '.', '_' and '-', such as degradations-2"
+            raise RunError(f"run name {name!r}: {right}")
+        taken = f"exists already: continue it with --resume {name}, or give another --name"
+        if is_remote(root):
+            uri = join(str(root), name)
+            remote = Remote(uri, copy_of(uri))
+            if remote.has(cls(remote)._settings.name):
+                raise RunError(f"{uri} {taken}")
+            return
+        path = Path(root) / name
+        if cls(Disk(path))._log.path.is_file():
+            raise RunError(f"{path} {taken}")
+        if path.exists():
+            raise RunError(f"{path} exists already and is not a run: give another --name")
+        with cls._writing_to(Path(root)):
+            # The folders that are missing are made last, once everything else is there.
+            tempfile.TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())).close()
+
+    @staticmethod
+    @contextmanager
+    def _writing_to(root: Path) -> Iterator[None]:
         try:
-            self.path.mkdir(parents=True)
-            for folder in (self.samples, self.artifacts, self.checkpoints, self.tensorboard, self.ray):
-                folder.mkdir()
-            self._log.path.touch()
+            yield
         except OSError as error:
-            raise RunError(
-                f"cannot write to {self.path.parent}, {error.strerror}: give a writable --storage-path"
-            ) from None
+            raise RunError(f"cannot write to {root}, {error.strerror}: give a writable --storage-path") from None
+
+    def _create(self) -> Self:
+        with self._writing_to(self.path.parent):
+            for folder in (self.samples, self.artifacts, self.checkpoints, self.tensorboard, self.ray):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._log.path.touch()
         return self
 
     @classmethod

@@ -1,6 +1,5 @@
-"""The connection to Ray: start it on this machine, or join a cluster and find out what its machines have."""
+"""A cluster of Ray: joins it, and finds out what its machines have."""
 
-import logging
 import os
 import secrets
 import time
@@ -12,9 +11,9 @@ import yaml  # type: ignore[import-untyped]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from analysis.run.storage import Folder, is_remote
+from search.execution.connection import connect
 from search.machine import Cluster, Machine, MachineError
 
-START_ATTEMPTS = 2
 INSTEAD = "give s3://BUCKET/runs, or a folder that is mounted on all machines"
 # What `ray up` leaves on the head, for the autoscaler.
 CONFIGURATION = Path("~/ray_bootstrap_config.yaml")
@@ -26,41 +25,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
 
 
-def start_ray(machine: Machine, data_bytes: int) -> None:
-    """Start a Ray of our own on this machine, silent and for this process alone; `data_bytes` is what trials share.
-
-    Ray >= 2.59 turns its token authentication on by default and would write a token into the user's home, which later
-    changes how `ray start` behaves there. A random token in the environment keeps the protection and leaves no file.
-    """
-    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
-    os.environ |= {"RAY_prestart_worker_first_driver": "0"}
-    for _ in range(START_ATTEMPTS):
-        try:
-            return connect(
-                address="local",
-                num_cpus=machine.cpus,
-                num_gpus=machine.gpus,
-                # Search, race and test each send the data set and a reference; the rest is a few numbers.
-                object_store_memory=3 * data_bytes + 200 * 2**20,
-                include_dashboard=False,
-            )
-        except Exception as error:  # Ray raises nothing narrower, after 30 seconds that cannot be set
-            if "timed out during startup" not in str(error):
-                raise
-            ray.shutdown()
-    raise MachineError(
-        "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
-    )
-
-
-def connect(**options: Any) -> None:
-    """Connect to Ray with these options of `ray.init`, silent."""
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-
 def join_ray(address: str) -> Cluster:
     """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
 
@@ -68,9 +32,9 @@ def join_ray(address: str) -> Cluster:
     """
     # A job that was submitted with a folder has its code already.
     sent = (PROJECT / "pyproject.toml").is_file() and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
-    environment = {"runtime_env": {"working_dir": str(PROJECT), "excludes": NOT_SENT}} if sent else {}
+    code = {"working_dir": str(PROJECT), "excludes": NOT_SENT} if sent else {}
     try:
-        connect(address=address, **environment)
+        connect(code, address=address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise MachineError(f"--address {address}: no Ray cluster can be reached there ({reason})") from None

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
+from search.execution.threads import take_threads, threads_of
 from search.settings import Settings
 
 Shared = TypeVar("Shared")
@@ -36,9 +37,9 @@ def each_on_a_slot(
     """
     if not items:
         return
-    remote: Any = ray.remote(num_cpus=settings.cpus_per_trial, num_gpus=settings.gpus_per_trial)(task)
-    sent = ray.put(shared)
-    waiting = {remote.remote(sent, item): item for item in items}
+    remote: Any = ray.remote(num_cpus=settings.cpus_per_trial, num_gpus=settings.gpus_per_trial)(_on_threads)
+    sent, threads = ray.put(shared), threads_of(settings.cpus_per_trial)
+    waiting = {remote.remote(threads, task, sent, item): item for item in items}
     try:
         while waiting and not is_over():
             done, _ = ray.wait(list(waiting), timeout=LOOK)
@@ -47,6 +48,11 @@ def each_on_a_slot(
     finally:
         for task_of_item in waiting:
             ray.cancel(task_of_item, force=True)
+
+
+def _on_threads(threads: int, task: Callable[[Shared, Item], Result], shared: Shared, item: Item) -> Result:
+    take_threads(threads)
+    return task(shared, item)
 
 
 def _result(task: Any) -> Any:

@@ -16,13 +16,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.run.events import Start, from_json, to_json
 from analysis.run.run import Run
+from search.execution.first_worker import FirstWorker
 from search.execution.worker import make_trainable
 from search.progress.failures import left_its_machine
 from search.progress.recorder import Recorder
@@ -80,13 +80,15 @@ def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
     Ray must be connected.
     """
     recorder, stopper = parts.recorder, TuneStopper(parts.recorder, parts.limit.is_over)
-    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), stopper)
+    first = FirstWorker(parts.settings.cpus_per_trial)
+    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), stopper, first)
     status: Status = "failed"
     try:
         with interrupting(stopper):
             recorder.display.open(parts.source.interrupted)
             tuner.fit()
         if not stopper.interrupted:
+            first.require(at_the_end=True)
             parts.source.finish()
         status = "interrupted" if stopper.interrupted else "done"
     finally:
@@ -94,11 +96,6 @@ def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
         recorder.write(status=status)
         recorder.close()
     return status
-
-
-def disconnect() -> None:
-    """Disconnect from Ray, and stop the one that this process started."""
-    ray.shutdown()
 
 
 class _Unsaved:
@@ -111,15 +108,16 @@ class _Unsaved:
 class TuneSearcher(_Unsaved, Searcher):
     """Gives Ray Tune the trials of a source."""
 
-    def __init__(self, source: TrialSource) -> None:
+    def __init__(self, source: TrialSource, first: FirstWorker) -> None:
         super().__init__(metric="fmd", mode="min")
-        self._source = source
+        self._source, self._first = source, first
         self._running: dict[str, Start] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial, None while one that runs decides, or FINISHED."""
         start = self._source.next_trial()
         if start is not None:
+            self._first.asked()
             self._running[trial_id] = start
             return to_json(start)
         return None if self._running else Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
@@ -161,11 +159,12 @@ class TuneScheduler(_Unsaved, FIFOScheduler):
 class TuneCallback(_Unsaved, tune.Callback):
     """Passes on to a recorder what Ray Tune tells of its trials."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, first: FirstWorker) -> None:
+        self._recorder, self._first = recorder, first
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial starts, or starts again."""
+        self._first.begins()
         self._recorder.on_start(_start(trial))
 
     def on_trial_result(
@@ -184,6 +183,7 @@ class TuneCallback(_Unsaved, tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Pass on that Tune went once round its loop, a tenth of a second at most when nothing happens."""
+        self._first.require()
         self._recorder.on_step()
 
 
@@ -229,13 +229,13 @@ def interrupting(stopper: TuneStopper) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper) -> tune.Tuner:
+def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper, first: FirstWorker) -> tune.Tuner:
     run = parts.run
     run.clear_ray()
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(parts.source),
+            search_alg=TuneSearcher(parts.source, first),
             scheduler=TuneScheduler(parts.limit, parts.source.tries),
             num_samples=-1,  # the source says when it is enough
             max_concurrent_trials=parts.settings.slots,
@@ -247,7 +247,7 @@ def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper) -> tune.Tune
             name=run.ray.name,
             storage_path=run.uri,
             verbose=0,
-            callbacks=[TuneCallback(parts.recorder)],
+            callbacks=[TuneCallback(parts.recorder, first)],
             stop=stopper,
         ),
     )

@@ -10,6 +10,7 @@ from ray import tune
 
 from analysis.run.storage import Folder
 from search.execution.preemption import noticed
+from search.execution.threads import take_threads, threads_of
 from search.execution.watchdog import Watchdog
 from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
@@ -36,6 +37,8 @@ class Work:
     """Seconds without a step, in training or in sampling, after which a process is ended."""
     gpu_share: float = 1.0
     """Share of a GPU's memory, 0 to 1, that a trial may take."""
+    threads: int = 1
+    """Threads that a trial computes with."""
 
 
 def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
@@ -46,6 +49,7 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         trained=settings.trained,
         hang_limit=settings.hang_limit,
         gpu_share=settings.gpus_per_trial,
+        threads=threads_of(settings.cpus_per_trial),
     )
     with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
@@ -60,6 +64,7 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
         OutOfMemory: the trial takes more than its share of a GPU.
         Preempted: this machine is about to be taken back; the checkpoint is saved.
     """
+    take_threads(work.threads)
     folder = Folder(work.run_uri)
     folder.require_here()
     pretrained = None

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import os
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ def _module(given: str) -> tuple[ModuleType, Path]:
             raise SpaceError(f"unknown space {given!r}; {hint}{there}")
         module = importlib.import_module(f"spaces.{given}")
         return module, Path(str(module.__file__))
-    path = Path(given).expanduser().resolve()
+    path = Path(os.path.expanduser(given)).resolve()
     if not path.is_file():
         raise SpaceError(f"--space {given}: there is no such file; give a .py file, or one of {', '.join(known())}")
     spec = importlib.util.spec_from_file_location(f"users_space_{path.stem}", path)

@@ -45,19 +45,21 @@ class Searches:
         self.folder, self.mark = folder, uuid.uuid4().hex
         (folder / "tiny.py").write_text(SPACE)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, python: Path = Path(sys.executable), **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            [str(python), *arguments],
             cwd=self.folder,
-            env={**os.environ, "MARK_OF_THIS_TEST": self.mark, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "MARK_OF_THIS_TEST": self.mark, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
+    def run(
+        self, *arguments: str, python: Path = Path(sys.executable), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, python=python, **variables)
         output, errors = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 

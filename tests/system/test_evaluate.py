@@ -141,7 +141,7 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
         (["nobody"], "keeps no checkpoint of a trial 'nobody'"),
         (["--samples", "31"], "--samples: give 32 to 5000 samples, as many as the 'search' split can judge, not 31"),
         (["--samples", "5001"], "not 5001"),
-        (["--steps", "0"], "--steps 0: give a whole number of at least 1"),
+        (["--steps", "0"], "--steps 0: give a whole number from 1 to "),
         (["001-morph", "--sampler", "ancestral"], "sampler/kind=ancestral: degradation morph"),
         (["--sampler", "nothing"], "sampler/kind='nothing': expected one of"),
         (["--data-dir", "nowhere"], "is missing"),

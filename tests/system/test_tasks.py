@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import pytest
 from ray.exceptions import RayError
 
-from search.execution.cluster import start_ray
+from search.execution.local import ray_here
 from search.execution.tasks import each_on_a_slot
-from search.execution.tune import disconnect
 from search.machine import Machine
 from search.settings import Settings
 
@@ -20,9 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    start_ray(MACHINE, data_bytes=1_000_000)
-    yield
-    disconnect()
+    with ray_here(MACHINE, data_bytes=1_000_000):
+        yield
 
 
 def test_each_item_has_its_result_and_one_that_fails_its_error() -> None:

@@ -13,8 +13,16 @@ ABANDONED = 24 * 3600  # seconds after which the file of a process that was kill
 
 
 def cache_dir() -> Path:
-    """Return this project's folder in the XDG cache; it may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion-search"
+    """Return this project's folder in the XDG cache, or beside temporary files for a user without a home.
+
+    The folder may not exist yet.
+    """
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "diffusion-search"
+    try:
+        return Path.home() / ".cache" / "diffusion-search"
+    except RuntimeError:  # HOME is unset, and the user has no name, as in a container with `--user 1234`
+        return Path(tempfile.gettempdir()) / f"diffusion-search-{os.getuid()}"
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -36,7 +36,7 @@ GOOD = "def space(trial):\n    trial.suggest_float('training/lr', 1e-4, 1e-2, lo
 USAGE_ERRORS = {
     "no space": ([], "--space is missing"),
     "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3"),
-    "no number": (["--space", "widths", "--trials", "many"], "--trials many: give a whole number of at least 1"),
+    "no number": (["--space", "widths", "--trials", "many"], "--trials many: give a whole number from 1 to "),
     "unknown space": (["--space", "degradation"], "unknown space 'degradation'; did you mean degradations? known are"),
     "unknown file": (["--space", "nowhere.py"], "--space nowhere.py: there is no such file"),
     "unknown field": (["--space", "widths", "--set", "training.lrr=1"], "unknown field training/lrr: did you mean"),
@@ -51,9 +51,24 @@ USAGE_ERRORS = {
         ["--space", "degradations", "--set", "sampler.kind=ddim"],
         "space degradations with --set sampler.kind=ddim can draw what cannot be: sampler/kind=ddim",
     ),
-    "zero trials": (["--space", "widths", "--trials", "0"], "--trials 0: give a whole number of at least 1"),
-    "cores": (["--space", "widths", "--cpus-per-trial", "5000"], "--cpus-per-trial 5000: there are "),
-    "gpus": (["--space", "widths", "--gpus-per-trial", "5000"], "--gpus-per-trial 5000: there are "),
+    "zero trials": (["--space", "widths", "--trials", "0"], "--trials 0: give a whole number from 1 to "),
+    "infinite time": (["--space", "widths", "--time-budget", "inf"], "--time-budget inf: give a number from 1 to "),
+    "no number of GPUs": (
+        ["--space", "widths", "--gpus-per-trial", "nan"],
+        "--gpus-per-trial nan: give 0, or a number",
+    ),
+    "thousands at a time": (
+        ["--space", "widths", "--cpus-per-trial", "0.001"],
+        "--cpus-per-trial 0.001: give a number",
+    ),
+    "nobody's folder": (
+        ["--space", "widths", "--storage-path", "~nobody-of-this-name"],
+        "'~nobody-of-this-name' is no",
+    ),
+    "nobody's space": (["--space", "~nobody/a.py"], "--space ~nobody/a.py: there is no such"),
+    "no folder": (["--space", "widths", "--storage-path", ""], "--storage-path '': give a text that is not empty"),
+    "cores": (["--space", "widths", "--cpus-per-trial", "1000"], "--cpus-per-trial 1000: there are "),
+    "gpus": (["--space", "widths", "--gpus-per-trial", "64"], "--gpus-per-trial 64: there are "),
     "data set": (["--space", "widths", "--dataset", "mnits"], "unknown data set 'mnits'; known are mnist"),
     "untrained": (["--space", "samplers"], "--space samplers samples from a trained model: give --from RUN/TRIAL"),
     "from nowhere": (["--space", "samplers", "--from", "nowhere/a"], "no run at "),
@@ -68,7 +83,8 @@ USAGE_ERRORS = {
     "warm start nowhere": (["--space", "widths", "--warm-start", "runs/nowhere"], "no run at "),
     "warm start on resume": (["--resume", "taken", "--warm-start", "a", "b"], "--warm-start does not go with --resume"),
     "no data": (["--space", "widths", "--data-dir", "."], "is missing; this folder should hold"),
-    "name": (["--space", "widths", "--name", "a/b"], "run name 'a/b': give one of letters"),
+    "name": (["--space", "widths", "--name", "a/b"], "run name 'a/b': give one of at most 100 letters"),
+    "long name": (["--space", "widths", "--name", 300 * "a"], "aaa': give one of at most 100 letters"),
     "taken": (["--space", "widths", "--name", "taken"], "taken exists already: continue it with --resume taken"),
     "unwritable": (["--space", "widths", "--storage-path", "/proc/runs"], "cannot write to /proc/runs"),
     "no run": (["--resume", "takne"], "/runs, there are taken; is it in another --storage-path?"),
@@ -127,6 +143,8 @@ def refuse(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str
 def test_bad_input_is_one_line_and_status_2(case: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, expected = USAGE_ERRORS[case]
     assert expected in refuse(arguments, workplace, capsys)
+    if "--resume" not in arguments:
+        assert expected in refuse([*arguments, "--dry-run"], workplace, capsys)
 
 
 @pytest.mark.parametrize("case", SPACE_ERRORS)
@@ -236,7 +254,7 @@ def test_a_dry_run_on_this_machine_imports_neither_ray_nor_optuna() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class OneMore(Settings):
-    patience: int = option(whole(1), "Number of mornings.", 7, Resume.CHANGEABLE, group="budget")
+    patience: int = option(whole(1, 9), "Number of mornings.", 7, Resume.CHANGEABLE, group="budget")
 
 
 def test_a_field_is_all_that_an_option_takes(
@@ -256,7 +274,7 @@ def test_a_field_is_all_that_an_option_takes(
     assert OneMore.resume(saved, parse(["--resume", "a", "--patience", "9"]), machine).patience == 9
     del saved["patience"]  # as a run that was written before there was the option
     assert OneMore.resume(saved, {}, machine).patience == 7
-    with pytest.raises(SettingsError, match="--patience 0: give a whole number of at least 1"):
+    with pytest.raises(SettingsError, match="--patience 0: give a whole number from 1 to 9"):
         OneMore.resolve({"patience": 0}, "widths", "", machine)
     assert command.main(["--space", "widths", "--patience", "0"]) == 2
-    assert "--patience 0: give a whole number of at least 1" in capsys.readouterr().err
+    assert "--patience 0: give a whole number from 1 to 9" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import require_work, with_space
+from search.resuming import open_run, require_work, with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
@@ -41,6 +41,14 @@ def make_run(folder: Path, written_by: str, *variants: Flat, baseline: str = "")
         start = {"number": number, "seed": 0, "baseline": baseline, "variant": variant}
         run.append(from_json({"event": "start", "trial": f"{number:03d}", **start}))
     return run
+
+
+def test_nobody_is_told_to_delete_a_run_with_results(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "0.1.0", drawn())
+    (run.path / "search.json").unlink()
+    with pytest.raises(SettingsError, match=r"--resume run: its settings are lost; bring back its search.json") as told:
+        open_run(str(tmp_path), "run")
+    assert not {"remove", "delete"} & set(str(told.value).split())
 
 
 def test_a_run_goes_on_with_the_very_same_space(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from search import options as declared
 from search.declaration import SettingsError, options
 from search.machine import Cluster, Machine
+from search.options import EvaluateOptions, RunOptions, SearchOptions
 from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
@@ -88,17 +89,17 @@ def test_a_run_is_named_after_its_space() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"trials": 0}, "--trials 0: give a whole number of at least 1"),
-        ({"time_budget": 0.0}, "--time-budget 0: give a number above 0"),
-        ({"seed": -1}, "--seed -1: give a whole number of at least 0"),
-        ({"max_images": 0}, "--max-images 0: give a whole number of at least 1"),
-        ({"reduction_factor": 1}, "--reduction-factor 1: give a whole number of at least 2"),
-        ({"grace_images": 0}, "--grace-images 0: give a whole number of at least 1"),
+        ({"trials": 0}, "--trials 0: give a whole number from 1 to 100,000"),
+        ({"time_budget": 0.0}, "--time-budget 0: give a number from 1 to 31,536,000"),
+        ({"seed": -1}, "--seed -1: give a whole number from 0 to 4,294,967,295"),
+        ({"max_images": 0}, "--max-images 0: give a whole number from 1 to 1,000,000,000,000"),
+        ({"reduction_factor": 1}, "--reduction-factor 1: give a whole number from 2 to 100"),
+        ({"grace_images": 0}, "--grace-images 0: give a whole number from 1 to 1,000,000,000,000"),
         ({"grace_images": 500, "max_images": 100}, "--grace-images 500: give a number from 1 to --max-images, 100"),
-        ({"cpus_per_trial": 0.0}, "--cpus-per-trial 0: give a number above 0"),
+        ({"cpus_per_trial": 0.0}, "--cpus-per-trial 0: give a number from 0.1 to 1,024"),
         ({"cpus_per_trial": 3.0}, "--cpus-per-trial 3: there are 2 cores; give at most that many"),
         ({"gpus_per_trial": 1.0}, "--gpus-per-trial 1: there are 0 GPUs; give 0 to train on the CPU"),
-        ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: give a number of at least 0"),
+        ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: give 0, or a number from 0.01 to 64"),
         ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: give a fraction of one GPU or a whole number of them"),
         (
             {"warm_start": ("runs/a",), "sampler": "gp"},
@@ -115,6 +116,22 @@ def test_what_cannot_be_is_refused_with_what_would_be_right(given: dict[str, Any
     with pytest.raises(SettingsError) as refusal:
         resolve(**{"max_images": 180_000, **given})
     assert str(refusal.value) == expected
+
+
+@pytest.mark.parametrize("declared", [SearchOptions, RunOptions, EvaluateOptions])
+def test_every_number_is_finite_and_has_bounds(declared: type) -> None:
+    numbers = [one for one in options(declared).values() if one.kind.metavar in ("N", "X", "N|auto")]
+    assert numbers
+    for one in numbers:
+        for text in ("inf", "-inf", "nan", "-1", "1e30", "1" + 30 * "0", "", " "):
+            with pytest.raises(SettingsError, match=rf"^{one.flag} .*: give "):
+                one.read(text, one.flag)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/runs", "a\0b"])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match=r"is no folder .*: give its whole path"):
+        resolve(storage_path=path)
 
 
 def test_too_many_gpus_are_refused_with_how_many_there_are() -> None:
@@ -162,7 +179,7 @@ def test_a_trial_runs_on_one_machine_of_a_cluster() -> None:
 
 
 def test_a_confirmation_takes_two_seeds_at_least() -> None:
-    with pytest.raises(SettingsError, match="--seeds 1: give a whole number of at least 2, one seed tells nothing"):
+    with pytest.raises(SettingsError, match="--seeds 1: give a whole number from 2 to 100, one seed tells nothing"):
         resolve(seeds=1)
     with pytest.raises(SettingsError, match="--confirm -1"):
         resolve(confirm=-1)
@@ -170,7 +187,7 @@ def test_a_confirmation_takes_two_seeds_at_least() -> None:
 
 def test_the_weights_of_the_best_stay() -> None:
     assert resolve(kept_checkpoints=7).kept_checkpoints == 7
-    with pytest.raises(SettingsError, match="--kept-checkpoints 0: give a whole number of at least 1"):
+    with pytest.raises(SettingsError, match="--kept-checkpoints 0: give a whole number from 1 to "):
         resolve(kept_checkpoints=0)
 
 

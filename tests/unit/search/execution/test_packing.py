@@ -86,7 +86,7 @@ def test_trials_per_gpu_is_a_number_or_auto(text: str, meant: object) -> None:
 
 
 def test_trials_per_gpu_is_nothing_else() -> None:
-    with pytest.raises(SettingsError, match=r"--trials-per-gpu.*many: give a whole number of at least 1, or auto"):
+    with pytest.raises(SettingsError, match=r"--trials-per-gpu.*many: give a whole number from 1 to 100, or auto"):
         parse(["--space", "widths", "--trials-per-gpu", "many"])
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from analysis.run.events import Start, to_json
 from analysis.run.run import Run
+from search.execution.first_worker import FirstWorker
 from search.execution.tune import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper, interrupting
 from search.history import History
 from search.machine import Machine
@@ -74,7 +75,7 @@ def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
 
 def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() -> None:
     source = Source(STARTS[:2])
-    searcher = TuneSearcher(source)
+    searcher = TuneSearcher(source, FirstWorker(1))
     assert [searcher.suggest("a"), searcher.suggest("b")] == [to_json(start) for start in STARTS[:2]]
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", result(100, 5.0))
@@ -88,7 +89,7 @@ def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() 
 
 def test_the_searcher_passes_on_reports_and_ends() -> None:
     source = Source(STARTS)
-    searcher = TuneSearcher(source)
+    searcher = TuneSearcher(source, FirstWorker(1))
     for trial_id in ("a", "b", "c"):
         searcher.suggest(trial_id)
     searcher.on_trial_result("a", result(100, 5.0))
@@ -141,7 +142,7 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path) -> None:
     error.write_text("Traceback ...\nValueError: no luck\n")
     assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
     recorder = make_recorder(tmp_path, tries)
-    callback = TuneCallback(recorder)
+    callback = TuneCallback(recorder, FirstWorker(1))
     trial = tune_trial(STARTS[0])
     callback.on_trial_start(0, [], trial)
     callback.on_trial_result(0, [], trial, result(100, 5.0))
@@ -159,9 +160,9 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path) -> None:
 def test_an_adapter_is_pickled_without_its_state(tmp_path: Path) -> None:
     recorder, limit = make_recorder(tmp_path), TimeLimit(ASHA(RUNGS, 3), lambda: math.inf)
     adapters = [
-        TuneSearcher(Source([])),
+        TuneSearcher(Source([]), FirstWorker(1)),
         TuneScheduler(limit, Tries()),
-        TuneCallback(recorder),
+        TuneCallback(recorder, FirstWorker(1)),
         TuneStopper(recorder),
     ]
     for adapter in adapters:

@@ -1,0 +1,136 @@
+"""A Ray of our own on this machine, for this process alone: nobody else reaches it, and nothing of it is left."""
+
+import fcntl
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from search.execution.connection import connect, disconnect
+from search.execution.logs import last_complaint
+from search.machine import Machine, MachineError
+
+START_ATTEMPTS = 2
+PREFIX = "search-"
+YOUNG = 60.0  # seconds, in which a process has locked the folder that it made
+# Ray's longest name of a socket below its folder: the kernel takes 107 bytes for all of a socket's path.
+SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+
+
+@contextmanager
+def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
+    """Start Ray; in the end stop it and remove its folder. `data_bytes` is what trials share.
+
+    Raises:
+        MachineError: Ray does not start.
+    """
+    folder, held = _folder()
+    try:
+        _start(machine, data_bytes, folder)
+        yield
+    finally:
+        disconnect()
+        _remove(folder)
+        os.close(held)
+
+
+def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
+    """Start Ray in a folder, silent.
+
+    Ray >= 2.59 turns its token authentication on by default and would write a token into the user's home, which later
+    changes how `ray start` behaves there. A random token in the environment keeps the protection and leaves no file.
+    """
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
+    os.environ |= {"RAY_prestart_worker_first_driver": "0"}
+    for _ in range(START_ATTEMPTS):
+        try:
+            return connect(
+                # Ray puts the path of Python into a command without quotes.
+                {"py_executable": shlex.quote(sys.executable)},
+                address="local",
+                num_cpus=machine.cpus,
+                num_gpus=machine.gpus,
+                # Search, race and test each send the data set and a reference; the rest is a few numbers.
+                object_store_memory=3 * data_bytes + 200 * 2**20,
+                include_dashboard=False,
+                _temp_dir=str(folder),
+            )
+        except Exception as error:  # Ray raises nothing narrower
+            disconnect()
+            if "timed out during startup" not in str(error):
+                said = last_complaint(folder) or (str(error).splitlines() or [type(error).__name__])[0]
+                raise MachineError(f"Ray did not start: {said}") from None
+    raise MachineError(
+        "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
+    )
+
+
+def _folder() -> tuple[Path, int]:
+    """Return a new folder for Ray, and its descriptor, which locks it as long as this process lives.
+
+    The folder that Ray takes by itself may belong to another user, and in a longer path there is no room for sockets.
+
+    Raises:
+        MachineError: there is no place for it.
+    """
+    asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    for root in (asked, "/tmp", "/var/tmp", "/dev/shm"):
+        with suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+            try:
+                _require_sockets(folder)
+            except OSError:
+                folder.rmdir()
+                continue
+            _remove_abandoned(folder)
+            return folder, _lock(folder)
+    right = "give a short path to a folder of yours on a disk of this machine as RAY_TMPDIR"
+    raise MachineError(f"Ray has no place for its sockets in {asked}, /tmp, /var/tmp or /dev/shm: {right}")
+
+
+def _require_sockets(folder: Path) -> None:
+    """Raise OSError where a folder does not take sockets, or where their paths would be too long."""
+    path = folder / ("s" * len(SOCKET))
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+    path.unlink()
+
+
+def _lock(folder: Path) -> int:
+    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the folders of processes that were killed, of this user and beside this one."""
+    for other in folder.parent.glob(f"{PREFIX}????????"):
+        with suppress(OSError):
+            found = other.stat()
+            if other == folder or found.st_uid != os.getuid() or time.time() - found.st_mtime < YOUNG:
+                continue
+            descriptor = os.open(other, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which processes that are about to end may still write."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)

@@ -1,0 +1,32 @@
+"""The threads of a trial: as many as `--cpus-per-trial` says, whatever the environment does."""
+
+import os
+
+# numpy's eigenvalues take one thread always: how many they take decides the last bits of an FMD. Bound to cores by
+# OpenMP, as Slurm scripts ask for, the trials of a machine would all compute on the same ones.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}
+"""What the environment of a process that trains is to say."""
+OF_TORCH = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def threads_of(cpus_per_trial: float) -> int:
+    """Return the threads of a trial, at least one."""
+    return max(1, int(cpus_per_trial))
+
+
+def take_threads(count: int) -> None:
+    """Let torch compute with so many threads in this process."""
+    import torch  # takes two seconds; the modules that import this one do not all need it
+
+    torch.set_num_threads(count)
+
+
+def overruled(cpus_per_trial: float) -> str:
+    """Return in a line which variables of the environment trials do not follow; empty where they say the same."""
+    count = threads_of(cpus_per_trial)
+    asked = {**dict.fromkeys(OF_TORCH, str(count)), "OPENBLAS_NUM_THREADS": "1"}
+    other = [f"{name}={os.environ[name]}" for name in asked if os.environ.get(name, asked[name]) != asked[name]]
+    if not other:
+        return ""
+    threads = "1 thread" if count == 1 else f"{count} threads"
+    return f"trials do not follow {', '.join(other)}: each has {threads}, as --cpus-per-trial says"
