@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGES = ("search", "analysis", "spaces", "trainables")
 ROOM = Path("analysis/run")
-TABLES = ("trials.parquet", "curves.parquet", "evaluation.parquet", "ranking.csv")
+TABLES = ("trials.parquet", "curves.parquet", "training.parquet", "evaluation.parquet", "ranking.csv")
 NAMES = {"search.json", "log.jsonl", "study.journal", "report.html", "warm_start.jsonl", *TABLES}
 FOLDERS = ("artifacts/", "checkpoints/", "confirm/", "samples/", "tensorboard/")
 

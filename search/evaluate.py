@@ -78,7 +78,9 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
     try:
         weights = ensure_classifier(images, _say)
-        bench = Evaluation(images, given.split, given.samples, plan.resolve_device(), weights=weights)
+        bench = Evaluation(
+            images, given.split, given.samples, plan.resolve_device(), weights=weights, restored=given.restored
+        )
     except ValueError as error:
         raise SettingsError(f"--samples: {error}") from None
     if bench.inception_missing:

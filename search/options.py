@@ -12,6 +12,7 @@ from search.declaration import (
     Kind,
     Resume,
     Sized,
+    always,
     between,
     one_of,
     option,
@@ -41,6 +42,12 @@ def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
     """Return the run and the trial that RUN/TRIAL names; search.json has them as a list."""
     run, _, trial = "/".join(given).rpartition("/") if isinstance(given, list) else given.rpartition("/")
     return run, trial
+
+
+def _names(given: str | list[str]) -> tuple[str, ...]:
+    """Return the names that a text has between commas; search.json has a list."""
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def _texts(given: str | list[str]) -> tuple[str, ...]:
@@ -75,6 +82,17 @@ class SearchOptions:
         "Begin with what earlier runs on the same data measured: tpe learns from their trials, and the best three run "
         "first. Repeatable.",
         (),
+    )
+    only: tuple[str, ...] = _data(
+        Kind(_names, always, "give names of the literature's configurations, such as C1,C2", "NAME,...", nested=True),
+        "Train these configurations of the literature, each to the full budget, and nothing else. The space is "
+        "literature unless another is given; --trials beyond their number are drawn from it.",
+        (),
+    )
+    exact: bool = _data(
+        FLAG,
+        "Sample the literature's configurations as their authors did, in all their steps, and not in 20.",
+        False,
     )
     dataset: str = _data(
         TEXT,
@@ -131,6 +149,15 @@ class SearchOptions:
     )
     grace_images: int = _budget(
         whole(1, IMAGES), "Number of images before a trial can be stopped.", shown="max-images / reduction-factor^3"
+    )
+
+    report_every: int = _budget(
+        whole(0, IMAGES),
+        "Number of images after which a trial is scored on its way to a rung, too. Such a score decides nothing and "
+        "changes no other number; it takes the time of sampling. 0 scores at rungs only.",
+        0,
+        CHANGEABLE,
+        metavar="IMAGES",
     )
 
     scheduler: str = _algorithm(
@@ -250,6 +277,11 @@ class EvaluateOptions:
         whole(1, IMAGES),
         "Number of images that each trial generates.",
         shown="2,048, or as many as there are real ones",
+    )
+    restored: int | None = option(
+        whole(2, IMAGES),
+        "Number of held-out images that each trial restores, at the most all of the split.",
+        shown="256",
     )
     steps: int | None = option(whole(1, IMAGES), "Number of steps of the sampler.", shown="the trial's own")
     sampler: str | None = option(TEXT, "Sampler that generates the images, such as ddim.", shown="the trial's own")

@@ -39,11 +39,13 @@ def cost(reports: Sequence[Report], images: int, scale: float) -> Cost:
 
     Args:
         reports: the trial's; its pace is that of the last, and its samples take no longer than they did once, because
-            the first in a process take several times as long as later ones.
+            the first in a process take several times as long as later ones. The confirmation scores at the end only.
         images: of the full budget.
         scale: how many times the samples of the search the confirmation generates.
     """
-    judged = scale**GROWTH * min(known(report.sample_seconds, report.score_seconds) for report in reports)
+    judged = scale**GROWTH * min(
+        known(report.sample_seconds, report.score_seconds) / (1 + len(report.between_at)) for report in reports
+    )
     beside = known(reports[-1].setup_seconds) + judged
     return Cost(training_seconds(reports[-1], images) + beside, beside)
 

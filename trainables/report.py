@@ -6,7 +6,11 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+Picture = Literal["samples", "degradation", "rungs", "restorations"]
+"""A grid of samples; a strip of the degradation there and back; a row of samples for each rung so far; at the full
+budget held-out images, degraded and restored, a row for each t."""
 
 # What a report that lacks a value is given, by the value's type; JSON has null for a float that is not finite.
 ABSENT = {"str": "", "int": 0, "bool": False, "float": math.nan, "tuple[float, ...]": ()}
@@ -48,6 +52,18 @@ class Report:
     """Network evaluations for one generated image."""
     time: float = 0.0
     """When the log took it, seconds since 1970; 0 until then."""
+    labels: tuple[int, ...] = ()
+    """Samples by predicted label."""
+    losses_at: tuple[int, ...] = ()
+    """Images seen at each of `losses`."""
+    losses: tuple[float, ...] = ()
+    """Training loss since the one before, about every 50 steps since the previous report."""
+    between_at: tuple[int, ...] = ()
+    """Images seen where the trial was scored since the previous report, beside the rungs; it decides nothing."""
+    between_fmd: tuple[float, ...] = ()
+    """`fmd` at each of `between_at`."""
+    between_validation_loss: tuple[float, ...] = ()
+    """`validation_loss` at each of `between_at`."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,21 +17,21 @@ from trainables.device import finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
-from trainables.metric.fmd import Reference, Score
-from trainables.metric.restoration import Validation, validation
-from trainables.report import Report, Stopwatch
+from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score
+from trainables.metric.restoration import Validation, restorations, validation
+from trainables.report import Picture, Report, Stopwatch
 from trainables.training.trainer import Trainer, evenly
 
-# An 8 x 8 grid of samples, and three images in each direction of the strip: what a person takes in at a glance.
+# An 8 x 8 grid of samples, and three images in each direction of the strip and in each row of restorations: what a
+# person takes in at a glance. Of each rung a row of as many samples stays.
 GRID_SIDE = 8
 STRIP_IMAGES = 3
+ROW = 10
 # Seconds of training that a machine lost without notice can cost a trial.
 SAVE_EVERY = 60.0
 # What a diverged trial restores.
 NOTHING = Validation(math.inf, -math.inf, -math.inf, math.inf, (), ())
 PREEMPTED = "its machine is about to be taken back"
-
-Picture = Literal["samples", "degradation"]
 
 
 class Preempted(RuntimeError):
@@ -50,7 +50,7 @@ class Storage(Protocol):
         ...
 
     def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
-        """Replace the trial's picture: its `samples`, or a strip of its `degradation` there and back."""
+        """Replace the trial's picture of this kind."""
         ...
 
 
@@ -66,6 +66,8 @@ class Plan:
     """A device of torch, or "auto": CUDA where there is any, else the CPU."""
     save_every: float = SAVE_EVERY
     """Seconds of training after which a checkpoint is saved on the way to a rung."""
+    report_every: int = 0
+    """Images between scores on the way to a rung, which decide nothing; 0 for none."""
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
@@ -113,25 +115,29 @@ class Trial:
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
         self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
         device = plan.resolve_device()
-        train, seen, unseen = (
-            _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample)
+        others = getattr(images, FLOOR_SPLITS[reference.split][0])  # those that the samples are not compared with
+        train, seen, unseen, held_out = (
+            _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample, others)
         )
         self.classifier = reference.classifier().to(device)
         labels = images.train_labels if images.labelled else None
         self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, labels)
-        self.source = sampling_source(self.trainer.source, unseen)
+        self.source = sampling_source(self.trainer.source, unseen, held_out)
         self.held_out, self.held_out_labels = self.trainer.held_out, self.trainer.held_out_labels
         if not len(self.held_out):
             self.held_out, self.held_out_labels = (
                 _tensor(evenly(array), device) for array in (images.search, images.search_labels)
             )
         self.last: Report | None = None
+        self._between: list[tuple[int, float, float]] = []  # images seen, FMD and held-out loss, since the last report
+        self._rows: list[torch.Tensor] = []  # samples at each rung passed, uint8 (columns, C, H, W)
         checkpoint = storage.load_checkpoint(name)
         if checkpoint is not None:
             state = from_bytes(checkpoint, name)
             self.trainer.load_state_dict(state["trainer"])
             self.last = Report.from_dict({**state["report"], "trial": name}) if state["report"] else None
             self.watch.seconds |= state.get("seconds", {})
+            self._between, self._rows = state.get("between", []), state.get("rows", [])
         elif pretrained is not None:
             self.trainer.load_state_dict(from_bytes(pretrained(), "the trained model")["trainer"])
         self.watch.charge("setup")
@@ -162,19 +168,19 @@ class Trial:
         target, before = self.plan.rungs[rung], self.trainer.began
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
         try:
-            loss = self.trainer.run_to(target, self._after_step)
+            loss = self.trainer.run_to(target, self._between_rungs(target))
             self.watch.charge("train")
             samples = self._sample()
-            self.watch.charge("sample")
-            score = self.reference.score(samples, self.classifier)
-            given = self.trainer.averaged().given(self.held_out_labels)
-            checked = validation(given, self.held_out, self.source, self.plan.sampling_seed)
+            self._draw(samples, rung)
+            score, checked = self._measure(samples)
         except Diverged:
             diverged = True
             self.watch.charge("train")
         self.watch.charge("score")
         spent = self.watch.read()
         trained, sampling = self.trainer.images_seen - before, self.variant.sampler
+        losses, between = self.trainer.losses(), self._between
+        self._between = []
         return Report(
             trial=self.name,
             images_seen=target,
@@ -186,11 +192,41 @@ class Trial:
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=nfe(sampling.kind, self.variant.schedule.T, sampling.steps, sampling.guided),
+            losses_at=tuple(losses),
+            losses=tuple(losses.values()),
+            between_at=tuple(at for at, _, _ in between),
+            between_fmd=tuple(fmd for _, fmd, _ in between),
+            between_validation_loss=tuple(held_out for _, _, held_out in between),
         )
 
     def _pace(self) -> float:
         """Return the images per second of the last stretch, for one without training, once patience is lost."""
         return 0.0 if self.last is None else self.last.images_per_second
+
+    def _between_rungs(self, target: int) -> Callable[[], None]:
+        """Return what follows each training step on the way to a rung: a score now and then, and what else is due."""
+        every = self.plan.report_every or math.inf
+        scored = self.trainer.images_seen // every
+
+        def after_step() -> None:
+            nonlocal scored
+            seen = self.trainer.images_seen
+            if seen < target and seen // every > scored:
+                scored = seen // every
+                self._score_between()
+            self._after_step()
+
+        return after_step
+
+    def _score_between(self) -> None:
+        """Score the trial where it stands; neither training nor a rung's samples draw from the same random numbers."""
+        finish(self.trainer.device)
+        self.watch.charge("train")
+        try:
+            score, checked = self._measure(self._sample())
+        except Diverged:
+            return
+        self._between.append((self.trainer.images_seen, score.fmd, checked.loss))
 
     def _after_step(self) -> None:
         self._alive()
@@ -205,20 +241,53 @@ class Trial:
 
     def _save(self) -> None:
         report = None if self.last is None else asdict(self.last)
-        state = {"trainer": self.trainer.state_dict(), "report": report, "seconds": dict(self.watch.seconds)}
+        state = {
+            "trainer": self.trainer.state_dict(),
+            "report": report,
+            "seconds": dict(self.watch.seconds),
+            "between": self._between,
+            "rows": self._rows,
+        }
         self.storage.save_checkpoint(self.name, to_bytes(state))
         self._saved = time.monotonic()
 
     def _sample(self) -> torch.Tensor:
-        """Return the samples to score, uint8 (n, C, H, W), and save their pictures."""
-        diffusion, sampling = self.trainer.averaged(), self.variant.sampler
-        images, seed = self.trainer.images, self.plan.sampling_seed
-        samples = generate(diffusion, sampling, self.reference.n, tuple(images.shape[1:]), self.source, seed)
-        grid = in_rows(samples, draw_labels(diffusion, len(samples), seed), GRID_SIDE)
-        path = strip(diffusion, sampling, self.source.pixels.to_model(images[:STRIP_IMAGES]), self.source, seed)
-        self.storage.save_picture(self.name, "samples", grid_png(grid))
-        self.storage.save_picture(self.name, "degradation", grid_png(path))
+        """Return the samples to score, uint8 (n, C, H, W)."""
+        shape, seed = tuple(self.trainer.images.shape[1:]), self.plan.sampling_seed
+        samples = generate(self.trainer.averaged(), self.variant.sampler, self.reference.n, shape, self.source, seed)
+        self.watch.charge("sample")
         return samples
+
+    def _measure(self, samples: torch.Tensor) -> tuple[Score, Validation]:
+        """Return the score of samples, uint8 (n, C, H, W), and the validation of the model."""
+        score = self.reference.score(samples, self.classifier)
+        given = self.trainer.averaged().given(self.held_out_labels)
+        checked = validation(given, self.held_out, self.source, self.plan.sampling_seed)
+        self.watch.charge("score")
+        return score, checked
+
+    def _draw(self, samples: torch.Tensor, rung: int) -> None:
+        """Save the pictures of a rung; samples are uint8 (n, C, H, W)."""
+        diffusion, sampling = self.trainer.averaged(), self.variant.sampler
+        source, seed = self.source, self.plan.sampling_seed
+        labels = draw_labels(diffusion, len(samples), seed)
+        row = samples[:ROW] if labels is None else in_rows(samples, labels, 1)[:, 0]
+        self._rows.append(row.cpu().clone())  # a part of a tensor would be saved as the whole
+        pictures: dict[Picture, torch.Tensor] = {
+            "samples": in_rows(samples, labels, GRID_SIDE),
+            "degradation": strip(
+                diffusion, sampling, source.pixels.to_model(self.trainer.images[:STRIP_IMAGES]), source, seed
+            ),
+            "rungs": torch.stack(self._rows),
+        }
+        if rung == len(self.plan.rungs) - 1:
+            few = None if self.held_out_labels is None else self.held_out_labels[:STRIP_IMAGES]
+            pictures["restorations"] = restorations(
+                diffusion.given(few), sampling, self.held_out[:STRIP_IMAGES], source, seed
+            )
+        for kind, picture in pictures.items():
+            self.storage.save_picture(self.name, kind, grid_png(picture))
+        self.watch.charge("sample")
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -233,4 +302,4 @@ def _measured(score: Score, checked: Validation) -> dict[str, Any]:
     """Return score and validation under the names that a report has for them."""
     checks = asdict(checked)
     named = {"fmd": score.fmd, "fmd_normalised": score.normalised, "fmd_se": score.se, "fmd_corrected": score.corrected}
-    return {**named, "validation_loss": checks.pop("loss"), **checks}
+    return {**named, "labels": score.labels, "validation_loss": checks.pop("loss"), **checks}

@@ -1,51 +1,105 @@
-"""The section with learning curves: FMD against images seen, the rungs marked."""
+"""The section with learning curves: FMD, training loss and held-out loss, over images seen and seconds of training."""
 
-from analysis.page.context import ReportContext
+from collections.abc import Iterable
+
+from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
-from analysis.page.plots import Trace, axis, figure, logarithmic, rule
+from analysis.page.plots import Axis, Trace, axis, band, figure, logarithmic, rule
 from analysis.statistics.ranking import Row
+
+# What the lower axis can be: the column of `Run.training`, and its title.
+SCALES = {"images": ("images_seen", "images seen"), "seconds": ("train_seconds", "seconds of training")}
 
 
 def curves(context: ReportContext) -> dict[str, object]:
-    """Return a plot of every trial's reports, the best few in colour."""
+    """Return plots of the curves of every trial, the best few in colour: FMD, and the losses of the best few."""
     seen = sorted({row["images_seen"] for row in context.reports})
-    return {"seen": seen, "figure": _figure(context, seen) if len(seen) > 1 else None}
+    trials: dict[str, list[Row]] = {}
+    for row in context.run.training().to_pylist():
+        trials.setdefault(row["trial"], []).append(row)
+    lossy = {name: trials[name] for name in context.best if len(_known(trials[name], "loss")) > 1}
+    return {
+        "seen": seen,
+        "figures": [_fmds(context, trials, scale) for scale in SCALES] if len(seen) > 1 else None,
+        "losses": [_losses(context, lossy, scale) for scale in SCALES] if lossy else None,
+        "floor_sd": context.card.get("floor_sd"),
+    }
 
 
-def _figure(context: ReportContext, seen: list[int]) -> Figure:
-    floor, blank = context.card.get("floor"), context.card.get("blank")
+def _known(points: Iterable[Row], column: str) -> list[Row]:
+    return [point for point in points if point[column] is not None]
+
+
+def _fmds(context: ReportContext, trials: dict[str, list[Row]], scale: str) -> Figure:
+    floor, blank, spread = context.card.get("floor"), context.card.get("blank"), context.card.get("floor_sd")
     rules = [rule(value, text) for value, text in ((floor, "real images"), (blank, "a blank set")) if value]
-    fmds = [row["fmd"] for row in context.reports]
-    marks = context.search.get("rungs") or seen
+    spreads = [band(floor - 2 * spread, floor + 2 * spread)] if floor and spread else []
+    reports = {(row["trial"], row["images_seen"]): row for row in context.reports}
+    behind = [name for name in trials if name not in context.best]
+    scored = {name: _known(trials[name], "fmd") for name in [*behind, *reversed(context.best)]}
+    values = [point["fmd"] for points in scored.values() for point in points]
     return figure(
-        _traces(context),
-        axis("images seen", type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks]),
-        logarithmic("FMD", [*fmds, floor or 1.0, blank or 1.0]),
-        shapes=[shape for shape, _ in rules],
+        [_fmd(context, name, points, scale, reports) for name, points in scored.items() if points],
+        _across(context, [point for points in scored.values() for point in points], scale),
+        logarithmic("FMD", [*values, floor or 1.0, blank or 1.0]),
+        label=f"over {scale}",
+        shapes=[*(shape for shape, _ in rules), *spreads],
         annotations=[label for _, label in rules],
         meta={"lines": True},
     )
 
 
-def _traces(context: ReportContext) -> list[Trace]:
-    """Return a line for each trial that reported, those of the best on top."""
-    reports: dict[str, list[Row]] = {name: [] for name in context.rows}
-    for row in context.reports:
-        reports[row["trial"]].append(row)
-    behind = [name for name in reports if name not in context.best]
-    return [_trace(context, name, reports[name]) for name in [*behind, *reversed(context.best)] if reports[name]]
-
-
-def _trace(context: ReportContext, name: str, rows: list[Row]) -> Trace:
-    best = name in context.best
+def _fmd(
+    context: ReportContext, name: str, points: list[Row], scale: str, reports: dict[tuple[str, int], Row]
+) -> Trace:
+    best, size = name in context.best, 7 if name in context.best else 5
     colour = context.colour(name)
-    symbols = ["x" if row["diverged"] else "circle" for row in rows]
+    at_rungs = [reports.get((name, point["images_seen"])) for point in points]
     return {
-        "x": [row["images_seen"] for row in rows],
-        "y": [row["fmd"] for row in rows],
+        "x": [point[SCALES[scale][0]] for point in points],
+        "y": [point["fmd"] for point in points],
         "mode": "lines+markers",
         "line": {"color": colour, "width": 2.2 if best else 1.1},
-        "marker": {"color": colour, "size": 7 if best else 5, "symbol": symbols},
+        "marker": {
+            "color": colour,
+            "size": [size if report else 3 for report in at_rungs],
+            "symbol": ["x" if report and report["diverged"] else "circle" for report in at_rungs],
+        },
         "opacity": 1 if best else 0.55,
-        "hovertext": [context.about(row) for row in rows],
+        "hovertext": [
+            context.about(report) if report else _between(name, "FMD", point["fmd"], point)
+            for report, point in zip(at_rungs, points, strict=True)
+        ],
     }
+
+
+def _losses(context: ReportContext, trials: dict[str, list[Row]], scale: str) -> Figure:
+    traces, shown = list[Trace](), list[Row]()
+    for name, points in reversed(trials.items()):
+        for column, words, style in (("loss", "training loss", "solid"), ("validation_loss", "held-out loss", "dot")):
+            known = _known(points, column)
+            shown += known
+            traces.append(
+                {
+                    "x": [point[SCALES[scale][0]] for point in known],
+                    "y": [point[column] for point in known],
+                    "mode": "lines" if column == "loss" else "lines+markers",
+                    "line": {"color": context.colour(name), "width": 1.6, "dash": style},
+                    "marker": {"color": context.colour(name), "size": 6},
+                    "hovertext": [_between(name, words, point[column], point) for point in known],
+                }
+            )
+    values = [value for trace in traces for value in trace["y"]]
+    return figure(traces, _across(context, shown, scale), logarithmic("loss", values), label=f"over {scale}")
+
+
+def _between(trial: str, words: str, value: float, point: Row) -> str:
+    return f"{plain(trial)}<br>{words} {value:.4g}, {point['images_seen']:,} images"
+
+
+def _across(context: ReportContext, points: list[Row], scale: str) -> Axis:
+    column, title = SCALES[scale]
+    if scale == "images":
+        marks = context.search.get("rungs") or sorted({row["images_seen"] for row in context.reports})
+        return axis(title, type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks])
+    return logarithmic(title, [point[column] for point in points])

@@ -90,6 +90,19 @@ def rule(value: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return shape, {**place, "text": text, "showarrow": False, "font": font}
 
 
+def band(low: float, high: float) -> dict[str, Any]:
+    """Return a grey band across a plot, between two values of y."""
+    place = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": low, "y1": high}
+    return {
+        "type": "rect",
+        **place,
+        "fillcolor": "var(--axis)",
+        "opacity": 0.25,
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
 def intervals(rows: Sequence[Interval | str], x: Axis) -> Figure:
     """Return a figure of values with their intervals, one above the other, the first on top; a text is a heading."""
     traces: list[Trace] = []

@@ -43,6 +43,9 @@ EVALUATION_COLUMNS = (
     Column("memorised_share", NUMBER, "share of samples nearer to a training image than 99 % of held-out images are"),
     Column("memorised_ratio", NUMBER, "median distance to the nearest training image over that of held-out images"),
     Column("inception_fid", NUMBER, "FID of at most 1,000 samples; null where Inception is not installed"),
+    Column(
+        "restored", COUNT, "held-out images that the following columns are measured on; null for 256 of old versions"
+    ),
     Column("loss", NUMBER, "mean loss on held-out images over t = T/20, 2 T/20, ..., T"),
     Column("ssim", NUMBER, "SSIM of held-out images that were degraded to t = T and restored by the sampler"),
     Column("ssim_se", NUMBER, "standard error of ssim"),

@@ -55,6 +55,8 @@ REQUIRED = {
     "report": ("trial", "images_seen"),
     "end": ("trial", "state"),
 }
+# Of a report; mostly empty.
+LISTS = ("labels", "losses_at", "losses", "between_at", "between_fmd", "between_validation_loss")
 # States of earlier versions.
 RENAMED = {"FAIL": "FAILED"}
 
@@ -62,7 +64,7 @@ RENAMED = {"FAIL": "FAILED"}
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON has it: absent values left out, null for a float that is not finite."""
     kind = next(name for name, cls in KINDS.items() if isinstance(event, cls))
-    absent = {"repeats": None, "sampling_seed": None, "error": ""}
+    absent = {"repeats": None, "sampling_seed": None, "error": "", **dict.fromkeys(LISTS, ())}
     values = {name: value for name, value in asdict(event).items() if name not in absent or value != absent[name]}
     return finite({"event": kind, **values})
 

@@ -11,7 +11,7 @@ from analysis.run.columns import Column
 from analysis.run.earlier import EarlierTrial
 from analysis.run.evaluations import EVALUATION_COLUMNS
 from analysis.run.events import End, Start
-from analysis.run.tables import CURVE_COLUMNS, TRIAL_COLUMNS
+from analysis.run.tables import CURVE_COLUMNS, TRAINING_COLUMNS, TRIAL_COLUMNS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
 TEMPLATE = Path(__file__).with_name("format.md")
@@ -33,6 +33,7 @@ def page() -> str:
         earlier=fields_of(EarlierTrial),
         trials=rows_of(TRIAL_COLUMNS),
         curves=rows_of([column for column in CURVE_COLUMNS if column not in TRIAL_COLUMNS]),
+        training=rows_of([column for column in TRAINING_COLUMNS if column not in TRIAL_COLUMNS]),
         evaluation=rows_of(EVALUATION_COLUMNS),
     )
 

@@ -22,9 +22,9 @@ from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
 from analysis.run.remote import Remote, copy_of, pull_unless_busy
 from analysis.run.search_json import FORMAT, translated
-from analysis.run.storage import Disk, is_remote, join, write_atomically
+from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
-from trainables.report import Report
+from trainables.report import Picture, Report
 
 __all__ = ["Run", "RunError"]
 
@@ -148,11 +148,24 @@ class Run:
 
     def sample_grid(self, trial: str) -> Path:
         """Return the path of the PNG of images that a trial generated, there from its first report on."""
-        return self.samples / f"{trial}.png"
+        return self._picture(trial, "samples")
 
     def degradation_strip(self, trial: str) -> Path:
         """Return the path of the PNG that shows a trial's degradation, there from its first report on."""
-        return self.samples / f"{trial}-strip.png"
+        return self._picture(trial, "degradation")
+
+    def rung_rows(self, trial: str) -> Path:
+        """Return the path of the PNG with a row of samples for each rung, there from the first report on."""
+        return self._picture(trial, "rungs")
+
+    def restorations(self, trial: str) -> Path:
+        """Return the path of the PNG of images degraded and restored, there once a trial has the full budget."""
+        return self._picture(trial, "restorations")
+
+    def pictures(self, trial: str) -> dict[Picture, Path]:
+        """Return the paths of the PNGs that there are of a trial."""
+        paths = {kind: self._picture(trial, kind) for kind in PICTURES}
+        return {kind: path for kind, path in paths.items() if path.is_file()}
 
     def used_seconds(self) -> float:
         """Return the seconds that the sessions of the run took so far, with those of its confirmation.
@@ -178,8 +191,8 @@ class Run:
 
     def bring(self, trial: str) -> None:
         """Fetch the pictures of a trial, which its process wrote where the run is."""
-        for path in (self.sample_grid(trial), self.degradation_strip(trial)):
-            self._place.bring(path)
+        for kind in PICTURES:
+            self._place.bring(self._picture(trial, kind))
 
     def kept_checkpoints(self) -> list[str]:
         """Return the trials of which there is a checkpoint, in the order of their names."""
@@ -301,10 +314,16 @@ class Run:
         self._read_on()
         return self._fold.curves()
 
+    def training(self) -> pa.Table:
+        """Return one row a point of a training curve; the columns are those of analysis/run/tables.py."""
+        self._read_on()
+        return self._fold.training()
+
     def write_tables(self) -> None:
-        """Replace trials.parquet and curves.parquet."""
+        """Replace trials.parquet, curves.parquet and training.parquet."""
         self.write_table(self.path / "trials.parquet", self.trials())
         self.write_table(self.path / "curves.parquet", self.curves())
+        self.write_table(self.path / "training.parquet", self.training())
 
     def write_table(self, path: Path, table: pa.Table) -> None:
         """Replace one of the run's Parquet files; raises RunError as `write` does."""
@@ -315,6 +334,9 @@ class Run:
     def close(self) -> None:
         """Close the log's file; the next `append` opens it again."""
         self._log.close()
+
+    def _picture(self, trial: str, kind: Picture) -> Path:
+        return self.samples / f"{trial}{PICTURES[kind]}"
 
     def _read_on(self) -> None:
         for event in self._log.read_on():

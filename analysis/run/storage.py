@@ -5,9 +5,18 @@ import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from analysis.run.log import RunError
+from trainables.report import Picture
+
+# What follows the trial's name in the name of its picture.
+PICTURES: dict[Picture, str] = {
+    "samples": ".png",
+    "degradation": "-strip.png",
+    "rungs": "-rungs.png",
+    "restorations": "-restored.png",
+}
 
 
 def is_remote(path: str | Path) -> bool:
@@ -158,6 +167,6 @@ class Folder:
         with suppress(FileNotFoundError):
             self.delete(f"checkpoints/{trial}.pt")
 
-    def save_picture(self, trial: str, kind: Literal["samples", "degradation"], png: bytes) -> None:
+    def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
         """Replace the trial's picture of this kind."""
-        self.write({"samples": f"samples/{trial}.png", "degradation": f"samples/{trial}-strip.png"}[kind], png)
+        self.write(f"samples/{trial}{PICTURES[kind]}", png)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.run.columns import COUNT, FLAG, NUMBER, NUMBERS, TEXT, TIME, Column, schema
+from analysis.run.columns import COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, TIME, Column, schema
 from analysis.run.events import End, Event, Start
 from trainables.report import Report
 
@@ -44,6 +44,7 @@ _REPORT = (
     Column("images_per_second", NUMBER, "training speed"),
     Column("parameters", COUNT, "weights of the network"),
     Column("nfe", COUNT, "network evaluations for one generated image"),
+    Column("labels", COUNTS, "samples by predicted label"),
 )
 _TIMES = (
     Column("started", TIME, "when it first started"),
@@ -51,8 +52,18 @@ _TIMES = (
 )
 TRIAL_COLUMNS = (*_IDENTITY, *_STATE, *_REPORT, *_TIMES)
 CURVE_COLUMNS = (*_IDENTITY, *_REPORT, Column("time", TIME, "when the report arrived"))
+TRAINING_COLUMNS = (
+    *_IDENTITY,
+    Column("images_seen", COUNT, "training images seen"),
+    Column("rung", COUNT, "index of the rung that images_seen is, null between rungs"),
+    Column("train_seconds", NUMBER, "seconds of training up to there; between two rungs at an even pace"),
+    Column("loss", NUMBER, "training loss, mean per image since the row before that has one; about every 50 steps"),
+    Column("validation_loss", NUMBER, "as in trials.parquet, at rungs and every --report-every images"),
+    Column("fmd", NUMBER, "as in trials.parquet, at rungs and every --report-every images"),
+)
 TRIALS = schema(TRIAL_COLUMNS)
 CURVES = schema(CURVE_COLUMNS)
+TRAINING = schema(TRAINING_COLUMNS)
 
 
 def fields(trials: pa.Table) -> list[str]:
@@ -118,6 +129,42 @@ class Fold:
         numbers = {name: row.get("number") for name, row in self._rows.items()}
         rows = [vars(one) | {"number": numbers[one.trial], "time": _milliseconds(one.time)} for one in reports]
         return _table(sorted(rows, key=lambda row: (_by_number(row), row["images_seen"])), CURVES)
+
+    def training(self) -> pa.Table:
+        """Return the table of training curves, by trial and images seen."""
+        reports: dict[str, list[Report]] = {}
+        for event in self.events:
+            if isinstance(event, Report):
+                reports.setdefault(event.trial, []).append(event)
+        rows = [
+            {"trial": name, "number": self._rows[name].get("number"), **point}
+            for name, of_trial in reports.items()
+            for point in training_curve(sorted(of_trial, key=lambda report: report.images_seen))
+        ]
+        return _table(sorted(rows, key=lambda row: (_by_number(row), row["images_seen"])), TRAINING)
+
+
+def training_curve(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """Return the points of a trial's curve, as dicts without its name, from its reports by images seen.
+
+    Reports of older versions have no losses but their own, the mean since the report before.
+    """
+    points: list[dict[str, Any]] = []
+    begin, seconds = 0, 0.0
+    for report in reports:
+        end, spent = report.images_seen, report.train_seconds if math.isfinite(report.train_seconds) else 0.0
+        at: dict[int, dict[str, Any]] = {images: {} for images in (*report.losses_at, *report.between_at, end)}
+        for images, loss in zip(report.losses_at or (end,), report.losses or (report.loss,), strict=True):
+            at[images]["loss"] = loss
+        scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=True)
+        for images, fmd, held_out in scores:
+            at[images] |= {"fmd": fmd, "validation_loss": held_out}
+        at[end] |= {"fmd": report.fmd, "validation_loss": report.validation_loss, "rung": report.rung}
+        for images in sorted(at):
+            share = (images - begin) / (end - begin) if end > begin else 1.0
+            points.append({"images_seen": images, "train_seconds": seconds + share * spent, **at[images]})
+        begin, seconds = end, seconds + spent
+    return points
 
 
 def _milliseconds(seconds: float) -> int:

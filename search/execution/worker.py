@@ -44,7 +44,12 @@ class Work:
 def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
     """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
     work = Work(
-        plan=Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu"),
+        plan=Plan(
+            settings.rungs,
+            settings.seed,
+            device="cuda" if settings.gpus_per_trial else "cpu",
+            report_every=settings.report_every,
+        ),
         run_uri=run.uri,
         trained=settings.trained,
         hang_limit=settings.hang_limit,
@@ -89,7 +94,9 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
                 alive=watchdog.alive,
                 should_leave=noticed,
             )
-            watchdog.watch(trial.trainer.ema)
+            for network in (trial.trainer.ema, trial.trainer.best):
+                if network is not None:
+                    watchdog.watch(network)
             for report in trial.reports():
                 watchdog.stop()  # a trial that Tune stops stays in `report` until its process has another
                 tune.report(asdict(report))

@@ -11,15 +11,23 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis.run.events import Start, State
 from analysis.run.run import Run
-from trainables.report import Report
+from trainables.report import Picture, Report
 
 # Imports inside functions: TensorBoard takes a second, and only a trial that starts needs it.
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
+# The tags of a trial's pictures.
+IMAGES: dict[Picture, str] = {
+    "samples": "samples",
+    "degradation": "strip",
+    "rungs": "samples at each rung",
+    "restorations": "restorations",
+}
 _WRITERS = itertools.count()
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
 
@@ -42,20 +50,20 @@ class TensorBoardWriter:
 
         fields = hparams_pb({"baseline": start.baseline or "none", **start.variant}, trial_id=start.trial)
         state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
-        self._write(start.trial, 0, [*fields.value, _state(state)])
+        self._write(start.trial, (0, [*fields.value, _state(state)]))
 
     def report(self, report: Report) -> None:
-        """Write a report's numbers, and the trial's images as they now are unless it diverged, at its images_seen."""
+        """Write what was measured on the way to a report, its numbers, and the trial's images unless it diverged.
+
+        Each is at its images_seen.
+        """
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         trial = report.trial
-        numbers = {name: getattr(report, name) for name in SCALARS if math.isfinite(getattr(report, name))}
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
-        pictures = {"samples": self._run.sample_grid(trial), "strip": self._run.degradation_strip(trial)}
-        for name, path in pictures.items():
-            if path.is_file() and not report.diverged:
-                values.append(Summary.Value(tag=name, image=_image(path)))
-        self._write(trial, report.images_seen, values)
+        values = _scalars({name: getattr(report, name) for name in SCALARS})
+        for name, path in {} if report.diverged else self._run.pictures(trial).items():
+            values.append(Summary.Value(tag=IMAGES[name], image=_image(path)))
+        self._write(trial, *_on_the_way(report), (report.images_seen, values))
         self._last[trial] = report
 
     def end(self, trial: str, state: State) -> None:
@@ -70,10 +78,10 @@ class TensorBoardWriter:
         end = Summary.Value(tag="_hparams_/session_end_info", metadata={"plugin_data": plugin})
         last = self._last.pop(trial, None)
         at = f" at {last.images_seen:,} images, FMD {last.fmd:.4g}" if last else ""
-        self._write(trial, last.images_seen if last else 0, [end, _state(f"{state}{at}")])
+        self._write(trial, (last.images_seen if last else 0, [end, _state(f"{state}{at}")]))
 
-    def _write(self, trial: str, step: int, values: list[Any]) -> None:
-        """Write values of TensorBoard's Summary as one event."""
+    def _write(self, trial: str, *steps: tuple[int, list[Any]]) -> None:
+        """Write the values of TensorBoard's Summary at each step as one event."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -81,10 +89,27 @@ class TensorBoardWriter:
         path = self._run.tensorboard / trial / self._file
         path.parent.mkdir(parents=True, exist_ok=True)  # a run resumed on another machine has no such folder yet
         begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
+        events = [Event(wall_time=time.time(), step=at, summary=Summary(value=values)) for at, values in steps]
         with path.open("ab") as file:
-            for event in (*begin, Event(wall_time=time.time(), step=step, summary=Summary(value=values))):
+            for event in (*begin, *events):
                 RecordWriter(file).write(event.SerializeToString())
         self._run.send(path)
+
+
+def _on_the_way(report: Report) -> list[tuple[int, list[Any]]]:
+    """Return the training losses since the report before, and the scores between rungs, by images seen."""
+    found = [(at, {"training_loss": loss}) for at, loss in zip(report.losses_at, report.losses, strict=True)]
+    scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=True)
+    found += [(at, {"fmd": fmd, "validation_loss": loss}) for at, fmd, loss in scores]
+    return [(at, _scalars(numbers)) for at, numbers in sorted(found, key=lambda one: one[0])]
+
+
+def _scalars(numbers: Mapping[str, float]) -> list[Any]:
+    """Return the finite ones of some numbers as values of TensorBoard's Summary."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    return [Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
 
 
 def _state(text: str) -> Any:

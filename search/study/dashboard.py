@@ -19,7 +19,8 @@ NUMBERS = ("images_seen", "fmd_normalised", "fmd_se", "ssim", "images_per_second
 class Dashboard:
     """The pictures and numbers of a run's trials in its study.
 
-    A trial has two artifacts, attached at its first report; each later report replaces the files, also after a resume.
+    A trial's artifacts are attached at the first report that has them; each later report replaces the files, also after
+    a resume.
     """
 
     def __init__(self, run: Run, study: optuna.Study) -> None:
@@ -33,9 +34,7 @@ class Dashboard:
         """
         trial = reopen(self._study, number)
         known = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(trial)}
-        for path in (self._run.sample_grid(report.trial), self._run.degradation_strip(report.trial)):
-            if report.diverged or not path.is_file():
-                continue
+        for path in () if report.diverged else self._run.pictures(report.trial).values():
             if path.name in known:
                 with path.open("rb") as file:
                     self._store.write(known[path.name], file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainables.trial import Picture
+from trainables.report import Picture
 
 
 class Memory:

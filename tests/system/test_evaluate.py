@@ -98,6 +98,7 @@ def test_every_kept_trial_is_evaluated_next_to_real_images(run: Run, capsys: pyt
         assert row["coverage"] < real["coverage"]
         assert sum(row["labels"]) == 64
         assert [len(row[f"{name}_by_t"]) for name in ("loss", "ssim", "psnr", "rmse", "sampled_ssim")] == [20] * 4 + [4]
+        assert row["restored"] == 64
         assert row["sampled_ssim_by_t"][-1] == row["ssim"]
         assert np.isfinite([value for value in row.values() if isinstance(value, float)]).all()
     assert "loss" not in real
@@ -126,11 +127,12 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
     names = stored(run).column("trial").to_pylist()
     assert len(names) == len(set(names))
     answer(run, capsys, "001-morph", "--sampler", "cold2", "--steps", "5")
-    answer(run, capsys, "001-morph", "--no-clip")
+    answer(run, capsys, "001-morph", "--no-clip", "--restored", "300")
     rows = [row for row in stored(run).to_pylist() if row["trial"] == "001-morph"]
     sampled = sorted((row["sampler"], row["nfe"], row["clip"]) for row in rows)
     assert sampled == [("cold1", 3, False), ("cold1", 3, True), ("cold2", 5, True)]
     assert len({row["fmd"] for row in rows}) == 3
+    assert sorted((row["restored"], row["clip"]) for row in rows) == [(64, True), (64, True), (300, False)]
 
 
 @pytest.mark.parametrize(

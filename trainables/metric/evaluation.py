@@ -44,10 +44,12 @@ class Evaluation:
         device: str | torch.device = "cpu",
         inception: bool = True,
         weights: Weights | None = None,
+        restored: int | None = None,
     ) -> None:
         """Prepare; n is 2,048 by default, or the number of real images where there are fewer.
 
-        The classifier is that of the data set unless its `weights` are given.
+        The classifier is that of the data set unless its `weights` are given. `restored` images of the split are
+        degraded and restored: by default 256, or n where that is less, and at most all that there are.
 
         Raises:
             ValueError: an unknown split, or an n below 32 or above the real images there are.
@@ -65,9 +67,11 @@ class Evaluation:
         # Random rows: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
         draw = np.random.default_rng(0)
         held_out = getattr(images, split)
-        rows = draw.permutation(len(held_out))[: self.n]
-        self._real = torch.from_numpy(held_out[rows]).to(self.device)
-        self._real_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows]).to(self.device)
+        order = draw.permutation(len(held_out))
+        self._real = torch.from_numpy(held_out[order[: self.n]]).to(self.device)
+        rows = order[: min(RESTORED, self.n) if restored is None else restored]
+        self._clean = torch.from_numpy(held_out[rows]).to(self.device)
+        self._clean_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows]).to(self.device)
         self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
 
     def real(self) -> dict[str, Any]:
@@ -98,26 +102,26 @@ class Evaluation:
             "memorised_ratio": ratio,
         }
         if self.reference.weights.task == "labels":
-            seen = labels(self.classifier, x)
             real = labels(self.classifier, self._features)
-            columns |= {"label_distance": total_variation(seen, real), "labels": seen}
+            columns |= {"label_distance": total_variation(score.labels, real), "labels": score.labels}
         if self.inception_missing:
             return columns
         inception = inception_statistics(generated[:INCEPTION_SAMPLES])
         return {**columns, "inception_fid": frechet_distance(inception, self._inception)}
 
     def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> dict[str, Any]:
-        """Return the columns of at most 256 images of the split, degraded with draws that `seed` fixes, and restored.
+        """Return the columns of images of the split, degraded with draws that `seed` fixes, and restored.
 
         They are sampled from t = T unless a column says otherwise.
         """
-        x0, T = self._real[:RESTORED], diffusion.T
-        diffusion = diffusion.given(self._real_labels[:RESTORED])
+        x0, T = self._clean, diffusion.T
+        diffusion = diffusion.given(self._clean_labels)
         ts = spread(T, ONE_STEP)
         losses = losses_by_t(diffusion, x0, ts, source, seed)
         restored = restore_at(diffusion, x0, ts, source, seed)
         sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
         return {
+            "restored": len(x0),
             "loss": fmean(losses[t] for t in ts),
             **vars(sampled[T]),
             "loss_by_t": tuple(losses[t] for t in ts),

@@ -19,6 +19,7 @@ from trainables.data.cache import cache_dir, write_whole
 from trainables.data.mnist import Images
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
+from trainables.metric.sample_checks import labels
 
 # For each n: the share of pairs of models 4-25 % apart that come out in the wrong order, sampled from the same noise
 # (in brackets: from independent noise), and the FMD of the best and the worst model in units of its value at n = 4,096.
@@ -32,7 +33,7 @@ SAMPLES = 256
 # The splits whose images give the real-against-real floor of a split; neither models nor classifiers train on them.
 FLOOR_SPLITS = {"search": ("confirm",), "confirm": ("search",), "test": ("search", "confirm")}
 FLOOR_SUBSETS = 8  # disjoint, and fewer for a large n; the floor of one subset scatters by 10 % at n = 256
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Score:
     """FMD of n images; `normalised` is 0 at the real-against-real floor of that n and 1 for black images.
 
     `se` is the standard error of `fmd` over the draw of the images; `corrected` removes the first-order bias of a
-    finite n: 2 FMD(n) - mean FMD(n/2).
+    finite n: 2 FMD(n) - mean FMD(n/2). `labels` are the images by predicted label, empty for `spatial_mean` features
+    and for a classifier that knows no labels.
     """
 
     fmd: float
     normalised: float
     se: float
     corrected: float
+    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Reference:
     n: int
     real: Statistics
     floor: float
+    floor_sd: float
+    """Standard deviation of `floor` over draws of the n real images; 0 where there are too few for two draws"""
     blank: float
     weights: Weights
 
@@ -72,7 +77,7 @@ class Reference:
 
     def card(self) -> dict[str, str | int | float]:
         """Return the description of the metric that a run keeps."""
-        return {name: getattr(self, name) for name in ("version", "layer", "n", "split", "floor", "blank")}
+        return {name: getattr(self, name) for name in ("version", "layer", "n", "split", "floor", "floor_sd", "blank")}
 
     @classmethod
     def build(
@@ -115,7 +120,8 @@ class Reference:
         floors = [frechet_distance(Statistics.from_features(part), real) for part in parts]
         black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
         blank = frechet_distance(Statistics.from_features(black), real)
-        return cls(split, layer, n, real, float(np.mean(floors)), blank, weights)
+        spread = float(np.std(floors, ddof=1)) if subsets > 1 else 0.0
+        return cls(split, layer, n, real, float(np.mean(floors)), spread, blank, weights)
 
     def classifier(self) -> Classifier:
         """Return the classifier to score with, on the CPU; no file is read."""
@@ -129,7 +135,8 @@ class Reference:
         fmd = frechet_distance(Statistics.from_features(x), self.real)
         halves = [frechet_distance(Statistics.from_features(x[half::2]), self.real) for half in (0, 1)]
         normalised = (fmd - self.floor) / (self.blank - self.floor)
-        return Score(fmd, normalised, standard_error(x, self.real), 2 * fmd - float(np.mean(halves)))
+        seen = labels(classifier, x) if self.layer == "flat" and self.weights.task == "labels" else ()
+        return Score(fmd, normalised, standard_error(x, self.real), 2 * fmd - float(np.mean(halves)), seen)
 
     def blank_score(self) -> Score:
         """Return the score of a trial that diverged, which is finite: that of black images."""
@@ -156,7 +163,8 @@ def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Ref
         with np.load(path, allow_pickle=False) as file:
             real = Statistics(file["mean"], file["covariance"], int(file["count"]))
             real.__dict__["root"] = file["root"]  # where cached_property looks
-            return Reference(split, layer, n, real, float(file["floor"]), float(file["blank"]), weights)
+            floor, spread, blank = (float(file[name]) for name in ("floor", "floor_sd", "blank"))
+            return Reference(split, layer, n, real, floor, spread, blank, weights)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: computed again
 
@@ -164,7 +172,8 @@ def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Ref
 def _write(path: Path, reference: Reference) -> None:
     real, content = reference.real, io.BytesIO()
     arrays: dict[str, Any] = {"mean": real.mean, "covariance": real.covariance, "root": real.root}
-    np.savez(content, **arrays, count=real.n, floor=reference.floor, blank=reference.blank)
+    numbers = {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
+    np.savez(content, **arrays, count=real.n, **numbers)
     try:
         write_whole(path, content.getvalue())
     except OSError:

@@ -24,6 +24,10 @@ CHUNK = 256
 # The validation at each rung: the network sees 1,280 images, as many as for 64 samples in 20 steps.
 VALIDATION_IMAGES = 64
 VALIDATION_STEPS = 10
+PICTURED = 4  # t = T/4, ..., T, a row each
+
+# (diffusion, x_t, z, t) -> x0_hat, all (N, C, H, W) or shaped for them.
+Restorer = Callable[[Diffusion, Tensor, object, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,7 @@ def losses_by_t(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Sou
 
 def restore_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, Quality]:
     """Return the quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
-
-    def one_step(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
-        return given.restore(x_t, _at(t, x_t))
-
-    return {t: _restore(diffusion, x0, t, source, seed, one_step) for t in ts}
+    return {t: _quality_at(diffusion, x0, t, source, seed, _in_one_step) for t in ts}
 
 
 def restore_by_sampling(
@@ -89,34 +89,57 @@ def restore_by_sampling(
     The strides are those from T. The sampler gets the z that degraded the images, which cold sampling takes as known
     (Bansal et al. 2022), so only trials of the same degradation and sampler compare.
     """
+    return {t: _quality_at(diffusion, x0, t, source, seed, _by_sampling(sampling, source)) for t in ts}
+
+
+def restorations(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> Tensor:
+    """Return uint8 (4, 4 N, C, H, W): for t = T/4, T/2, 3 T/4 and T a row with four pictures of each image.
+
+    These are the image of x0 uint8 (N, C, H, W), N at most 256, the image degraded to t, its restoration in one step
+    and that by the sampler. `seed` fixes z, and what the sampler draws.
+    """
+    rows = []
+    for t in spread(diffusion.T, PICTURED):
+        ways = (_in_one_step, _by_sampling(sampling, source))
+        (x_t, one_step), (_, sampled) = (_restored(diffusion, x0, t, source, seed, way)[0] for way in ways)
+        restored = [source.pixels.to_uint8(images) for images in (x_t, one_step, sampled)]
+        rows.append(torch.stack([x0.to(x_t.device), *restored], 1).flatten(0, 1))
+    return torch.stack(rows)
+
+
+def _in_one_step(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
+    return given.restore(x_t, _at(t, x_t))
+
+
+def _by_sampling(sampling: Sampling, source: Source) -> Restorer:
+    """Return what samples from x_t down to 0."""
 
     def sample(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
-        steps = max(1, round(min(sampling.steps, diffusion.T) * t / diffusion.T))
+        steps = max(1, round(min(sampling.steps, given.T) * t / given.T))
         as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
         return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, strided(t, steps), source), maxlen=1)[0]
 
-    return {t: _restore(diffusion, x0, t, source, seed, sample) for t in ts}
+    return sample
 
 
 @torch.inference_mode()
-def _restore(
-    diffusion: Diffusion,
-    x0: Tensor,
-    t: int,
-    source: Source,
-    seed: int,
-    restorer: Callable[[Diffusion, Tensor, object, int], Tensor],
-) -> Quality:
+def _restored(
+    diffusion: Diffusion, x0: Tensor, t: int, source: Source, seed: int, restorer: Restorer
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the degraded and the restored images of each chunk of x0, in the pixel range."""
     chunks = []
     for given, clean in _chunks(diffusion, x0, source, seed):
         z = diffusion.degradation.draw(clean, source)
         x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
-        restored = restorer(given, x_t, z, t)
-        # Quantised, as the originals and all images that the project writes.
-        grey = source.pixels.to_uint8(restored) / 255
-        chunks.append(grey.where(restored.isfinite(), torch.nan))
-    restored = torch.cat(chunks)
-    return quality(restored, x0.to(restored.device) / 255)
+        chunks.append((x_t, restorer(given, x_t, z, t)))
+    return chunks
+
+
+def _quality_at(diffusion: Diffusion, x0: Tensor, t: int, source: Source, seed: int, restorer: Restorer) -> Quality:
+    restored = torch.cat([after for _, after in _restored(diffusion, x0, t, source, seed, restorer)])
+    # Quantised, as the originals and all images that the project writes.
+    grey = (source.pixels.to_uint8(restored) / 255).where(restored.isfinite(), torch.nan)
+    return quality(grey, x0.to(restored.device) / 255)
 
 
 def _chunks(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Iterator[tuple[Diffusion, Tensor]]:

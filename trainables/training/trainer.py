@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from trainables.training.adam import Adam
 from trainables.training.cuda_graph import Recorded
 from trainables.training.early_stopping import Patience, Plateau
 
-# Steps between checks that the loss is finite, because a check waits for the device.
-FINITE_CHECK = 50
+# Steps between readings of the loss, which check that it is finite, because a reading waits for the device.
+READING = 50
 
 
 class Trainer:
@@ -34,6 +35,8 @@ class Trainer:
         images: (N, C, H, W) uint8, with the validation images.
         held_out: (K, C, H, W) uint8, some of the validation images; empty for a variant without a split.
         held_out_labels: (K,) int64, theirs; None without labels.
+        ema: the network with the averaged weights.
+        best: the same as it was after the epoch with the lowest validation loss; None unless the variant keeps that.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Trainer:
             label_drop=variant.training.label_drop,
         )
         self.ema = copy.deepcopy(network).requires_grad_(False)
+        self.best = copy.deepcopy(self.ema) if self.settings.keep_best else None
         decoupled = self.settings.optimizer == "adamw"
         self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled, self.settings.beta2)
         self._averages: list[Tensor] = list(self.ema.parameters())
@@ -106,6 +110,7 @@ class Trainer:
         self.images_seen = self.steps = 0
         self._loss = math.inf
         self._on_the_way: tuple[int, Tensor] | None = None  # images seen when `run_to` began, and the loss since
+        self._sums: list[tuple[int, float]] = []  # images seen, and the loss since `run_to` began, at each reading
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
@@ -119,6 +124,7 @@ class Trainer:
         """
         if self._on_the_way is None:
             self._on_the_way = self.images_seen, torch.zeros((), device=self.device)
+            self._sums = [(self.images_seen, 0.0)]
         start, total = self._on_the_way
         while self.images_seen < images_seen and not self.patience.lost:
             batch = self._batch(images_seen)
@@ -128,14 +134,24 @@ class Trainer:
             self.images_seen += len(batch)
             if self.images_seen % self._epoch_images == 0:
                 self._end_epoch()
-            if self.steps % FINITE_CHECK == 0:
+            if self.steps % READING == 0:
                 _require_finite(loss)
+                self._sums.append((self.images_seen, total.item()))
             after_step()
         self._on_the_way = None
         _require_finite(total)
         if self.images_seen > start:
             self._loss = total.item() / (self.images_seen - start)
+            self._sums.append((self.images_seen, total.item()))
         return self._loss
+
+    def losses(self) -> dict[int, float]:
+        """Return by images seen the mean training loss per image since the value before, of the last `run_to`.
+
+        There is a value every 50 steps, and at the end.
+        """
+        steps = pairwise(self._sums)
+        return {end: (total - before) / (end - start) for (start, before), (end, total) in steps if end > start}
 
     @property
     def began(self) -> int:
@@ -151,20 +167,28 @@ class Trainer:
     def _end_epoch(self) -> None:
         self.plateau.epoch(self.epoch_loss.item())
         self.epoch_loss.zero_()
-        if self.settings.patience:
+        if self.settings.patience or self.best is not None:
             source = replace(self.source, generator=torch.Generator(self.device))
-            checked = validation(self.averaged().given(self.held_out_labels), self.held_out, source, seed=0)
+            now = replace(self.diffusion, network=self.ema).given(self.held_out_labels)
+            checked = validation(now, self.held_out, source, seed=0)
+            if self.best is not None and checked.loss < self.patience.best:
+                self.best.load_state_dict(self.ema.state_dict())
             self.patience.epoch(checked.loss)
 
     def averaged(self) -> Diffusion:
-        """Return the diffusion with the averaged weights, for sampling."""
-        return replace(self.diffusion, network=self.ema)
+        """Return the diffusion with the averaged weights, for sampling: those of the best epoch if the variant says so.
+
+        Before the end of the first epoch they are the present ones.
+        """
+        best = self.best if self.patience.best < math.inf else None
+        return replace(self.diffusion, network=self.ema if best is None else best)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the following steps depend on."""
         return {
             "network": self.diffusion.network.state_dict(),
             "ema": self.ema.state_dict(),
+            "best": None if self.best is None else self.best.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.source.generator.get_state(),
             "plateau": dict(vars(self.plateau)),
@@ -174,6 +198,7 @@ class Trainer:
             "steps": self.steps,
             "loss": self._loss,
             "on_the_way": self._on_the_way,
+            "sums": self._sums,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -187,11 +212,14 @@ class Trainer:
         except RuntimeError:  # its message has a line for each parameter
             raise CheckpointError("the checkpoint has the weights of another network, or of an older version") from None
         self.ema.load_state_dict(state["ema"])
+        if self.best is not None and state.get("best") is not None:
+            self.best.load_state_dict(state["best"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
         self.patience = Patience(**state["patience"])
         self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
         self._go_on_drawing(state["generator"].cpu())
+        self._sums = state.get("sums", [])  # of an older state there are none
         if (on_the_way := state.get("on_the_way")) is not None:
             self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
 

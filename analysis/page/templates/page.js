@@ -35,7 +35,7 @@ function choice(place, figures, show) {
   select.addEventListener("change", () => show(Number(select.value)));
   const label = document.createElement("label");
   label.className = "view";
-  label.append("at", select);
+  label.append(place.dataset.word, select);
   place.parentElement.before(label);
 }
 

@@ -341,6 +341,56 @@ def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run)
     assert len(source) < run.sample_grid(best[0]).stat().st_size / 8
 
 
+def test_pictures_of_rungs_and_restorations_stand_below_the_samples(run: Run) -> None:
+    best = ReportContext(run).best[0]
+    for path, shade in ((run.rung_rows(best), 10), (run.restorations(best), 20)):
+        Image.new("L", (20, 10), shade).save(path)
+    pictures = [source.split(",", 1)[1] for source in made(run).pictures()]
+    files = [run.sample_grid(best), run.degradation_strip(best), run.rung_rows(best), run.restorations(best)]
+    assert pictures[1:5] == [base64.b64encode(path.read_bytes()).decode() for path in files]
+
+
+def plots(page: Page) -> dict[str, list[Event]]:
+    """The figures of each plot, by its id."""
+    texts = {a["id"]: text for a, text in page.scripts if a.get("type") == "application/json"}
+    return {str(name).removesuffix("-figures"): json.loads(text) for name, text in texts.items()}
+
+
+def test_curves_show_what_was_measured_between_rungs_and_losses_of_the_best(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "curves")
+    run.write_settings(fake_runs.settings("curves") | {"metric": fake_runs.CARD | {"floor_sd": 0.5}})
+    assert "losses-curves-plot" not in plots(made(run))
+    fake_runs.start(run, "a", MORPH)
+    fake_runs.report(run, "a", 0, 90.0, losses_at=(6000, 12000), losses=(0.5, 0.4), train_seconds=10.0)
+    between = {"between_at": (24000,), "between_fmd": (70.0,), "between_validation_loss": (0.3,)}
+    fake_runs.report(run, "a", 1, 60.0, losses_at=(24000, 36000), losses=(0.3, 0.2), train_seconds=20.0, **between)
+    fake_runs.end(run, "a", "PRUNED")
+    drawn = plots(made(run))
+    images, seconds = drawn["curves-plot"]
+    assert [figure["label"] for figure in (images, seconds)] == ["over images", "over seconds"]
+    assert [figure["data"][0]["x"] for figure in (images, seconds)] == [[12000, 24000, 36000], [10, 20, 30]]
+    assert images["data"][0]["y"] == [90, 70, 60]
+    (band,) = (shape for shape in images["layout"]["shapes"] if shape["type"] == "rect")
+    assert (band["y0"], band["y1"]) == (11.5, 13.5)
+    training, held_out = drawn["losses-curves-plot"][0]["data"]
+    assert (training["x"], training["y"]) == ([6000, 12000, 24000, 36000], [0.5, 0.4, 0.3, 0.2])
+    assert held_out["x"] == [12000, 24000, 36000]
+
+
+def test_labels_and_schedules_are_those_of_the_best(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "labels")
+    for name, kind in (("a", "cosine"), ("b", "linear"), ("c", "unheard of")):
+        fake_runs.start(run, name, {"schedule/kind": kind, f"schedule/{kind}/T": 500})
+        fake_runs.report(run, name, 0, 90.0, labels=(30, 10, 0))
+        fake_runs.end(run, name, "PRUNED")
+    drawn = plots(made(run))
+    assert [trace["y"] for trace in drawn["labels-plot"][0]["data"]] == [[0.75, 0.25, 0]] * 3
+    assert [figure["label"] for figure in drawn["schedules-plot"]] == ["alpha_bar", "beta", "log-SNR"]
+    for figure in drawn["schedules-plot"]:
+        assert [trace["x"][-1] for trace in figure["data"]] == [1, 1]
+        assert [len(trace["x"]) for trace in figure["data"]] == [168, 168]  # every third of 500 steps, and the last
+
+
 def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
     links = {a.get("download"): str(a["href"]) for tag, a in made(run).elements if tag == "a"}
     assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == csv(rank_run(run))

@@ -18,6 +18,7 @@ from PIL import Image
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
+from trainables.diffusion.process import Diverged
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 from trainables.training.trainer import Trainer
@@ -58,18 +59,20 @@ def make(storage: Memory, images: Images, small_reference: Reference) -> Make:
         seed: int = 5,
         rungs: tuple[int, ...] = RUNGS,
         save_every: float = 60.0,
+        report_every: int = 0,
         **hooks: Any,
     ) -> Trial:
-        plan = Plan(rungs, sampling_seed=11, device="cpu", save_every=save_every)
+        plan = Plan(rungs, sampling_seed=11, device="cpu", save_every=save_every, report_every=report_every)
         variant = Variant.from_flat({**TINY, **(changes or {})})
         return Trial(name, variant, seed, plan, images, small_reference, storage, **hooks)
 
     return make
 
 
-def what_it_says(report: Report) -> dict[str, Any]:
-    """A report without its times and the name of its trial."""
-    return {name: value for name, value in asdict(report).items() if "second" not in name and name != "trial"}
+def what_it_says(report: Report, *without: str) -> dict[str, Any]:
+    """A report without its times, the name of its trial, and what begins with a word of `without`."""
+    left_out = ("trial", *without)
+    return {n: value for n, value in asdict(report).items() if "second" not in n and not n.startswith(left_out)}
 
 
 def poison(network: torch.nn.Module) -> None:
@@ -102,8 +105,10 @@ def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_refere
 def test_a_report_is_of_plain_numbers_that_json_can_hold(make: Make) -> None:
     for report in (next(make().reports()), next(diverging(make("diverging")))):
         for field in fields(report):
-            kinds = {"str": str, "int": int, "float": float, "bool": bool, "tuple[float, ...]": tuple}
-            assert type(getattr(report, field.name)) is kinds[str(field.type)]
+            kinds = {"str": str, "int": int, "float": float, "bool": bool}
+            value, (kind, *of) = getattr(report, field.name), str(field.type).removesuffix(", ...]").split("tuple[")
+            assert type(value) is (tuple if of else kinds[kind])
+            assert not of or {type(one) for one in value} <= {kinds[of[0]]}
         told = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(report).items()}
         assert json.loads(json.dumps(told)) == told
 
@@ -143,6 +148,56 @@ def test_the_seed_decides_the_numbers_and_the_name_does_not(make: Make) -> None:
     )
     assert first == again
     assert all(one["fmd"] != another["fmd"] for one, another in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("changes", [{}, {**COLD, "training/split": "80:20", "training/patience": 9}], ids=str)
+def test_scores_between_rungs_change_no_bit_of_what_is_reported_at_rungs(
+    changes: Flat, make: Make, storage: Memory
+) -> None:
+    trials = make("without", changes), make("with", changes, report_every=50)
+    without, scored = (list(trial.reports()) for trial in trials)
+    at_rungs = ([what_it_says(report, "between") for report in reports] for reports in (scored, without))
+    assert next(at_rungs) == next(at_rungs)
+    assert [[at // 50 for at in report.between_at] for report in scored] == [[], [1, 2], [4, 5, 6, 7]]
+    for report in scored:
+        assert all(at % 50 < 16 for at in report.between_at)
+        assert len(report.between_fmd) == len(report.between_validation_loss) == len(report.between_at)
+    weights = (list(trial.trainer.diffusion.network.parameters()) for trial in trials)
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+
+
+def test_a_score_between_rungs_is_that_of_a_trial_with_a_rung_there(make: Make) -> None:
+    *_, last = make("with", rungs=(48, 96), report_every=64).reports()
+    first, _ = make("a rung there", rungs=(64, 96)).reports()
+    assert (last.between_at, last.between_fmd) == ((64,), (first.fmd,))
+    assert last.between_validation_loss == (first.validation_loss,)
+
+
+def test_a_score_between_rungs_that_diverges_is_left_out_and_decides_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, sound = make(report_every=64), Trial._sample
+
+    def sample(self: Trial) -> torch.Tensor:
+        if self.trainer.images_seen == 64:
+            raise Diverged("the samples are not finite")
+        return sound(self)
+
+    monkeypatch.setattr(Trial, "_sample", sample)
+    first, second, third = trial.reports()
+    assert not any(report.diverged for report in (first, second, third))
+    assert second.between_at == (128,)
+    assert len(third.between_at) == 4
+
+
+def test_the_losses_of_training_average_to_the_loss_since_the_report_before(make: Make) -> None:
+    begin = 0
+    for report in make(changes={"training/batch": 2}).reports():
+        assert report.losses_at[-1] == report.images_seen
+        assert list(report.losses_at[:-1]) == [at for at in range(begin + 1, report.images_seen) if at % 100 == 0]
+        seen = np.diff([begin, *report.losses_at])
+        assert np.average(report.losses, weights=seen) == pytest.approx(report.loss)
+        begin = report.images_seen
 
 
 @pytest.mark.parametrize(("passed", "changes"), [(1, {}), (1, COLD), (2, COLD), (3, {})], ids=str)
@@ -205,6 +260,16 @@ def test_it_is_validated_on_what_its_split_holds_out_and_else_on_what_the_search
     assert {image.tobytes() for image in kept} <= {image.tobytes() for image in images.search}
     assert len(held_out) == 40
     assert len(kept) == 64
+
+
+def test_samples_from_degraded_images_start_from_others_than_they_are_compared_with(
+    make: Make, images: Images, small_reference: Reference
+) -> None:
+    assert small_reference.split == "search"
+    trial = make(changes={**COLD, "sampler/prior": "degraded"}, rungs=(48,))
+    assert trial.source.held_out_images is not None
+    assert np.array_equal(trial.source.held_out_images.numpy(), images.confirm)
+    assert not next(trial.reports()).diverged
 
 
 def test_a_trained_model_is_sampled_from_in_other_ways_and_learns_nothing(make: Make, storage: Memory) -> None:
@@ -272,8 +337,23 @@ def test_its_pictures_are_there_before_its_report(make: Make, storage: Memory) -
         assert samples.size == (2 * (8 * 29 + 1), 2 * (8 * 29 + 1))
         assert strip.size == (2 * (9 * 29 + 1), 2 * (6 * 29 + 1))
         assert len(np.unique(np.asarray(samples))) > 10, report
+        rows = Image.open(BytesIO(storage.pictures["007-morph", "rungs"]))
+        assert rows.size == (2 * (10 * 29 + 1), 2 * ((report.rung + 1) * 29 + 1))
+        assert (("007-morph", "restorations") in storage.pictures) is (report.images_seen == RUNGS[-1])
+    restored = Image.open(BytesIO(storage.pictures["007-morph", "restorations"]))
+    assert restored.size == (2 * (3 * 4 * 29 + 1), 2 * (4 * 29 + 1))
     assert list(storage.checkpoints) == ["007-morph"]
-    assert set(storage.pictures) == {("007-morph", "samples"), ("007-morph", "degradation")}
+    assert {kind for _, kind in storage.pictures} == {"samples", "degradation", "rungs", "restorations"}
+
+
+def test_the_samples_of_earlier_rungs_stay_also_after_a_restart(make: Make, storage: Memory) -> None:
+    list(make("whole").reports())
+    next(make("killed").reports())
+    (first,) = [picture for (name, kind), picture in storage.pictures.items() if (name, kind) == ("killed", "rungs")]
+    list(make("killed").reports())
+    assert storage.pictures["killed", "rungs"] == storage.pictures["whole", "rungs"] != first
+    pixels = [np.asarray(Image.open(BytesIO(png)))[:58] for png in (first, storage.pictures["killed", "rungs"])]
+    assert np.array_equal(*pixels)
 
 
 def test_it_takes_read_only_arrays_without_a_word(make: Make) -> None:

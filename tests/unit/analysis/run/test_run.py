@@ -87,7 +87,11 @@ def test_curves_hold_every_report(run: Run) -> None:
 
 def test_tables_are_typed_and_documented(run: Run) -> None:
     run.write_tables()
-    trials, curves = (pq.read_table(run.path / f"{name}.parquet") for name in ("trials", "curves"))
+    trials, curves, training = (
+        pq.read_table(run.path / f"{name}.parquet") for name in ("trials", "curves", "training")
+    )
+    assert training.equals(run.training())
+    assert training.schema.equals(tables.TRAINING)
     assert trials.equals(run.trials())
     assert curves.equals(run.curves())
     assert curves.schema.equals(tables.CURVES)
@@ -95,7 +99,32 @@ def test_tables_are_typed_and_documented(run: Run) -> None:
     kinds = {"degradation/kind": pa.string(), "training/batch": pa.int64(), "network/norm": pa.bool_()}
     kinds |= {"training/lr": pa.float64(), "degradation/mask/count": pa.int64()}  # lr: an int beside a float
     assert {name: trials.schema.field(name).type for name in tables.fields(trials)} == kinds
-    assert all(column.meaning for column in (*tables.TRIAL_COLUMNS, *tables.CURVE_COLUMNS))
+    assert all(column.meaning for column in (*tables.TRIAL_COLUMNS, *tables.CURVE_COLUMNS, *tables.TRAINING_COLUMNS))
+
+
+def test_a_training_curve_has_what_was_measured_on_the_way_where_it_was_measured(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.append(start(0))
+    run.append(report(0, 0, 90.0, losses_at=(500, 1000), losses=(0.5, 0.25)))
+    between = {"between_at": (1500,), "between_fmd": (70.0,), "between_validation_loss": (0.3,)}
+    run.append(report(0, 1, 60.0, losses_at=(1250, 1500, 2000), losses=(0.2, 0.1, 0.05), **between))
+    for reader in (run, Run.open(run.path)):
+        rows = [tuple(row.values()) for row in reader.training().to_pylist()]
+        assert rows == [
+            ("000-trial", 0, 500, None, 2.0, 0.5, None, None),
+            ("000-trial", 0, 1000, 0, 4.0, 0.25, 0.2, 90.0),
+            ("000-trial", 0, 1250, None, 5.0, 0.2, None, None),
+            ("000-trial", 0, 1500, None, 6.0, 0.1, 0.3, 70.0),
+            ("000-trial", 0, 2000, 1, 8.0, 0.05, 0.2, 60.0),
+        ]
+        assert reader.curves()["images_seen"].to_pylist() == [1000, 2000]
+        assert reader.trials()["fmd"].to_pylist() == [60.0]
+
+
+def test_a_training_curve_of_a_run_without_losses_on_the_way_has_those_of_its_reports(run: Run) -> None:
+    first = [row for row in run.training().to_pylist() if row["trial"] == "000-trial"]
+    points = [(row["images_seen"], row["train_seconds"], row["loss"], row["fmd"]) for row in first]
+    assert points == [(1000, 4.0, 0.25, 90.0), (2000, 8.0, 0.25, 60.0), (4000, 12.0, 0.25, 40.0)]
 
 
 def test_an_empty_run_has_empty_tables_of_the_same_types(tmp_path: Path) -> None:

@@ -221,9 +221,12 @@ def test_a_folder_of_any_name_keeps_checkpoints_and_pictures(name: str, tmp_path
         folder.save_checkpoint("a", value)
     folder.save_picture("a", "samples", b"grid")
     folder.save_picture("a", "degradation", b"strip")
+    folder.save_picture("a", "rungs", b"rows")
+    folder.save_picture("a", "restorations", b"restored")
     assert Folder(str(tmp_path / name)).load_checkpoint("a") == folder.require_checkpoint("a") == b"second"
     files = {path.relative_to(tmp_path / name).as_posix(): path for path in (tmp_path / name).rglob("*.*")}
-    assert set(files) == {"checkpoints/a.pt", "samples/a.png", "samples/a-strip.png"}
+    pictures = {f"samples/a{end}.png" for end in ("", "-strip", "-rungs", "-restored")}
+    assert set(files) == {"checkpoints/a.pt", *pictures}
     assert files["samples/a.png"].read_bytes() == b"grid"
     for _ in range(2):
         folder.drop_checkpoint("a")

@@ -51,7 +51,8 @@ def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
     alone = Trial("alone", Variant.from_flat(TINY), 5, plan, mnist, small_reference, Memory())
     assert [report["fmd"] for report in reported] == [report.fmd for report in alone.reports()]
     files = sorted(path.name for path in Path(work.run_uri).rglob("*.*"))
-    assert files == ["003-tiny-strip.png", "003-tiny.png", "003-tiny.pt"]
+    pictures = ["003-tiny-restored.png", "003-tiny-rungs.png", "003-tiny-strip.png", "003-tiny.png"]
+    assert files == [*pictures, "003-tiny.pt"]
 
 
 def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(

@@ -205,6 +205,15 @@ def open_files() -> list[str]:
     return found
 
 
+def test_what_was_measured_on_the_way_to_a_report_comes_before_it(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "way")
+    writer = TensorBoardWriter(run)
+    between = {"between_at": (1600,), "between_fmd": (70.0,), "between_validation_loss": (float("nan"),)}
+    writer.report(report("000", 1, 45.0, losses_at=(1500, 2000), losses=(0.3, 0.2), **between))
+    points = [(step, tag) for step, tag in steps(run, "000") if step < 2000 or tag in ("training_loss", "fmd")]
+    assert points == [(1500, "training_loss"), (1600, "fmd"), (2000, "training_loss"), (2000, "fmd")]
+
+
 def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "diverged")
     draw(run, "000", 60)
@@ -216,11 +225,16 @@ def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
 
 def tags(run: Run, trial: str) -> list[str]:
     """The tags in a trial's event files, in order."""
+    return [tag for _, tag in steps(run, trial)]
+
+
+def steps(run: Run, trial: str) -> list[tuple[int, str]]:
+    """The steps and tags in a trial's event files, in order."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
     files = sorted((run.tensorboard / trial).iterdir())
     events = [event for file in files for event in LegacyEventFileLoader(str(file)).Load()]
-    return [value.tag for event in events for value in event.summary.value]
+    return [(event.step, value.tag) for event in events for value in event.summary.value]
 
 
 def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path: Path) -> None:
