@@ -17,22 +17,30 @@ from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.arguments import Parser
 from analysis.text.insight import insight_blocks, insight_content
+from analysis.text.schedules import schedule_blocks, schedule_content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(prog="insight.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
+    parser.add_argument(
+        "--schedules",
+        action="store_true",
+        help="show the schedules of the best trials instead: alpha_bar, beta and log-SNR at ten t, as JSON at all",
+    )
     parser.add_argument("--format", choices=("table", "markdown", "latex", "json"), default="table")
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: _write(Run.open(given.run), given.format))
+    blocks, content = (schedule_blocks, schedule_content) if given.schedules else (insight_blocks, insight_content)
 
+    def write() -> None:
+        run = Run.open(given.run)
+        if given.format == "json":
+            formats.write_json(content(run))
+        else:
+            formats.write_blocks(blocks(run), given.format)
 
-def _write(run: Run, form: str) -> None:
-    if form == "json":
-        formats.write_json(insight_content(run))
-    else:
-        formats.write_blocks(insight_blocks(run), form)
+    return parser.carry_out(write)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from analysis.page.method import method
 from analysis.page.pictures import pictures
 from analysis.page.pruned import pruned
 from analysis.page.ranking import ranking
+from analysis.page.schedules import schedules
 from analysis.run.run import Run
 from analysis.text.words import duration, number
 
@@ -34,6 +35,7 @@ SECTIONS: dict[str, tuple[str, Callable[[ReportContext], dict[str, object] | Non
     "seconds": ("Seconds", equal_seconds),
     "pictures": ("Samples", pictures),
     "curves": ("Curves", curves),
+    "schedules": ("Schedules", schedules),
     "choices": ("Choices", choices),
     "influence": ("Influence", influence),
     "rungs": ("Rungs", rungs),

@@ -15,6 +15,7 @@ from analysis.run.run import Run
 from analysis.statistics.effects import effects
 from analysis.statistics.importances import importances
 from analysis.statistics.pareto import points
+from analysis.statistics.ranking import rank_run
 
 IMAGES = (1_000, 3_000)
 
@@ -35,6 +36,18 @@ def write(root: Path, count: int) -> Run:
             run.append(from_json({"event": "report", "trial": trial, **measured}))
         run.append(from_json({"event": "end", "trial": trial, "state": "PRUNED" if number % 4 == 3 else "COMPLETE"}))
     return run
+
+
+def test_schedules_are_those_of_the_best_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write(tmp_path, 12)
+    assert insight.main([str(run.path), "--schedules", "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert "| 1,000 | 1e-09 |" in printed or "| 1,000 | 4.036e-05 |" in printed
+    assert insight.main([str(run.path), "--schedules", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    best = [row["trial"] for row in rank_run(run).to_pylist()][:5]
+    assert sorted(name for one in found for name in one["trials"]) == sorted(best)
+    assert all(len(one[curve]) == 1000 for one in found for curve in ("beta", "alpha_bar", "log_snr"))
 
 
 def test_json_holds_what_the_functions_return(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
