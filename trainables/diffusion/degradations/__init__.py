@@ -17,7 +17,7 @@ from trainables.diffusion.degradations.base import (
 from trainables.diffusion.degradations.masks import MASKS, Fade, Inpaint, Mask
 from trainables.diffusion.degradations.noises import NOISES, Flow, Gaussian, Noise
 from trainables.diffusion.degradations.overlays import OVERLAYS, QR, Morph, PseudoQR
-from trainables.diffusion.degradations.tones import TONES, Contrast
+from trainables.diffusion.degradations.tones import TONES, Contrast, LocalContrast
 from trainables.diffusion.degradations.warps import WARPS, Elastic
 from trainables.diffusion.degradations.weather import WEATHER, Snow
 
@@ -46,6 +46,7 @@ __all__ = [
     "Inpaint",
     "Latent",
     "LinearInterpolant",
+    "LocalContrast",
     "Mask",
     "Morph",
     "Noise",

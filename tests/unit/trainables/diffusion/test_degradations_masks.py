@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.diffusion.degradations import Contrast, Fade, Inpaint, Mask, Snow
+from trainables.diffusion.degradations import Contrast, Fade, Inpaint, LocalContrast, Mask, Snow
 from trainables.diffusion.schedules import Cosine, Step, step_at
 from trainables.diffusion.source import PIXELS, Source
 
@@ -198,3 +198,22 @@ def test_contrast_keeps_each_images_mean_and_scales_about_it_by_the_literatures_
     ranks = (factor.double().sort().values - low) / (high - low)
     # Kolmogorov and Smirnov: uniform between the bounds, at a significance of one in a million.
     assert (ranks - torch.linspace(0, 1, n, dtype=torch.float64)).abs().max() < 2.7 / n**0.5
+
+
+def test_local_contrast_is_contrast_by_a_smooth_map_of_factors(make_source: MakeSource) -> None:
+    source, n, local = make_source(), 500, LocalContrast(cells=4)
+    x0 = source.images(n)
+    z = local.draw(x0, source)
+    factor = 2 * z  # from 0 to 2 at t = T
+    mean = x0.mean((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(local(x0, at(T, n), z), mean + factor * (x0 - mean), rtol=0, atol=1e-5)
+    same = z[:, :, :1, :1].expand_as(z)
+    torch.testing.assert_close(local(x0, at(9, n), same), Contrast()(x0, at(9, n), z[:, :, :1, :1]), rtol=0, atol=1e-6)
+    corners = z[:, 0][:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.min() < 0.01
+    assert corners.max() > 0.99
+    assert torch.corrcoef(corners.T).fill_diagonal_(0).abs().max() < 0.25
+    # Between two of four points a side of 28 pixels has 9 steps, and the factor goes from one to the other.
+    for step in (z.diff(dim=2), z.diff(dim=3)):
+        assert step.abs().max() <= 1 / 9 + 1e-6
+    assert (z.amax((1, 2, 3)) - z.amin((1, 2, 3))).median() > 0.7
