@@ -1,8 +1,9 @@
-"""Compare runs with the literature: `python analysis/literature.py RUN ... [--format table|markdown|latex]`.
+"""Compare runs with the literature: `python analysis/literature.py RUN ... [--only ROW,...|--folds] [--format ...]`.
 
 It shows each of the literature's configurations that the runs trained, at the largest number of images seen that all of
 them reached, with what its authors report; then the best that the runs found at the same number. The authors' numbers
-are of other measures and other budgets: FID by other networks, losses of other scales.
+are of other measures and other budgets: FID by other networks, losses of other scales. With --folds it shows the
+cross-validation of a run of --space folds.
 """
 
 import argparse
@@ -17,6 +18,7 @@ if __name__ == "__main__":
 from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.arguments import Parser
+from analysis.text.folds import fold_blocks
 from analysis.text.literature import literature_blocks
 
 
@@ -29,11 +31,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="RUN",
         help="the folder of a run of --space literature, and of others to find the best in",
     )
+    parser.add_argument(
+        "--only",
+        metavar="ROW,...",
+        help="only these rows of the literature, such as C1,C2, at what all of them reached",
+    )
+    parser.add_argument(
+        "--folds", action="store_true", help="loss and SSIM on held-out folds by t, with mean and spread over the folds"
+    )
     parser.add_argument("--format", choices=("table", "markdown", "latex"), default="table")
     given = parser.parse_args(arguments)
-    return parser.carry_out(
-        lambda: formats.write_blocks(literature_blocks([Run.open(run) for run in given.runs]), given.format)
-    )
+    only = given.only.split(",") if given.only else None
+
+    def write() -> None:
+        runs = [Run.open(run) for run in given.runs]
+        blocks = [b for run in runs for b in fold_blocks(run)] if given.folds else literature_blocks(runs, only)
+        formats.write_blocks(blocks, given.format)
+
+    return parser.carry_out(write)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ examples:
       search a space of your own; the files in spaces/ are examples
   python search/run.py --space degradations --warm-start runs/mine
       search further, with what the run "mine" measured
+  python search/run.py --only C1,C2 --exact
+      train two of the literature's configurations, sampled as their authors did
   python search/run.py --space samplers --from runs/mine/018-gaussian
       search for the sampler that suits a trained model
   python search/run.py --config runs/mine/search.json --seed 1
@@ -60,6 +62,7 @@ examples:
       evaluate all trials that are kept, against the test images
   python search/evaluate.py runs/mine 018-gaussian --steps 100
   python search/evaluate.py runs/mine --split confirm --samples 512 --format csv
+  python search/evaluate.py runs/mine 018-gaussian --restored 10000
 
 The column "real images" has the scores of as many held-out real images, the
 best that can be reached. Rank by FMD. The report's FMD (32 images) and the
@@ -120,6 +123,8 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             if name in given and one.resume is Resume.FIXED:
                 goes_on = f"{given['resume']} goes on as it began; leave it out"
                 raise SettingsError(f"{one.flag} does not go with --resume: {goes_on}")
+    elif "only" in given:
+        given.setdefault("space", "literature")
     elif "space" not in given:
         raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
     given.setdefault("fixed", {})

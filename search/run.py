@@ -42,18 +42,23 @@ def _search(given: dict[str, Any], began: float) -> int:
     return _resume(given, began) if "resume" in given else _begin(given, began)
 
 
+def _space(given: dict[str, Any]) -> Space:
+    from search.space.load import load
+
+    return load(given["space"], given["fixed"], given.get("only", ()), given.get("exact", False))
+
+
 def _begin(given: dict[str, Any], began: float) -> int:
     from analysis.run.run import Run
     from search.earlier_runs import with_runs
     from search.plan import plan
     from search.pretrained import with_trained
-    from search.space.load import load
     from search.warm_start import WarmStart
     from search.without_labels import without_classes
     from trainables.data.card import card
 
     given = with_runs(with_trained(given))
-    space = load(given["space"], given["fixed"])
+    space = _space(given)
     if space.samples_only and "trained" not in given:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
     given.setdefault("dataset", space.dataset)
@@ -63,7 +68,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)
-        space = load(given["space"], given["fixed"])
+        space = _space(given)
         settings = Settings.resolve(given, space.given, space.digest, machine)
     if given.get("dry_run"):
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
@@ -105,7 +110,7 @@ def _resume(given: dict[str, Any], began: float) -> int:
     machine = _machine(given)
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
-    space = load(settings.space, settings.fixed)
+    space = load(settings.space, settings.fixed, settings.only, settings.exact)
     settings, images = with_space(run, settings, space), _images(settings, given, began)
     return _run(run, settings, space, images, machine, given, began)
 

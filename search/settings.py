@@ -45,6 +45,9 @@ class Settings(SearchOptions):
         _require_ranges(cls, values)
         if "scheduler" not in given and (values["against"] or values["sampler"] in LEARN_IN_FULL):
             values["scheduler"] = "none"
+        if values["only"]:
+            alone = {"scheduler": "none", "trials": len(values["only"]), "confirm": 0}
+            values |= {name: value for name, value in alone.items() if name not in given}
         if "grace_images" not in given:
             values["grace_images"] = math.ceil(values["max_images"] / values["reduction_factor"] ** 3)
         values |= {"space": space, "space_digest": digest, "name": given.get("name", _name(space))}
@@ -58,7 +61,7 @@ class Settings(SearchOptions):
         values = completed(cls, {}, machine.gpus)
         values |= {entry.name: known[entry.name] for entry in fields(cls) if entry.name in known}
         values["trained"] = tuple(saved["trained"]) if saved["trained"] else None
-        values["warm_start"] = tuple(values["warm_start"])
+        values |= {name: tuple(values[name]) for name in ("warm_start", "only")}
         for name, declared in options(cls).items():
             if declared.resume is Resume.PER_SESSION:
                 values[name] = given.get(name, declared.default)
@@ -111,7 +114,8 @@ class Settings(SearchOptions):
 
     def saved(self) -> dict[str, Any]:
         """Return these settings, and the rungs that follow from them, as JSON has them."""
-        return {**asdict(self), "warm_start": list(self.warm_start), "rungs": list(self.rungs)}
+        lists = {"warm_start": list(self.warm_start), "only": list(self.only), "rungs": list(self.rungs)}
+        return {**asdict(self), **lists}
 
 
 def rungs(grace: int, full: int, eta: int) -> tuple[int, ...]:

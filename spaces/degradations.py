@@ -50,5 +50,5 @@ def degradation(trial: Asked) -> None:
     suggest(trial, "training/lr", Log(2e-3, 4e-2))
     if kind != "gaussian":
         suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
-        suggest(trial, "sampler/prior")
+        suggest(trial, "sampler/prior", Choice("own", "fitted"))  # samples from degraded images are restorations
     suggest_conditioning(trial)

@@ -34,6 +34,7 @@ def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradatio
                 f"use {name}={', '.join(fit)}"
             )
     _refuse_guidance_without_labels(flat)
+    _refuse_labels_of_other_images(flat)
     _refuse_degrading_the_degraded(flat, degradation)
     _refuse_noise_without_signal(flat, schedule, degradation)
 
@@ -51,6 +52,15 @@ def _refuse_guidance_without_labels(flat: Mapping[str, Primitive]) -> None:
         raise ConfigError(
             f"{given}: with training/label_drop=0 the network never learns to do without a label; "
             "use training/label_drop=0.1, or sampler/guidance=0"
+        )
+
+
+def _refuse_labels_of_other_images(flat: Mapping[str, Primitive]) -> None:
+    """The labels of samples are drawn, and would not be those of the images that samples start from."""
+    if flat["sampler/prior"] == "degraded" and flat["network/conditioning"] != "none":
+        raise ConfigError(
+            f"sampler/prior=degraded: with network/conditioning={flat['network/conditioning']} samples have labels of "
+            "their own; use network/conditioning=none, or sampler/prior=own, fitted"
         )
 
 

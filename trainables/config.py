@@ -27,6 +27,8 @@ from trainables.networks import CNN, NETWORKS, Network
 Flat = dict[str, Primitive]
 
 CONDITIONINGS = ("none", "class")
+# Where x_T comes from: the degradation itself, a distribution fitted to degraded images, or held-out images degraded.
+PRIORS = ("own", "fitted", "degraded")
 # Fields of a variant itself, by their flat names.
 OWN_FIELDS = {"pixels": "pixels", "network/conditioning": "conditioning"}
 
@@ -46,7 +48,8 @@ class Training:
     the share of labels that a network with classes does not see.
 
     `split` holds out a part of the training images for validation, and training ends after `patience` epochs without a
-    lower validation loss (0: never). `drop_last` leaves out the images that do not fill the last batch of an epoch.
+    lower validation loss (0: never). With `keep_best` a trial is sampled with the weights of the epoch that had the
+    lowest. `drop_last` leaves out the images that do not fill the last batch of an epoch.
 
     The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
@@ -71,16 +74,18 @@ class Training:
     split: Annotated[str, Choice(*FOLDS)] = "none"
     fold: Annotated[int, Int(0, 4)] = 0
     patience: Annotated[int, Int(0, 1000)] = 0
+    keep_best: Annotated[bool, Choice(False, True)] = False
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a fold without folds, patience without validation images, and a mean of no logit."""
+        """Raise ConfigError for a fold without folds, a validation without images, and a mean of no logit."""
         if self.fold and not self.split.startswith("5-fold"):
             raise ConfigError(f"training/fold={self.fold}: training/split={self.split} has no folds; use fold 0")
-        if self.patience and self.split == "none":
-            raise ConfigError(
-                f"training/patience={self.patience}: there are no validation images while training/split is none; "
-                f"use training/split={', '.join(FOLDS[1:])}, or training/patience=0"
-            )
+        for name, off in (("patience", 0), ("keep_best", False)):
+            if (value := getattr(self, name)) and self.split == "none":
+                raise ConfigError(
+                    f"training/{name}={value}: there are no validation images while training/split is none; "
+                    f"use training/split={', '.join(FOLDS[1:])}, or training/{name}={off}"
+                )
         if self.times_mean and self.times != "logit_normal":
             raise ConfigError(
                 f"training/times_mean={self.times_mean:g}: training/times={self.times} has no mean; "
@@ -98,7 +103,7 @@ class Sampling:
 
     kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
     steps: Annotated[int, Int(1, 5000)] = 20
-    prior: Annotated[str, Choice("own", "fitted")] = "own"
+    prior: Annotated[str, Choice(*PRIORS)] = "own"
     clip: Annotated[bool, Choice(True, False)] = True
     guidance: Annotated[float, Uniform(0, 10)] = 0.0
     guidance_low: Annotated[float, Uniform(0, 1)] = 0.2

@@ -28,15 +28,22 @@ class LiteratureComparison:
     found: list[Row]
 
 
-def compare_with_literature(runs: Sequence[Run]) -> LiteratureComparison:
-    """Return the reports of the literature's configurations and of the best others.
+def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = None) -> LiteratureComparison:
+    """Return the reports of the literature's configurations, or `only` some of them, and of the best others.
 
     Raises:
-        RunError: the runs measure by different metrics, or none of the literature's configurations has reported.
+        RunError: the runs measure by different metrics, or one of `only`, or all of the literature, has not reported.
     """
     cards = {run.name: card for run in runs if (card := metric_card(run))}
     refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
     reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
+    if only is not None:
+        there = sorted({report["baseline"] for report in reports} - {""})
+        if missing := [name for name in only if name not in there]:
+            raise RunError(
+                f"--only {missing[0]}: it has not reported; those that have are {', '.join(there) or 'none'}"
+            )
+        reports = [report for report in reports if report["baseline"] in ("", *only)]
     images = _common_budget([report for report in reports if report["baseline"]])
     rows = [report for report in reports if report["images_seen"] == images]
     order = list(BASELINES)

@@ -13,9 +13,12 @@ COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out l
 TEXTS = ("row", "setting", "from", "reported")
 
 
-def literature_blocks(runs: Sequence[Run]) -> list[Block]:
-    """Return a heading and the comparison as a table, with what the literature's authors report."""
-    compared = compare_with_literature(runs)
+def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) -> list[Block]:
+    """Return a heading and the comparison as a table, with what the literature's authors report.
+
+    With `only` there are these rows of the literature, else all that the runs trained.
+    """
+    compared = compare_with_literature(runs, only)
     lines = []
     for row in compared.literature:
         entry = BASELINES[row["baseline"]]

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -17,28 +17,36 @@ from spaces.baselines import BASELINES
 from trainables.config import Flat, Variant, domain_of
 
 
-def load(given: str, fixed: Mapping[str, str]) -> Space:
-    """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains."""
+def load(given: str, fixed: Mapping[str, str], only: Sequence[str] = (), exact: bool = False) -> Space:
+    """Return the space that `--space` names, with the texts of `--set` read as values of their fields' domains.
+
+    With `only` it has these baselines and no starting points; with `exact` they are sampled as their authors did, and
+    with both the data set is theirs if they have one.
+    """
     module, path = _module(given)
     function = getattr(module, "space", None)
     if not callable(function):
         raise SpaceError(f"space {given}: {path.name} has no function space(trial)")
-    unknown = [name for name in getattr(module, "BASELINES", ()) if name not in BASELINES]
-    if unknown:
-        there = f"known are {', '.join(BASELINES)}"
-        raise SpaceError(f"space {given}: unknown baseline {unknown[0]!r} in BASELINES; {there}")
+    names = only or getattr(module, "BASELINES", ())
+    if unknown := [name for name in names if name not in BASELINES]:
+        where, there = "--only" if only else "BASELINES", f"known are {', '.join(BASELINES)}"
+        raise SpaceError(f"space {given}: unknown baseline {unknown[0]!r} in {where}; {there}")
+    baselines = tuple(BASELINES[name].as_published() if exact else BASELINES[name] for name in names)
+    if exact and not baselines:
+        raise SpaceError(f"--exact: space {given} has none of the literature's configurations; leave it out")
     texts = {name.replace(".", "/"): text for name, text in fixed.items()}
     values = {name: domain_of(name).parse(name, text) for name, text in texts.items()}
-    starts = tuple(_starts(getattr(module, "STARTS", ()), values))
+    reported = {baseline.dataset for baseline in baselines} if only and exact else set()
+    starts = () if only else tuple(_starts(getattr(module, "STARTS", ()), values))
     space = Space(
         given=given if path.parent == Path(spaces.__path__[0]) else str(path),
         title=(module.__doc__ or given).strip().splitlines()[0],
         digest=_digest(path, starts),
         function=cast("Callable[[Any], Flat | None]", function),
-        baselines=tuple(BASELINES[name] for name in getattr(module, "BASELINES", ())),
+        baselines=baselines,
         starts=starts,
         fixed=values,
-        dataset=str(getattr(module, "DATASET", "mnist")),
+        dataset=reported.pop() if len(reported) == 1 else str(getattr(module, "DATASET", "mnist")),
         samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
     )
     if not space.names:

@@ -25,6 +25,10 @@ def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: S
     step = diffusion.step(torch.full((shape[0],), diffusion.T, device=source.generator.device))
     if sampling.prior == "fitted":
         return fitted_prior(diffusion.degradation, shape, step, source)
+    if sampling.prior == "degraded":
+        x0 = source.held_out(shape[0])
+        z = diffusion.degradation.draw(x0, source)
+        return diffusion.degradation(x0, step, z), z
     return diffusion.degradation.prior(shape, step, source)
 
 
@@ -110,7 +114,10 @@ def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
     return data.getvalue()
 
 
-def sampling_source(training: Source, overlays: Tensor) -> Source:
-    """Return a source for sampling, with a generator of its own and overlays (K, C, H, W) uint8 unseen in training."""
+def sampling_source(training: Source, overlays: Tensor, held_out: Tensor | None = None) -> Source:
+    """Return a source for sampling, with a generator of its own.
+
+    Overlays (K, C, H, W) and held-out images (L, C, H, W), both uint8, are unseen in training.
+    """
     generator = torch.Generator(training.generator.device)
-    return Source(generator, training.pixels, training.training_images, overlays)
+    return Source(generator, training.pixels, training.training_images, overlays, held_out)

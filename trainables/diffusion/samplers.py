@@ -179,6 +179,18 @@ def cold2_estimated(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int],
         yield x_t
 
 
+def renoise(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_s = D(x0_hat, s, z) with z drawn anew at each step (the Fruits-360 report).
+
+    All predicted noise is removed, and fresh noise is added. `cold1` keeps one z.
+    """
+    x_t = x_T
+    for t, s in _pairs(x_t, times):
+        x0 = diffusion.restore(x_t, t)
+        x_t = diffusion.degradation(x0, diffusion.step(s), diffusion.degradation.draw(x0, source))
+        yield x_t
+
+
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, Gaussian),
     "ancestral_large": Sampler(ancestral_large, Gaussian),
@@ -189,4 +201,5 @@ SAMPLERS: dict[str, Sampler] = {
     "cold1": Sampler(cold1, Degradation),
     "cold2": Sampler(cold2, Degradation),
     "cold2_estimated": Sampler(cold2_estimated, Degradation),
+    "renoise": Sampler(renoise, Degradation),
 }

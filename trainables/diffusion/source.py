@@ -40,6 +40,8 @@ class Source:
     """(M, C, H, W) uint8"""
     overlay_images: Tensor
     """(K, C, H, W) uint8, of another data set"""
+    held_out_images: Tensor | None = None
+    """(L, C, H, W) uint8, which neither training nor the metric shows; for sampling from degraded images"""
 
     @property
     def low(self) -> float:
@@ -66,6 +68,11 @@ class Source:
     def images(self, n: int) -> Tensor:
         """Return n random training images (n, C, H, W) in the pixel range."""
         return self._pick(self.training_images, n)
+
+    def held_out(self, n: int) -> Tensor:
+        """Return n random held-out images (n, C, H, W) in the pixel range."""
+        assert self.held_out_images is not None, "a source for sampling has held-out images"
+        return self._pick(self.held_out_images, n)
 
     def overlays(self, shape: torch.Size) -> Tensor:
         """Return random overlay images of `shape` (N, C, H, W) in the pixel range, resized where need be."""

@@ -8,8 +8,10 @@ import pytest
 from analysis import literature
 from analysis.run.events import from_json
 from analysis.run.run import Run
+from analysis.statistics.folds import cross_validations
 from analysis.statistics.literature import compare_with_literature
 from spaces.baselines import BASELINES
+from tests.helpers import fake_runs
 
 MEASURED = {"fmd_se": 1.0, "ssim": 0.5, "validation_loss": 0.1, "loss": 0.1, "diverged": False, "rung": 0}
 
@@ -55,6 +57,40 @@ def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pyte
         assert expected in printed
         assert "300 images seen, FMD flat-1024-n256-abc" in printed
         assert "FID 432, test MSE 0.00275" in printed
+
+
+def test_some_rows_alone_are_compared_at_what_they_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make(tmp_path, "a", ROWS)
+    assert literature.main([str(run.path), "--only", "A0", "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert "900 images seen" in printed
+    assert "| A0 |" in printed
+    assert "C2" not in printed
+    assert literature.main([str(run.path), "--only", "A0,D3"]) == 2
+    assert "--only D3: it has not reported; those that have are A0, C2" in capsys.readouterr().err
+
+
+def test_folds_are_told_by_t_with_mean_and_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.create(tmp_path, "folds")
+    for fold, ssim in enumerate((0.2, 0.3, 0.7)):
+        variant = {"training/split": "5-fold-grouped", "training/fold": fold, "training/lr": 0.1}
+        fake_runs.start(run, f"{fold}", variant)
+        for rung in range(3 if fold else 2):
+            by_t = {"ssim_by_t": (0.9, ssim), "loss_by_t": (0.5, 0.1 * rung + fold)}
+            fake_runs.report(run, f"{fold}", rung, 40.0 + fold, **by_t)
+    fake_runs.start(run, "other", {"training/split": "80:20", "training/fold": 0})
+    (found,) = cross_validations(run)
+    assert (found.folds, found.images_seen) == ((0, 1, 2), fake_runs.RUNGS[1])
+    assert (found.fmd.mean, found.fmd.sd) == (41, 1)
+    assert [spread.mean for spread in found.ssim] == pytest.approx([0.9, 0.4])
+    assert [spread.sd for spread in found.ssim] == pytest.approx([0, 0.07**0.5])
+    assert [spread.mean for spread in found.loss] == pytest.approx([0.5, 1.1])
+    assert literature.main([str(run.path), "--folds", "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert "folds 0, 1, 2 held out, 36,000 images seen, FMD 41.0 ± 1.0" in printed
+    assert "| 2/10 | 0.400 ± 0.265 | 1.1000 ± 1.0000 |" in printed
+    assert literature.main([str(make(tmp_path, "none", ROWS).path), "--folds"]) == 2
+    assert "has no trials that hold out different folds; run --space folds" in capsys.readouterr().err
 
 
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ from search.machine import Machine, this_machine
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
 from search.settings import Settings
 from search.space.load import load
+from search.space.space import SpaceError
+from spaces.baselines import BASELINES
 from trainables.config import Training
 from trainables.data.mnist import BUNDLED
 
@@ -192,6 +194,30 @@ def test_a_dry_run_tells_the_plan_and_leaves_nothing(workplace: Path, capsys: py
     ):
         assert expected in printed.out
     assert sorted(workplace.rglob("*")) == before
+
+
+def test_rows_of_the_literature_alone_are_all_that_runs(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--only", "C2, C1", "--exact", "--dry-run", "--max-images", "900"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "baseline C2" in printed.split("baseline C1")[0]
+    for expected in ("2 trials", "34, 102, 306, 900 images", "stops nothing"):
+        assert expected in printed
+    for absent in ("baseline A0", "tpe draws", "confirms"):
+        assert absent not in printed
+    assert "unknown baseline 'Z9' in --only; known are A0" in refuse(["--only", "C1,Z9"], workplace, capsys)
+
+
+def test_rows_of_the_literature_are_sampled_exactly_if_asked() -> None:
+    for exact in (False, True):
+        space = load("literature", {}, ("C1", "F"), exact)
+        assert space.starts == ()
+        expected = [(name, BASELINES[name].exact if exact else BASELINES[name].variant) for name in ("C1", "F")]
+        assert space.queue() == expected
+        assert space.dataset == "mnist"
+    assert load("literature", {}, ("F",), exact=True).dataset == "fruits360"
+    assert load("widths", {}, exact=True).baselines[0].variant == BASELINES["A0"].exact
+    with pytest.raises(SpaceError, match="--exact: space samplers has none"):
+        load("samplers", {}, exact=True)
 
 
 def test_only_what_is_given_is_returned_and_fields_are_collected() -> None:

@@ -1,5 +1,6 @@
 """Settings: sized for the machine, checked before anything is written, refused in a line that says what is right."""
 
+import json
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -45,6 +46,16 @@ def test_two_cores_get_two_trials_and_the_documented_rungs() -> None:
     settings = resolve()
     assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, 256)
     assert settings.rungs == (4_000, 12_000, 36_000, 108_000)
+
+
+def test_rows_alone_are_trained_in_full_each_once_unless_more_is_asked_for() -> None:
+    alone = resolve(only=("C1", "C2"))
+    assert (alone.trials, alone.scheduler, alone.confirm) == (2, "none", 0)
+    asked = resolve(only=("C1",), trials=9, scheduler="asha", confirm=2)
+    assert (asked.trials, asked.scheduler, asked.confirm) == (9, "asha", 2)
+    saved = json.loads(json.dumps(alone.saved()))
+    assert Settings.resume(saved, {}, LAPTOP).only == ("C1", "C2")
+    assert not Settings.resume({n: v for n, v in saved.items() if n not in ("only", "exact")}, {}, LAPTOP).exact
 
 
 def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:

@@ -40,7 +40,7 @@ def random_study(seed: int = 0) -> optuna.Study:
 def test_there_are_the_spaces_of_the_readme() -> None:
     assert set(SPACES) == {
         *("degradations", "schedules", "widths", "activations", "networks", "training", "samplers"),
-        *("literature", "everything", "fruits", "quality"),
+        *("literature", "everything", "fruits", "folds", "quality"),
     }
 
 
@@ -205,6 +205,7 @@ STARTER = {
     "training/split": "none",
     "training/fold": 0,
     "training/patience": 0,
+    "training/keep_best": False,
     "training/beta2": 0.999,
     "training/average": 0.1,  # without effect beside ema 0
     "training/times": "uniform",
@@ -255,7 +256,7 @@ GRIVOT = {
     "training/weight_decay": 1e-5,
     "training/lr_decay": "plateau",
 }
-JAIN = {"training/split": "80:20", "training/drop_last": False}
+JAIN = {"training/split": "80:20", "training/drop_last": False, "training/keep_best": True}
 
 
 def cosine(T: int) -> dict[str, Any]:
@@ -274,6 +275,13 @@ CONVNEXT = {
     "network/convnext_unet/attention": "linear",
     "network/convnext_unet/activation": "gelu",
     "network/convnext_unet/patch": 1,
+}
+ROWS = {
+    **COLD,
+    "degradation/kind": "average",
+    "degradation/average/order": "random",
+    "degradation/average/shared": True,
+    "degradation/average/axis": "rows",
 }
 FRUITS = {
     "network/kind": "fruits_unet",
@@ -318,14 +326,15 @@ LITERATURE: dict[str, dict[str, Any]] = {
     "C4": {**JAIN, **cosine(100), **CONVNEXT, **COLD, "degradation/kind": "blur", "degradation/blur/sigma": 10.0},
     "D1": USUAL,
     "D2": {**linear(1e-4, 0.02, 1500), "training/lr": 4e-4},
-    "D3": {
+    "D3": {**linear(1e-4, 0.02, 28), **ROWS},
+    "D3r": {**linear(1e-4, 0.02, 28), **ROWS, "sampler/prior": "degraded"},
+    "D3c": {
         **linear(1e-4, 0.02, 28),
-        **COLD,
-        "degradation/kind": "average",
-        "degradation/average/order": "random",
-        "degradation/average/shared": True,
-        "degradation/average/axis": "rows",
+        **ROWS,
+        "degradation/average/axis": "columns",
+        "sampler/prior": "degraded",
     },
+    "D3g": {**linear(1e-4, 0.02, 7), **ROWS, "sampler/prior": "degraded"},
     "F": {
         **linear(0.001, 0.019981, 1000),  # the 1,000th of numbers that reach 0.02 as the 1,001st
         "schedule/linear/from_zero": False,
@@ -338,6 +347,7 @@ LITERATURE: dict[str, dict[str, Any]] = {
         "training/drop_last": False,
         "training/split": "5-fold-grouped",
         "training/patience": 5,
+        "sampler/kind": "renoise",
     },
 }
 
@@ -363,10 +373,12 @@ def test_a_search_changes_nothing_of_a_baseline_but_how_it_is_sampled(name: str)
     searched, exact = BASELINES[name].variant, BASELINES[name].exact
     changed = {field for field in searched if searched[field] != exact[field]}
     assert searched.keys() == exact.keys()
-    assert changed <= {"sampler/kind", "sampler/steps", "sampler/clip"}
+    assert changed <= {"sampler/kind", "sampler/steps", "sampler/clip", "training/keep_best"}
+    assert not searched["training/keep_best"]
     assert searched["sampler/clip"]
-    assert (searched["sampler/kind"] == "ancestral") == (exact["sampler/kind"] == "ancestral_large")
+    assert (searched["sampler/kind"] == "ancestral") == (exact["sampler/kind"] in ("ancestral_large", "renoise"))
     assert searched["sampler/steps"] == Sampling().steps
+    assert BASELINES[name].as_published().variant == exact
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -116,6 +116,19 @@ def test_sampling_starts_from_the_prior_that_was_chosen(kind: str, make_source: 
         assert torch.equal(x_T, draw(shape, step, make_source())[0])
 
 
+@pytest.mark.parametrize("kind", ["average", "mask", "mask+gaussian"])
+def test_sampling_from_degraded_images_starts_from_held_out_ones(kind: str, make_source: MakeSource) -> None:
+    training = make_source()
+    held_out = 255 - training.training_images[:9]
+    first, again = (sampling_source(training, training.overlay_images, held_out) for _ in range(2))
+    diffusion = make(kind)
+    x_T, z = start(diffusion, Sampling("cold2", 3, "degraded"), torch.Size((40, *SHAPE)), first)
+    x0 = again.held_out(40)
+    assert torch.equal(x_T, diffusion.degradation(x0, diffusion.step(torch.full((40,), diffusion.T)), z))
+    drawn = {image.numpy().tobytes() for image in again.pixels.to_uint8(x0)}
+    assert drawn == {image.numpy().tobytes() for image in held_out}
+
+
 class Poisoned(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return torch.where(torch.arange(len(x)).view(-1, 1, 1, 1) == 3, torch.nan, x)

@@ -27,10 +27,11 @@ from trainables.networks import UNet
 
 MakeSource = Callable[..., Source]
 
-COLD_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.degrades]
+COLD_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.degrades and name != "renoise"]
+RANDOM = ("ancestral", "ancestral_large", "renoise")  # those that draw on the way
 OVERLAYS = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, Overlay)]
-# Those with an ideal denoiser land on the data; cold sampling with a z held fixed need not.
-EXACT = [name for name in SAMPLERS if name not in ("cold1", "cold2")]
+# Those with an ideal denoiser land on the data; cold sampling with a z held fixed need not, nor with a fresh one.
+EXACT = [name for name in SAMPLERS if name not in ("cold1", "cold2", "renoise")]
 PAIRS = [("gaussian", "x0"), ("gaussian", "eps"), ("gaussian", "v"), ("flow", "x0"), ("flow", "velocity")]
 IDEAL = [
     (s, kind, target) for kind, target in PAIRS for s in EXACT if s in fitting("sampler/kind", DEGRADATIONS[kind]())
@@ -381,6 +382,39 @@ def test_a_cold_step_is_its_algorithm(kind: str, make_source: MakeSource) -> Non
         torch.testing.assert_close(expected["cold2_estimated"], degrade(guess, at_s, solved), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "flow", "morph", "mask", "mask+contrast"])
+def test_fresh_noise_about_one_image_is_drawn_anew_at_each_step(kind: str, make_source: MakeSource) -> None:
+    """With an ideal denoiser of a single image, x_s is D(image, s, z) of the z that is drawn there."""
+    source, same, times = make_source(3), make_source(3), [T, 40, 7, 0]
+    x0 = make_source(4).images(6)
+    diffusion = make(Always(x0), degradation_of(kind))
+    path = walk("renoise", diffusion, torch.zeros_like(x0), None, times, source)
+    for t, x_t in zip(times[1:], path[1:], strict=True):
+        z = diffusion.degradation.draw(x0, same)
+        torch.testing.assert_close(x_t, diffusion.degradation(x0, diffusion.step(torch.full((6,), t)), z))
+    assert torch.equal(path[-1], x0)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 100])
+def test_fresh_noise_about_normal_data_ends_in_the_distribution_that_the_ideal_denoiser_leads_to(
+    steps: int, make_source: MakeSource
+) -> None:
+    """x0_hat = E[x0 | x_t] is linear in x_t, so x_s is normal, with a mean and a variance in closed form."""
+    mean, deviation, alpha_bar = 0.1, 0.2, SCHEDULES["cosine"](T=400).alpha_bar().float()
+    diffusion, source = ideal(mean_of_mixture([1.0], [mean], [deviation]), alpha_bar, "gaussian", "x0"), make_source()
+    times = strided(400, steps)
+    x_T = source.normal(torch.Size((1024, 1, 4, 4)))
+    sample = walk("renoise", diffusion, x_T, x_T, times, source)[-1]
+    m, v = 0.0, 1.0
+    for t, s in itertools.pairwise(times):
+        alpha, sigma = alpha_bar[t].item() ** 0.5, (1 - alpha_bar[t].item()) ** 0.5
+        gain = alpha * deviation**2 / (alpha**2 * deviation**2 + sigma**2)
+        kept, added = alpha_bar[s].item() ** 0.5, 1 - alpha_bar[s].item()
+        m, v = kept * (mean + gain * (m - alpha * mean)), kept**2 * gain**2 * v + added
+    assert stats.kstest((sample.flatten().double().numpy() - m) / v**0.5, "norm").pvalue > 0.01
+    assert v < deviation**2  # x0_hat has less variance than the data, and noise that is fresh does not bring it back
+
+
 @pytest.mark.parametrize("steps", [1, 2, 13, T, 10 * T])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_network_is_called_as_often_as_said_and_each_x_t_is_yielded(
@@ -420,7 +454,7 @@ def test_sampling_follows_the_generator(sampler: str, x_T: Tensor, make_source: 
             walk(sampler, diffusion, x_T, x_T, strided(T, 5), make_source(seed))[-1] for seed in (1, 1, 2)
         )
     assert torch.equal(first, again)
-    assert torch.equal(first, other) != sampler.startswith("ancestral")
+    assert torch.equal(first, other) != (sampler in RANDOM)
 
 
 @pytest.mark.parametrize(

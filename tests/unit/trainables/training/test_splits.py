@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainables.config import Flat, Training, Variant
 from trainables.data.folds import FOLDS, fold_rows
 from trainables.diffusion.process import Diffusion
 from trainables.domain import ConfigError
-from trainables.metric.restoration import VALIDATION_IMAGES
+from trainables.metric.restoration import VALIDATION_IMAGES, validation
 from trainables.training.early_stopping import Patience
 from trainables.training.trainer import Trainer
 
@@ -135,9 +136,43 @@ def test_looking_at_the_validation_loss_disturbs_training_in_no_bit(make: Make) 
         assert torch.equal(a, b)
 
 
+def test_the_weights_of_the_best_epoch_are_kept_also_after_a_restart(make: Make) -> None:
+    kept: Flat = {"training/split": "80:20", "training/keep_best": True}
+    trainer, last = make(kept), make({"training/split": "80:20"})
+    trainer.run_to(40)
+    last.run_to(40)
+    assert trainer.averaged().network is trainer.ema  # in the first epoch, of 80 images
+    losses, weights = [], []
+    for epoch in range(1, 5):
+        for one in (trainer, last):
+            one.run_to(80 * epoch)
+        assert all(map(torch.equal, trainer.ema.parameters(), last.ema.parameters()))
+        losses.append(loss_of(last))
+        weights.append([parameter.clone() for parameter in last.ema.parameters()])
+        best = weights[losses.index(min(losses))]
+        assert all(map(torch.equal, trainer.averaged().network.parameters(), best))
+        if epoch == 2:  # and from now on the weights are spoilt
+            with torch.no_grad():
+                for one in (trainer, last):
+                    torch._foreach_mul_(list(one.diffusion.network.parameters()), 30)
+    assert losses.index(min(losses)) == 1
+    state = io.BytesIO()
+    torch.save(trainer.state_dict(), state)
+    state.seek(0)
+    again = make(kept)
+    again.load_state_dict(torch.load(state, weights_only=True))
+    assert all(map(torch.equal, again.averaged().network.parameters(), best))
+
+
+def loss_of(trainer: Trainer) -> float:
+    source = replace(trainer.source, generator=torch.Generator())
+    return validation(trainer.averaged(), trainer.held_out, source, seed=0).loss
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"keep_best": True}, r"^training/keep_best=True: there are no validation images while training/split is none"),
         ({"patience": 5}, r"^training/patience=5: there are no validation images while training/split is none; use"),
         ({"split": "80:20", "fold": 1}, r"^training/fold=1: training/split=80:20 has no folds; use fold 0"),
         ({"fold": 4}, r"^training/fold=4: training/split=none has no folds"),
