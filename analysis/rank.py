@@ -36,8 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="rank only trials whose configuration has this value, such as network.kind=cnn; repeatable",
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="also say what all configurations have in common, in a table"
+    )
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: _write(Run.open(given.run), given.format, given.at, given.where))
+    verbose = given.verbose or given.format != "table"
+    return parser.carry_out(lambda: _write(Run.open(given.run), given.format, given.at, given.where, verbose))
 
 
 def _condition(text: str) -> Condition:
@@ -47,7 +51,7 @@ def _condition(text: str) -> Condition:
         raise ArgumentTypeError(f"{text!r}: give FIELD=VALUE, such as network.kind=cnn") from None
 
 
-def _write(run: Run, form: str, at: str, where: Sequence[Condition]) -> None:
+def _write(run: Run, form: str, at: str, where: Sequence[Condition], verbose: bool) -> None:
     trials, card = trials_where(run.trials(), where), metric_card(run)
     if form in ("json", "csv", "parquet"):
         at_seconds = at == "seconds"
@@ -60,7 +64,7 @@ def _write(run: Run, form: str, at: str, where: Sequence[Condition]) -> None:
         formats.write_blocks(seconds_blocks(run, trials), form)
     else:
         # A confirmation is a race among all of its trials, and shown with all.
-        formats.write_blocks(trials_blocks(run, trials) if where else ranking_blocks(run), form)
+        formats.write_blocks(trials_blocks(run, trials, verbose) if where else ranking_blocks(run, verbose), form)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
+from analysis.text.words import listed
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
 from search.progress.budget import OVERTIME, as_clock
@@ -50,7 +51,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
     selection = select(run, settings, judge.n / reference.n, notes.budget.left() - END_SECONDS)
-    _announce(run, selection, settings, notes)
+    _announce(run, selection, settings, reference, judge, notes)
     if not selection.chosen:
         return "done"
     nested = before or run.begin_confirmation()
@@ -74,18 +75,22 @@ def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
     return len(earlier) + seeds * len(chosen)
 
 
-def _announce(run: Run, selection: Selection, settings: Settings, notes: Notes) -> None:
+def _announce(
+    run: Run, selection: Selection, settings: Settings, reference: Reference, judge: Reference, notes: Notes
+) -> None:
     """Say how the search ended and what comes next."""
     if not selection.costs:
         notes.say("search done: no trial has a result")
         return
     first, chosen = next(iter(selection.costs)), selection.chosen
-    best = f"search done: best {first} FMD {run.reports()[first][-1].fmd:.4g}"
+    best = f"search done: best {first} FMD {run.reports()[first][-1].fmd:.4g} of {reference.n:,} samples"
     if chosen:
         costs = [selection.costs[start.trial] for start in chosen]
         about = as_clock(min(needed(costs, settings.slots) + END_SECONDS, max(0.0, notes.budget.left())))
-        again = "it is trained again" if len(chosen) == 1 else f"the best {len(chosen)} are trained again"
+        again = f"{listed([start.trial for start in chosen])} {'is' if len(chosen) == 1 else 'are'} trained again"
+        lower = ", whose FMD is lower for that alone: compare the values in brackets" if judge.n > reference.n else ""
         notes.say(f"{best}; now {again} with fresh seeds, about {about} left")
+        notes.say(f"each is judged by {judge.n:,} samples{lower}")
     else:
         notes.say(f"{best}; there is no time to train it again")
     for line in selection.left_out.values():

@@ -1,10 +1,11 @@
 """Which trials of a search contend in its confirmation."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from analysis.run.events import Start
 from analysis.run.run import Run
+from analysis.statistics.verdict import kind_of
 from trainables.domain import Primitive
 from trainables.report import Report
 
@@ -14,23 +15,54 @@ ALIKE = 0.1
 # of recorded trials that were so far apart at 12,000 of 108,000 images, 2.0 % ended in the other order; of those at
 # 36,000 images none of 2,314 did. At 4,000 images 44 % did. source: tests/benchmarks/beaten.py
 BEATEN, BEATEN_FROM = 2.0, 1 / 9
+# A kind leads if its best has at most this many times the FMD of the best of all: 0.2 % of pairs so far apart at 36,000
+# images ended in the other order, 5 % of those at 12,000.
+LEADING = 1.5
 
 
-def contenders(run: Run, best: int) -> list[Start]:
-    """Return the starts of the trials that contend: the `best` of the ranking, and its best baseline.
+def contenders(run: Run, best: int, full: int) -> list[Start]:
+    """Return the starts of the trials that contend: `best` of the ranking, the first trial, and the best baseline.
 
-    Of trials that are alike only the best is taken, so that the race is between configurations that differ.
+    The first is the first of the ranking. The best of each other leading kind follow, because which kind is best is
+    what most searches ask, and then what else the ranking has. Of trials that are alike only the best is taken. The
+    search's first trial, a starting point that the others are measured by, has the last place if it has no other; one
+    that is beaten beyond doubt is added, to be named.
+
+    Args:
+        run: whose log is read.
+        best: how many of the ranking.
+        full: images of the full budget.
     """
-    starts, ends = run.starts(), run.ends()
+    starts, ends, reports = run.starts(), run.ends(), run.reports()
     failed = {name for name, end in ends.items() if end.state == "FAILED"}
-    last = [reports[-1] for name, reports in run.reports().items() if name not in failed]
+    last = [reports[name][-1] for name in reports if name not in failed]
     sound = sorted((report for report in last if not report.diverged), key=lambda r: _order(r, starts[r.trial]))
+    ranked = [starts[report.trial] for report in sound]
+    leading = [start for start in ranked if _leads(reports[start.trial], reports[ranked[0].trial], full)]
+    kinds = _first_of_each_kind(start for start in leading if not start.baseline)
     chosen: list[Start] = []
-    for start in (starts[report.trial] for report in sound):
+    for start in [*ranked[:1], *kinds, *ranked]:
         if len(chosen) < best and not any(alike(start.variant, other.variant) for other in chosen):
             chosen.append(start)
-    baselines = [starts[report.trial] for report in sound if starts[report.trial].baseline]
+    first = next((start for start in ranked if start.number == 0 and not start.baseline), None)
+    if first is not None and first not in chosen and best > 1:
+        is_beaten = defeat(reports[first.trial], reports[chosen[0].trial], full) is not None
+        chosen = [*(chosen if is_beaten else chosen[: best - 1]), first]
+    baselines = [start for start in ranked if start.baseline]
     return chosen + [start for start in baselines[:1] if start not in chosen]
+
+
+def _leads(reports: Sequence[Report], best: Sequence[Report], full: int) -> bool:
+    """Return whether a trial is at most `LEADING` times as bad as the best one at the highest rung of both."""
+    rung, own, other = _compared(reports, best)
+    return rung >= BEATEN_FROM * full and own <= LEADING * other
+
+
+def _first_of_each_kind(starts: Iterable[Start]) -> list[Start]:
+    found: dict[str, Start] = {}
+    for start in starts:
+        found.setdefault(kind_of(start.trial), start)
+    return list(found.values())
 
 
 def beaten(contending: Sequence[Start], reports: Mapping[str, Sequence[Report]], full: int) -> dict[str, str]:
@@ -44,11 +76,17 @@ def defeat(reports: Sequence[Report], best: Sequence[Report], full: int) -> str 
 
     It is said in words: "FMD 72.9 against 25.1 at 36,000 images".
     """
+    rung, own, other = _compared(reports, best)
+    if rung < BEATEN_FROM * full or own < BEATEN * other:
+        return None
+    return f"FMD {own:.3g} against {other:.3g} at {rung:,} images"
+
+
+def _compared(reports: Sequence[Report], best: Sequence[Report]) -> tuple[int, float, float]:
+    """Return the highest rung that both reached, and their FMDs there; 0 and no numbers without one."""
     own, others = ({report.images_seen: report.fmd for report in some} for some in (reports, best))
     rung = max(own.keys() & others.keys(), default=0)
-    if rung < BEATEN_FROM * full or own[rung] < BEATEN * others[rung]:
-        return None
-    return f"FMD {own[rung]:.3g} against {others[rung]:.3g} at {rung:,} images"
+    return (rung, own[rung], others[rung]) if rung else (0, math.nan, math.nan)
 
 
 def alike(a: Mapping[str, Primitive], b: Mapping[str, Primitive]) -> bool:

@@ -184,9 +184,9 @@ class SearchOptions:
 
     confirm: int = _confirmation(
         whole(0, 100),
-        "Number of trials to train again after the search, with fresh seeds and judged by other real images. They are "
-        "the best that differ by a choice or by a tenth of a number; the best of the literature joins them unless it "
-        "is beaten by far. Fewer are trained where time is short. 0 leaves the confirmation out.",
+        "Number of trials to train again after the search, with fresh seeds and judged by other real images: the best "
+        "of each leading kind, the next best, and the first starting point. The best of the literature joins them "
+        "unless it is beaten by far. Fewer are trained where time is short. 0 leaves the confirmation out.",
         3,
         CHANGEABLE,
     )

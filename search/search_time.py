@@ -52,6 +52,7 @@ class SearchTime:
 
 def planned_costs(run: Run, settings: Settings, scale: float) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
-    chosen, reports, full = contenders(run, settings.confirm), run.reports(), settings.rungs[-1]
+    reports, full = run.reports(), settings.rungs[-1]
+    chosen = contenders(run, settings.confirm, full)
     out = beaten(chosen, reports, full)
     return [cost(reports[start.trial], full, scale) for start in chosen if start.trial not in out]

@@ -32,7 +32,8 @@ def select(run: Run, settings: Settings, scale: float, left: float) -> Selection
         scale: how many times the samples of the search the confirmation generates.
         left: seconds for the trainings and the test images.
     """
-    contending, reports, full = contenders(run, settings.confirm), run.reports(), settings.rungs[-1]
+    reports, full = run.reports(), settings.rungs[-1]
+    contending = contenders(run, settings.confirm, full)
     costs = {start.trial: cost(reports[start.trial], full, scale) for start in contending}
     reasons = beaten(contending, reports, full)
     settled = reasons.keys() | _begun(run)

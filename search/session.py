@@ -92,7 +92,7 @@ def run_session(
                     finally:
                         run.update_settings(**notes.budget.used())
             with in_one_line(run):
-                return close(run, shared, status)
+                return close(run, status)
         except KeyboardInterrupt:
             print(
                 "interrupted before the search began"

@@ -1,23 +1,25 @@
 """The summary of a run: search.json at its start, what is printed and returned at its end."""
 
+import os
 import platform
-import shlex
+from collections.abc import Iterable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from analysis import rank
 from analysis.page.report import write_report
 from analysis.run.run import Run
-from analysis.run.storage import is_remote, parent
-from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank_run
+from analysis.text.answer import answer
+from analysis.text.commands import Commands, short
 from analysis.text.formats import print_blocks
+from analysis.text.next_steps import Step, steps
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
+from search.progress.tensorboard import TensorBoardWriter
 from search.settings import Settings
+from search.space.domains import searched_domains
 from search.space.space import Space
 from trainables.data.card import describe
 from trainables.data.mnist import Images
@@ -32,6 +34,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "status": "running",
         "settings": settings.saved(),
         "space": space.title,
+        "domains": searched_domains(space),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
         "data_card": describe(images),
@@ -52,40 +55,39 @@ def require_same(run: Run, checksums: dict[str, str], metric: str) -> None:
         )
 
 
-def close(run: Run, settings: Settings, status: str) -> int:
-    """Write and print the ranking and what to do next; return the exit status, 3 where no trial ended with a result."""
+def close(run: Run, status: str) -> int:
+    """Write and print the result; return the exit status, 3 where no trial ended with a result.
+
+    What is printed last is the answer, what to do next, and where things are.
+    """
     write_ranking(run)
     console = Console()
-    print_blocks(ranking_blocks(run), console if console.is_terminal else Console(width=120))
-    measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
-    print()
-    best = _best(run, measured)
-    if best is not None:
-        print(f"samples of the best   {_short(run.sample_grid(best))}")
-    print(f"the whole report     {_short(write_report(run))}")
-    print(f"trials side by side   tensorboard --logdir {_short(run.tensorboard)}")
-    print(f"the ranking again     python {_short(Path(rank.__file__))} {_short(run.uri)}")
+    console = console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
+    print_blocks(ranking_blocks(run, verbose=False), console)
+    commands, found = Commands.here(run), answer(run)
+    if status != "interrupted":
+        _print_steps(steps(run, commands), console)
+    if found is not None:
+        print(f"samples of the best   {short(run.sample_grid(found.trial))}")
+    print(f"the whole report     {short(write_report(run))}")
+    print(f"trials side by side   tensorboard --logdir {short(run.tensorboard)}")
+    print(f"the ranking again     {commands.script('analysis/rank.py', commands.run)}")
     if status == "interrupted":
-        print(f"go on                 {resume_command(run)}")
+        print(f"go on                 {commands.resume()}")
         return 130
-    print(f"go on                 {resume_command(run)}{_more(run, settings)}")
+    if found is not None:
+        TensorBoardWriter(run).answer(found)
+    measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
     return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
 
 
-def _best(run: Run, measured: list[dict[str, Any]]) -> str | None:
-    """Return the best trial by the confirmation or else by the ranking, None where none was measured."""
-    confirmed = confirmation_result(run)
-    if confirmed and confirmed.standings:
-        return confirmed.standings[0].trial
-    return measured[0]["trial"] if measured else None
-
-
-def _more(run: Run, settings: Settings) -> str:
-    """Return the options with which a search that has ended goes on: more of what ended it, time or trials."""
-    more = f" --trials {2 * settings.trials}" if len(run.starts()) >= settings.trials else ""
-    if not more or run.used_seconds() > settings.time_budget / 2:
-        more += f" --time-budget {2 * settings.time_budget:g}"
-    return more
+def _print_steps(said: Iterable[Step], console: Console) -> None:
+    """Print what to do next; a command is one line, however narrow the terminal, so that it can be copied."""
+    for sentence, command in said:
+        console.print(sentence, markup=False, highlight=False)
+        if command:
+            print(f"    {command}")
+    print()
 
 
 def pending(run: Run, settings: Settings) -> bool:
@@ -102,16 +104,4 @@ def pending(run: Run, settings: Settings) -> bool:
 
 def resume_command(run: Run) -> str:
     """Return the line that goes on with a run, to be entered in the current folder."""
-    command = f"python {_short(Path(__file__).parent / 'run.py')} --resume {run.name}"
-    if address := run.settings().get("settings", {}).get("address"):
-        command += f" --address {address}"
-    root = parent(run.uri)
-    return command if root == str(Path("runs").resolve()) else f"{command} --storage-path {_short(root)}"
-
-
-def _short(path: str | Path) -> str:
-    """Return a path as seen from the current folder, if it lies in there, quoted for a shell if need be."""
-    if is_remote(path):
-        return shlex.quote(str(path))
-    path, here = Path(path), Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    return Commands.here(run).resume()

@@ -1,4 +1,4 @@
-"""The first section of the page: which configuration is best, as far as the run can tell."""
+"""The first section of the page: which configuration is best, how surely, and what to do next."""
 
 from collections import Counter
 from pathlib import PurePath
@@ -6,43 +6,31 @@ from pathlib import PurePath
 from analysis.page.context import ReportContext
 from analysis.page.pictures import picture
 from analysis.run.tables import fields
-from analysis.statistics.ranking import indistinguishable
+from analysis.text import answer as words
+from analysis.text.commands import Commands
 from analysis.text.configuration import describe_configuration
-from analysis.text.confirmation import conclusions
 from analysis.text.labels import labels_sentence
-from analysis.text.words import count_states, duration, listed
+from analysis.text.next_steps import steps
+from analysis.text.words import count_states, duration
 
 
 def answer(context: ReportContext) -> dict[str, object]:
-    """Return the best configuration, by the confirmation or else by the search, and what may be concluded from it."""
-    states = context.trials["state"].to_pylist()
-    if not context.ranked:
-        return {"trial": None, "running": Counter(states)["RUNNING"], "facts": _facts(context, states)}
-    result, trial = context.result, context.best[0]
-    standing = result.standings[0] if result is not None and result.standings else None
-    row = context.rows.get(trial, {})
+    """Return the answer of the run, in the words of the terminal, and what to do next."""
+    states, found = context.trials["state"].to_pylist(), words.answer(context.run)
+    if found is None:
+        return {"answer": None, "running": Counter(states)["RUNNING"], "facts": _facts(context, states)}
+    row = context.rows.get(found.trial, {})
+    result = context.result
+    ended = context.settings.get("status") == "done"
     return {
-        "trial": trial,
-        "standing": standing,
-        "row": row,
-        "full": (context.search.get("rungs") or [0])[-1],
-        "words": context.words.get(trial, ""),
+        "answer": found,
+        "normalised": result.standings[0].normalised if result and result.standings else row.get("fmd_normalised"),
         "configuration": describe_configuration({name: row.get(name) for name in fields(context.trials)}),
-        "conclusions": conclusions(context.run, result) if result is not None else [],
         "labels": labels_sentence(context.trials, context.order),
-        "others": "" if standing else _not_told_from(context),
-        "name": context.run.name,
-        "count": len(context.ranked),
-        "one_model": bool(context.search.get("trained")),
+        "steps": steps(context.run, Commands.anywhere(context.run)) if ended else [],
         "facts": _facts(context, states),
-        "picture": picture(context.run.sample_grid(trial)),
+        "picture": picture(context.run.sample_grid(found.trial)),
     }
-
-
-def _not_told_from(context: ReportContext) -> str:
-    best, *others = context.ranked
-    same = [row for row in others if row["images_seen"] == best["images_seen"] and indistinguishable(best, row)]
-    return listed([row["trial"] for row in same])
 
 
 def _facts(context: ReportContext, states: list[str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
 from analysis.statistics.confirmed import Standing, normalise
 from analysis.statistics.ranking import MetricCard
+from analysis.text.confirmation import behind_text
 from analysis.text.words import number
 
 
@@ -45,6 +46,7 @@ def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:
         Cell(number(s.normalised), s.normalised),
         Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
         Cell(f"{s.fmd:.1f}, {s.low:.1f} to {s.high:.1f}", s.fmd),
+        Cell(behind_text(s), s.behind.share if s.behind else 0.0),
         Cell(str(len(s.fmds))),
         Cell(f"{s.p_best:.2f}", s.p_best),
         Cell(context.words.get(s.trial, "")),

@@ -34,7 +34,7 @@ class Run:
 
     Attributes:
         path: the run's folder, or the copy of it on this machine.
-        study_file, earlier, ranking, report, evaluation: its files.
+        settings_file, study_file, earlier, ranking, report, evaluation: its files.
         samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
     """
 
@@ -51,7 +51,7 @@ class Run:
         self.tensorboard = path / "tensorboard"
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
-        self._settings = path / "search.json"
+        self.settings_file = path / "search.json"
         self.earlier = path / "warm_start.jsonl"
         self._log = Log(path / "log.jsonl")
         self._fold = Fold()
@@ -82,7 +82,7 @@ class Run:
         if is_remote(root):
             uri = join(str(root), name)
             remote = Remote(uri, copy_of(uri))
-            if remote.has(cls(remote)._settings.name):
+            if remote.has(cls(remote).settings_file.name):
                 raise RunError(f"{uri} {taken}")
             return
         path = Path(root) / name
@@ -119,7 +119,7 @@ class Run:
         if is_remote(path):
             uri = str(path).rstrip("/")
             run = cls(remote := Remote(uri, copy_of(uri)))
-            if not remote.has(run._settings.name):
+            if not remote.has(run.settings_file.name):
                 raise RunError(f"no run at {uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
             pull_unless_busy(remote)
             run._complete()
@@ -222,16 +222,16 @@ class Run:
         Raises:
             RunError: it is not JSON.
         """
-        if not self._settings.is_file():
+        if not self.settings_file.is_file():
             return {}
         try:
-            return translated(json.loads(self._settings.read_text()))
+            return translated(json.loads(self.settings_file.read_text()))
         except ValueError as error:
-            raise RunError(f"{self._settings} is not JSON, {error}: put it right or remove it") from None
+            raise RunError(f"{self.settings_file} is not JSON, {error}: put it right or remove it") from None
 
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Replace search.json."""
-        self.write(self._settings, (json.dumps(finite({"format": FORMAT, **settings}), indent=2) + "\n").encode())
+        self.write(self.settings_file, (json.dumps(finite({"format": FORMAT, **settings}), indent=2) + "\n").encode())
 
     def update_settings(self, **values: Any) -> None:
         """Replace these values in search.json."""
@@ -349,5 +349,5 @@ class Run:
 
     def _complete(self) -> None:
         """Add to a copy the log that is empty, of which object storage has no segment."""
-        if isinstance(self._place, Remote) and self._settings.is_file():
+        if isinstance(self._place, Remote) and self.settings_file.is_file():
             self._log.path.touch()

@@ -72,7 +72,7 @@ class ConfirmationResult:
         standings: the best first; empty where every configuration is excluded.
         excluded: names of the configurations of which a training diverged or failed.
         images_seen: training images that each training saw.
-        left_out: what is to be said of each trial that contended and was not trained again.
+        left_out: by trial that contended and was not trained again, what is to be said of it.
         cut: whether the time budget ended the race before its trainings told what they could.
         finished: whether the test set was measured, which is the last step.
         test_metric: the card of the metric on the test images; empty before the last step.
@@ -83,7 +83,7 @@ class ConfirmationResult:
     standings: tuple[Standing, ...]
     excluded: tuple[str, ...]
     images_seen: int
-    left_out: tuple[str, ...]
+    left_out: Mapping[str, str]
     cut: bool
     finished: bool
     test_metric: MetricCard
@@ -110,7 +110,7 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         standings=_standings(kept, {row["trial"]: row["fmd"] for row in kept}, settings["metric"]),
         excluded=tuple(sorted(excluded)),
         images_seen=max(row["images_seen"] for row in rows),
-        left_out=tuple(settings.get("left_out", {}).values()),
+        left_out=settings.get("left_out", {}),
         cut=settings.get("cut", False),
         finished=settings.get("tested", False),
         test_metric=test_metric,

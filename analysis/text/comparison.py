@@ -11,13 +11,15 @@ from analysis.statistics.confirmed import Standing
 from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
+from analysis.text.confirmation import DROPS as CONFIRMED_DROPS
+from analysis.text.confirmation import behind_text
 from analysis.text.equal_seconds import COLUMNS as SECONDS_COLUMNS
 from analysis.text.equal_seconds import seconds_legend, seconds_parts
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts, run_heading
+from analysis.text.ranking import COLUMNS, DROPS, TEXTS, legend, ranking_parts, run_heading
 
 TRIAL = COLUMNS.index("trial")
-CONFIRMED = ("run", "trial", "seeds", "FMD", "norm.", "95 % interval", "P(best)", "remarks")
+CONFIRMED = ("run", "trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "remarks")
 
 
 def comparison_blocks(comparison: Comparison) -> list[Block]:
@@ -31,7 +33,7 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
 
     def sheet(title: str, columns: Sequence[str], parts: Iterable[Part]) -> Sheet:
         with_run = (*columns[:TRIAL], "run", *columns[TRIAL:])
-        return Sheet(with_run, TEXTS, [_numbered(part, numbers) for part in parts], title=title)
+        return Sheet(with_run, TEXTS, [_numbered(part, numbers) for part in parts], title=title, drops=DROPS)
 
     common = [part for ranking in comparison.common for part in ranking_parts(ranking, words)]
     if comparison.at_seconds:
@@ -42,7 +44,13 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
         explained = legend(comparison.trials, shared)
     confirmed = [_confirmed(standing, numbers) for standing in comparison.confirmed]
     sheets = [
-        Sheet(CONFIRMED, TEXTS, [("", confirmed)] if confirmed else [], title="Confirmed with fresh seeds"),
+        Sheet(
+            CONFIRMED,
+            TEXTS,
+            [("", confirmed)] if confirmed else [],
+            title="Confirmed with fresh seeds",
+            drops=CONFIRMED_DROPS,
+        ),
         sheet("The best of each", COLUMNS, ranking_parts(comparison.best, words)),
         sheet("In common", COLUMNS, common),
         ranked,
@@ -77,11 +85,12 @@ def _confirmed(standing: Standing, numbers: Mapping[str, str]) -> list[str]:
     return [
         numbers[run],
         trial,
-        str(len(standing.fmds)),
         f"{standing.fmd:.4g}",
-        f"{standing.normalised:.3f}",
-        f"{standing.normalised_low:.3f} to {standing.normalised_high:.3f}",
+        f"{standing.low:.3g} to {standing.high:.3g}",
+        behind_text(standing),
+        str(len(standing.fmds)),
         f"{100 * standing.p_best:.0f} %",
+        f"{standing.normalised:.3f}",
         f"{standing.baseline} {tied}".strip(),
     ]
 

@@ -1,6 +1,7 @@
 """Describe configurations in a few words."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -35,10 +36,30 @@ def describe_trials(trials: pa.Table, shared: Row) -> dict[str, str]:
     """
     names = fields(trials)
     rows = trials.select(["trial", "baseline", *names]).to_pylist()
-    searched = {name for row in rows if not row["baseline"] for name in names if row[name] is not None} - shared.keys()
+    searched = _searched(rows, names, shared)
+    return _describe(rows, names, searched, {row["trial"]: shared for row in rows})
+
+
+def describe_differences(trials: pa.Table, shared: Row, first: str) -> dict[str, str]:
+    """Return by trial in what it differs from the trial `first`, and of that one what is not in `shared`."""
+    names = fields(trials)
+    rows = trials.select(["trial", "baseline", *names]).to_pylist()
+    own = next(row for row in rows if row["trial"] == first)
+    return _describe(rows, names, _searched(rows, names, shared), {row["trial"]: own for row in rows} | {first: shared})
+
+
+def _searched(rows: Sequence[Row], names: Sequence[str], shared: Row) -> set[str]:
+    """Return the fields that the search varies."""
+    return {name for row in rows if not row["baseline"] for name in names if row[name] is not None} - shared.keys()
+
+
+def _describe(
+    rows: Sequence[Row], names: Sequence[str], searched: set[str], known: Mapping[str, Row]
+) -> dict[str, str]:
+    """Return by trial the fields that differ from what is known of it; of a baseline kinds and searched fields only."""
     words = {}
     for row in rows:
-        own = {name: row[name] for name in names if row[name] != shared.get(name)}
+        own = {name: row[name] for name in names if row[name] != known[row["trial"]].get(name)}
         if row["baseline"]:
             own = {n: value for n, value in own.items() if n in searched or n.rsplit("/", 1)[-1] in UNNAMED}
         words[row["trial"]] = describe_configuration(own)

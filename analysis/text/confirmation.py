@@ -1,25 +1,35 @@
-"""Say in words what a confirmation shows, and what it does not show."""
+"""Write the tables of a confirmation as text."""
 
 from collections.abc import Mapping, Sequence
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
+from analysis.statistics.verdict import searched
 from analysis.text.formats import Block, Sheet
-from analysis.text.words import listed
+from analysis.text.words import number
 
-COLUMNS = ("trial", "FMD", "norm.", "95 % interval", "seeds", "P(best)", "configuration", "remarks")
+COLUMNS = (
+    *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
+    *("configuration", "remarks"),
+)
 TEXTS = ("trial", "configuration", "remarks")
+DROPS = ("remarks", "in search", "configuration", "norm.", "P(best)", "95 % interval")
+LEGEND = (
+    "behind: how much higher its FMD is than that of the first row, with a 95 % interval, from seeds that both have. "
+    "norm.: 0 is real images, 1 a blank set. in search: the same, as the search reported it of one training."
+)
 
 
 def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str, str]) -> list[Block]:
-    """Return the standings of a confirmation and its conclusions; `words` describe the trials' configurations."""
+    """Return the standings of a confirmation; `words` describe the trials' configurations."""
+    before = searched(run)
     title = "Again with fresh seeds, judged by images that the search did not see"
-    blocks: list[Block] = [_heading(title, result.metric), standings_sheet(result.standings, words)]
+    blocks: list[Block] = [_heading(title, result.metric), standings_sheet(result.standings, words, before)]
     if result.test_standings:
         title = "The same models on the test images"
-        blocks += [_heading(title, result.test_metric), standings_sheet(result.test_standings, words)]
-    return [*blocks, "\n".join(conclusions(run, result))]
+        blocks += [_heading(title, result.test_metric), standings_sheet(result.test_standings, words, before)]
+    return [*blocks, LEGEND]
 
 
 def _heading(title: str, card: MetricCard) -> str:
@@ -27,22 +37,39 @@ def _heading(title: str, card: MetricCard) -> str:
     return f"{title}, {by}, floor {card['floor']:.4g}, blank {card['blank']:.4g}"
 
 
-def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str]) -> Sheet:
-    """Return the standings of a confirmation as a table; `words` describe the trials' configurations."""
+def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], before: Mapping[str, float]) -> Sheet:
+    """Return the standings of a confirmation as a table.
+
+    Args:
+        standings: the best first.
+        words: describe the trials' configurations.
+        before: by trial the normalised FMD that the search reported.
+    """
     rows = [
         [
             standing.trial,
             f"{standing.fmd:.4g}",
-            f"{standing.normalised:.3f}",
-            f"{standing.normalised_low:.3f} to {standing.normalised_high:.3f}",
+            f"{standing.low:.3g} to {standing.high:.3g}",
+            behind_text(standing),
             str(len(standing.fmds)),
             f"{100 * standing.p_best:.0f} %",
+            f"{standing.normalised:.3f}",
+            number(before.get(standing.trial)),
             words.get(standing.trial, ""),
             _remarks(standing),
         ]
         for standing in standings
     ]
-    return Sheet(COLUMNS, TEXTS, [("", rows)])
+    return Sheet(COLUMNS, TEXTS, [("", rows)], drops=DROPS)
+
+
+def behind_text(standing: Standing) -> str:
+    """Return how far a standing is behind the best in per cent, with the interval; a dash for the best."""
+    if standing.behind is None:
+        return "-"
+    return "{:.3g} % ({:.3g} to {:.3g})".format(
+        *(100 * value for value in (standing.behind.share, standing.behind.low, standing.behind.high))
+    )
 
 
 def _remarks(standing: Standing) -> str:
@@ -52,60 +79,3 @@ def _remarks(standing: Standing) -> str:
     if standing.dropped:
         remarks.append("left the race")
     return f"{standing.baseline} {', '.join(remarks)}".strip()
-
-
-def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
-    """Return, as sentences, what may be concluded from a run's confirmation and what not."""
-    sentences = []
-    if result.standings:
-        best, *others = result.standings
-        if not result.finished:
-            sentences.append("The confirmation is not over: what follows may change.")
-        sentences.append(_best_of(result.standings))
-        baseline = next((other for other in others if other.baseline), None)
-        if baseline is not None:
-            sentences.append(_against_literature(best, baseline))
-        sentences.append(_scope(run, result))
-    if result.cut:
-        sentences.append("The time budget ended the race: with a larger --time-budget it goes on to more trainings.")
-    excluded = [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded]
-    return [*sentences, *excluded, *(f"{line}." for line in result.left_out)]
-
-
-def _best_of(standings: Sequence[Standing]) -> str:
-    best, tied = standings[0], [standing for standing in standings[1:] if standing.tied]
-    count = len(best.fmds)
-    seeds = "1 fresh seed" if count == 1 else f"{count} fresh seeds"
-    if len(standings) == 1:
-        return f"{best.trial} was taken again with {seeds}; nothing was there to compare it with."
-    if not tied:
-        return (
-            f"{best.trial} is the best of those that were taken again: with {seeds}, each of the others is worse with "
-            f"95 % certainty; its chance of being the best is {100 * best.p_best:.0f} %."
-        )
-    names = listed([standing.trial for standing in tied], most=len(tied))
-    furthest = max(standing.fmd for standing in tied) / best.fmd - 1
-    return (
-        f"{best.trial} is ahead, but cannot be told from {names}: with {seeds}, their means differ by up to "
-        f"{100 * furthest:.1f} %, which chance may do. Choose among them by cost, or give more --seeds."
-    )
-
-
-def _against_literature(best: Standing, baseline: Standing) -> str:
-    if baseline.tied:
-        return f"The literature's {baseline.baseline} is not beaten: it cannot be told from {best.trial}."
-    return (
-        f"{baseline.baseline}, which the search ranked best of the literature's, comes after as many images to an FMD "
-        f"of {baseline.fmd:.4g} (normalised {baseline.normalised:.3f}), {baseline.fmd / best.fmd:.1f} times that of "
-        f"{best.trial}, {best.fmd:.4g} ({best.normalised:.3f})."
-    )
-
-
-def _scope(run: Run, result: ConfirmationResult) -> str:
-    one_model = run.settings().get("settings", {}).get("trained")
-    spread = "the noise that samples start from, of one training" if one_model else "training seeds"
-    return (
-        f"This holds after {result.images_seen:,} images seen, over {spread}, for the {len(result.standings)} of "
-        f"{run.trials().num_rows} configurations that were taken again; it says nothing of longer training, of other "
-        "data, or of configurations that were stopped early or never tried."
-    )

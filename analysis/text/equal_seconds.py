@@ -16,6 +16,7 @@ from analysis.text.words import listed, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "images", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
+DROPS = ("remarks", "images", "configuration")
 LEVELS = (
     "A trial is ranked at the last of these seconds at which its FMD is known. They are, for each rung, those of the "
     "fastest trial that passed it."
@@ -30,7 +31,7 @@ def seconds_blocks(run: Run, trials: pa.Table) -> list[Block]:
     """Return the ranking at equal seconds of some or all of a run's trials, with what explains it."""
     card, shared = metric_card(run), shared_values(trials)
     ranking = rank_at_seconds(trials, run.curves(), card)
-    sheet = Sheet(COLUMNS, TEXTS, seconds_parts(ranking, describe_trials(trials, shared)))
+    sheet = Sheet(COLUMNS, TEXTS, seconds_parts(ranking, describe_trials(trials, shared)), drops=DROPS)
     return [run_heading(run.name, card, trials), sheet, seconds_legend(ranking, trials, shared)]
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,8 @@ from analysis.run.log import RunError
 
 Part = tuple[str, list[list[str]]]
 WRAPPED = r"p{0.35\linewidth}"
+GAP = 2  # characters between two columns of a terminal
+WRAPPED_LEAST = 20  # characters of a column that wraps
 LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -43,6 +45,7 @@ class Sheet:
         texts: the columns that are set to the left; numbers are set to the right.
         wraps: the columns that take more lines where a terminal is narrow.
         title: a short heading of the table, or empty.
+        drops: the columns that a narrow terminal leaves out, the first one first.
     """
 
     columns: Sequence[str]
@@ -50,6 +53,18 @@ class Sheet:
     parts: Sequence[Part]
     wraps: Sequence[str] = ("configuration",)
     title: str = ""
+    drops: Sequence[str] = ()
+
+    def without(self, name: str) -> "Sheet":
+        """Return the sheet without a column."""
+        place = self.columns.index(name)
+        parts = [(title, [[*row[:place], *row[place + 1 :]] for row in rows]) for title, rows in self.parts]
+        return replace(self, columns=[*self.columns[:place], *self.columns[place + 1 :]], parts=parts)
+
+    def width(self, name: str) -> int:
+        """Return the characters that a column takes on one line."""
+        place = self.columns.index(name)
+        return max([len(name), *(len(row[place]) for _, rows in self.parts for row in rows)])
 
     def title_row(self, title: str) -> list[str]:
         """Return a row with a part's title in the first column of texts and nothing else."""
@@ -70,16 +85,20 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
         else:
             if block.title:
                 console.print(block.title, style="bold", markup=False, highlight=False)
-            console.print(terminal(block))
+            console.print(terminal(block, console.width))
         console.print()
 
 
-def terminal(sheet: Sheet) -> Table:
-    """Return a sheet for a terminal."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+def terminal(sheet: Sheet, width: int) -> Table:
+    """Return a sheet for a terminal of so many columns; what has no room is left out or wrapped, and no number cut."""
+    sheet = fitted(sheet, width)
+    roomy = _least_width(sheet) <= width
+    shown = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim")
     for name in sheet.columns:
-        side = "left" if name in sheet.texts else "right"
-        shown.add_column(name, justify=side, no_wrap=name not in sheet.wraps, overflow="fold")  # type: ignore[arg-type]
+        if name in sheet.texts:
+            shown.add_column(name, justify="left", no_wrap=roomy and name not in sheet.wraps, overflow="fold")
+        else:
+            shown.add_column(name, justify="right", no_wrap=True, min_width=sheet.width(name))
     for title, rows in sheet.parts:
         shown.add_row()
         if title:
@@ -87,6 +106,21 @@ def terminal(sheet: Sheet) -> Table:
         for row in rows:
             shown.add_row(*map(Text, row))  # Text, as rich would take words in brackets for markup
     return shown
+
+
+def fitted(sheet: Sheet, width: int) -> Sheet:
+    """Return a sheet without the columns of `drops` for which a terminal of so many columns has no room."""
+    for name in sheet.drops:
+        if _least_width(sheet) <= width:
+            break
+        if name in sheet.columns:
+            sheet = sheet.without(name)
+    return sheet
+
+
+def _least_width(sheet: Sheet) -> int:
+    widths = [(sheet.width(name), name in sheet.wraps) for name in sheet.columns]
+    return sum(GAP + (min(width, WRAPPED_LEAST) if wraps else width) for width, wraps in widths)
 
 
 def markdown(sheet: Sheet) -> str:

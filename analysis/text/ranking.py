@@ -11,13 +11,19 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import MetricCard, Row, metric_card, rank, rank_run, shared_values
 from analysis.text import formats
-from analysis.text.configuration import describe_configuration, describe_trials
+from analysis.text.answer import answer
+from analysis.text.configuration import describe_configuration, describe_differences, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet
 from analysis.text.words import count_states, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
+DROPS = ("corr.", "train", "remarks", "norm.", "configuration")
+
+HOW_TO_READ = "FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."
+
+DIFFERENCES = "configuration: what differs from that of the first row; --verbose shows all."
 
 
 def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
@@ -34,8 +40,7 @@ def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
 
 def legend(trials: pa.Table, shared: Row) -> str:
     """Return lines that say how to read a ranking, and the part of the configurations that its rows leave out."""
-    lines = ["FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."]
-    return "\n".join([*lines, *configuration_legend(trials, shared)])
+    return "\n".join([HOW_TO_READ, *configuration_legend(trials, shared)])
 
 
 def configuration_legend(trials: pa.Table, shared: Row) -> list[str]:
@@ -65,9 +70,10 @@ def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
 
 
 def fmd_form(ranking: pa.Table) -> str:
-    """Return the format of the FMDs of a ranking: three significant digits of the best, one of its error."""
-    errors = [100 * (error or 0.0) for error in ranking["fmd_se"].to_pylist()]
-    scale = min((value for value in [*ranking["fmd"].to_pylist(), *errors] if value), default=1.0)
+    """Return the format of the FMDs of a ranking: three significant digits of the lowest, or one of its error."""
+    rows = zip(ranking["fmd"].to_pylist(), ranking["fmd_se"].to_pylist(), strict=True)
+    fmd, error = min(((fmd, error or 0.0) for fmd, error in rows if fmd), default=(1.0, 0.0))
+    scale = min(fmd, 100 * error) if error else fmd
     return f".{max(0, 2 - math.floor(math.log10(scale)))}f"
 
 
@@ -96,20 +102,26 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
     ]
 
 
-def ranking_blocks(run: Run) -> list[Block]:
-    """Return the result of a run's confirmation, if there is one, and its ranking, with what explains them."""
-    trials, result = run.trials(), confirmation_result(run)
-    blocks = trials_blocks(run, trials)
-    if result is None:
-        return blocks
-    return confirmation_blocks(run, result, describe_trials(trials, shared_values(trials))) + blocks
+def ranking_blocks(run: Run, verbose: bool = True) -> list[Block]:
+    """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer."""
+    trials, result, found = run.trials(), confirmation_result(run), answer(run)
+    blocks = trials_blocks(run, trials, verbose)
+    if result is not None:
+        blocks += confirmation_blocks(run, result, describe_trials(trials, shared_values(trials)))
+    if found is not None:
+        blocks.append("\n".join([f"Best: {found.trial} {found.configuration}", found.headline, *found.conclusions]))
+    return blocks
 
 
-def trials_blocks(run: Run, trials: pa.Table) -> list[Block]:
-    """Return the ranking of some or all of a run's trials, with what explains it."""
+def trials_blocks(run: Run, trials: pa.Table, verbose: bool = True) -> list[Block]:
+    """Return the ranking of some or all of a run's trials, with what explains it; the defaults only if `verbose`."""
     card, shared = metric_card(run), shared_values(trials)
-    parts = ranking_parts(rank(trials, card.get("floor")), describe_trials(trials, shared))
-    return [run_heading(run.name, card, trials), Sheet(COLUMNS, TEXTS, parts), legend(trials, shared)]
+    ranking, words = rank(trials, card.get("floor")), describe_trials(trials, shared)
+    if not verbose and len(ranking):
+        words = describe_differences(trials, shared, ranking["trial"][0].as_py())
+    parts = ranking_parts(ranking, words)
+    explained = legend(trials, shared) if verbose else f"{HOW_TO_READ} {DIFFERENCES}"
+    return [run_heading(run.name, card, trials), Sheet(COLUMNS, TEXTS, parts, drops=DROPS), explained]
 
 
 def ranking_content(run: Run, trials: pa.Table, ranking: pa.Table) -> dict[str, Any]:

@@ -12,6 +12,11 @@ def count_states(states: Iterable[str]) -> str:
     return ", ".join(f"{counts[state]} {state.lower()}" for state in STATES if counts[state])
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 seed`, `2 seeds`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float | None, form: str = ".3f") -> str:
     """Return a number as text, a dash for none."""
     return "-" if value is None else format(value, form)

@@ -17,6 +17,7 @@ from typing import Any
 
 from analysis.run.events import Start, State
 from analysis.run.run import Run
+from analysis.text.answer import Answer
 from trainables.report import Picture, Report
 
 # Imports inside functions: TensorBoard takes a second, and only a trial that starts needs it.
@@ -80,6 +81,11 @@ class TensorBoardWriter:
         at = f" at {last.images_seen:,} images, FMD {last.fmd:.4g}" if last else ""
         self._write(trial, (last.images_seen if last else 0, [end, _state(f"{state}{at}")]))
 
+    def answer(self, found: Answer) -> None:
+        """Write the run's answer beside its best trial."""
+        lines = [f"Best: {found.trial} {found.configuration}", found.headline, *found.conclusions]
+        self._write(found.trial, (0, [_text("answer", "\n\n".join(lines))]))
+
     def _write(self, trial: str, *steps: tuple[int, list[Any]]) -> None:
         """Write the values of TensorBoard's Summary at each step as one event."""
         from tensorboard.compat.proto.event_pb2 import Event
@@ -113,9 +119,13 @@ def _scalars(numbers: Mapping[str, float]) -> list[Any]:
 
 
 def _state(text: str) -> Any:
+    return _text("state", text)
+
+
+def _text(tag: str, text: str) -> Any:
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    return text_pb("state", text).value[0]
+    return text_pb(tag, text).value[0]
 
 
 def _image(path: Path) -> dict[str, Any]:

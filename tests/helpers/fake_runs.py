@@ -25,6 +25,9 @@ CARD: dict[str, Any] = {
 }
 KINDS = ("gaussian", "mask", "blur", "morph")
 
+# Of the confirmation of `confirmed`.
+JUDGE = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
+
 
 def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
     """What search.json holds, of a run that lay in a folder of its own."""
@@ -177,3 +180,18 @@ def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: b
                 row |= {"noise": repeat}  # its seed
                 evaluations.store(nested, row | {"fmd": fmd + 1, "fmd_se": 1.0, "sampler": "ancestral", "steps": 20})
     return nested
+
+
+def confirmed(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Run:
+    """A run of trials with names such as 003-a, or 000-A0 for a baseline, and its confirmation with these FMDs."""
+    run = Run.create(folder, "run")
+    baselines = {name: name[4:] if name[4:].startswith("A0") else "" for name in fmds}
+    for name in sorted(fmds):
+        run.append(Start(name, int(name[:3]), 0, baselines[name], {}))
+    nested = Run.create(run.path, run.confirmation.name)
+    nested.write_settings({"metric": JUDGE, "tested": tested, "final_metric": {**JUDGE, "split": "test", "floor": 0.0}})
+    for name, values in fmds.items():
+        for seed, fmd in enumerate(values):
+            start(nested, f"{name}.{seed}", {}, baselines[name], repeats=name, seed=seed)
+            nested.append(Report.from_dict({"trial": f"{name}.{seed}", "images_seen": 900, "fmd": fmd}))
+    return run

@@ -16,7 +16,7 @@ from analysis.run.remote import copy_of
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
-from analysis.text.confirmation import conclusions
+from analysis.text.verdict import conclusions
 from search.contenders import contenders
 from tests.helpers.searches import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, count_reports, reports, wait_for
 

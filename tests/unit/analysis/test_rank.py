@@ -16,11 +16,14 @@ import pytest
 from analysis import rank as command
 from analysis.run.events import from_json
 from analysis.run.run import Run
+from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import metric_card, rank, rank_run, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
-from analysis.text.formats import csv
-from analysis.text.ranking import ranking_content, write_ranking
+from analysis.text.confirmation import standings_sheet
+from analysis.text.formats import Sheet, csv
+from analysis.text.ranking import ranking_content, trials_blocks, write_ranking
+from tests.helpers import fake_runs
 from trainables.config import Flat
 
 RUNGS = (10_000, 20_000, 40_000)
@@ -125,13 +128,13 @@ def test_json_holds_the_metric_the_shared_fields_and_the_rows(run: Run) -> None:
     assert "degradation/mask/count" not in told["ranking"][0]
 
 
-@pytest.mark.parametrize("form", ["table", "markdown"])
+@pytest.mark.parametrize("form", [["table", "--verbose"], ["markdown"]])
 def test_text_marks_baselines_states_ties_budgets_and_the_metric(
-    run: Run, form: str, capsys: pytest.CaptureFixture[str]
+    run: Run, form: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main([str(run.path), "--format", form]) == 0
+    assert command.main([str(run.path), "--format", *form]) == 0
     text = capsys.readouterr().out
-    lines = {name: line for line in text.splitlines() for name in re.findall(r"\b00\d-\w+", line)}
+    lines = {name: line for line in reversed(text.splitlines()) for name in re.findall(r"\b00\d-\w+", line)}
     marks = {"000-B3": "B3 complete", "002-mask": "pruned", "004-mask": "diverged", "005-morph": "failed"}
     assert all(mark in lines[name] for name, mark in (marks | {"006-morph": "running"}).items())
     assert [name for name, line in lines.items() if "~" in line] == ["001-morph"]
@@ -144,6 +147,40 @@ def test_text_marks_baselines_states_ties_budgets_and_the_metric(
     assert "spatial_mean-64-512-ab12cd34: real against real images 1.25 (norm. 0), a blank set 700 (norm. 1)" in text
     assert "B3: baselines" in text
     assert "does not say otherwise: unet x0" in text
+
+
+def test_a_terminal_shows_what_differs_from_the_first_row_and_no_defaults(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([str(run.path)]) == 0
+    text = capsys.readouterr().out
+    lines = {name: line for line in reversed(text.splitlines()) for name in re.findall(r"\b00\d-\w+", line)}
+    assert "morph lr=0.002" in lines["003-morph"]
+    assert re.search(r"36 s +lr=0.003 +complete", lines["001-morph"])
+    assert re.search(r"24 s +mask count=5 +pruned", lines["002-mask"])
+    assert "say otherwise" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_number_is_cut_however_narrow_the_terminal(
+    tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    run = fake_runs.search(tmp_path)
+    names = [row["trial"] for row in rank_run(run).to_pylist() if row["rank"] is not None][:3]
+    fake_runs.confirm(run, names)
+    for options in ([], ["--verbose"], ["--at", "seconds"]):
+        assert command.main([str(run.path), *options]) == 0
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= width
+        (sheet,) = (block for block in trials_blocks(run, run.trials()) if isinstance(block, Sheet))
+        if options[:1] != ["--at"]:
+            measured = [row[sheet.columns.index("FMD ± s.e.")] for _, rows in sheet.parts for row in rows]
+            assert all(f"  {fmd}  " in text for fmd in measured)
+            result = confirmation_result(run)
+            assert result is not None
+            rows = standings_sheet(result.standings, {}, {}).parts[0][1]
+            assert all(f"  {row[1]}  " in text and f"  {row[3]}  " in text for row in rows)
 
 
 @pytest.mark.parametrize("width", [100, 120])

@@ -28,8 +28,8 @@ from analysis.run.events import from_json
 from analysis.run.run import Event, Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
-from analysis.text.confirmation import conclusions
 from analysis.text.formats import csv
+from analysis.text.verdict import conclusions
 from analysis.text.words import duration, listed
 from search.command_line import parse
 from tests.helpers import fake_runs
@@ -290,8 +290,7 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
     assert "one training of one seed" not in answer
     assert all(sentence in answer for sentence in conclusions(run, found))
-    low, high = found.standings[0].normalised_low, found.standings[0].normalised_high
-    assert f"95 % interval {low:.3f} to {high:.3f}" in answer
+    assert f"95 % interval {found.standings[0].low:.3g} to {found.standings[0].high:.3g}" in answer
     assert [row[0] for row in page.rows["confirmed-table"][1:]] == chosen[::-1]
     dots = [trace["x"] for trace in page.figures()[0]["data"] if len(trace["x"]) == 3]
     measured = [[(fmd - 12.5) / 547.5 for fmd in standing.fmds] for standing in found.standings]

@@ -58,7 +58,7 @@ def test_the_ranking_s_first_contend_with_the_best_baseline_that_has_not_failed(
     add(run, 1, [50.0, 40.0], baseline="A0")
     add(run, 2, [50.0, 41.0], baseline="B3")
     fake_runs.end(run, "001-A0", "FAILED", "out of luck")
-    assert [start.trial for start in contenders(run, 1)] == ["000-x", "002-B3"]
+    assert [start.trial for start in contenders(run, 1, FULL)] == ["000-x", "002-B3"]
 
 
 def test_a_baseline_that_is_beaten_is_named_with_its_number_and_not_trained(tmp_path: Path) -> None:

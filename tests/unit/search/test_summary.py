@@ -19,6 +19,7 @@ SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(
 def make_run(folder: Path, *trials: tuple[str, dict[str, Any] | None]) -> Run:
     """A run with these trials, each given as its state and what it reported."""
     run = Run.create(folder, "run")
+    run.write_settings({"settings": SETTINGS.saved()})
     for number, (state, report) in enumerate(trials):
         name = f"{number:03d}-x"
         start = {"number": number, "seed": 0, "baseline": "", "variant": {"training/lr": 0.1 * number}}
@@ -49,7 +50,7 @@ GOOD, DIVERGED = {"fmd": 40.0, "diverged": False}, {"fmd": 8.0, "diverged": True
 def test_the_exit_status_says_whether_there_is_a_result(
     trials: list[tuple[str, dict[str, Any] | None]], status: str, expected: int, tmp_path: Path
 ) -> None:
-    assert close(make_run(tmp_path, *trials), SETTINGS, status) == expected
+    assert close(make_run(tmp_path, *trials), status) == expected
 
 
 def test_the_end_says_where_things_are_and_how_to_go_on(
@@ -58,7 +59,7 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     monkeypatch.chdir(tmp_path)
     worse = ("PRUNED", {"fmd": 90.0, "diverged": False})
     run = make_run(tmp_path / "my runs", worse, ("COMPLETE", GOOD), worse)
-    close(run, SETTINGS, "done")
+    close(run, "done")
     printed = capsys.readouterr().out
     assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
     assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
@@ -73,10 +74,11 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
     run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
     run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "used_seconds": SETTINGS.time_budget})
     assert resume_command(run).endswith(" --address auto")
-    close(run, SETTINGS, "done")
+    close(run, "done")
     more = f"--time-budget {2 * SETTINGS.time_budget:g}\n"
     assert f" --address auto {more}" in capsys.readouterr().out
-    close(run, replace(SETTINGS, trials=1), "done")
+    run.update_settings(settings={**SETTINGS.saved(), "address": "auto", "trials": 1})
+    close(run, "done")
     assert f" --address auto --trials 2 {more}" in capsys.readouterr().out
 
 

@@ -9,36 +9,15 @@ from analysis.run.evaluations import store
 from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, standings
-from analysis.text.confirmation import conclusions
+from analysis.text.verdict import conclusions
+from tests.helpers.fake_runs import JUDGE, confirmed
 
-CARD = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
 CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
 TIED = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [30.1, 30.6, 29.7, 30.4], "000-A0": [200.0]}
 
 
-def make_run(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Run:
-    """A run with a confirmation in which each trial's configuration has these FMDs."""
-    run = Run.create(folder, "run")
-    for number, name in enumerate(sorted(fmds)):
-        run.append(
-            from_json({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": {}})
-        )
-    nested = Run.create(run.path, run.confirmation.name)
-    nested.write_settings({"metric": CARD, "tested": tested, "final_metric": {**CARD, "split": "test", "floor": 0.0}})
-    number = 0
-    for repeats, values in fmds.items():
-        for index, fmd in enumerate(values):
-            name, baseline = f"{repeats}.{index}", "A0" if repeats.endswith("A0") else ""
-            start = {"number": number, "seed": index, "baseline": baseline, "variant": {}, "repeats": repeats}
-            nested.append(from_json({"event": "start", "trial": name, **start}))
-            report = {"images_seen": 900, "rung": 0, "fmd": fmd, "diverged": False}
-            nested.append(from_json({"event": "report", "trial": name, **report}))
-            number += 1
-    return run
-
-
 def concluded(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> list[str]:
-    run = make_run(folder, fmds, tested)
+    run = confirmed(folder, fmds, tested)
     return conclusions(run, result_of(run))
 
 
@@ -50,12 +29,12 @@ def result_of(run: Run) -> ConfirmationResult:
 
 def test_there_is_no_result_before_a_training_has_ended(tmp_path: Path) -> None:
     assert confirmation_result(Run.create(tmp_path, "run")) is None
-    assert confirmation_result(make_run(tmp_path / "other", {"000-a": []})) is None
+    assert confirmation_result(confirmed(tmp_path / "other", {"000-a": []})) is None
 
 
 @pytest.mark.parametrize("fmds", [CLEAR, TIED])
 def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str, list[float]], tmp_path: Path) -> None:
-    standings = result_of(make_run(tmp_path, fmds)).standings
+    standings = result_of(confirmed(tmp_path, fmds)).standings
     assert [s.fmd for s in standings] == sorted(s.fmd for s in standings)
     assert sum(s.p_best for s in standings) == pytest.approx(1)
     for standing in standings:
@@ -68,17 +47,19 @@ def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str
 
 
 def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: Path) -> None:
-    run = make_run(tmp_path, CLEAR)
+    run = confirmed(tmp_path, CLEAR)
     assert [s.tied for s in result_of(run).standings] == [True, False, False]
     sentences = conclusions(run, result_of(run))
-    assert sentences[0].startswith("003-a is the best of those that were taken again: with 4 fresh seeds")
-    assert "A0" in sentences[1]
-    assert "6.7 times" in sentences[1]  # 200 / 30, with the seed that both have
-    assert "for the 3 of 3 configurations" in sentences[2]
+    assert sentences[0].startswith("003-a is the best of the 3 that were trained again, with 4 fresh seeds")
+    assert sentences[1].startswith(
+        "The literature's A0, after as many images, is at 6.68 times its FMD (95 % interval "
+    )
+    assert sentences[2].startswith("Kinds, the best of each: a; then b, 33.")
+    assert "for 3 of 3 configurations" in sentences[3]
 
 
 def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
-    run = make_run(tmp_path, TIED)
+    run = confirmed(tmp_path, TIED)
     assert {s.trial for s in result_of(run).standings if s.tied} == {"003-a", "001-b"}
     assert "cannot be told from 001-b" in conclusions(run, result_of(run))[0]
 
@@ -88,7 +69,7 @@ def test_a_confirmation_that_goes_on_says_so(tmp_path: Path) -> None:
 
 
 def test_what_was_not_trained_again_and_a_race_that_time_ended_are_said(tmp_path: Path) -> None:
-    run = make_run(tmp_path, TIED)
+    run = confirmed(tmp_path, TIED)
     nested = run.confirmed()
     assert nested is not None
     line = "B3 was not trained again: FMD 72.9 against 25.1 at 36,000 images"
@@ -100,7 +81,7 @@ def test_what_was_not_trained_again_and_a_race_that_time_ended_are_said(tmp_path
 
 def test_a_configuration_with_fewer_seeds_that_may_be_the_best_has_not_left_the_race() -> None:
     fmds = {"a": {0: 30.0, 1: 30.2}, "b": {0: 30.1}, "c": {0: 90.0}}
-    found = standings(fmds, dict.fromkeys("abc", ""), CARD)
+    found = standings(fmds, dict.fromkeys("abc", ""), JUDGE)
     assert {one.trial: (one.tied, one.dropped) for one in found} == {
         "a": (True, False),
         "b": (True, False),
@@ -109,10 +90,10 @@ def test_a_configuration_with_fewer_seeds_that_may_be_the_best_has_not_left_the_
 
 
 def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
-    run = make_run(tmp_path, CLEAR)
+    run = confirmed(tmp_path, CLEAR)
     nested = run.confirmed()
     assert nested is not None
-    final = {"split": "test", "metric": CARD["version"], "samples": 64}
+    final = {"split": "test", "metric": JUDGE["version"], "samples": 64}
     for index, fmd in enumerate((25.0, 26.0, 25.5, 25.2)):
         store(nested, {"trial": f"003-a.{index}", **final, "noise": index, "fmd": fmd})
     store(nested, {"trial": "003-a.0", **final, "noise": 0, "split": "search", "fmd": 1.0})
@@ -125,7 +106,7 @@ def test_the_test_set_has_standings_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_the_others(tmp_path: Path) -> None:
-    run = make_run(tmp_path, CLEAR)
+    run = confirmed(tmp_path, CLEAR)
     nested = run.confirmed()
     assert nested is not None
     nested.append(

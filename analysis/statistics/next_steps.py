@@ -1,0 +1,194 @@
+"""What a finished search suggests to do next, computed from its tables."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import ConfirmationResult, Standing
+from analysis.statistics.ranking import Row, rank_run, varied_fields
+from analysis.statistics.two_way import LOOK_LEVEL, estimates, quantile
+
+EDGE = 0.1  # of a domain, on its own scale
+BEST = 5  # trials whose values are compared with those of all
+TRIED = 3  # times that a value was tried before it counts as one that did not reach the best
+MOST_SEEDS = 64
+# The normal quantile of the probability, 80 %, with which so many seeds tell two configurations apart.
+POWER = 0.84
+# How much further the next search trains, and the share of FMD that two rungs have to gain to expect more of it.
+LONGER, GAIN = 3, 0.1
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A number of the best configuration that lies near an end of what the space searches.
+
+    Attributes:
+        field: its name.
+        value: that of the best.
+        end: the end of the domain that is near.
+        beyond: a value on the other side of it, which the field still takes.
+    """
+
+    field: str
+    value: float
+    end: float
+    beyond: float
+
+
+@dataclass(frozen=True)
+class Same:
+    """A field that has one value in the best trials, although others were tried; `trials` are the best."""
+
+    field: str
+    value: str | int | bool
+    trials: int
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """The best configuration and the next, which trainings with `seeds` fresh seeds each would tell apart.
+
+    Attributes:
+        other: the name of the next.
+        seeds: how many, with a probability of 80 % if they differ as they seem to; None for more than `MOST_SEEDS`.
+        seconds: of the trainings that are missing, one after the other.
+    """
+
+    other: str
+    seeds: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Longer:
+    """What longer training may gain: normalised FMD at the last two rungs, and with `images` at that pace."""
+
+    rungs: tuple[int, int]
+    normalised: tuple[float, float]
+    images: int
+    expected: float
+
+
+@dataclass(frozen=True)
+class NextSteps:
+    """What a search suggests to do next; None or nothing where there is no reason to."""
+
+    undecided: Undecided | None
+    edges: tuple[Edge, ...]
+    same: tuple[Same, ...]
+    longer: Longer | None
+    unstarted: int
+    """How many trials never started because the time was up"""
+
+
+def next_steps(run: Run, result: ConfirmationResult | None) -> NextSteps:
+    """Return what a run suggests to do next."""
+    settings = run.settings()
+    starts, ranked = run.starts(), [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
+    confirmed = [standing.trial for standing in result.standings] if result else []
+    best = next(iter([*confirmed, *(row["trial"] for row in ranked)]), None)
+    planned = settings.get("settings", {}).get("trials", 0)
+    return NextSteps(
+        undecided=_undecided(run, result.standings) if result else None,
+        edges=_edges(starts[best].variant, settings.get("domains", {})) if best in starts else (),
+        same=_same(run, ranked),
+        longer=_longer(run, best) if best else None,
+        unstarted=max(0, planned - len(starts)),
+    )
+
+
+def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]) -> tuple[Edge, ...]:
+    found = []
+    for name, domain in searched.items():
+        value = variant.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        low, high = domain["low"], domain["high"]
+        scale = math.log if domain["log"] and low > 0 else float
+        place = (scale(value) - scale(low)) / (scale(high) - scale(low)) if high > low else 0.5
+        step = (high / low) ** 0.25 if domain["log"] and low > 0 else (high - low) / 4
+        if place <= EDGE and domain["least"] < low:
+            beyond = low / step if domain["log"] and low > 0 else low - step
+            found.append(Edge(name, value, low, _like(value, max(domain["least"], beyond))))
+        elif place >= 1 - EDGE and domain["most"] > high:
+            beyond = high * step if domain["log"] and low > 0 else high + step
+            found.append(Edge(name, value, high, _like(value, min(domain["most"], beyond))))
+    return tuple(found)
+
+
+def _like(value: float, beyond: float) -> float:
+    """Return a number with two significant digits, or a whole one where the value is whole."""
+    return round(beyond) if isinstance(value, int) else float(f"{beyond:.2g}")
+
+
+def _same(run: Run, ranked: list[Row]) -> tuple[Same, ...]:
+    """Return the fields, no real numbers, that have one value in the best trials at the largest budget."""
+    table = run.trials()
+    drawn = {row["trial"]: row for row in table.to_pylist() if not row["baseline"]}
+    images = ranked[0]["images_seen"] if ranked else None
+    best = [drawn[row["trial"]] for row in ranked if row["images_seen"] == images and row["trial"] in drawn][:BEST]
+    if len(best) < BEST:
+        return ()
+    found = []
+    for name in varied_fields(table):
+        values = {row[name] for row in best}
+        tried = Counter(row[name] for row in drawn.values() if row[name] is not None)
+        (value,) = values if len(values) == 1 else (None,)
+        others = [count for other, count in tried.items() if other != value]
+        if value is not None and not isinstance(value, float) and max(others, default=0) >= TRIED:
+            found.append(Same(name, value, len(best)))
+    return tuple(found)
+
+
+def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
+    """Return what it takes to tell the best from the next; None where they are told apart, or there is only one."""
+    if len(standings) < 2 or not standings[1].tied:
+        return None
+    best, other = standings[:2]
+    estimated = estimates({one.trial: dict(zip(one.seeds, one.fmds, strict=True)) for one in standings})
+    difference = estimated.difference(other.trial, best.trial)
+    have = len(set(best.seeds) & set(other.seeds))
+    if not have or difference.mean == 0:
+        return None
+    spread = difference.error * math.sqrt(have)
+    enough = (
+        count
+        for count in range(have + 1, MOST_SEEDS + 1)
+        if (quantile(LOOK_LEVEL, difference.dof * count / have) + POWER) * spread / math.sqrt(count) <= difference.mean
+    )
+    seeds = next(enough, None)
+    missing = 0 if seeds is None else 2 * seeds - len(best.fmds) - len(other.fmds)
+    return Undecided(other.trial, seeds, missing * _training_seconds(run, {best.trial, other.trial}))
+
+
+def _training_seconds(run: Run, trials: set[str]) -> float:
+    """Return the mean seconds of a training of the confirmation, of those that repeat these trials."""
+    nested = run.confirmed()
+    if nested is None:
+        return 0.0
+    parts = ("train_seconds", "sample_seconds", "score_seconds", "setup_seconds")
+    rows = [row for row in nested.trials().to_pylist() if row["repeats"] in trials and row["fmd"] is not None]
+    return sum(row[part] or 0.0 for row in rows for part in parts) / max(1, len(rows))
+
+
+def _longer(run: Run, best: str) -> Longer | None:
+    """Return what longer training may gain; None where the best one's curve is not known to fall at the full budget."""
+    reports = run.reports().get(best, [])
+    rungs = run.settings().get("settings", {}).get("rungs") or [0]
+    if len(reports) < 2 or reports[-1].images_seen < rungs[-1]:
+        return None
+    before, last = reports[-2:]
+    ratio = last.fmd_normalised / before.fmd_normalised if before.fmd_normalised > 0 else 1.0
+    noise = 2 * math.hypot(before.fmd_se, last.fmd_se)
+    if not 0 < ratio <= 1 - GAIN or not before.fmd - last.fmd > noise:
+        return None
+    further = math.log(LONGER) / math.log(last.images_seen / before.images_seen)
+    return Longer(
+        rungs=(before.images_seen, last.images_seen),
+        normalised=(before.fmd_normalised, last.fmd_normalised),
+        images=LONGER * last.images_seen,
+        expected=last.fmd_normalised * ratio**further,
+    )

@@ -1,0 +1,93 @@
+"""The verdict of a confirmation: which configuration is best, and how far what it is measured by is behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A configuration that the best one is measured by.
+
+    Attributes:
+        trial: its name, that of the best one if it is the same.
+        behind: how far it is behind the best; None where it is the best, or was not trained again.
+        left_out: what is said of it where it contended and was not trained again; else empty.
+    """
+
+    trial: str
+    behind: Behind | None = None
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a confirmation that has standings says.
+
+    Attributes:
+        best: the standing of the configuration that is ahead.
+        rivals: those that may be the best, too, the best first.
+        first: the first trial of the search, a starting point that was known to be good; None where it has no result.
+        literature: the best of the literature's configurations among the contenders; None without any.
+        kinds: the best of each kind, the best first; empty where all are of one kind.
+        within: of the best one's kind the second; None where there is one only.
+    """
+
+    best: Standing
+    rivals: tuple[Standing, ...]
+    first: Measure | None
+    literature: Measure | None
+    kinds: tuple[Standing, ...]
+    within: Standing | None
+
+
+def verdict(run: Run, result: ConfirmationResult) -> Verdict:
+    """Return the verdict of a run's confirmation, which has standings."""
+    best = result.standings[0]
+    baselines = {name: start.baseline for name, start in run.starts().items()}
+    contending = [*(standing.trial for standing in result.standings), *result.left_out]
+    first = first_trial(run)
+    literature = next((name for name in contending if baselines.get(name)), None)
+    drawn = [standing for standing in result.standings if not standing.baseline]
+    kinds = _first_of_each(drawn)
+    same = [standing for standing in drawn if kind_of(standing.trial) == kind_of(best.trial)]
+    return Verdict(
+        best=best,
+        rivals=tuple(standing for standing in result.standings[1:] if standing.tied),
+        first=_measure(first, result) if first in (*contending, *searched(run)) else None,
+        literature=_measure(literature, result) if literature else None,
+        kinds=tuple(kinds) if len(kinds) > 1 else (),
+        within=same[1] if len(same) > 1 else None,
+    )
+
+
+def first_trial(run: Run) -> str | None:
+    """Return the first trial of a search, which spaces begin with a starting point; None if it is the literature's."""
+    return next((name for name, one in run.starts().items() if one.number == 0 and not one.baseline), None)
+
+
+def kind_of(trial: str) -> str:
+    """Return what a trial's name says of its configuration: all but its number."""
+    return trial.partition("-")[2]
+
+
+def _measure(trial: str, result: ConfirmationResult) -> Measure:
+    standing = next((standing for standing in result.standings if standing.trial == trial), None)
+    if standing is not None:
+        return Measure(trial, standing.behind)
+    return Measure(trial, left_out=result.left_out.get(trial, ""))
+
+
+def _first_of_each(standings: Sequence[Standing]) -> list[Standing]:
+    found: dict[str, Standing] = {}
+    for standing in standings:
+        found.setdefault(kind_of(standing.trial), standing)
+    return list(found.values())
+
+
+def searched(run: Run) -> Mapping[str, float]:
+    """Return by trial the normalised FMD that the search reported last, of one training."""
+    rows = run.trials().select(["trial", "fmd_normalised"]).to_pylist()
+    return {row["trial"]: row["fmd_normalised"] for row in rows if row["fmd_normalised"] is not None}

@@ -1,0 +1,90 @@
+"""Say what to do next, each step with the command to copy."""
+
+import math
+
+from analysis.run.run import Run
+from analysis.statistics.comparable_trials import value_text
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.next_steps import LONGER, Longer, Undecided, next_steps
+from analysis.text.commands import Commands
+from analysis.text.words import counted, duration
+
+Step = tuple[str, str]  # a sentence, and a command or nothing
+
+
+def steps(run: Run, commands: Commands) -> list[Step]:
+    """Return what to do next with a run that has ended, the most useful first."""
+    settings = run.settings().get("settings", {})
+    if not settings:
+        return []
+    result = confirmation_result(run)
+    found = next_steps(run, result)
+    budget = settings["time_budget"]
+    said: list[Step] = []
+    if not (result and result.standings) and not settings.get("trained"):
+        more = max(2 * budget, run.used_seconds() + budget)
+        said.append(
+            (
+                "Nothing was trained again: with fresh seeds and other real images, the result says how certain it is.",
+                commands.resume("--confirm 3", f"--time-budget {more:g}"),
+            )
+        )
+    if found.undecided and result:
+        said.append(_undecided(run, result, found.undecided, commands))
+    if found.longer and not settings.get("trained"):
+        said.append(_longer(found.longer, budget, commands))
+    for edge in found.edges:
+        name = edge.field.replace("/", ".")
+        said.append(
+            (
+                f"The best has {name} = {value_text(edge.value)}, near the end of what was searched, "
+                f"{value_text(edge.end)}: try beyond it.",
+                commands.again(f"--set {name}={value_text(edge.beyond)}"),
+            )
+        )
+    if found.same:
+        fixed = [f"{same.field.replace('/', '.')}={same.value}" for same in found.same]
+        said.append(
+            (
+                f"All of the best {found.same[0].trials} have {', '.join(fixed)}: with that fixed, a next search has "
+                "its trials for the other fields.",
+                commands.again(*(f"--set {one}" for one in fixed)),
+            )
+        )
+    return [*said, _search_on(run, found.unstarted, commands)]
+
+
+def _search_on(run: Run, unstarted: int, commands: Commands) -> Step:
+    """Return how a search that has ended goes on: with more of what ended it, time or trials."""
+    settings = run.settings()["settings"]
+    more = [] if unstarted else [f"--trials {2 * settings['trials']}"]
+    if unstarted or run.used_seconds() > settings["time_budget"] / 2:
+        more.append(f"--time-budget {2 * settings['time_budget']:g}")
+    if unstarted:
+        said = f"{counted(unstarted, 'trial')} of at most {settings['trials']:,} did not start in the time: search on."
+    else:
+        said = "All trials have ended: search on with more."
+    return said, commands.resume(*more)
+
+
+def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, commands: Commands) -> Step:
+    best, settings = result.standings[0].trial, run.settings()["settings"]
+    if undecided.seeds is None:
+        return f"{best} and {undecided.other} are too close for any number of seeds: choose by cost.", ""
+    seconds = undecided.seconds / settings.get("slots", 1)
+    needed = run.used_seconds() + 1.3 * seconds + 60
+    budget = 60 * math.ceil(max(needed, settings["time_budget"]) / 60)
+    return (
+        f"{undecided.seeds} seeds each would tell {best} from {undecided.other}, with a probability of 80 % if they "
+        f"differ as they seem to: about {duration(seconds)} more.",
+        commands.resume(f"--seeds {undecided.seeds}", f"--time-budget {budget:g}"),
+    )
+
+
+def _longer(longer: Longer, budget: float, commands: Commands) -> Step:
+    (first, last), (before, now) = longer.rungs, longer.normalised
+    return (
+        f"From {first:,} to {last:,} images the normalised FMD of the best fell from {before:.3f} to {now:.3f}. At "
+        f"that pace {longer.images:,} images would give about {longer.expected:.3f}: train longer.",
+        commands.again(f"--max-images {longer.images}", f"--time-budget {LONGER * budget:g}"),
+    )

@@ -1,0 +1,127 @@
+"""Say in words what a confirmation shows: which configuration is best, over what, how surely, and for what it holds."""
+
+from collections.abc import Mapping
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
+from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
+from analysis.text.words import counted, listed
+
+
+def headline(run: Run, result: ConfirmationResult) -> str:
+    """Return a sentence with the confirmed FMD of the best, what it means, and what the search had said of it."""
+    best, card = result.standings[0], result.metric
+    seeds = "one training" if len(best.fmds) == 1 else f"{len(best.fmds)} trainings"
+    before = searched(run).get(best.trial)
+    in_search = f"; the search had said {before:.3f}, of one training" if before is not None else ""
+    return (
+        f"FMD {best.fmd:.3g}, 95 % interval {best.low:.3g} to {best.high:.3g}, over {seeds} with fresh seeds, "
+        f"{card['n']:,} samples each, against real images that the search did not see. Normalised it is "
+        f"{best.normalised:.3f}: 0 is as good as real images, 1 a blank set{in_search}."
+    )
+
+
+def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
+    """Return, as sentences, what may be concluded from a run's confirmation and what not."""
+    excluded = [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded]
+    cut = ["The time budget ended the race: with a larger --time-budget it goes on to more trainings."]
+    rest = [*(cut if result.cut else []), *excluded]
+    if not result.standings:
+        return [*rest, *(f"{line}." for line in result.left_out.values())]
+    found = verdict(run, result)
+    measures = [measure for measure in (found.first, found.literature) if measure is not None]
+    told = {measure.trial for measure in measures}
+    return [
+        *([] if result.finished else ["The confirmation is not over: what follows may change."]),
+        _best(found, len(result.standings)),
+        *([_over_first(found.best, found.first, searched(run))] if found.first else []),
+        *([_over_literature(found.best, found.literature)] if found.literature else []),
+        *_kinds(found),
+        _scope(run, result),
+        *rest,
+        *(f"{line}." for name, line in result.left_out.items() if name not in told),
+    ]
+
+
+def how_far(behind: Behind) -> str:
+    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)"."""
+    if behind.share < 1:
+        share, low, high = (f"{100 * value:.1f}" for value in (behind.share, behind.low, behind.high))
+        return f"{share} % worse (95 % interval {low} to {high} %)"
+    share, low, high = (f"{1 + value:.3g}" for value in (behind.share, behind.low, behind.high))
+    return f"at {share} times its FMD (95 % interval {low} to {high} times)"
+
+
+def _best(found: Verdict, count: int) -> str:
+    best = found.best
+    seeds = counted(len(best.fmds), "fresh seed")
+    if count == 1:
+        return f"{best.trial} was trained again with {seeds}; there was nothing to compare it with."
+    if not found.rivals:
+        return (
+            f"{best.trial} is the best of the {count} that were trained again, with {seeds}: each of the others is "
+            "worse by more than chance does."
+        )
+    names = listed([rival.trial for rival in found.rivals], most=3)
+    nearest = found.rivals[0]
+    assert nearest.behind is not None  # only the best has none
+    which = "which" if len(found.rivals) == 1 else f"of which {nearest.trial}"
+    over = counted(nearest.behind.seeds, "shared seed")
+    return (
+        f"{best.trial} is ahead, with a chance of {100 * best.p_best:.0f} % of being the best. It cannot be told from "
+        f"{names}, {which} is {how_far(nearest.behind)}, over {over}."
+    )
+
+
+def _over_first(best: Standing, first: Measure, before: Mapping[str, float]) -> str:
+    if first.trial == best.trial:
+        return f"{best.trial} is the search's first starting point: the search found nothing that beats it."
+    name = f"{first.trial}, the search's first starting point,"
+    if first.left_out:
+        return f"{name} was {_reason(first)}."
+    if first.behind is None:
+        now = f" and {before[best.trial]:.3f} for the best" if best.trial in before else ""
+        return f"{name} was not trained again: the search reported {before[first.trial]:.3f} for it{now}."
+    if first.behind.certain:
+        return f"{name} is {how_far(first.behind)}: the search has improved on it."
+    return f"{name} is {how_far(first.behind)}: that the search has improved on it is not shown."
+
+
+def _over_literature(best: Standing, literature: Measure) -> str:
+    name = kind_of(literature.trial)
+    if literature.trial == best.trial:
+        return f"The literature's {name} is ahead itself: the search found nothing that beats it."
+    if literature.behind is None:
+        return f"The literature's {name} was {_reason(literature)}."
+    if literature.behind.certain:
+        return f"The literature's {name}, after as many images, is {how_far(literature.behind)}."
+    return f"The literature's {name} is not beaten: it is {how_far(literature.behind)}."
+
+
+def _reason(measure: Measure) -> str:
+    """Return what is said of one that was not trained again, without its name."""
+    return measure.left_out.partition(" was ")[2] or measure.left_out
+
+
+def _kinds(found: Verdict) -> list[str]:
+    """Return the order of the kinds, and of settings within the first kind, where there are several kinds."""
+    if not found.kinds:
+        return []
+    first, *others = found.kinds
+    behind = [f"{kind_of(other.trial)}, {how_far(other.behind)}" for other in others if other.behind is not None]
+    sentences = [f"Kinds, the best of each: {'; then '.join([kind_of(first.trial), *behind])}."]
+    if found.within is not None and found.within.behind is not None:
+        told = "" if found.within.behind.certain else ", which chance may do"
+        sentences.append(
+            f"Within {kind_of(first.trial)}, {found.within.trial} is {how_far(found.within.behind)}{told}."
+        )
+    return sentences
+
+
+def _scope(run: Run, result: ConfirmationResult) -> str:
+    one_model = run.settings().get("settings", {}).get("trained")
+    spread = "the noise that samples start from, of one training" if one_model else "training seeds"
+    return (
+        f"This holds after {result.images_seen:,} images, over {spread}, for {len(result.standings)} of "
+        f"{run.trials().num_rows} configurations; it says nothing of longer training or of other data."
+    )

@@ -1,0 +1,94 @@
+"""What a search suggests to do next follows from its numbers, and is a command that the command line takes."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.next_steps import next_steps
+from analysis.text.commands import Commands
+from analysis.text.next_steps import steps
+from search.command_line import parse
+from tests.helpers import fake_runs
+from tests.helpers.fake_runs import confirmed
+
+DOMAINS = {"training/lr": {"low": 2e-3, "high": 4e-2, "log": True, "least": 1e-5, "most": 0.1}}
+
+
+def run_of(folder: Path, lr: float, fmds: list[float], **more: Any) -> Run:
+    run = Run.create(folder, "run")
+    settings = fake_runs.settings("run")
+    settings["settings"]["rungs"] = list(fake_runs.IMAGES)
+    run.write_settings(settings | {"domains": DOMAINS} | more)
+    fake_runs.add_trial(run, {"training/lr": lr, "training/batch": 64}, fmds)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("lr", "beyond"), [(3.9e-2, 0.085), (2.01e-3, 0.00095), (8e-3, None), (2.5e-2, None), (0.03, 0.085)]
+)
+def test_a_number_within_a_tenth_of_an_end_is_to_be_tried_beyond_it(
+    tmp_path: Path, lr: float, beyond: float | None
+) -> None:
+    found = next_steps(run_of(tmp_path, lr, [30.0]), None).edges
+    assert [edge.beyond for edge in found] == ([beyond] if beyond else [])
+
+
+def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -> None:
+    own = {"training/lr": DOMAINS["training/lr"] | {"most": 4e-2}}
+    assert next_steps(run_of(tmp_path, 4e-2, [30.0], domains=own), None).edges == ()
+
+
+def test_a_curve_that_still_falls_at_the_end_suggests_longer_training(tmp_path: Path) -> None:
+    found = next_steps(run_of(tmp_path / "falls", 8e-3, [190.0, 90.0, 60.0]), None).longer
+    assert found is not None
+    assert found.images == 3 * fake_runs.IMAGES[2]
+    assert 0 < found.expected < found.normalised[1] < found.normalised[0]
+    assert next_steps(run_of(tmp_path / "level", 8e-3, [90.0, 60.5, 60.0]), None).longer is None
+    assert next_steps(run_of(tmp_path / "pruned", 8e-3, [90.0, 60.0]), None).longer is None
+
+
+def test_a_choice_that_all_of_the_best_share_is_named_where_others_were_tried(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings(fake_runs.settings("run"))
+    for number in range(9):
+        better = number < 5
+        variant: dict[str, Any] = {
+            "schedule/kind": "cosine" if better else "linear",
+            "training/batch": 32 << number % 2,
+        }
+        fake_runs.add_trial(run, variant | {"training/lr": 0.01}, [30.0 + number])
+    (same,) = next_steps(run, None).same
+    assert (same.field, same.value, same.trials) == ("schedule/kind", "cosine", 5)
+
+
+def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: Path) -> None:
+    def needed(gap: float) -> int | None:
+        fmds = {"001-a": [30.0, 33.0], "000-a": [30.0 * (1 + gap) * 1.005, 33.0 * (1 + gap) / 1.005]}
+        run = confirmed(tmp_path / str(gap), fmds)
+        run.write_settings(fake_runs.settings("run"))
+        found = next_steps(run, confirmation_result(run)).undecided
+        assert found is not None
+        return found.seeds
+
+    near, far = needed(0.01), needed(0.03)
+    assert near is not None
+    assert far is not None
+    assert 2 < far < near
+    assert needed(0.0001) is None
+
+
+def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = run_of(tmp_path / "my runs", 3.9e-2, [120.0, 90.0, 60.0])
+    said = steps(run, Commands.here(run))
+    commands = [shlex.split(command) for _, command in said]
+    assert len(commands) == 4
+    for python, script, *words in commands:
+        assert (python, Path(script).name) == ("python", "run.py")
+        given = parse(words)
+        assert given["storage_path"] == "my runs"
+        assert ("resume" in given) != ("warm_start" in given)
