@@ -59,6 +59,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     """Return the row of the real images and those of the trials, each stored in the run; nothing if all diverged."""
     from analysis.run.evaluations import REAL, store
     from analysis.run.storage import Folder
+    from search.summary import require_same_data
     from trainables.config import Variant
     from trainables.data.mnist import load
     from trainables.data.options import ReadOptions
@@ -75,6 +76,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
         raise SettingsError(f"{run.uri} ended before it began; give another run")
     settings = run.settings()["settings"]
     images = load(settings["dataset"], given.data_dir or settings["data_dir"], ReadOptions.of(settings), _say)
+    require_same_data(run, images.checksums, run.uri)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
     try:
         weights = ensure_classifier(images, _say)

@@ -72,6 +72,7 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     import torch
 
     from analysis.run.storage import Folder
+    from search.summary import require_same_data
     from trainables.config import Variant
     from trainables.data.mnist import load
     from trainables.data.options import ReadOptions
@@ -82,6 +83,7 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     settings, metric = run.settings()["settings"], run.settings()["metric"]
     take_threads(threads_of(settings["cpus_per_trial"]))
     images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings))
+    require_same_data(run, images.checksums, run.uri)
     reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
     if reference.version != metric["version"]:
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")

@@ -33,7 +33,7 @@ from search.space.space import Space
 from search.study.dashboard import Dashboard
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
-from search.summary import card, close, require_same, resume_command
+from search.summary import card, close, require_same_data, require_same_metric, resume_command
 from search.time_limit import TimeLimit
 from search.warm_start import WarmStart
 from trainables.data.mnist import Images
@@ -74,11 +74,13 @@ def run_session(
     if isinstance(machine, Machine):
         take_threads(machine.cpus)
     with _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
+        if run is not None:
+            require_same_data(run, images.checksums, f"--resume {run.name}")
         weights = ensure_classifier(images, notes.say)
         reference = Reference.build(images, weights=weights)
         earlier = take_over(shared, images.checksums, reference.card()) if run is None else []
         if run is not None:
-            require_same(run, images.checksums, reference.version)
+            require_same_metric(run, reference.version)
         if line := overruled(shared.cpus_per_trial):
             notes.say(line)
         try:

@@ -43,11 +43,15 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
     }
 
 
-def require_same(run: Run, checksums: dict[str, str], metric: str) -> None:
-    """Raise SettingsError where a run goes on on other data, or with another metric, than it began with."""
+def require_same_data(run: Run, checksums: dict[str, str], asked: str) -> None:
+    """Raise SettingsError where data are not those that a run began with; `asked` begins the message."""
+    if run.settings().get("data", checksums) != checksums:
+        raise SettingsError(f"{asked}: the data are not those that it began with; give its --data-dir")
+
+
+def require_same_metric(run: Run, metric: str) -> None:
+    """Raise SettingsError where a run goes on with another version of the metric than it began with."""
     before = run.settings()
-    if before.get("data", checksums) != checksums:
-        raise SettingsError(f"--resume {run.name}: the data are not those that it began with; give its --data-dir")
     if before.get("metric", {}).get("version", metric) != metric:
         raise SettingsError(
             f"--resume {run.name}: its FMDs are {before['metric']['version']}, here they would be {metric}, which do "

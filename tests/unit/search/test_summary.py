@@ -11,7 +11,7 @@ from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.summary import close, pending, require_same, resume_command
+from search.summary import close, pending, require_same_data, require_same_metric, resume_command
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -84,13 +84,14 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
 
 def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    require_same(run, {"images": "ab"}, "flat-1")  # it ended before it began
-    run.write_settings({"data": {"images": "ab"}, "metric": {"version": "flat-1"}})
-    require_same(run, {"images": "ab"}, "flat-1")
+    for settings in ({}, {"data": {"images": "ab"}, "metric": {"version": "flat-1"}}):  # the first ended too early
+        run.write_settings(settings)
+        require_same_data(run, {"images": "ab"}, "--resume run")
+        require_same_metric(run, "flat-1")
     with pytest.raises(SettingsError, match="--resume run: the data are not those that it began with"):
-        require_same(run, {"images": "cd"}, "flat-1")
+        require_same_data(run, {"images": "cd"}, "--resume run")
     with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
-        require_same(run, {"images": "ab"}, "flat-2")
+        require_same_metric(run, "flat-2")
 
 
 @pytest.mark.parametrize(("changes", "expected"), [({}, False), ({"cut": True}, True), ({"tested": False}, True)])
