@@ -90,8 +90,16 @@ def _digest(path: Path, starts: Iterable[Flat]) -> str:
 
 
 def _starts(starts: Iterable[Flat], fixed: Flat) -> Iterator[Flat]:
-    """Yield the starting points that lie in what `--set` leaves of the space, without the fields it fixes."""
-    for start in starts:
+    """Yield each starting point that lies in what `--set` leaves of the space, without the fields it fixes."""
+    yielded: list[Flat] = []
+    for start in _without_classes(starts) if fixed.get("network/conditioning") == "none" else starts:
         free = {name: value for name, value in start.items() if name not in fixed}
-        if free and all(start.get(name, value) == value for name, value in fixed.items()):
+        if free and free not in yielded and all(start.get(name, value) == value for name, value in fixed.items()):
+            yielded.append(free)
             yield free
+
+
+def _without_classes(starts: Iterable[Flat]) -> Iterator[Flat]:
+    """Yield the starting points as they are for a network that knows no classes, which cannot be guided."""
+    for start in starts:
+        yield {n: v for n, v in start.items() if n != "network/conditioning" and not n.startswith("sampler/guidance")}

@@ -7,6 +7,7 @@ from pathlib import Path
 from trainables.data.card import card, grid
 from trainables.data.mnist import DataError, load
 from trainables.data.options import LEAST_SIDE, MOST_SIDE, ReadOptions, is_colour
+from trainables.data.sources import readable
 
 DESCRIPTION = """\
 Show what a data set holds: images, classes, splits, what was passed over. A
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, OSError) as error:
         print(f"trainables.data: {error}", file=sys.stderr)
         return 2
-    print(f"{options.dataset}\n{card(images)}")
+    print(f"{readable(options.dataset)}\n{card(images)}")
     return 0
 
 

@@ -257,7 +257,9 @@ def _decoded(
     """Return the samples that can be decoded, their pixels uint8 (N, C, H, W), and why others cannot."""
     background, channels = colour(options.background), survey.channels or 3
     damaged = dict(survey.damaged)
-    pixels = np.empty((found.count - len(damaged), channels, survey.side, survey.side), np.uint8)
+    shape = (found.count - len(damaged), channels, survey.side, survey.side)
+    _require_memory(path, shape)
+    pixels = np.empty(shape, np.uint8)
     samples: list[Sample] = []
 
     def work(sample: Sample) -> np.ndarray:
@@ -275,6 +277,17 @@ def _decoded(
     if survey.channels is None and _is_grey(pixels):
         pixels = np.ascontiguousarray(pixels[:, :1])
     return samples, pixels, damaged
+
+
+def _require_memory(path: Path, shape: tuple[int, int, int, int]) -> None:
+    """Raise DataError where the images, of which there are two copies for a moment, do not fit into memory."""
+    needed, there = 2 * math.prod(shape), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        count, channels, side, _ = shape
+        raise DataError(
+            f"{readable(path)}: to read {count:,} images of {side} x {side} x {channels} takes "
+            f"{needed / 2**30:,.0f} GiB, this machine has {there / 2**30:,.0f}; give a smaller --image-size"
+        )
 
 
 def _nothing() -> Content:

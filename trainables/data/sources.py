@@ -49,8 +49,9 @@ class Found:
 
 
 def readable(path: str | Path) -> str:
-    """Return a path or a name as text that can be printed: bytes that are no UTF-8 are replaced."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """Return a path or a name as text in one line: what is no UTF-8, or cannot be printed, is replaced."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

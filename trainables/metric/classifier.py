@@ -161,8 +161,8 @@ OWN: dict[str, Any] = {
     "required_accuracy": 0.0,
     "good_accuracy": 0.9,
     "tested_on": "confirm",
-    "least_images": 30_000,
-    "most_images": 300_000,
+    "least_images": 20_000,
+    "most_images": 100_000,
     "stored": "float16",
 }
 

@@ -3,27 +3,14 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from tests.helpers.own_images import CLASSES, pictures, save_all
 from trainables.data.images import Images
 from trainables.data.mnist import load
 from trainables.data.options import ReadOptions
 
 Read = Callable[..., Images]
-CLASSES = ("cats", "dogs 2", "dogs 10")  # in natural order
-
-
-def pictures(count: int, side: int = 16, seed: int = 0, channels: int = 3) -> np.ndarray:
-    """Different images, uint8 (count, side, side, channels)."""
-    return np.random.default_rng(seed).integers(0, 256, (count, side, side, channels), np.uint8)
-
-
-def save_all(folder: Path, images: np.ndarray, ending: str = "png") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(images):
-        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(folder / f"{number}.{ending}")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.unit.trainables.data.conftest import Read, pictures, save_all
+from tests.helpers.own_images import pictures, save_all
+from tests.unit.trainables.data.conftest import Read
 from trainables.data.images import DataError
 from trainables.data.pixels import decode, decoding
 

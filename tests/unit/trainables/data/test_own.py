@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.unit.trainables.data.conftest import CLASSES, Read, pictures, save_all
+from tests.helpers.own_images import CLASSES, pictures, save_all
+from tests.unit.trainables.data.conftest import Read
 from trainables.data import own
 from trainables.data.__main__ import main
 from trainables.data.card import describe, summary
@@ -424,3 +425,13 @@ def test_the_command_refuses_in_one_line(
 def test_the_summary_is_one_line(pets: Path, read: Read) -> None:
     said = "156 images of 16 x 16 in colour, 3 classes: 60 train, 32 search, 32 confirm, 32 test"
     assert summary(read(pets)) == said
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_before_they_are_read(
+    pets: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 4_096 if name == "SC_PAGE_SIZE" else 100)
+    with pytest.raises(
+        DataError, match="to read 156 images of 256 x 256 x 3 takes 0 GiB, this machine has 0; give a sm"
+    ):
+        read(pets, image_size=256)
