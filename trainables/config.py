@@ -47,9 +47,10 @@ class Training:
     (1 + s) / (1 / average + s), and at most `ema`. `times` draws t, `times_mean` is that of its logit. `label_drop` is
     the share of labels that a network with classes does not see.
 
-    `split` holds out a part of the training images for validation, and training ends after `patience` epochs without a
-    lower validation loss (0: never). With `keep_best` a trial is sampled with the weights of the epoch that had the
-    lowest. `drop_last` leaves out the images that do not fill the last batch of an epoch.
+    `split` holds out a part of the training images for validation. `validated` of them are measured; without a split,
+    as many that the search ranks against. Training ends after `patience` epochs without a lower validation loss, and
+    never if that is 0. With `keep_best` a trial is sampled with the weights of the epoch that had the lowest loss.
+    `drop_last` leaves out the images that do not fill the last batch of an epoch.
 
     The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
@@ -75,6 +76,7 @@ class Training:
     fold: Annotated[int, Int(0, 4)] = 0
     patience: Annotated[int, Int(0, 1000)] = 0
     keep_best: Annotated[bool, Choice(False, True)] = False
+    validated: Annotated[int, Int(1, 100_000)] = 64
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a fold without folds, a validation without images, and a mean of no logit."""

@@ -126,7 +126,8 @@ class Trial:
         self.held_out, self.held_out_labels = self.trainer.held_out, self.trainer.held_out_labels
         if not len(self.held_out):
             self.held_out, self.held_out_labels = (
-                _tensor(evenly(array), device) for array in (images.search, images.search_labels)
+                _tensor(evenly(array, variant.training.validated), device)
+                for array in (images.search, images.search_labels)
             )
         self.last: Report | None = None
         self._between: list[tuple[int, float, float]] = []  # images seen, FMD and held-out loss, since the last report

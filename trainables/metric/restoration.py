@@ -21,8 +21,7 @@ from trainables.metric.quality import Quality, quality
 
 # Images restored together: more exceed a CPU's cache. The chunks belong to what fixes the draws, on every device.
 CHUNK = 256
-# The validation at each rung: the network sees 1,280 images, as many as for 64 samples in 20 steps.
-VALIDATION_IMAGES = 64
+# The validation at each rung: of 64 images, the default, the network sees 1,280, as many as for 64 samples in 20 steps.
 VALIDATION_STEPS = 10
 PICTURED = 4  # t = T/4, ..., T, a row each
 

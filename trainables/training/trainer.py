@@ -19,7 +19,7 @@ from trainables.device import keep_freed
 from trainables.diffusion.process import Diffusion, Diverged, runs_bf16
 from trainables.diffusion.source import PIXELS, Source
 from trainables.domain import ConfigError
-from trainables.metric.restoration import VALIDATION_IMAGES, validation
+from trainables.metric.restoration import validation
 from trainables.training.adam import Adam
 from trainables.training.cuda_graph import Recorded
 from trainables.training.early_stopping import Patience, Plateau
@@ -70,7 +70,7 @@ class Trainer:
         groups = np.arange(len(images)) if groups is None else groups
         rows, validated = fold_rows(groups, self.settings.split, self.settings.fold)
         self._rows = torch.from_numpy(rows)
-        held_out = torch.from_numpy(evenly(validated)).to(self.device)
+        held_out = torch.from_numpy(evenly(validated, self.settings.validated)).to(self.device)
         self.held_out = images[held_out]
         # A copy: torch warns of an array that nobody may write to, as those in Ray's object store.
         self._labels = None if labels is None else torch.tensor(labels, device=self.device)
@@ -285,7 +285,7 @@ def _learn(
     return loss.detach()
 
 
-def evenly(rows: np.ndarray, count: int = VALIDATION_IMAGES) -> np.ndarray:
+def evenly(rows: np.ndarray, count: int) -> np.ndarray:
     """Return at most `count` of the rows, evenly spaced."""
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
 

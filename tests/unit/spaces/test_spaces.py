@@ -206,6 +206,7 @@ STARTER = {
     "training/fold": 0,
     "training/patience": 0,
     "training/keep_best": False,
+    "training/validated": 64,
     "training/beta2": 0.999,
     "training/average": 0.1,  # without effect beside ema 0
     "training/times": "uniform",
@@ -256,7 +257,12 @@ GRIVOT = {
     "training/weight_decay": 1e-5,
     "training/lr_decay": "plateau",
 }
-JAIN = {"training/split": "80:20", "training/drop_last": False, "training/keep_best": True}
+JAIN = {
+    "training/split": "80:20",
+    "training/drop_last": False,
+    "training/keep_best": True,
+    "training/validated": 1000,
+}
 
 
 def cosine(T: int) -> dict[str, Any]:
@@ -347,6 +353,7 @@ LITERATURE: dict[str, dict[str, Any]] = {
         "training/drop_last": False,
         "training/split": "5-fold-grouped",
         "training/patience": 5,
+        "training/validated": 1000,
         "sampler/kind": "renoise",
     },
 }
@@ -373,7 +380,7 @@ def test_a_search_changes_nothing_of_a_baseline_but_how_it_is_sampled(name: str)
     searched, exact = BASELINES[name].variant, BASELINES[name].exact
     changed = {field for field in searched if searched[field] != exact[field]}
     assert searched.keys() == exact.keys()
-    assert changed <= {"sampler/kind", "sampler/steps", "sampler/clip", "training/keep_best"}
+    assert changed <= {"sampler/kind", "sampler/steps", "sampler/clip", "training/keep_best", "training/validated"}
     assert not searched["training/keep_best"]
     assert searched["sampler/clip"]
     assert (searched["sampler/kind"] == "ancestral") == (exact["sampler/kind"] in ("ancestral_large", "renoise"))

@@ -15,7 +15,7 @@ from trainables.config import Flat, Training, Variant
 from trainables.data.folds import FOLDS, fold_rows
 from trainables.diffusion.process import Diffusion
 from trainables.domain import ConfigError
-from trainables.metric.restoration import VALIDATION_IMAGES, validation
+from trainables.metric.restoration import validation
 from trainables.training.early_stopping import Patience
 from trainables.training.trainer import Trainer
 
@@ -63,7 +63,8 @@ def test_no_held_out_image_is_ever_trained_on_and_every_other_is(split: str, mak
     trainer.run_to(len(rows))
     assert sorted(torch.cat(seen).tolist()) == rows.tolist()
     assert set(trainer.held_out[:, 0, 0, 0].tolist()) <= set(held_out.tolist())
-    assert len(trainer.held_out) == min(len(held_out), VALIDATION_IMAGES)
+    assert len(trainer.held_out) == min(len(held_out), Training().validated)
+    assert len(make({"training/split": split, "training/validated": 7}).held_out) == min(len(held_out), 7)
 
 
 def test_folds_hold_out_different_images_and_a_seed_changes_none(make: Make) -> None:
