@@ -49,7 +49,7 @@ class Settings(SearchOptions):
             alone = {"scheduler": "none", "trials": len(values["only"]), "confirm": 0}
             values |= {name: value for name, value in alone.items() if name not in given}
         if "grace_images" not in given:
-            values["grace_images"] = math.ceil(values["max_images"] / values["reduction_factor"] ** 3)
+            values["grace_images"] = math.ceil(values["max_images"] / values["reduction_factor"] ** 2)
         values |= {"space": space, "space_digest": digest, "name": given.get("name", _name(space))}
         values["fixed"] = given.get("fixed", {})
         return cls._on(machine, values, given)

@@ -127,4 +127,4 @@ def test_the_scheduler_of_an_earlier_version_is_the_same_by_its_new_name(
     before["settings"]["scheduler"] = written
     (tmp_path / "search.json").write_text(json.dumps(before))
     given = parse(["--config", str(tmp_path / "search.json")])
-    assert (given["scheduler"], given["max_images"], given["grace_images"]) == (meant, 108_000, 4_000)
+    assert (given["scheduler"], given["max_images"], given["grace_images"]) == (meant, 108_000, 12_000)

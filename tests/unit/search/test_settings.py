@@ -36,7 +36,7 @@ def test_rungs_ascend_by_the_reduction_factor_to_exactly_the_full_budget(
     given = {} if grace is None else {"grace_images": grace}
     budgets = resolve(max_images=full, reduction_factor=eta, **given).rungs
     assert budgets[-1] == full
-    assert budgets[0] == (math.ceil(full / eta**3) if grace is None else grace)
+    assert budgets[0] == (math.ceil(full / eta**2) if grace is None else grace)
     assert all(later == eta * earlier for earlier, later in pairwise(budgets[:-1]))
     assert list(budgets) == sorted(set(budgets))
     assert len(budgets) < 2 or budgets[-1] <= eta * budgets[-2]
@@ -45,7 +45,7 @@ def test_rungs_ascend_by_the_reduction_factor_to_exactly_the_full_budget(
 def test_two_cores_get_two_trials_and_the_documented_rungs() -> None:
     settings = resolve()
     assert (settings.slots, settings.gpus_per_trial, settings.trials) == (2, 0, 256)
-    assert settings.rungs == (4_000, 12_000, 36_000, 108_000)
+    assert settings.rungs == (12_000, 36_000, 108_000)
 
 
 def test_rows_alone_are_trained_in_full_each_once_unless_more_is_asked_for() -> None:
