@@ -4,7 +4,8 @@ It shows the trials that were confirmed with fresh seeds, in one race; the best 
 of images seen that all have reached; the configurations that more than one run trained; and the trials of all runs,
 ranked as analysis/rank.py ranks those of one. CSV and Parquet have this ranking only. Runs compare only if they were
 measured by one version of the metric on the same images. The best of more trials has a lower FMD for that reason alone;
-a confirmed FMD does not. Seconds compare only between runs on equal machines.
+a confirmed FMD does not. Seconds compare only between runs on equal machines. Give a run and not its confirmation:
+what was confirmed is taken from each run, and compared within the seeds that they share.
 """
 
 import argparse

@@ -25,6 +25,7 @@ from trainables.data.card import describe
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference
 
+SHOWN = 20  # rows of the ranking
 PACKAGES = ("diffusion-search", "torch", "torchvision", "torchmetrics", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -67,7 +68,7 @@ def close(run: Run, status: str) -> int:
     write_ranking(run)
     console = Console()
     console = console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
-    print_blocks(ranking_blocks(run, verbose=False), console)
+    print_blocks(ranking_blocks(run, verbose=False, most=SHOWN), console)
     commands, found = Commands.here(run), answer(run)
     if status != "interrupted":
         _print_steps(steps(run, commands), console)

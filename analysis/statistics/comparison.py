@@ -54,7 +54,7 @@ def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
         RunError: they are fewer, or were measured by different metrics or on different images.
     """
     named = _named(runs)
-    _refuse_different(named)
+    refuse_different(named)
     card = metric_card(runs[0])
     floor = card.get("floor")
     fold, budgets = _fold(named), _budgets(named)
@@ -89,7 +89,11 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
     return {name if names.count(name) == 1 else run.uri: run for name, run in zip(names, runs, strict=True)}
 
 
-def _refuse_different(named: Mapping[str, Run]) -> None:
+def refuse_different(named: Mapping[str, Run]) -> None:
+    """Raise RunError unless all runs, given by name, were measured by one metric on the same images."""
+    for name, run in named.items():
+        if any(start.repeats for start in run.starts().values()):
+            raise RunError(f"{name} is the confirmation of a run: give that run, whose confirmed trials come first")
     cards = {name: metric_card(run) for name, run in named.items()}
     if unmeasured := [name for name, card in cards.items() if not card]:
         raise RunError(f"{unmeasured[0]} has not measured anything yet: wait for its first report, or leave it out")

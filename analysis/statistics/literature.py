@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.run.run import Run, RunError
-from analysis.statistics.comparison import refuse_unequal
+from analysis.statistics.comparison import refuse_different
 from analysis.statistics.ranking import MetricCard, Row, metric_card
 from spaces.baselines import BASELINES
 
@@ -20,22 +20,24 @@ class LiteratureComparison:
         card: the metric of all runs.
         literature: in the order of `spaces.baselines`.
         found: the best of the other trials, the best first.
+        stopped: the literature's configurations that have no report beyond `images_seen`, where others have.
     """
 
     images_seen: int
     card: MetricCard
     literature: list[Row]
     found: list[Row]
+    stopped: list[str]
 
 
 def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = None) -> LiteratureComparison:
     """Return the reports of the literature's configurations, or `only` some of them, and of the best others.
 
     Raises:
-        RunError: the runs measure by different metrics, or one of `only`, or all of the literature, has not reported.
+        RunError: the runs measure by different metrics, on different images or, one of them, in its confirmation; or
+            one of `only`, or all of the literature, has not reported.
     """
-    cards = {run.name: card for run in runs if (card := metric_card(run))}
-    refuse_unequal("metrics", "version", {name: card["version"] for name, card in cards.items()})
+    refuse_different({run.name: run for run in runs if metric_card(run)})
     reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
     if only is not None:
         there = sorted({report["baseline"] for report in reports} - {""})
@@ -49,7 +51,11 @@ def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = No
     order = list(BASELINES)
     literature = sorted((row for row in rows if row["baseline"]), key=lambda row: order.index(row["baseline"]))
     others = sorted((row for row in rows if not row["baseline"]), key=lambda row: (row["diverged"], row["fmd"]))
-    return LiteratureComparison(images, metric_card(runs[0]), literature, others[:MOST_FOUND])
+    furthest: dict[str, int] = {}
+    for report in reports:
+        furthest[report["baseline"]] = max(report["images_seen"], furthest.get(report["baseline"], 0))
+    stopped = [row["baseline"] for row in literature if furthest[row["baseline"]] == images < max(furthest.values())]
+    return LiteratureComparison(images, metric_card(runs[0]), literature, others[:MOST_FOUND], stopped)
 
 
 def _reports(index: int, run: Run) -> list[Row]:
@@ -62,7 +68,10 @@ def _common_budget(reports: Sequence[Row]) -> int:
     seen: dict[str, set[int]] = {}
     for report in reports:
         seen.setdefault(report["baseline"], set()).add(report["images_seen"])
-    common = set.intersection(*seen.values()) if seen else set()
-    if not common:
+    if not seen:
         raise RunError("no row of the literature has reported; run --space literature, which trains them all")
+    common = set.intersection(*seen.values())
+    if not common:
+        names = ", ".join(sorted(seen))
+        raise RunError(f"{names} have reported at no number of images in common; give runs of equal --max-images")
     return max(common)

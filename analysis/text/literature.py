@@ -7,6 +7,8 @@ from analysis.statistics.literature import compare_with_literature
 from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
+from analysis.text.labels import CONDITIONING
+from analysis.text.words import listed
 from spaces.baselines import BASELINES
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
@@ -30,7 +32,15 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) ->
     card = compared.card
     heading = f"{compared.images_seen:,} images seen, FMD {card['version']}"
     heading += f", floor {card['floor']:.4g}, blank {card['blank']:.4g}"
+    if compared.stopped:
+        heading += f"\nNo further, because {listed(compared.stopped)} went no further: later reports do not compare."
+    if any(_knows_labels(runs[row["run"]], row["trial"]) for row in compared.found):
+        heading += "\nMarked -class: told each image's label, which the literature's rows are not."
     return [heading, Sheet(COLUMNS, TEXTS, [("", lines)], wraps=("setting", "reported"))]
+
+
+def _knows_labels(run: Run, trial: str) -> bool:
+    return run.starts()[trial].variant.get(CONDITIONING, "none") != "none"
 
 
 def _measured(row: Row) -> list[str]:

@@ -102,10 +102,16 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
     ]
 
 
-def ranking_blocks(run: Run, verbose: bool = True) -> list[Block]:
-    """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer."""
+def ranking_blocks(run: Run, verbose: bool = True, most: int | None = None) -> list[Block]:
+    """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer.
+
+    Args:
+        run: the run.
+        verbose: whether configurations are told in full, or as what differs from the first row.
+        most: rows of the ranking at the most; all without it.
+    """
     trials, result, found = run.trials(), confirmation_result(run), answer(run)
-    blocks = trials_blocks(run, trials, verbose)
+    blocks = trials_blocks(run, trials, verbose, most)
     if result is not None:
         blocks += confirmation_blocks(run, result, describe_trials(trials, shared_values(trials)))
     if found is not None:
@@ -113,13 +119,15 @@ def ranking_blocks(run: Run, verbose: bool = True) -> list[Block]:
     return blocks
 
 
-def trials_blocks(run: Run, trials: pa.Table, verbose: bool = True) -> list[Block]:
-    """Return the ranking of some or all of a run's trials, with what explains it; the defaults only if `verbose`."""
+def trials_blocks(run: Run, trials: pa.Table, verbose: bool = True, most: int | None = None) -> list[Block]:
+    """Return the ranking of some or all of a run's trials, with what explains it; see `ranking_blocks`."""
     card, shared = metric_card(run), shared_values(trials)
     ranking, words = rank(trials, card.get("floor")), describe_trials(trials, shared)
     if not verbose and len(ranking):
         words = describe_differences(trials, shared, ranking["trial"][0].as_py())
-    parts = ranking_parts(ranking, words)
+    parts = ranking_parts(ranking.slice(0, most), words)
+    if most is not None and len(ranking) > most:
+        parts.append((f"and {len(ranking) - most} more", []))
     explained = legend(trials, shared) if verbose else f"{HOW_TO_READ} {DIFFERENCES}"
     return [run_heading(run.name, card, trials), Sheet(COLUMNS, TEXTS, parts, drops=DROPS), explained]
 

@@ -17,7 +17,6 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
 from analysis.text.verdict import conclusions
-from search.contenders import contenders
 from tests.helpers.searches import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -135,7 +134,7 @@ def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searche
     check_run(run, TRIALS)
     assert before.items() <= reports(nested).items()
     rows = nested.trials().to_pylist()
-    best = [start.trial for start in contenders(run, 2)]
+    best = nested.settings()["contenders"]
     assert best[0] == rank(run.trials(), None).to_pylist()[0]["trial"]
     assert {row["repeats"] for row in rows} == set(best)
     assert {row["images_seen"] for row in rows} == {2304}

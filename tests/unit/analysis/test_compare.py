@@ -166,6 +166,16 @@ def test_one_run_or_the_same_twice_is_refused(runs: tuple[Run, Run]) -> None:
             compare(given)
 
 
+def test_a_confirmation_is_refused_and_the_run_that_it_is_of_is_pointed_to(
+    runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    confirm(runs[0], {"000-morph": [30.0, 31.0]})
+    assert command.main([str(runs[0].path), str(runs[0].confirmation)]) == 2
+    error = capsys.readouterr().err
+    assert "confirm is the confirmation of a run: give that run, whose confirmed trials come first" in error
+    assert error.count("\n") == 1
+
+
 def test_runs_that_have_not_begun_compare_without_a_best(tmp_path: Path) -> None:
     comparison = compare([create(tmp_path, "one"), create(tmp_path, "other")])
     assert (comparison.ranking.num_rows, comparison.best.num_rows, comparison.common) == (0, 0, ())

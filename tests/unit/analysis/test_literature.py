@@ -46,6 +46,15 @@ def test_the_best_comes_from_any_run_of_the_same_metric(tmp_path: Path) -> None:
     assert [row["trial"] for row in compare_with_literature(runs).found] == ["y", "w", "x"]
 
 
+def test_where_the_comparison_ends_before_some_rows_do_it_says_which_went_no_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make(tmp_path, "a", ROWS)
+    assert compare_with_literature([run]).stopped == ["C2"]
+    assert literature.main([str(run.path)]) == 0
+    assert "No further, because C2 went no further" in capsys.readouterr().out
+
+
 def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make(tmp_path, "a", ROWS)
     for form, expected in (
@@ -96,9 +105,13 @@ def test_folds_are_told_by_t_with_mean_and_spread(tmp_path: Path, capsys: pytest
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, other = make(tmp_path, "a", ROWS), make(tmp_path, "b", ROWS, version="flat-1024-n512-abc")
     without = make(tmp_path, "c", {"x": {100: 1.0}})
+    apart = make(tmp_path, "d", {"A0": {100: 1.0}, "C2": {300: 1.0}})
+    judged = fake_runs.confirm(run, ["A0"])
     cases = {
         (run, other): "different metrics do not compare: a by flat-1024-n256-abc, b by flat-1024-n512-abc",
         (without,): "no row of the literature has reported; run --space literature",
+        (apart,): "A0, C2 have reported at no number of images in common",
+        (run, judged): "confirm is the confirmation of a run: give that run",
     }
     for runs, expected in cases.items():
         assert literature.main([str(run.path) for run in runs]) == 2

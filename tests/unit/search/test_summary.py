@@ -67,6 +67,21 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     assert run.ranking.is_file()
 
 
+def test_the_answer_is_printed_after_the_ranking_and_before_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    run = make_run(
+        tmp_path, *[("PRUNED", {"fmd": 90.0 + n, "fmd_normalised": 0.1, "diverged": False}) for n in range(25)]
+    )
+    close(run, "done")
+    printed = capsys.readouterr().out
+    marks = ["019-x", "and 5 more", "Best: 000-x", "FMD 90 ± 0.1", "Nothing was trained again", "the whole report"]
+    places = [printed.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert "020-x" not in printed
+
+
 def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

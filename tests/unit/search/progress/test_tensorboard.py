@@ -22,6 +22,7 @@ from PIL import Image
 
 from analysis.run.events import Start
 from analysis.run.run import Run
+from analysis.text.answer import Answer
 from search.progress.tensorboard import SCALARS, TensorBoardWriter
 from trainables.config import Flat
 from trainables.report import Report
@@ -69,6 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     draw(run, "000-mask", 200)
     resumed.report(report("000-mask", 1, 45.0))
     resumed.end("000-mask", "COMPLETE")
+    resumed.answer(Answer("000-mask", "lr=0.002", "FMD 45", ["There was nothing to compare it with."]))
     return run
 
 
@@ -181,6 +183,12 @@ def test_images_are_those_at_each_report(server: Server, tag: str, size: tuple[i
 def test_a_trials_state_and_its_baseline_are_said_in_words(server: Server, trial: str, said: list[str]) -> None:
     texts = server.get("plugin/text/text", run=f"tensorboard/{trial}", tag="state")
     assert [html.unescape(re.sub(r"<[^>]*>|\s+", " ", text["text"])).strip() for text in texts] == said
+
+
+def test_the_answer_of_the_run_is_said_beside_its_best_trial(server: Server) -> None:
+    (text,) = server.get("plugin/text/text", run="tensorboard/000-mask", tag="answer")
+    said = " ".join(re.sub(r"<[^>]*>", " ", text["text"]).split())
+    assert said == "Best: 000-mask lr=0.002 FMD 45 There was nothing to compare it with."
 
 
 def test_no_file_and_no_thread_stays_open_and_a_promoted_trial_continues_its_file(tmp_path: Path) -> None:
