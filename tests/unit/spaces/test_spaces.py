@@ -11,10 +11,12 @@ import optuna
 import pytest
 
 import spaces
+from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from spaces.baselines import BASELINES, Provenance
 from spaces.suggest import suggest, suggest_kind
 from trainables.config import FAMILIES, Sampling, Variant, domain_of
+from trainables.data.folds import COUNT
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.domain import Choice, ConfigError, domains
 from trainables.networks import ACTIVATIONS, NETWORKS
@@ -357,6 +359,16 @@ LITERATURE: dict[str, dict[str, Any]] = {
         "sampler/kind": "renoise",
     },
 }
+
+
+def test_the_first_five_trials_of_folds_hold_out_each_fold_once_and_are_row_f() -> None:
+    for split in ("5-fold-grouped", "5-fold-leaking"):
+        space = load("folds", {"training.split": split})
+        queue = space.queue()[:COUNT]
+        drawn = [space.draw(FakeTrial(answers)) for baseline, answers in queue if not baseline]
+        assert [flat.pop("training/fold") for flat in drawn] == list(range(COUNT))
+        row = {**BASELINES["F"].variant, "training/split": split}
+        assert all(flat == {n: value for n, value in row.items() if n != "training/fold"} for flat in drawn)
 
 
 def test_every_baseline_is_a_row_of_the_literature() -> None:
