@@ -212,15 +212,20 @@ class SearchOptions:
     )
     address: str | None = _resources(
         TEXT,
-        "A running Ray cluster, all machines of which see --storage-path.",
+        "A running Ray cluster, all machines of which see --storage-path; local is this machine alone.",
         resume=PER_SESSION,
-        metavar="auto|HOST:PORT",
-        shown="this machine alone",
+        metavar="auto|local|HOST:PORT",
+        shown="RAY_ADDRESS, or a Ray that `ray start` started here, or local",
     )
 
     name: str = _run(TEXT, "Name of the run.", shown="the space and the time")
     storage_path: str = _run(
-        TEXT, "Folder of the runs, or a place on object storage.", "runs", PER_SESSION, metavar="DIR|s3://...|gs://..."
+        TEXT,
+        "Folder of the runs, or a place on object storage.",
+        "runs",
+        PER_SESSION,
+        metavar="DIR|s3://...|gs://...",
+        shown="SEARCH_STORAGE, or runs",
     )
     kept_checkpoints: int = _run(
         whole(1, MOST),
@@ -259,6 +264,12 @@ class RunOptions:
         "Go on with an interrupted run, or with a finished one and a larger --trials, --time-budget, --confirm or "
         "--seeds.",
         resume=PER_SESSION,
+    )
+    auto_resume: bool = _resume(
+        FLAG,
+        "Go on with the run of --name if there is one, and begin it otherwise: for a job that is started again.",
+        False,
+        PER_SESSION,
     )
 
 

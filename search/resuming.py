@@ -1,13 +1,16 @@
 """Checks before a run is resumed."""
 
 import difflib
+import json
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from analysis.run.remote import exists, names
 from analysis.run.run import Run
 from analysis.run.storage import join
-from search.declaration import SettingsError
+from search.declaration import Resume, SettingsError, options
+from search.options import SearchOptions
 from search.settings import Settings
 from search.space.space import Space
 from search.summary import pending
@@ -29,6 +32,24 @@ def open_run(root: str, name: str) -> Run:
         raise SettingsError(f"--resume {name}: {lost if run.events() else began}")
     if run.settings()["settings"].get("warm_start") and not run.earlier_trials():
         raise SettingsError(f"--resume {name}: the trials of --warm-start are lost; bring back its {run.earlier.name}")
+    return run
+
+
+def begun(settings: Settings, given: dict[str, Any]) -> Run | None:
+    """Return the run that `settings`, of the options `given`, would begin, if it is there already; else None.
+
+    Raises:
+        SettingsError: no run's name is given, or the run began with another value of an option that it keeps.
+    """
+    if "name" not in given:
+        raise SettingsError("--auto-resume: the run goes on by its name; give --name")
+    if not exists(join(settings.storage_path, settings.name)):
+        return None
+    run = open_run(settings.storage_path, settings.name)
+    before, now = run.settings()["settings"], json.loads(json.dumps(settings.saved()))
+    for name, one in options(SearchOptions).items():
+        if name in given and one.resume is Resume.FIXED and before.get(name) != now[name]:
+            raise SettingsError(f"--auto-resume: {settings.name} began with another {one.flag}; give another --name")
     return run
 
 

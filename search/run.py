@@ -38,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search(given: dict[str, Any], began: float) -> int:
     if not (given.get("quiet") or given.get("dry_run")):
-        print(f"{as_clock(0):>7}  starts: loads PyTorch and the data", flush=True)
+        _say("starts: loads PyTorch and the data")
+    if "storage_path" not in given and (storage := os.environ.get("SEARCH_STORAGE")):
+        given["storage_path"] = storage
+        if not given.get("quiet"):
+            _say(f"SEARCH_STORAGE {storage}: the runs are there; --storage-path says otherwise")
     return _resume(given, began) if "resume" in given else _begin(given, began)
 
 
@@ -53,6 +57,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
     from search.earlier_runs import with_runs
     from search.plan import plan
     from search.pretrained import with_trained
+    from search.resuming import begun
     from search.warm_start import WarmStart
     from search.without_labels import without_classes
     from trainables.data.card import card
@@ -64,7 +69,8 @@ def _begin(given: dict[str, Any], began: float) -> int:
     given.setdefault("dataset", space.dataset)
     machine = _machine(given)
     settings = Settings.resolve(given, space.given, space.digest, machine)
-    Run.require_new(settings.storage_path, settings.name)
+    if not given.get("auto_resume"):
+        Run.require_new(settings.storage_path, settings.name)
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)
@@ -75,6 +81,8 @@ def _begin(given: dict[str, Any], began: float) -> int:
         print(f"{settings.dataset}\n{card(images)}")
         print(plan(settings, space, warm_start, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
+    if given.get("auto_resume") and (run := begun(settings, given)):
+        return _go_on(run, machine, given, began, images)
     return _run(None, settings, space, images, machine, given, began)
 
 
@@ -103,24 +111,40 @@ def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
 
 
 def _resume(given: dict[str, Any], began: float) -> int:
-    from search.resuming import open_run, require_work, with_space
-    from search.space.load import load
+    from search.resuming import open_run
 
     run = open_run(located(given.get("storage_path", "runs")), given["resume"])
-    machine = _machine(given)
+    return _go_on(run, _machine(given), given, began)
+
+
+def _go_on(
+    run: Run, machine: Machine | Cluster, given: dict[str, Any], began: float, images: Images | None = None
+) -> int:
+    from search.resuming import require_work, with_space
+    from search.space.load import load
+
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
     space = load(settings.space, settings.fixed, settings.only, settings.exact)
-    settings, images = with_space(run, settings, space), _images(settings, given, began)
-    return _run(run, settings, space, images, machine, given, began)
+    settings = with_space(run, settings, space)
+    return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
 
 
 def _machine(given: dict[str, Any]) -> Machine | Cluster:
-    if "address" not in given:
+    from search.execution.address import address_of
+
+    address = address_of(given.get("address"))
+    if address is None:
         return this_machine()
+    if "address" not in given and not given.get("quiet"):
+        _say(f"{address.source}: the trials run on that cluster; --address local says otherwise")
     from search.execution.cluster import join_ray
 
-    return join_ray(given["address"])
+    return join_ray(address)
+
+
+def _say(text: str) -> None:
+    print(f"{as_clock(0):>7}  {text}", flush=True)
 
 
 def _run(

@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from analysis.run.storage import Folder, is_remote
+from search.execution.address import Address
 from search.execution.connection import connect
 from search.machine import Cluster, Machine, MachineError
 
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
 
 
-def join_ray(address: str) -> Cluster:
+def join_ray(address: Address) -> Cluster:
     """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
 
     Its machines run the code of this driver, if that is a folder with the whole project, and not an installed copy.
@@ -34,10 +35,10 @@ def join_ray(address: str) -> Cluster:
     sent = (PROJECT / "pyproject.toml").is_file() and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
     code = {"working_dir": str(PROJECT), "excludes": NOT_SENT} if sent else {}
     try:
-        connect(code, address=address)
+        connect(code, address=address.text)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise MachineError(f"--address {address}: no Ray cluster can be reached there ({reason})") from None
+        raise MachineError(f"{address.source}: no Ray cluster can be reached there ({reason})") from None
     configuration = _configuration()
     head, workers = _present()
     waited = time.monotonic()
@@ -49,7 +50,7 @@ def join_ray(address: str) -> Cluster:
         head, workers = _present()
     machines = head + grown(configuration, workers)
     if not machines:
-        raise MachineError(f"--address {address}: no machine of this cluster takes trials; see `ray status`")
+        raise MachineError(f"{address.source}: no machine of this cluster takes trials; see `ray status`")
     return Cluster(tuple(machines))
 
 

@@ -22,7 +22,7 @@ RUNGS = (1000, 3000, 9000, 27000)
 TRIALS = ("000-gaussian-class", "001-gaussian-class")
 SEARCH = f"--space degradations --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
 SEARCH += " --gpus-per-trial 0 --set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
-SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --address auto --name spot"
+SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --name spot"
 # Seconds between two looks at AWS: each is a process of its own, which takes a core for two.
 ASKED = 5.0
 REPORTS = f"""
@@ -51,7 +51,7 @@ def test_a_search_outlives_its_spot_machines(aws: Aws, measured: Measured) -> No
     """The whole life of a cluster: no machine before there are trials, none after, a new one for one that is lost."""
     assert (len(aws.running("head")), *workers(aws)) == (1, 0, 0)
     begun = time.time()
-    command = f"cd diffusion-search && python search/run.py {SEARCH} --storage-path $SEARCH_STORAGE"
+    command = f"cd diffusion-search && python search/run.py {SEARCH}"
     search = aws.laboratory.start(LAPTOP.name, f"ray exec {aws.path} '{command}'", 900)
     wait_for(
         lambda: workers(aws) == [1, 1] or search.returncode, "a spot machine, and one on demand beside it", 240, ASKED

@@ -12,7 +12,7 @@ from analysis.run.run import Run
 from analysis.statistics.ranking import rank
 from tests.cluster.commands import wait_for
 from tests.cluster.measured import Measured
-from tests.cluster.onprem import HEAD, LAPTOP, STORAGE, WORKERS, Onprem, comments
+from tests.cluster.onprem import HEAD, LAPTOP, WORKERS, Onprem, comments
 from tests.cluster.searches import Watched
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -26,7 +26,7 @@ SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 0 --time-budge
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
 SHORT = f"--space degradations --scheduler none --confirm 0 --trials 1 --max-images {RUNGS[0]}"
-SHORT += f" --grace-images {RUNGS[0]} --address auto --storage-path {STORAGE}"
+SHORT += f" --grace-images {RUNGS[0]}"
 
 # Prints the status of a request to the dashboard; a header takes the place of {}.
 ASK = """curl -s -o /dev/null -w '%{{http_code}}' -H '{}' http://127.0.0.1:8265/api/jobs/"""
@@ -89,7 +89,7 @@ def test_the_ranking_can_be_had_on_the_head(cluster: Onprem, lost: tuple[Watched
 def test_one_machine_finds_the_same_bit_for_bit(cluster: Onprem, lost: tuple[Watched, set[str]]) -> None:
     """Also through the loss: what a trial is does not depend on where, or how often, it was begun."""
     search, _ = lost
-    alone = f"{SEARCH} --name alone --storage-path {STORAGE} --cpus-per-trial 1"
+    alone = f"{SEARCH} --name alone --address local --cpus-per-trial 1"
     cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone} --quiet", 900)
     other = Watched(cluster.runs / "alone")
     assert other.curves() == search.curves()

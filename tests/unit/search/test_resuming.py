@@ -13,7 +13,7 @@ from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import open_run, require_work, with_space
+from search.resuming import begun, open_run, require_work, with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
@@ -101,3 +101,36 @@ def test_a_run_whose_budget_was_that_of_the_search_alone_has_as_much_again_for_a
             require_work(run, resumed)
     else:
         require_work(run, resumed)
+
+
+def test_a_job_that_is_started_again_finds_its_run(tmp_path: Path) -> None:
+    given = {"name": "run", "storage_path": str(tmp_path), "seed": 1, "fixed": {"network.kind": "cnn"}, "trials": 4}
+    first = Settings.resolve(given, WIDTHS.given, WIDTHS.digest, Machine(cpus=2, gpus=0))
+    assert begun(first, given) is None
+    run = Run.create(tmp_path, "run")
+    run.write_settings({"settings": json.loads(json.dumps(first.saved()))})
+    again = given | {"trials": 8}
+    on_another_machine = Settings.resolve(again, WIDTHS.given, WIDTHS.digest, Machine(cpus=4, gpus=1))
+    found = begun(on_another_machine, again)
+    assert found is not None
+    assert found.uri == run.uri
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"), [({"seed": 2}, "--seed"), ({"fixed": {}}, "--set"), ({"warm_start": ("x",)}, "--warm-start")]
+)
+def test_a_run_that_began_with_other_options_is_not_gone_on_with(
+    changes: dict[str, Any], flag: str, tmp_path: Path
+) -> None:
+    given = {"name": "run", "storage_path": str(tmp_path), "seed": 1, "fixed": {"network.kind": "cnn"}}
+    machine = Machine(cpus=2, gpus=0)
+    first = Settings.resolve(given, WIDTHS.given, WIDTHS.digest, machine)
+    Run.create(tmp_path, "run").write_settings({"settings": json.loads(json.dumps(first.saved()))})
+    other = given | changes
+    with pytest.raises(SettingsError, match=f"--auto-resume: run began with another {flag}; give another --name"):
+        begun(Settings.resolve(other, WIDTHS.given, WIDTHS.digest, machine), other)
+
+
+def test_a_run_goes_on_by_itself_only_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="give --name"):
+        begun(settings(WIDTHS), {})
