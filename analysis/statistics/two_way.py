@@ -46,7 +46,7 @@ class Difference:
     @property
     def chance(self) -> float:
         """The probability that it is below 0."""
-        from scipy.special import stdtr  # a third of a second, which most commands do not need
+        from scipy.special import stdtr  # most commands do not need the time that this takes
 
         return float(stdtr(self.dof, -self.mean / self.error))
 

@@ -14,7 +14,7 @@ COLUMNS = (
     *("configuration", "remarks"),
 )
 TEXTS = ("trial", "configuration", "remarks")
-DROPS = ("remarks", "in search", "configuration", "norm.", "P(best)", "95 % interval")
+DROPS = ("remarks", "configuration", "P(best)", "95 % interval", "in search", "norm.")
 LEGEND = (
     "behind: how much higher its FMD is than that of the first row, with a 95 % interval, from seeds that both have. "
     "norm.: 0 is real images, 1 a blank set. in search: the same, as the search reported it of one training."

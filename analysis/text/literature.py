@@ -13,6 +13,7 @@ from spaces.baselines import BASELINES
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
 TEXTS = ("row", "setting", "from", "reported")
+DROPS = ("from", "SSIM", "held-out loss", "norm.")
 
 
 def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) -> list[Block]:
@@ -36,7 +37,7 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) ->
         heading += f"\nNo further, because {listed(compared.stopped)} went no further: later reports do not compare."
     if any(_knows_labels(runs[row["run"]], row["trial"]) for row in compared.found):
         heading += "\nMarked -class: told each image's label, which the literature's rows are not."
-    return [heading, Sheet(COLUMNS, TEXTS, [("", lines)], wraps=("setting", "reported"))]
+    return [heading, Sheet(COLUMNS, TEXTS, [("", lines)], wraps=("setting", "reported"), drops=DROPS)]
 
 
 def _knows_labels(run: Run, trial: str) -> bool:

@@ -19,6 +19,7 @@ from analysis.run.run import Run, RunError
 from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
 from analysis.text.comparison import with_run_column
+from analysis.text.confirmation import behind_text
 from trainables.config import Flat
 
 IMAGES = (1_000, 3_000, 9_000)
@@ -164,6 +165,22 @@ def test_one_run_or_the_same_twice_is_refused(runs: tuple[Run, Run]) -> None:
     for given in ([runs[0]], [runs[0], Run.open(runs[0].path)]):
         with pytest.raises(RunError, match="give two runs or more, each once"):
             compare(given)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_number_is_cut_however_narrow_the_terminal(
+    runs: tuple[Run, Run], width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    confirm(runs[0], {"000-morph": [30.0, 31.0], "001-mask": [60.0, 61.0]})
+    assert command.main([str(run.path) for run in runs]) == 0
+    tables = capsys.readouterr().out.partition("Confirmed")[2]
+    assert max(map(len, tables.splitlines())) <= width
+    for fmd in compare(runs).ranking["fmd"].to_pylist():
+        assert f"  {fmd:.2f} ± 1.00  " in tables
+    for standing in compare(runs).confirmed:
+        assert f"  {standing.fmd:.4g}  " in tables
+        assert f"  {behind_text(standing)}  " in tables
 
 
 def test_a_confirmation_is_refused_and_the_run_that_it_is_of_is_pointed_to(

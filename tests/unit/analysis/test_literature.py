@@ -55,6 +55,17 @@ def test_where_the_comparison_ends_before_some_rows_do_it_says_which_went_no_fur
     assert "No further, because C2 went no further" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_number_is_cut_however_narrow_the_terminal(
+    tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert literature.main([str(make(tmp_path, "a", ROWS).path)]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= width
+    assert all(f" {fmd} ± 1.0 " in text for fmd in ("150.0", "300.0", "60.0"))
+
+
 def test_each_row_is_shown_beside_what_was_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make(tmp_path, "a", ROWS)
     for form, expected in (
