@@ -11,7 +11,8 @@ from search.space.space import Space
 from search.warm_start import WarmStart
 from trainables.config import Flat
 
-# Of one trial, typical of the project's spaces; only for the estimate.
+MNIST = (1, 28, 28)
+# Of one trial on MNIST, typical of the project's spaces; only for the estimate.
 IMAGES_PER_SECOND = Sized(1_100, 10_000)
 # What each scheduler does at the rungs.
 STOPS = {
@@ -23,10 +24,17 @@ STOPS = {
 }
 
 
-def plan(settings: Settings, space: Space, warm_start: WarmStart | None = None, measures_gpu: bool = False) -> str:
+def plan(
+    settings: Settings,
+    space: Space,
+    warm_start: WarmStart | None = None,
+    measures_gpu: bool = False,
+    shape: tuple[int, int, int] = MNIST,
+) -> str:
     """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
 
     With `measures_gpu` it is still to be measured how many trials share a GPU, and the settings have one on each.
+    `shape` is that of the images.
     """
     begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
     lines = [
@@ -39,7 +47,7 @@ def plan(settings: Settings, space: Space, warm_start: WarmStart | None = None, 
         *_queue(settings, space, begins),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
         _line("time", _limits(settings)),
-        _line("estimate", _estimate(settings)),
+        _line("estimate", _estimate(settings, _pace(settings, shape))),
         _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
     return "\n".join(lines)
@@ -104,9 +112,9 @@ def _confirmation(settings: Settings, space: Space) -> str:
     return f"the best {settings.confirm}{baseline} with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
 
 
-def _estimate(settings: Settings) -> str:
+def _estimate(settings: Settings, pace: float) -> str:
     """Return how the time is shared, and how many trials the search has time for."""
-    limit, pace = settings.time_budget, _pace(settings)
+    limit = settings.time_budget
     if settings.trained:
         return "nothing is trained, only sampled and scored"
     kept = reserve([Cost(settings.rungs[-1] / pace, 0.0)], settings.confirm, settings.slots, limit)
@@ -116,8 +124,9 @@ def _estimate(settings: Settings) -> str:
     return f"{as_clock(seconds)} for about {trials} trials{after}, at {pace:,.0f} images a second and trial"
 
 
-def _pace(settings: Settings) -> float:
-    return float(IMAGES_PER_SECOND.on(settings.gpus_per_trial))
+def _pace(settings: Settings, shape: tuple[int, int, int]) -> float:
+    """Return the images a second of a trial, which takes as much longer as images have more pixels."""
+    return float(IMAGES_PER_SECOND.on(settings.gpus_per_trial)) * math.prod(MNIST[1:]) / math.prod(shape[1:])
 
 
 def _limits(settings: Settings) -> str:

@@ -79,7 +79,8 @@ def _begin(given: dict[str, Any], began: float) -> int:
     if given.get("dry_run"):
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
-        print(plan(settings, space, warm_start, measures_gpu=given.get("trials_per_gpu") == "auto"))
+        measures_gpu = given.get("trials_per_gpu") == "auto"
+        print(plan(settings, space, warm_start, measures_gpu, images.shape))
         return 0
     if given.get("auto_resume") and (run := begun(settings, given)):
         return _go_on(run, machine, given, began, images)

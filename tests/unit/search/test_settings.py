@@ -64,6 +64,12 @@ def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:
     assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, measures_gpu=True)
 
 
+def test_a_plan_expects_larger_images_to_take_longer() -> None:
+    settings, space = resolve(), load("degradations", {})
+    assert "at 1,100 images a second and trial" in plan(settings, space)
+    assert "at 275 images a second and trial" in plan(settings, space, shape=(3, 56, 56))
+
+
 def test_a_plan_of_a_trained_model_trains_nothing() -> None:
     space = load("samplers", {})
     text = plan(resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000), space)

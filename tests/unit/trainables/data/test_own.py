@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.helpers.own_images import CLASSES, pictures, save_all
 from tests.unit.trainables.data.conftest import Read
-from trainables.data import own
+from trainables.data import kept, survey
 from trainables.data.__main__ import main
 from trainables.data.card import describe, summary
 from trainables.data.images import DataError, Images
@@ -255,7 +255,7 @@ def test_a_second_reading_comes_from_the_cache_and_is_the_same(
     def decoded_again(*arguments: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(own, "decode", decoded_again)
+    monkeypatch.setattr(kept, "decode", decoded_again)
     second = read(pets)
     assert second.checksums == first.checksums
     assert second.facts == first.facts
@@ -321,8 +321,8 @@ def test_an_unwritable_cache_costs_time_only(
 
 
 def test_reading_many_images_tells_how_far_it_is(pets: Path, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "TOLD_EVERY", 0.0)
-    monkeypatch.setattr(own, "CHUNK", 60)
+    monkeypatch.setattr(survey, "TOLD_EVERY", 0.0)
+    monkeypatch.setattr(survey, "CHUNK", 60)
     said: list[str] = []
     read(pets, said)
     assert [line.partition(": ")[2] for line in said[-3:]] == [f"{n} of 156 images" for n in (60, 120, 156)]
@@ -344,7 +344,7 @@ def test_few_samples_are_in_memory_at_a_time(pets: Path, monkeypatch: pytest.Mon
             alive -= 1
 
     monkeypatch.setattr("trainables.data.folder._content", lambda path: Counted(path.read_bytes()))
-    monkeypatch.setattr(own, "CHUNK", 8)
+    monkeypatch.setattr(survey, "CHUNK", 8)
     read(pets)
     assert 0 < most <= 8
     assert alive == 0

@@ -1,0 +1,206 @@
+"""Decoded images in the form that the user's cache keeps: one array, split by content, with what there is to say."""
+
+import hashlib
+import json
+import math
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.cache import whole
+from trainables.data.images import DataError, Images, Overlays
+from trainables.data.options import ReadOptions, colour
+from trainables.data.pixels import Header, decode
+from trainables.data.sources import Content, Found, Sample, natural, readable
+from trainables.data.splits import SPLITS, split
+from trainables.data.survey import CHUNK, Log, Survey, content_of, damage, each
+
+LABELLED, UNLABELLED = "own", "own-unlabelled"  # the names of these data sets, by which a classifier is chosen
+DAMAGED_SHOWN = 10
+
+Facts = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A data set as the cache has it: all splits one after the other in one array."""
+
+    pixels: np.ndarray
+    """uint8 (N, C, H, W)"""
+    labels: np.ndarray
+    """int64 (N,)"""
+    ids: np.ndarray
+    """uint64 (N,), of the contents"""
+    ends: list[int]
+    """The rows behind the last of each split, in the order of SPLITS"""
+    classes: list[str]
+    checksums: dict[str, str]
+    """Of the files, and of what they came to: pixels, labels and splits"""
+    facts: Facts
+    """What was found and done, in words by title"""
+
+    @classmethod
+    def of(cls, found: Found, path: Path, survey: Survey, options: ReadOptions, log: Log) -> "Kept":
+        """Decode all images of a data set and split them."""
+        samples, pixels, damaged = _decoded(found, path, survey, options, log)
+        names = sorted({sample.label for sample in samples if sample.label is not None}, key=natural)
+        numbers = {name: number for number, name in enumerate(names)}
+        labels = np.array([numbers[sample.label] if sample.label is not None else 0 for sample in samples], np.int64)
+        ids = np.array([int.from_bytes(hashlib.sha256(one.tobytes()).digest()[:8]) for one in pixels], np.uint64)
+        try:
+            rows = split(np.array([sample.part for sample in samples]), labels, ids)
+        except DataError as error:
+            raise DataError(f"{readable(path)}: {error}") from None
+        labels, names = _renumbered(labels, names, rows["train"])
+        order = np.concatenate([rows[name] for name in SPLITS])
+        ends = np.cumsum([len(rows[name]) for name in SPLITS]).tolist()
+        facts = _facts(found, survey, damaged, pixels, options)
+        facts |= _copies(ids, len(samples) - len(order))
+        pixels, labels, ids = pixels[order], labels[order], ids[order]
+        digest = hashlib.sha256(pixels)
+        digest.update(labels)
+        digest.update(json.dumps([ends, names]).encode())
+        checksums = {"files": survey.checksum, "images": digest.hexdigest()}
+        return cls(pixels, labels, ids, ends, names, checksums, facts)
+
+    @classmethod
+    def load(cls, file: Path) -> "Kept | None":
+        """Return a data set of the cache; None where it is not there, or damaged."""
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return cls(arrays["pixels"], arrays["labels"], arrays["ids"], **json.loads(str(arrays["more"])))
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+            return None
+
+    def save(self, file: Path, log: Log) -> None:
+        """Write the data set to the cache; say so where that is not possible."""
+        more = json.dumps({name: getattr(self, name) for name in ("ends", "classes", "checksums", "facts")})
+        try:
+            with whole(file) as opened:
+                np.savez(opened, pixels=self.pixels, labels=self.labels, ids=self.ids, more=np.array(more))
+        except OSError as error:
+            log(f"the images cannot be kept for the next time: {error}")
+
+    def images(self, overlays: Callable[[str], Overlays], facts: Facts) -> Images:
+        """Return the data set, with more facts; its splits are views of one array."""
+        morph = self._overlays(overlays)
+        parts: dict[str, Any] = dict(zip(SPLITS, np.split(self.pixels, self.ends[:-1]), strict=True))
+        labels = np.split(self.labels, self.ends[:-1])
+        parts |= {f"{name}_labels": some for name, some in zip(SPLITS, labels, strict=True)}
+        return Images(
+            name=LABELLED if len(self.classes) > 1 else UNLABELLED,
+            **parts,
+            classes=tuple(self.classes),
+            groups=np.unique(self.ids[: self.ends[0]], return_inverse=True)[1].astype(np.int64),
+            overlays_train=morph.train,
+            overlays_sample=morph.sample,
+            checksums={**self.checksums, **morph.checksums},
+            facts={**self.facts, **facts},
+        )
+
+    def _overlays(self, overlays: Callable[[str], Overlays]) -> Overlays:
+        """Return the images of Fashion-MNIST, or those of MNIST where the data set has some of the first.
+
+        A prior of the real images of the evaluation would score like a perfect model.
+        """
+        fashion = overlays("fashion-mnist")
+        if self.pixels.shape[1:] != fashion.train.shape[1:]:
+            return fashion
+        there = {one.tobytes() for one in self.pixels}
+        shared = any(one.tobytes() in there for part in (fashion.train, fashion.sample) for one in part)
+        return overlays("mnist") if shared else fashion
+
+
+def _decoded(
+    found: Found, path: Path, survey: Survey, options: ReadOptions, log: Log
+) -> tuple[list[Sample], np.ndarray, dict[int, str]]:
+    """Return the samples that can be decoded, their pixels uint8 (N, C, H, W), and why others cannot."""
+    background, channels = colour(options.background), survey.channels or 3
+    damaged = dict(survey.damaged)
+    shape = (found.count - len(damaged), channels, survey.side, survey.side)
+    _require_memory(path, shape)
+    pixels = np.empty(shape, np.uint8)
+    samples: list[Sample] = []
+
+    def work(sample: Sample) -> np.ndarray:
+        return decode(content_of(sample), survey.side, channels, background)
+
+    for place, (sample, got) in enumerate(each(found, work, f"reads {readable(path)}", log)):
+        if place in damaged:
+            continue
+        if isinstance(got, DataError):
+            damaged[place] = damage(sample, got, options)
+        else:
+            pixels[len(samples)] = got
+            samples.append(sample._replace(load=_nothing))  # the content would stay in memory
+    pixels = pixels[: len(samples)]
+    if survey.channels is None and _is_grey(pixels):
+        pixels = np.ascontiguousarray(pixels[:, :1])
+    return samples, pixels, damaged
+
+
+def _require_memory(path: Path, shape: tuple[int, int, int, int]) -> None:
+    """Raise DataError where the images, of which there are two copies for a moment, do not fit into memory."""
+    needed, there = 2 * math.prod(shape), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        count, channels, side, _ = shape
+        raise DataError(
+            f"{readable(path)}: to read {count:,} images of {side} x {side} x {channels} takes "
+            f"{needed / 2**30:,.0f} GiB, this machine has {there / 2**30:,.0f}; give a smaller --image-size"
+        )
+
+
+def _nothing() -> Content:
+    raise AssertionError("the sample was read already")
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    chunks = (pixels[first : first + CHUNK] for first in range(0, len(pixels), CHUNK))
+    return all((chunk[:, :1] == chunk[:, 1:]).all() for chunk in chunks)
+
+
+def _renumbered(labels: np.ndarray, names: list[str], train: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return labels and names with the classes of train first: networks and classifiers know no others."""
+    there = np.unique(labels[train]).tolist()
+    order = [*there, *(number for number in range(len(names)) if number not in there)]
+    place = np.argsort(order) if names else np.zeros(1, np.int64)
+    return place[labels].astype(np.int64), [names[number] for number in order] if names else []
+
+
+def _facts(found: Found, survey: Survey, damaged: dict[int, str], pixels: np.ndarray, options: ReadOptions) -> Facts:
+    """Return what was found and done, in words by title."""
+    known = [one for one in survey.headers if one is not None]
+    facts = {"found": found.kind, "sizes": _sizes(known, pixels.shape[-1])}
+    transparent = sum(one.is_transparent for one in known)
+    if transparent:
+        facts["transparent"] = f"{transparent:,} images, laid on {options.background}"
+    if damaged:
+        shown = list(damaged.values())[:DAMAGED_SHOWN]
+        more = [f"and {len(damaged) - len(shown):,} more"] if len(damaged) > len(shown) else []
+        facts["damaged"] = "; ".join([f"{len(damaged):,} left out", *shown, *more])
+    return facts
+
+
+def _sizes(headers: list[Header], side: int) -> str:
+    """Return the sizes of the files and what became of them, in words."""
+    sizes = Counter((one.width, one.height) for one in headers)
+    least, most = min(sizes, key=lambda size: size[0] * size[1]), max(sizes, key=lambda size: size[0] * size[1])
+    text = f"{least[0]:,} x {least[1]:,}" + (f" to {most[0]:,} x {most[1]:,}" if least != most else "")
+    resized = any(min(size) != side for size in sizes)
+    cut = sum(count for (width, height), count in sizes.items() if width != height)
+    text += f", resized to {side} x {side}" if resized else ""
+    return text + (f"; {cut:,} cut to their largest middle square" if cut else "")
+
+
+def _copies(ids: np.ndarray, left_out: int) -> Facts:
+    copies = len(ids) - len(np.unique(ids))
+    if not copies:
+        return {}
+    across = f"; {left_out:,} left out, because another part has them" if left_out else ""
+    return {"copies": f"{copies:,} images are copies of others, each in the split of its original{across}"}
