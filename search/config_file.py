@@ -21,11 +21,15 @@ NOTHING = ("", "~", "null")
 
 
 def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options in a file, replaced by those `given` on the command line."""
+    """Return the options in a file, replaced by those `given` on the command line.
+
+    With the space of an earlier run comes `repeats`, the folder of that run.
+    """
     texts = _texts(path)
-    if isinstance(texts.get("settings"), dict):
+    of_run = isinstance(texts.get("settings"), dict)
+    if of_run:
         texts = _of_run(texts, declared)
-    keys = {one.key: name for name, one in declared.items() if name != "config"}
+    keys = {one.key: name for name, one in declared.items() if name not in ("config", "trust")}
     read: dict[str, Any] = {}
     for key, text in texts.items():
         name = keys.get(key.replace("-", "_"))
@@ -35,6 +39,8 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
             raise SettingsError(f"--config {path}: unknown option {key}; {hint}")
         if text not in NOTHING:
             read[name] = declared[name].read(text, f"--config {path}: {key}")
+    if of_run and "space" not in given:
+        read["repeats"] = str(Path(path).expanduser().absolute().parent)
     return _replaced(read, given)
 
 

@@ -33,8 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(given: EvaluateOptions) -> int:
     from analysis.run.evaluations import to_table  # pyarrow and numpy take a third of a second
     from analysis.run.run import Run
+    from search.trust import install_parts
 
     run = Run.open(given.run)
+    install_parts(run, given.trust)
     rows = _measured(run, _chosen(run, given.trials), given)
     if not rows:
         return 3

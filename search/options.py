@@ -30,6 +30,7 @@ KEPT_CHECKPOINTS = 3
 # Bounds far above what anyone needs, below what would overflow somewhere or never end.
 MOST, IMAGES = 100_000, 10**12
 WEEK, YEAR = 604_800, 31_536_000  # seconds
+TRUST = "Execute the space file that a run of somebody else keeps. Without it only one's own is executed."
 CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
 # Of --help; the first, without a title, is for commands with few options.
 GROUPS = ("", "space and data", "budget", "algorithm", "confirmation", "resources", "run", "resume")
@@ -258,12 +259,14 @@ class RunOptions:
         metavar="FILE",
     )
     dry_run: bool = _run(FLAG, "Print the plan and an estimate of the time; run nothing.", False)
+    trust: bool = _run(FLAG, TRUST, False, PER_SESSION)
     quiet: bool = _run(FLAG, "Print only the result.", False, PER_SESSION)
     resume: str | None = _resume(
         TEXT,
         "Go on with an interrupted run, or with a finished one and a larger --trials, --time-budget, --confirm or "
-        "--seeds.",
+        "--seeds. It is a name in --storage-path, or the path of the run's folder.",
         resume=PER_SESSION,
+        metavar="NAME|RUN",
     )
     auto_resume: bool = _resume(
         FLAG,
@@ -300,6 +303,7 @@ class EvaluateOptions:
         FLAG, "Leave estimates of x0 outside the pixel range, as the literature's samplers do.", False
     )
     data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
+    trust: bool = option(FLAG, TRUST, False)
     format: str = option(one_of(("table", "json", "csv")), "Form of the result: table, json or csv.", "table")
 
 
@@ -310,3 +314,4 @@ class ReplayOptions:
     run: str = option(TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
     trial: str = option(TEXT, "Name of a trial of it that has reported.", metavar="TRIAL", flag="trial")
     data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
+    trust: bool = option(FLAG, TRUST, False)

@@ -34,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _replay(given: ReplayOptions) -> int:
     from analysis.run.run import Run  # pyarrow and numpy take a third of a second
+    from search.trust import install_parts
 
     run = Run.open(given.run)
+    install_parts(run, given.trust)
     start, before = _recorded(run, given.trial)
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True

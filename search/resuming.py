@@ -8,14 +8,29 @@ from typing import Any
 
 from analysis.run.remote import exists, names
 from analysis.run.run import Run
-from analysis.run.storage import join
+from analysis.run.storage import join, parent
 from search.declaration import Resume, SettingsError, options
 from search.options import SearchOptions
-from search.settings import Settings
+from search.settings import Settings, located
 from search.space.space import Space
 from search.summary import pending
 from trainables.config import Flat, Variant
 from trainables.domain import ConfigError
+
+
+def with_place(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options given, with the place and the name of the run that `--resume` names or is the path of.
+
+    Raises:
+        SettingsError: a path, and another place beside it.
+    """
+    place, run = located(given.get("storage_path", "runs")), given["resume"]
+    if "/" not in run and run not in (".", ".."):
+        return {**given, "storage_path": place}
+    path = located(run)
+    if "storage_path" in given and parent(path) != place:
+        raise SettingsError(f"--resume {run} --storage-path {place}: the run is in {parent(path)}; leave one out")
+    return {**given, "storage_path": parent(path), "resume": path.rpartition("/")[2].partition("?")[0]}
 
 
 def open_run(root: str, name: str) -> Run:

@@ -18,13 +18,14 @@ from search.declaration import SettingsError
 from search.execution.threads import ENVIRONMENT
 from search.machine import Cluster, Machine, this_machine
 from search.progress.budget import as_clock
-from search.settings import Settings, located
+from search.settings import Settings
 
 if TYPE_CHECKING:
     from analysis.run.earlier import EarlierTrial
     from analysis.run.run import Run
     from search.space.space import Space
     from trainables.data.mnist import Images
+    from trainables.user_code import UserCode
 
 # torch takes two seconds to import, Ray one and pyarrow a third: they are imported once the options are right.
 
@@ -39,17 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _search(given: dict[str, Any], began: float) -> int:
     if not (given.get("quiet") or given.get("dry_run")):
         _say("starts: loads PyTorch and the data")
-    if "storage_path" not in given and (storage := os.environ.get("SEARCH_STORAGE")):
+    is_path = "/" in given.get("resume", "")
+    if "storage_path" not in given and not is_path and (storage := os.environ.get("SEARCH_STORAGE")):
         given["storage_path"] = storage
         if not given.get("quiet"):
             _say(f"SEARCH_STORAGE {storage}: the runs are there; --storage-path says otherwise")
     return _resume(given, began) if "resume" in given else _begin(given, began)
 
 
-def _space(given: dict[str, Any]) -> Space:
+def _space(given: dict[str, Any], code: UserCode | None) -> Space:
     from search.space.load import load
 
-    return load(given["space"], given["fixed"], given.get("only", ()), given.get("exact", False))
+    return load(given["space"], given["fixed"], given.get("only", ()), given.get("exact", False), code)
 
 
 def _begin(given: dict[str, Any], began: float) -> int:
@@ -58,12 +60,13 @@ def _begin(given: dict[str, Any], began: float) -> int:
     from search.plan import plan
     from search.pretrained import with_trained
     from search.resuming import begun
+    from search.trust import kept_code, remember
     from search.warm_start import WarmStart
     from search.without_labels import without_classes
     from trainables.data.card import card
 
     given = with_runs(with_trained(given))
-    space = _space(given)
+    space = _space(given, kept_code(given))
     if space.samples_only and "trained" not in given:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
     given.setdefault("dataset", space.dataset)
@@ -74,7 +77,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)
-        space = _space(given)
+        space = _space(given, space.code)
         settings = Settings.resolve(given, space.given, space.digest, machine)
     if given.get("dry_run"):
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
@@ -82,8 +85,10 @@ def _begin(given: dict[str, Any], began: float) -> int:
         measures_gpu = given.get("trials_per_gpu") == "auto"
         print(plan(settings, space, warm_start, measures_gpu, images.shape))
         return 0
+    if space.code is not None:
+        remember(space.code)
     if given.get("auto_resume") and (run := begun(settings, given)):
-        return _go_on(run, machine, given, began, images)
+        return _go_on(run, machine, given, space.code, began, images)
     return _run(None, settings, space, images, machine, given, began)
 
 
@@ -112,21 +117,28 @@ def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
 
 
 def _resume(given: dict[str, Any], began: float) -> int:
-    from search.resuming import open_run
+    from search.resuming import open_run, with_place
+    from search.trust import code_of
 
-    run = open_run(located(given.get("storage_path", "runs")), given["resume"])
-    return _go_on(run, _machine(given), given, began)
+    given = with_place(given)
+    run = open_run(given["storage_path"], given["resume"])
+    return _go_on(run, _machine(given), given, code_of(run, given.get("trust", False)), began)
 
 
 def _go_on(
-    run: Run, machine: Machine | Cluster, given: dict[str, Any], began: float, images: Images | None = None
+    run: Run,
+    machine: Machine | Cluster,
+    given: dict[str, Any],
+    code: UserCode | None,
+    began: float,
+    images: Images | None = None,
 ) -> int:
     from search.resuming import require_work, with_space
     from search.space.load import load
 
     settings = Settings.resume(run.settings()["settings"], given, machine)
     require_work(run, settings)
-    space = load(settings.space, settings.fixed, settings.only, settings.exact)
+    space = load(settings.space, settings.fixed, settings.only, settings.exact, code)
     settings = with_space(run, settings, space)
     return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
 

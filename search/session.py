@@ -39,6 +39,7 @@ from search.warm_start import WarmStart
 from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
+from trainables.parts import parts
 
 # Share of the budget for which trials may run on once the time of the search is up; then they are cut off.
 GRACE = 0.05
@@ -88,6 +89,8 @@ def run_session(
                 # The folder is made last: where something is refused, nothing of the name is taken.
                 run = run or _new_run(shared, earlier)
                 with run_lock(run), in_one_line(run):
+                    if space.code is not None:
+                        run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
                     run.update_settings(**card(shared, space, images, reference))
                     try:
                         status = _search_and_confirm(run, shared, space, images, reference, notes)
@@ -166,7 +169,7 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
         kept_checkpoints=settings.kept_checkpoints,
         dashboard=Dashboard(run, study),
     )
-    queue.on_prune = recorder.on_prune
+    queue.on_prune, queue.note = recorder.on_prune, display.note
     if warm_start.earlier and not history.starts:
         notes.say(f"warm start: {warm_start.summary(settings.sampler)}")
     _announce(settings, clock, notes)

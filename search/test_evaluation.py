@@ -19,7 +19,9 @@ from trainables.data.mnist import Images
 from trainables.metric.classifier import Weights
 from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
+from trainables.parts import install
 from trainables.trial import Plan, Trial
+from trainables.user_code import UserCode
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Bench:
     images: Images
     reference: Reference
     """That of the test images."""
+    code: UserCode | None = None
+    """The user's own file, which may define parts of the models."""
 
 
 def measure_on_test_images(
@@ -100,6 +104,8 @@ def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     Raises:
         FileNotFoundError: its checkpoint is gone.
     """
+    if bench.code is not None:
+        install(bench.code)
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
     folder.require_checkpoint(start.trial)  # without it the trial would be a new one, and seem to have diverged
     trial = Trial(start.trial, variant, start.seed, bench.plan, bench.images, bench.reference, folder)
@@ -115,7 +121,7 @@ def _bench(nested: Run, settings: Settings, samples: int, images: Images, weight
     plan = Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu")
     available = len(images.search) + len(images.confirm)  # of which the floor is made
     n = min(samples, len(images.test), available)
-    return Bench(plan, nested.uri, images, Reference.build(images, "test", n, weights=weights))
+    return Bench(plan, nested.uri, images, Reference.build(images, "test", n, weights=weights), nested.code())
 
 
 def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -> list[Start]:

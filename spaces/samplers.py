@@ -1,6 +1,6 @@
 """Samplers, numbers of steps and guidance for a trained model, without training; needs --from RUN/TRIAL."""
 
-from spaces.recipe import suggest_conditioning
+from spaces.recipe import GUIDANCE
 from spaces.suggest import Asked, samplers_for, suggest
 from trainables.config import Flat
 from trainables.domain import Choice
@@ -13,10 +13,15 @@ STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a sampler that the model's degradation and target allow, its steps, and guidance if it knows classes."""
+    """Suggest a sampler that the model's degradation and target allow, its steps, and guidance.
+
+    A model is guided if it knows classes and was trained without them, too.
+    """
     kind = str(suggest(trial, "degradation/kind", Choice("gaussian")))
     target = str(suggest(trial, "training/target", Choice("x0")))
     suggest(trial, "sampler/kind", Choice(*samplers_for(kind, target)))
     suggest(trial, "sampler/steps", Choice(*STEPS))
-    suggest_conditioning(trial, Choice("none"))
+    knows_classes = suggest(trial, "network/conditioning", Choice("none")) == "class"
+    if suggest(trial, "training/label_drop", Choice(0.1)) and knows_classes:
+        suggest(trial, "sampler/guidance", GUIDANCE)
     return {}

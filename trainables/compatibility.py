@@ -1,6 +1,7 @@
 """Which targets, weights and samplers a degradation and a schedule allow."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation
 from trainables.diffusion.process import WEIGHTS, last_part
@@ -9,17 +10,26 @@ from trainables.diffusion.schedules import Schedule
 from trainables.diffusion.targets import TARGETS
 from trainables.domain import ConfigError, Primitive
 
-# The class of last degradations that each choice is defined for.
-NEEDS: dict[str, dict[str, type]] = {
-    "training/target": {kind: target.last for kind, target in TARGETS.items()},
-    "training/weight": {kind: weight.last for kind, weight in WEIGHTS.items()},
-    "sampler/kind": {kind: sampler.last for kind, sampler in SAMPLERS.items()},
+
+class Ending(Protocol):
+    """A choice that is defined for some degradations alone."""
+
+    @property
+    def last(self) -> type:
+        """The class of last degradations that it is defined for."""
+
+
+# Fields whose choices depend on the last degradation.
+NEEDS: dict[str, Mapping[str, Ending]] = {
+    "training/target": TARGETS,
+    "training/weight": WEIGHTS,
+    "sampler/kind": SAMPLERS,
 }
 
 
 def fitting(name: str, degradation: Degradation) -> list[str]:
     """Return the choices of "training/target", "training/weight" or "sampler/kind" that `degradation` allows."""
-    return [kind for kind, needed in NEEDS[name].items() if isinstance(last_part(degradation), needed)]
+    return [kind for kind, choice in NEEDS[name].items() if isinstance(last_part(degradation), choice.last)]
 
 
 def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
@@ -27,7 +37,7 @@ def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradatio
     for name in NEEDS:
         fit = fitting(name, degradation)
         if flat[name] not in fit:
-            needed = NEEDS[name][str(flat[name])]
+            needed = NEEDS[name][str(flat[name])].last
             ends = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, needed)]
             raise ConfigError(
                 f"{name}={flat[name]}: degradation {flat['degradation/kind']} does not end in {' or '.join(ends)}; "

@@ -7,7 +7,6 @@ parquet columns, TensorBoard's HParams and, with dots, in `--set`.
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
 from trainables.diffusion.source import PIXELS
 from trainables.diffusion.targets import TARGETS
 from trainables.diffusion.times import TIMES
-from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, construct, domains
+from trainables.domain import Choice, ConfigError, Domain, Int, Log, Member, Primitive, Uniform, construct, domains
 from trainables.networks import CNN, NETWORKS, Network
 
 Flat = dict[str, Primitive]
@@ -55,9 +54,9 @@ class Training:
     The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
 
-    target: Annotated[str, Choice(*TARGETS)] = "x0"
-    loss: Annotated[str, Choice(*LOSSES)] = "l2"
-    weight: Annotated[str, Choice(*WEIGHTS)] = "uniform"
+    target: Annotated[str, Member(TARGETS)] = "x0"
+    loss: Annotated[str, Member(LOSSES)] = "l2"
+    weight: Annotated[str, Member(WEIGHTS)] = "uniform"
     optimizer: Annotated[str, Choice("adam", "adamw")] = "adam"
     lr: Annotated[float, Log(1e-5, 0.1)] = 4e-3
     lr_decay: Annotated[str, Choice("none", "cosine", "plateau")] = "none"
@@ -68,7 +67,7 @@ class Training:
     beta2: Annotated[float, Uniform(0.5, 0.99999)] = 0.999
     average: Annotated[float, Log(1e-3, 0.5)] = 0.1
     ema: Annotated[float, Uniform(0, 0.99999)] = 0.999
-    times: Annotated[str, Choice(*TIMES)] = "uniform"
+    times: Annotated[str, Member(TIMES)] = "uniform"
     times_mean: Annotated[float, Uniform(-2, 2)] = 0.0
     label_drop: Annotated[float, Uniform(0, 0.5)] = 0.1
     precision: Annotated[str, Choice(*PRECISIONS)] = "auto"
@@ -103,7 +102,7 @@ class Sampling:
     guided by the scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
     """
 
-    kind: Annotated[str, Choice(*SAMPLERS)] = "ancestral"
+    kind: Annotated[str, Member(SAMPLERS)] = "ancestral"
     steps: Annotated[int, Int(1, 5000)] = 20
     prior: Annotated[str, Choice(*PRIORS)] = "own"
     clip: Annotated[bool, Choice(True, False)] = True
@@ -193,12 +192,11 @@ class Composition:
         return self.check(name, text.strip())
 
 
-@functools.cache
 def all_domains() -> dict[str, Domain]:
-    """Return the domains of all flat names, of all kinds."""
+    """Return the domains of all flat names, of all kinds that there are at the moment."""
     table: dict[str, Domain] = {name: domains(Variant)[own] for name, own in OWN_FIELDS.items()}
     for family, members in FAMILIES.items():
-        table[f"{family}/kind"] = Composition() if members is DEGRADATIONS else Choice(*members)
+        table[f"{family}/kind"] = Composition() if members is DEGRADATIONS else Member(members)
         for kind, member in members.items():
             table |= {f"{family}/{kind}/{name}": domain for name, domain in domains(member).items()}
     for section, cls in (("training", Training), ("sampler", Sampling)):
@@ -220,6 +218,19 @@ def domain_of(name: str) -> Domain:
     return table[name]
 
 
+def full_name(name: str) -> str:
+    """Return the flat name of which `name` is the last part, where there is one alone; else `name` as it is.
+
+    Raises:
+        ConfigError: several fields end so.
+    """
+    table = all_domains()
+    ends = [] if name in table else [field for field in table if field.rpartition("/")[2] == name]
+    if len(ends) > 1:
+        raise ConfigError(f"{name}: several fields end so; give one of {', '.join(ends)}")
+    return ends[0] if ends else name
+
+
 def _beginnings(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[0] for name in names))
 
@@ -229,10 +240,12 @@ def _default_kinds(default: Variant) -> Flat:
 
 
 def _refuse_unknown(flat: Flat) -> None:
+    known = all_domains()
     for family in FAMILIES:
-        domain_of(f"{family}/kind").check(f"{family}/kind", flat[f"{family}/kind"])
+        known[f"{family}/kind"].check(f"{family}/kind", flat[f"{family}/kind"])
     for name in flat:
-        domain_of(name)
+        if name not in known:
+            domain_of(name)
         family, _, rest = name.partition("/")
         kind, _, own = rest.partition("/")
         if own and family in FAMILIES and kind not in str(flat[f"{family}/kind"]).split("+"):

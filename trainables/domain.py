@@ -101,6 +101,21 @@ class Choice:
         return self.check(name, next((o for o in self.options if str(o).lower() == text.strip().lower()), text))
 
 
+class Member(Choice):
+    """The names of a family, as they are at the moment: a user's file may add to the family."""
+
+    _family: Mapping[str, object]
+
+    def __init__(self, family: Mapping[str, object]) -> None:
+        """Keep the family itself."""
+        object.__setattr__(self, "_family", family)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names in the family's order."""
+        return tuple(self._family)
+
+
 @dataclass(frozen=True)
 class Widths:
     """Channels of successive blocks, written `16-32-32-16`: `least` to `most` numbers, each from 1 to 1024."""

@@ -25,6 +25,7 @@ from analysis.run.search_json import FORMAT, translated
 from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
 from trainables.report import Picture, Report
+from trainables.user_code import UserCode
 
 __all__ = ["Run", "RunError"]
 
@@ -35,7 +36,7 @@ class Run:
     Attributes:
         path: the run's folder, or the copy of it on this machine.
         settings_file, study_file, earlier, ranking, report, evaluation: its files.
-        samples, artifacts, checkpoints, tensorboard, confirmation, ray: its folders.
+        samples, artifacts, checkpoints, tensorboard, confirmation, ray, code_folder: its folders.
     """
 
     def __init__(self, place: Disk | Remote) -> None:
@@ -51,6 +52,7 @@ class Run:
         self.tensorboard = path / "tensorboard"
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
+        self.code_folder = path / "code"
         self.settings_file = path / "search.json"
         self.earlier = path / "warm_start.jsonl"
         self._log = Log(path / "log.jsonl")
@@ -253,6 +255,32 @@ class Run:
     def write_earlier_trials(self, trials: Iterable[EarlierTrial]) -> None:
         """Keep the trials of earlier runs that the search is begun with."""
         self.write(self.earlier, to_lines(trials))
+
+    def code(self) -> UserCode | None:
+        """Return the space file of the user's own that the run keeps, with its modules; None where there is none.
+
+        Raises:
+            RunError: a file of it is lost.
+        """
+        kept = self.settings().get("code")
+        if kept is None:
+            return None
+        files = {name: self.code_folder / name for name in kept["files"]}
+        if not all(path.resolve().is_relative_to(self.code_folder.resolve()) for path in files.values()):
+            raise RunError(f"{self.settings_file} names code outside {self.code_folder}: search anew")
+        try:
+            texts = {name: path.read_bytes().decode() for name, path in files.items()}
+        except (OSError, ValueError):
+            raise RunError(f"{self.code_folder} lacks a file: bring it back from a copy, or search anew") from None
+        return UserCode(str(self.code_folder), texts)
+
+    def write_code(self, code: UserCode, parts: Iterable[str]) -> None:
+        """Keep the user's own space file, and the names of the parts that it defines, such as "network/mine"."""
+        for name, text in code.texts.items():
+            path = self.code_folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.write(path, text.encode())
+        self.update_settings(code={"files": list(code.texts), "parts": list(parts)})
 
     def write(self, path: Path, data: bytes) -> None:
         """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.

@@ -20,6 +20,8 @@ from search.machine import Cluster, Machine, MachineError
 from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
+from trainables.parts import install
+from trainables.user_code import UserCode
 
 # Imports inside functions: a measured process needs no Ray, and the driver no more of torch than it has.
 MOST = 16
@@ -40,12 +42,13 @@ def best(
     """
     machines = machine.machines if isinstance(machine, Cluster) else (machine,)
     by_cores = min(int(one.cpus / cpus / one.gpus) for one in machines if one.gpus)
-    given = (*drawn(space, shape), shape, "cuda", max(1, min(MOST, by_cores)))
+    given = (*drawn(space, shape), shape, "cuda", max(1, min(MOST, by_cores)), space.code)
     if isinstance(machine, Cluster):
         import ray
 
         try:
-            paces = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure).remote(*given))
+            remote: Any = ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure)
+            paces = ray.get(remote.remote(*given))
         except ray.exceptions.RayTaskError as error:  # wraps the error that was raised there
             raise error.cause from None
     else:
@@ -95,20 +98,22 @@ def choose(paces: Mapping[int, float]) -> int:
     return taken
 
 
-def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, most: int) -> dict[int, float]:
+def measure(
+    typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, most: int, code: UserCode | None = None
+) -> dict[int, float]:
     """Return the images per second of 1, 2, 4, ... trials of `typical` together, up to the first without a gain.
 
-    At most `most` are tried, and at most as many as `largest` has room for.
+    At most `most` are tried, and at most as many as `largest` has room for. Parts of the user's own are in `code`.
     """
     with ExitStack() as stack:
-        with closing(_Process(largest, shape, device)) as alone:
+        with closing(_Process(largest, shape, device, code)) as alone:
             needed, free = alone.answer()
         room = max(1, min(most, int(USED * free // needed)))
         processes: list[_Process] = []
         paces: dict[int, float] = {}
         while len(processes) < room and (not paces or choose(paces) == len(processes)):
             more = min(room, max(1, 2 * len(processes))) - len(processes)
-            processes += [stack.enter_context(closing(_Process(typical, shape, device))) for _ in range(more)]
+            processes += [stack.enter_context(closing(_Process(typical, shape, device, code))) for _ in range(more)]
             for process in processes[-more:]:
                 process.answer()
             for process in processes:
@@ -120,10 +125,10 @@ def measure(typical: Flat, largest: Flat, shape: tuple[int, ...], device: str, m
 class _Process:
     """A process that trains on command."""
 
-    def __init__(self, flat: Flat, shape: tuple[int, ...], device: str) -> None:
+    def __init__(self, flat: Flat, shape: tuple[int, ...], device: str, code: UserCode | None = None) -> None:
         spawn = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self._connection, there = spawn.Pipe()
-        self._process = spawn.Process(target=_answer, args=(there, flat, shape, device), daemon=True)
+        self._process = spawn.Process(target=_answer, args=(there, code, flat, shape, device), daemon=True)
         self._process.start()
         there.close()
 
@@ -147,9 +152,11 @@ class _Process:
         self._process.join()
 
 
-def _answer(connection: Connection, *of_training: Any) -> None:
+def _answer(connection: Connection, code: UserCode | None, *of_training: Any) -> None:
     """Send what `training` yields, the first at once and each other at a command; send a text where it fails."""
     try:
+        if code is not None:
+            install(code)
         for numbers in training(*of_training):
             connection.send(numbers)
             connection.recv()

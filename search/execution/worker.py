@@ -17,7 +17,9 @@ from trainables.config import Variant
 from trainables.data.mnist import Images
 from trainables.device import share_of
 from trainables.metric.fmd import Reference
+from trainables.parts import install
 from trainables.trial import Plan, Trial
+from trainables.user_code import UserCode
 
 if TYPE_CHECKING:
     from analysis.run.run import Run
@@ -39,6 +41,8 @@ class Work:
     """Share of a GPU's memory, 0 to 1, that a trial may take."""
     threads: int = 1
     """Threads that a trial computes with."""
+    code: UserCode | None = None
+    """The user's own file, which may define parts of the variants."""
 
 
 def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
@@ -55,6 +59,7 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         hang_limit=settings.hang_limit,
         gpu_share=settings.gpus_per_trial,
         threads=threads_of(settings.cpus_per_trial),
+        code=run.code(),
     )
     with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
@@ -72,6 +77,8 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
     take_threads(work.threads)
     folder = Folder(work.run_uri)
     folder.require_here()
+    if work.code is not None:
+        install(work.code)
     pretrained = None
     if work.trained is not None:
         other, model = work.trained

@@ -1,18 +1,19 @@
 """A search space: fields may be fixed by `--set`; it is checked by drawing, then asked for variants."""
 
 import random
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partialmethod
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from search.space.fake_trial import FakeTrial, Outside
+from search.space.plain import plain
+from search.space.space_trial import Shape, SpaceTrial, difference
 from spaces.baselines import Baseline
 from trainables.config import FAMILIES, Flat, Variant
 from trainables.domain import ConfigError, UsageError
+from trainables.user_code import UserCode
 
 # Draws that check a space before anything starts: what is wrong in one draw of a hundred is found in 92 % of cases.
 CHECKED_DRAWS = 256
@@ -21,6 +22,14 @@ STARTS_PER_BASELINE = 4
 
 class SpaceError(UsageError):
     """A space that cannot be searched."""
+
+
+class SpaceFault(ConfigError):
+    """A draw in which a space's function raised an error of its own."""
+
+
+class Rejected(ConfigError):
+    """A draw that a space's function rejected, by Optuna's TrialPruned; another is drawn in its place."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,8 @@ class Space:
     """The data set unless another is given."""
     samples_only: bool = False
     """Whether it varies nothing but how a trained model is sampled."""
+    code: UserCode | None = None
+    """The user's own file, which defines the space, its parts or both."""
 
     def queue(self) -> list[tuple[str, Flat]]:
         """Return what is tried first, in order: (name, variant) of each baseline and ("", answers) of each start.
@@ -66,17 +77,36 @@ class Space:
         """Return one variant, complete with its defaults; what is fixed is not asked of `trial`.
 
         Raises:
-            ConfigError: the space answered with a variant that cannot be.
+            ConfigError: the space answered with a variant that cannot be; it is a SpaceFault where its function raised
+                an error, and Rejected where it raised TrialPruned.
+            Outside: `trial` has no answer.
         """
-        fixing = _Fixing(trial, self.fixed)
-        constants = self.function(fixing) or {}
+        return self._draw(SpaceTrial(trial, self.fixed))
+
+    def _draw(self, asking: SpaceTrial) -> Flat:
+        constants = self._constants(asking)
         if not isinstance(constants, dict):
             raise ConfigError(f"space() returned {constants!r}: return a dict of constants, or nothing")
-        flat = {**fixing.asked, **constants}
+        flat = {**asking.asked, **{name: plain(value) for name, value in constants.items()}}
         if self.fixed:
             flat.update(self.fixed)
-            flat = {name: value for name, value in flat.items() if name in fixing.asked or _applies(name, flat)}
+            flat = {name: value for name, value in flat.items() if name in asking.asked or _applies(name, flat)}
         return Variant.from_flat(flat).flat()
+
+    def _constants(self, asking: SpaceTrial) -> Any:
+        """Return what the space's function returns."""
+        try:
+            return self.function(asking) or {}
+        except (ConfigError, Outside):
+            raise
+        except (Exception, SystemExit) as error:  # the user's own code may raise anything
+            if error is asking.broken:
+                raise
+            # By its name: Optuna is imported in search/study alone.
+            if any(base.__name__ == "TrialPruned" for base in type(error).__mro__):
+                raise Rejected("space() raised TrialPruned") from None
+            told = self.code.told(error) if self.code else f"{type(error).__name__}: {error}"
+            raise SpaceFault(f"space() raised {told}") from None
 
     def nearest(self, variant: Flat) -> tuple[Flat, Flat] | None:
         """Return the answers that `variant` has to all that the space asks, and what it draws with them.
@@ -100,58 +130,61 @@ class Space:
         """Names that the space searches over, in order of appearance, found by drawing from it.
 
         Raises:
-            SpaceError: it can draw what cannot be, it never uses a fixed field, or a starting point does not fit it.
+            SpaceError: it can draw what cannot be or what Optuna refuses, it never uses a fixed field, or a starting
+                point does not fit it.
         """
-        rng = random.Random(0)
-        draws = [self._drawn({}, rng) for _ in range(CHECKED_DRAWS)]
+        rng, shapes = random.Random(0), dict[str, Shape]()
+        draws = [draw for _ in range(CHECKED_DRAWS) if (draw := self._drawn({}, rng, shapes)) is not None]
+        if not draws:
+            raise SpaceError(f"space {self.given}: space() raised TrialPruned in each of {CHECKED_DRAWS} draws")
         for name, value in self.fixed.items():
             if not any(name in variant for variant, _ in draws):
                 field = name.replace("/", ".")
                 raise SpaceError(f"--set {field}={value}: space {self.given} never selects the kind it belongs to")
         for start in self.starts:
-            asked = {name for _ in range(CHECKED_DRAWS // 16) for name in self._drawn(start, rng)[1]}
+            asked = self.asked_with(start)
             if unasked := [name for name in start if name not in asked]:
                 raise SpaceError(f"space {self.given}: STARTS has {unasked[0]}, which the space does not ask for there")
         return tuple(dict.fromkeys(name for _, answered in draws for name in answered))
 
-    def _drawn(self, start: Flat, rng: random.Random) -> tuple[Flat, Flat]:
-        """Return one variant with the answers `start`, and all its answers."""
+    def asked_with(self, start: Flat) -> set[str]:
+        """Return what the space asks for with the answers `start`, found by drawing from it.
+
+        Raises:
+            SpaceError: it can draw what cannot be, or rejects these answers.
+        """
+        rng = random.Random(0)
+        draws = [draw for _ in range(CHECKED_DRAWS // 16) if (draw := self._drawn(start, rng, {})) is not None]
+        if not draws:
+            raise SpaceError(f"space {self.given}: STARTS has {start}, for which space() raises TrialPruned")
+        return {name for _, answered in draws for name in answered}
+
+    def _drawn(self, start: Flat, rng: random.Random, shapes: dict[str, Shape]) -> tuple[Flat, Flat] | None:
+        """Return one variant with the answers `start`, and all its answers; None for a draw that is rejected.
+
+        `shapes` are those of earlier draws, and take in those of this one.
+        """
         trial = FakeTrial(start, rng)
+        asking = SpaceTrial(trial, self.fixed)
         try:
-            return self.draw(trial), trial.answered
+            variant = self._draw(asking)
+            _require_same(shapes, asking.shapes)
+        except Rejected:
+            return None
+        except SpaceFault as error:
+            raise SpaceError(f"space {self.given}: {error}") from None
         except (Outside, ConfigError) as error:
             fixed = ", ".join(f"{name.replace('/', '.')}={value}" for name, value in self.fixed.items())
             given = f"{self.given} with --set {fixed}" if fixed else self.given
             raise SpaceError(f"space {given} can draw what cannot be: {error}") from None
-        except Exception as error:  # the user's own code may raise anything
-            raise SpaceError(f"space {self.given}: space() raised {first_line(error)}") from None
+        return variant, trial.answered
 
 
-class _Fixing:
-    """A trial before another: it answers what is fixed, and passes on the rest and keeps the answers."""
-
-    def __init__(self, trial: Any, fixed: Flat) -> None:
-        self.asked: Flat = {}
-        self._trial, self._fixed = trial, fixed
-
-    def _ask(self, method: str, name: str, *domain: Any, **options: Any) -> Any:
-        if name in self._fixed:
-            return self._fixed[name]
-        self.asked[name] = getattr(self._trial, method)(name, *domain, **options)
-        return self.asked[name]
-
-    suggest_float = partialmethod(_ask, "suggest_float")
-    suggest_int = partialmethod(_ask, "suggest_int")
-    suggest_categorical = partialmethod(_ask, "suggest_categorical")
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's kind, message and the line of the innermost code that raised it."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    message = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
+def _require_same(shapes: dict[str, Shape], more: dict[str, Shape]) -> None:
+    """Raise ConfigError where Optuna would refuse a draw after another one."""
+    for name, shape in more.items():
+        if shapes.setdefault(name, shape) != shape:
+            raise ConfigError(difference(name, shapes[name], shape))
 
 
 def _applies(name: str, flat: Flat) -> bool:

@@ -22,6 +22,7 @@ from search.history import History
 from search.settings import Settings
 from search.space.space import Space
 from trainables.config import Flat
+from trainables.domain import ConfigError
 from trainables.report import Report
 
 # Names of Optuna constraints: a trial that breaks one is infeasible; TPE ranks it last, best_trial leaves it out.
@@ -231,5 +232,8 @@ def parameters(space: Space, variant: Flat) -> tuple[Flat, dict[str, BaseDistrib
     if space.answers_for(variant) is None:
         return {}, {}
     trial = FixedTrial(variant)
-    space.draw(trial)
+    try:
+        space.draw(trial)
+    except ConfigError:  # a space that does not draw the same again
+        return {}, {}
     return trial.params, trial.distributions

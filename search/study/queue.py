@@ -15,7 +15,7 @@ from analysis.run.events import Start, State
 from search.history import History, end_state
 from search.schedulers import Scheduler
 from search.settings import Settings
-from search.space.space import Space
+from search.space.space import Rejected, Space
 from search.study.journal import OUTSIDE, attributes_of, reopen, run_state, tell_end, tell_report
 from search.study.names import trial_name, trial_seed
 from search.study.prior import prior_trials
@@ -26,8 +26,9 @@ from trainables.config import Flat
 from trainables.domain import ConfigError
 from trainables.report import Report
 
-# Draws in a row that are discarded because an earlier run measured them, before one runs again: in a small space all
-# variants may be measured. The second half of them is random, because a sampler may insist on what is best so far.
+# Draws in a row that are discarded, before one that an earlier run measured runs again: in a small space all variants
+# may be measured. The second half of them is random, because a sampler may insist on what is best so far, and learns
+# nothing from a draw that cannot be.
 REDRAWS = 20
 
 
@@ -50,6 +51,7 @@ class TrialQueue:
         """
         self.tries = Tries()
         self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the trial of a name
+        self.note: Callable[[str], None] = lambda line: None  # takes what is said of a draw that cannot be
         self._settings, self._space, self._study, self._scheduler = settings, space, study, scheduler
         self._has_time = has_time
         self._warm_start = warm_start or WarmStart.of((), space, settings.rungs[-1])
@@ -58,7 +60,8 @@ class TrialQueue:
         trials = study.get_trials(deepcopy=False)
         self._asked = sum(trial.state != TrialState.WAITING for trial in trials)
         self._discarded = sum(trial.state == TrialState.FAIL and "trial" not in trial.user_attrs for trial in trials)
-        self._redraws = 0  # how many draws were discarded one after the other, because they are measured
+        self._told: set[str] = set()
+        self._redraws = 0  # how many draws were discarded one after the other
         prior = prior_trials(self._warm_start.prior, settings, space)
         of_search = (settings.seed, self._asked, settings.slots, scheduler.paused)
         self._sampler = make_sampler(settings.sampler, *of_search, prior)
@@ -98,6 +101,7 @@ class TrialQueue:
             start = self._start(trial)
             if start is None:
                 self._discarded += 1
+                self._redraws += 1
                 self._close(trial.number, "FAILED", None)
                 continue
             self._running.add(trial.number)
@@ -189,15 +193,25 @@ class TrialQueue:
             return self._named(trial.number, str(attributes["trial"]), baseline, variant)
         try:
             variant = self._draw(trial, baseline)
-        except ConfigError:  # too rare a combination for the check of the space to have drawn it
+        except Rejected:
+            return None
+        except ConfigError as error:  # too rare for the check of the space to have drawn it
+            self._tell(f"a draw cannot be, and another follows: {error}")
             return None
         if self._repeats(trial.number, variant):
             return None
+        self._redraws = 0
         name = trial_name(trial.number, baseline, variant, self._space.names)
         start = self._named(trial.number, name, baseline, variant)
         for attribute, value in attributes_of(start).items():
             trial.set_user_attr(attribute, value)
         return start
+
+    def _tell(self, line: str) -> None:
+        """Note a line, once."""
+        if line not in self._told:
+            self._told.add(line)
+            self.note(line)
 
     def _named(self, number: int, name: str, baseline: str, variant: Flat) -> Start:
         return Start(name, number, trial_seed(self._settings.seed, number), baseline, variant)
@@ -205,9 +219,7 @@ class TrialQueue:
     def _repeats(self, number: int, variant: Flat) -> bool:
         """Return whether a variant that the sampler drew is measured, and another one is drawn in its place."""
         drawn = number >= len(self._warm_start.queue)
-        repeats = drawn and self._redraws < REDRAWS and self._warm_start.is_measured(variant)
-        self._redraws = self._redraws + 1 if repeats else 0
-        return repeats
+        return drawn and self._redraws < REDRAWS and self._warm_start.is_measured(variant)
 
     def _draw(self, trial: optuna.Trial, baseline: str) -> Flat:
         """Return a new trial's variant: as the literature has it, or as the space draws it.

@@ -89,6 +89,8 @@ USAGE_ERRORS = {
     "long name": (["--space", "widths", "--name", 300 * "a"], "aaa': give one of at most 100 letters"),
     "taken": (["--space", "widths", "--name", "taken"], "taken exists already: continue it with --resume taken"),
     "unwritable": (["--space", "widths", "--storage-path", "/proc/runs"], "cannot write to /proc/runs"),
+    "no run there": (["--resume", "else/where"], "--resume where: there is no such run in /"),
+    "resume in two places": (["--resume", "runs/taken", "--storage-path", "else"], "leave one out"),
     "no run": (["--resume", "takne"], "/runs, there are taken; is it in another --storage-path?"),
     "combination": (["--resume", "taken", "--seed", "3"], "--seed does not go with --resume"),
     "set on resume": (["--resume", "taken", "--set", "training.lr=1"], "--set does not go with --resume"),
@@ -102,6 +104,52 @@ SPACE_ERRORS = {
         "def space(trial):\n    return 1 / 0\n",
         "space() raised ZeroDivisionError: division by zero (my_space.py, line 2)",
     ),
+    "exit": ("exit()", "my_space.py called exit (my_space.py, line 1): it is imported, not run"),
+    "space exits": ("def space(trial):\n    exit()\n", "space() raised SystemExit: None (my_space.py, line 2)"),
+    "a part of the project": (
+        "from trainables.networks import NETWORKS, CNN\n\nNETWORKS['cnn'] = type('Mine', (CNN,), {})\n",
+        "network cnn: the project has one of this name; give yours another name",
+    ),
+    "choices that change": (
+        "def space(trial):\n    kind = trial.suggest_categorical('schedule/kind', ['cosine', 'linear'])\n"
+        "    trial.suggest_categorical('training/target', ['x0'] if kind == 'cosine' else ['x0', 'v'])\n",
+        "Optuna takes one list of choices a name: suggest it from the same list in every draw, or return its value",
+    ),
+    "scale that changes": (
+        "def space(trial):\n    kind = trial.suggest_categorical('schedule/kind', ['cosine', 'linear'])\n"
+        "    trial.suggest_float('training/lr', 1e-4, 1e-2, log=kind == 'cosine')\n",
+        "training/lr is suggested as float",
+    ),
+    "choices that are a text": (
+        "def space(trial):\n    trial.suggest_categorical('training/target', ('x0'))\n",
+        "training/target: the choices are the text 'x0'; give a list, such as ['x0']",
+    ),
+    "choices in a set": (
+        "def space(trial):\n    trial.suggest_categorical('training/target', {'x0', 'v'})\n",
+        "training/target: the choices are a set, whose order changes between sessions; give a list",
+    ),
+    "choices in a list": (
+        "from spaces.suggest import suggest\nfrom trainables.domain import Choice\n\n"
+        "def space(trial):\n    suggest(trial, 'training/batch', Choice([32, 64]))\n",
+        "training/batch: [32, 64] is no choice; give texts, numbers, or True and False",
+    ),
+    "the trial's number": (
+        "def space(trial):\n    trial.suggest_int('training/batch', 1, 2 + trial.number)\n",
+        "trial.number: a space has trial.suggest_float, suggest_int, suggest_categorical and params, and depends",
+    ),
+    "an attribute": (
+        "def space(trial):\n    trial.set_user_attr('by', 'me')\n",
+        "trial.set_user_attr: a space has trial.suggest_float",
+    ),
+    "every draw rejected": (
+        "import optuna\n\ndef space(trial):\n    raise optuna.TrialPruned\n",
+        "space() raised TrialPruned in each of 256 draws",
+    ),
+    "a baseline as text": (GOOD + "BASELINES = ('A0')\n", "BASELINES is the text 'A0'; write BASELINES = ('A0',)"),
+    "a number of baselines": (GOOD + "BASELINES = 3\n", "BASELINES is 3; give the names of baselines, such as"),
+    "one start": (GOOD + "STARTS = ({'training/lr': 0.001})\n", "STARTS is one dict; put it into a tuple with a comma"),
+    "starts as text": (GOOD + "STARTS = 'none'\n", "STARTS is 'none'; give a tuple of dicts, such as"),
+    "a start as text": (GOOD + "STARTS = ('training/lr',)\n", "STARTS has 'training/lr'; give a tuple of dicts"),
     "no dict": ("def space(trial):\n    return 7\n", "space() returned 7"),
     "unknown name": (
         "def space(trial):\n    return {'training/rate': 1}\n",
@@ -166,12 +214,16 @@ def test_a_damaged_data_file_is_one_line_and_status_2(workplace: Path, capsys: p
 
 
 def test_a_run_does_not_go_on_with_another_space_or_other_defaults(
-    workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    workplace: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     space = load(space_file(workplace, GOOD), {})
     settings = Settings.resolve({"name": "taken"}, space.given, space.digest, this_machine())
     Run.open("runs/taken").write_settings({"settings": settings.saved()})
-    resume = ["--resume", "taken"]
+    resume = ["--resume", "runs/taken", "--trust"]
     with monkeypatch.context() as patched:
         others = tuple(0.002 if default == Training.lr else default for default in Training.__init__.__defaults__ or ())
         patched.setattr(Training.__init__, "__defaults__", others)
@@ -258,7 +310,7 @@ def test_help_groups_options_and_says_what_goes_with_resume(monkeypatch: pytest.
     titles = [f"\n{title}:\n" for title in GROUPS[1:]]
     assert sorted(titles, key=text.index) == titles
     for flag in ("--trials", "--address", "--quiet"):
-        assert flag in text.split("may be given beside --resume:")[1].split("--resume NAME")[0]
+        assert flag in text.split("may be given beside --resume:")[1].split("--resume NAME|RUN")[0]
     assert "5,400,000 with one" in " ".join(text.split())
     assert "python search/run.py --space degradations" in text
 

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -372,3 +374,42 @@ def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(
     assert anew == intact
     assert len(intact) == 8
     assert go_on("cold", log, 16) != intact
+
+
+@pytest.mark.parametrize(
+    ("fails", "line"),
+    [
+        ("{}['width']", r"a draw cannot be, and another follows: space\(\) raised KeyError: 'width' \(a_space.py, "),
+        ("exit()", r"a draw cannot be, and another follows: space\(\) raised SystemExit"),
+        ("trial.suggest_categorical('training/loss', ['l1'])", r"space\(\) raised ValueError: .*dynamic value space"),
+        ("raise optuna.TrialPruned", None),
+    ],
+)
+def test_a_draw_that_the_space_fails_in_is_left_out_and_the_search_goes_on(
+    fails: str, line: str | None, make_space: Callable[..., Space], tmp_path: Path
+) -> None:
+    """The check of a space, which draws before the search, does not meet what the space begins to do later."""
+    space = make_space(f"""
+import optuna
+
+LATER = []
+
+def space(trial):
+    small = trial.suggest_int("training/batch", 1, 9) <= 4 or not LATER
+    if small:
+        trial.suggest_categorical("training/loss", ["l1", "l2"])
+    else:
+        {fails}
+""")
+    assert space.names
+    vars(sys.modules[space.function.__module__])["LATER"].append(True)
+    search = make_search(space, tmp_path, trials=8)
+    notes: list[str] = []
+    search.queue.note = notes.append
+    starts = run_all(search)
+    assert len(starts) == 8
+    # Of two lists of choices Optuna takes the one that comes first.
+    assert "ValueError" in str(line) or all(int(start.variant["training/batch"]) <= 4 for start in starts)
+    assert any(trial.state == TrialState.FAIL for trial in search.trials)  # or this tested nothing
+    assert [re.search(str(line), note) is not None for note in notes] == ([] if line is None else [True])
+    assert len(run_all(make_search(space, tmp_path, trials=12, events=starts))) >= 4

@@ -1,0 +1,82 @@
+"""Whose code is executed: that of a file named on the command line, and that which this user executed before.
+
+A run may come from somebody else. The user's cache has the digest of each space file that this user began a search
+with, so that one's own runs go on without a question.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from analysis.run.run import Run, RunError
+from search.declaration import SettingsError
+from trainables.data.cache import cache_dir, write_whole
+from trainables.parts import install
+from trainables.user_code import UserCode
+
+
+def remember(code: UserCode) -> None:
+    """Note that this user trusts a code, from now on and with any run."""
+    with suppress(OSError):  # without a cache, --trust is to be given each time
+        write_whole(_note(code), f"{code.folder}/{code.main}\n".encode())
+
+
+def trusted(code: UserCode, trusts: bool) -> UserCode:
+    """Return a code that this user trusts; `trusts` is whether the command line says so.
+
+    Raises:
+        SettingsError: it is of somebody else, as far as is known.
+    """
+    if trusts:
+        remember(code)
+    elif not _note(code).is_file():
+        raise SettingsError(
+            f"this would execute {Path(code.folder, code.main)}, and you began no search with it on this machine: "
+            "read it, and give --trust if it may run"
+        )
+    return code
+
+
+def code_of(run: Run, trusts: bool) -> UserCode | None:
+    """Return the code of the user's own that a run was begun with, None for a space of the project.
+
+    Raises:
+        CodeError, RunError: a file cannot be read.
+        SettingsError: it is not trusted.
+    """
+    code = run.code()
+    space = str(run.settings().get("settings", {}).get("space", ""))
+    if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy
+        code = UserCode.read(Path(space))
+    return None if code is None else trusted(code, trusts)
+
+
+def kept_code(given: Mapping[str, Any]) -> UserCode | None:
+    """Return what an earlier run keeps of a user's own code, and a new search of these options takes from it.
+
+    It is the space of the run that `--config` repeats, or the parts of the model that `--from` samples from. None where
+    the command line names the file itself, or there is none. Raises as `code_of` does.
+    """
+    own_file, trusts = given["space"].endswith(".py"), given.get("trust", False)
+    if "repeats" in given and own_file:
+        try:
+            return code_of(Run.open(given["repeats"]), trusts)
+        except RunError:  # its search.json was taken out of its folder
+            return trusted(UserCode.read(Path(given["space"])), trusts)
+    if "trained" in given and not own_file:
+        return code_of(Run.open(given["trained"][0]), trusts)
+    return None
+
+
+def install_parts(run: Run, trusts: bool) -> None:
+    """Make this process know the parts that a run's own space file defines, for `Variant.from_flat`; raises as above.
+
+    Where it defines none, nothing is executed.
+    """
+    if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts)) is not None:
+        install(code)
+
+
+def _note(code: UserCode) -> Path:
+    return cache_dir() / "trusted" / code.digest
