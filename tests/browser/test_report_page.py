@@ -145,7 +145,7 @@ def test_nothing_is_wider_than_the_screen(page: Chrome, run: Run, width: int) ->
 
 def test_another_budget_can_be_chosen_and_a_trial_singled_out(page: Chrome, run: Run) -> None:
     trials = run.trials()["trial"].to_pylist()
-    select = page.find_element(By.CSS_SELECTOR, ".view select")
+    select = page.find_element(By.XPATH, "//*[@id='choices-plot']/../preceding-sibling::label[1]/select")
     lines = "return document.querySelectorAll('#choices-plot .scatterlayer .trace').length"
     counts = []
     for option in select.find_elements(By.TAG_NAME, "option"):
