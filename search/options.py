@@ -97,9 +97,9 @@ class SearchOptions:
     )
     dataset: str = _data(
         TEXT,
-        "Data set: mnist, fashion-mnist or fruits360; or the path of images of your own: a folder of images, of class "
-        "folders, of train and test, of idx or of parquet files, or an .npz file. python -m trainables.data PATH says "
-        "what it holds.",
+        "Data set: mnist, fashion-mnist or fruits360; cifar10, kmnist, emnist-letters or svhn, for a download; or the "
+        "path of images of your own: a folder of images, of class folders, of train and test, of idx or of parquet "
+        "files, or an .npz file. python -m trainables.data PATH says what it holds.",
         "mnist",
         metavar="NAME|PATH",
         shown="the space's own, mostly mnist",

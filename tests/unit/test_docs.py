@@ -29,6 +29,7 @@ from tests.helpers.pages import (
 )
 from trainables.config import Variant, domain_of
 from trainables.data.mnist import DATASETS
+from trainables.data.options import NAMED
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import TARGETS, WEIGHTS
 from trainables.diffusion.samplers import SAMPLERS
@@ -139,7 +140,7 @@ def valued(option: str) -> set[str]:
     [
         ("--space", spaces()),
         ("--scheduler", SCHEDULERS),
-        ("--dataset", DATASETS),
+        ("--dataset", NAMED),
         ("--sampler", {**STUDY_SAMPLERS, **SAMPLERS}),
     ],
 )

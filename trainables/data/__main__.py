@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainables.data.card import card, grid
 from trainables.data.mnist import DataError, load
-from trainables.data.options import LEAST_SIDE, MOST_SIDE, ReadOptions, is_colour
+from trainables.data.options import LEAST_SIDE, MOST_SIDE, NAMED, ReadOptions, is_colour
 from trainables.data.sources import readable
 
 DESCRIPTION = """\
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m trainables.data", description=DESCRIPTION)
-    parser.add_argument("dataset", metavar="PATH|NAME", help="images of your own, or mnist, fashion-mnist, fruits360")
+    parser.add_argument("dataset", metavar="PATH|NAME", help=f"images of your own, or {', '.join(NAMED)}")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of a data set with a name")
     parser.add_argument("--image-size", type=_side, metavar="N", help=f"side in pixels, {LEAST_SIDE} to {MOST_SIDE}")
     parser.add_argument("--channels", type=int, choices=(1, 3), help="1 for grey, 3 for colour")

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.cache import cache_dir
+from trainables.data.downloads import DOWNLOADS, fetch
 from trainables.data.fruits import FOLDER, NAME, read_fruits
 from trainables.data.idx import parse_idx
 from trainables.data.images import DataError, Images, Overlays
-from trainables.data.options import ReadOptions
+from trainables.data.options import NAMED, ReadOptions
 from trainables.data.own import FORMS, read_own
 
 __all__ = ["DATASETS", "DataError", "Images", "load"]
@@ -59,24 +60,26 @@ def load(
     options: ReadOptions = READ_AS_PUBLISHED,
     log: Callable[[str], None] = print,
 ) -> Images:
-    """Return a data set as uint8 arrays: one of `DATASETS` by its name, or the user's own images by their path.
+    """Return a data set as uint8 arrays: one with a name, or the user's own images by their path.
 
     Args:
-        name: a name of `DATASETS`, or a path.
+        name: a name of `DATASETS` or `DOWNLOADS`, or a path.
         data_dir: the folder of a named data set as it was published, by default the MNIST of the package, and for
             Fashion-MNIST Debian's folder or else torchvision's download; of other images, where they lie now.
-        options: how to read the user's own images.
+        options: how to read the user's own images, and those of `DOWNLOADS`.
         log: called with progress where there is much to read.
 
     Raises:
-        DataError: the data set is unknown, or a file is missing or damaged; options are given for a named data set.
+        DataError: the data set is unknown, or a file is missing or damaged; options are given for one of `DATASETS`.
     """
     if name in DATASETS:
         if options != READ_AS_PUBLISHED:
             raise DataError(f"{name} is read as it was published; leave out --image-size and the like, or give a path")
         return DATASETS[name](name, data_dir)
+    if data_dir is None and name in DOWNLOADS:
+        return read_own(fetch(name), options, _overlays, log)
     if data_dir is None and not (os.sep in name or Path(name).exists()):
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}, or the path of {FORMS}")
+        raise DataError(f"unknown data set '{name}'; known are {', '.join(NAMED)}, or the path of {FORMS}")
     return read_own(Path(data_dir or name).expanduser(), options, _overlays, log)
 
 

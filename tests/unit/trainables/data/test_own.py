@@ -21,6 +21,7 @@ from tests.unit.trainables.data.conftest import Read
 from trainables.data import kept, survey
 from trainables.data.__main__ import main
 from trainables.data.card import describe, summary
+from trainables.data.downloads import DOWNLOADS
 from trainables.data.images import DataError, Images
 from trainables.data.mnist import BUNDLED, DATASETS, TEST_IMAGES, load
 from trainables.data.options import NAMED, ReadOptions
@@ -362,7 +363,7 @@ def test_other_images_are_morphed_into_fashion(pets: Path, read: Read) -> None:
 
 
 def test_data_sets_with_a_name_are_those_of_the_options() -> None:
-    assert set(NAMED) == set(DATASETS)
+    assert (*DATASETS, *DOWNLOADS) == NAMED
     with pytest.raises(DataError, match="mnist is read as it was published; leave out --image-size"):
         load("mnist", options=ReadOptions(image_size=20))
 
@@ -435,3 +436,27 @@ def test_images_that_do_not_fit_into_memory_are_refused_before_they_are_read(
         DataError, match="to read 156 images of 256 x 256 x 3 takes 0 GiB, this machine has 0; give a sm"
     ):
         read(pets, image_size=256)
+
+
+@pytest.mark.parametrize(("name", "begins"), [("kmnist", ""), ("emnist-letters", "emnist-letters-")])
+def test_a_download_is_read_from_where_torchvision_keeps_it(name: str, begins: str, own_cache: Path) -> None:
+    folder = own_cache / "downloads" / name.partition("-")[0].upper() / "raw"
+    train, test = pictures(120, 28, channels=1)[..., 0], pictures(40, 28, seed=9, channels=1)[..., 0]
+    for part, some in (("train", train), ("t10k" if name == "kmnist" else "test", test)):
+        write_idx(folder / f"{begins}{part}-images-idx3-ubyte", some)
+        write_idx(folder / f"{begins}{part}-labels-idx1-ubyte", 1 + np.arange(len(some)) % 26)
+    images = load(name)
+    assert len(images.classes) == 26
+    upright = test.swapaxes(1, 2) if begins else test
+    assert contents(images, "test") == {image.tobytes() for image in upright}
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_without_a_network_one_line_says_what_to_give(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with pytest.raises(
+        DataError, match=f"^{name} cannot be downloaded .*; where there is no network, give --dat"
+    ) as caught:
+        load(name)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,72 @@
+"""Data sets that torchvision downloads into the user's cache, each as a path that the readers of own images know."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.cache import cache_dir, whole
+from trainables.data.images import DataError
+
+# torchvision is heavy, so it is imported only where something is to be downloaded.
+
+
+def fetch(name: str) -> Path:
+    """Return where a data set of `DOWNLOADS` lies, after a download at its first use.
+
+    Raises:
+        DataError: it cannot be downloaded.
+    """
+    try:
+        return DOWNLOADS[name](cache_dir() / "downloads")
+    except (OSError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+        raise DataError(
+            f"{name} cannot be downloaded ({reason}); where there is no network, give --dataset the path of its images"
+        ) from None
+
+
+def _cifar10(root: Path) -> Path:
+    from torchvision.datasets import CIFAR10
+
+    parts = {part: CIFAR10(str(root), train=part == "train", download=True) for part in ("train", "test")}
+    arrays = {f"{part}_images": one.data for part, one in parts.items()}
+    labels = {f"{part}_labels": np.array(one.classes)[one.targets] for part, one in parts.items()}
+    return _as_npz(root / "cifar10.npz", arrays | labels)
+
+
+def _svhn(root: Path) -> Path:
+    from torchvision.datasets import SVHN
+
+    parts = {part: SVHN(str(root / "svhn"), split=part, download=True) for part in ("train", "test")}
+    arrays = {f"{part}_images": one.data for part, one in parts.items()}
+    return _as_npz(root / "svhn.npz", arrays | {f"{part}_labels": one.labels for part, one in parts.items()})
+
+
+def _kmnist(root: Path) -> Path:
+    from torchvision.datasets import KMNIST
+
+    return Path(KMNIST(str(root), download=True).raw_folder)
+
+
+def _emnist_letters(root: Path) -> Path:
+    from torchvision.datasets import EMNIST
+
+    folder = Path(EMNIST(str(root), split="letters", download=True).raw_folder)
+    return folder / "emnist-letters-train-images-idx3-ubyte"
+
+
+def _as_npz(path: Path, arrays: dict[str, Any]) -> Path:
+    if not path.is_file():
+        with whole(path) as file:
+            np.savez(file, **arrays)
+    return path
+
+
+DOWNLOADS: dict[str, Callable[[Path], Path]] = {
+    "cifar10": _cifar10,
+    "kmnist": _kmnist,
+    "emnist-letters": _emnist_letters,
+    "svhn": _svhn,
+}
