@@ -109,7 +109,8 @@ def _queue(settings: Settings, space: Space, warm_start: WarmStart) -> list[str]
 
 def _confirmation(settings: Settings, space: Space) -> str:
     baseline = ", and the best baseline unless it is beaten by far," if space.baselines else ""
-    return f"the best {settings.confirm}{baseline} with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
+    first = ", the first trial among them" if settings.confirm > 1 else ""
+    return f"the best {settings.confirm}{first}{baseline} with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
 
 
 def _estimate(settings: Settings, pace: float) -> str:

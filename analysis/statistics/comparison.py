@@ -126,7 +126,7 @@ def _unequal(results: Mapping[str, ConfirmationResult]) -> str:
 def _race(results: Mapping[str, ConfirmationResult]) -> tuple[Standing, ...]:
     """Return the confirmed trials of all runs, estimated together."""
     raced = {f"{name}/{standing.trial}": standing for name, found in results.items() for standing in found.standings}
-    fmds = {name: dict(zip(one.seeds, one.fmds, strict=True)) for name, one in raced.items()}
+    fmds = {name: standing.by_seed for name, standing in raced.items()}
     baselines = {name: standing.baseline for name, standing in raced.items()}
     return standings(fmds, baselines, next(iter(results.values())).metric)
 

@@ -62,6 +62,11 @@ class Standing:
     tied: bool
     dropped: bool
 
+    @property
+    def by_seed(self) -> BySeed:
+        """Its FMDs by training seed."""
+        return dict(zip(self.seeds, self.fmds, strict=True))
+
 
 @dataclass(frozen=True)
 class ConfirmationResult:

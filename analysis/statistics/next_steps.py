@@ -53,7 +53,8 @@ class Undecided:
 
     Attributes:
         other: the name of the next.
-        seeds: how many, with a probability of 80 % if they differ as they seem to; None for more than `MOST_SEEDS`.
+        seeds: how many, with a probability of 80 % if they differ as they seem to; 2, the least that tells of a spread,
+            where they share only one; None for more than `MOST_SEEDS`.
         seconds: of the trainings that are missing, one after the other.
     """
 
@@ -148,10 +149,10 @@ def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
     if len(standings) < 2 or not standings[1].tied:
         return None
     best, other = standings[:2]
-    estimated = estimates({one.trial: dict(zip(one.seeds, one.fmds, strict=True)) for one in standings})
+    estimated = estimates({standing.trial: standing.by_seed for standing in standings})
     difference = estimated.difference(other.trial, best.trial)
     have = len(set(best.seeds) & set(other.seeds))
-    if not have or difference.mean == 0:
+    if not have:
         return None
     spread = difference.error * math.sqrt(have)
     enough = (
@@ -159,7 +160,7 @@ def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
         for count in range(have + 1, MOST_SEEDS + 1)
         if (quantile(LOOK_LEVEL, difference.dof * count / have) + POWER) * spread / math.sqrt(count) <= difference.mean
     )
-    seeds = next(enough, None)
+    seeds = 2 if have == 1 else next(enough, None)
     missing = 0 if seeds is None else 2 * seeds - len(best.fmds) - len(other.fmds)
     return Undecided(other.trial, seeds, missing * _training_seconds(run, {best.trial, other.trial}))
 

@@ -1,7 +1,7 @@
 """The verdict of a confirmation: which configuration is best, and how far what it is measured by is behind it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
@@ -15,11 +15,14 @@ class Measure:
         trial: its name, that of the best one if it is the same.
         behind: how far it is behind the best; None where it is the best, or was not trained again.
         left_out: what is said of it where it contended and was not trained again; else empty.
+        searched: the images at which the search compared it with the best, and the normalised FMDs of both there, its
+            own first; None where it did not, or where it was trained again.
     """
 
     trial: str
     behind: Behind | None = None
     left_out: str = ""
+    searched: tuple[int, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def verdict(run: Run, result: ConfirmationResult) -> Verdict:
     return Verdict(
         best=best,
         rivals=tuple(standing for standing in result.standings[1:] if standing.tied),
-        first=_measure(first, result) if first in (*contending, *searched(run)) else None,
+        first=_first(run, result, first, best.trial) if first else None,
         literature=_measure(literature, result) if literature else None,
         kinds=tuple(kinds) if len(kinds) > 1 else (),
         within=same[1] if len(same) > 1 else None,
@@ -73,6 +76,17 @@ def kind_of(trial: str) -> str:
     return trial.partition("-")[2]
 
 
+def _first(run: Run, result: ConfirmationResult, first: str, best: str) -> Measure | None:
+    """Return the first trial as a measure; None where nothing compares it with the best."""
+    measure = _measure(first, result)
+    if first == best or measure.behind is not None or measure.left_out:
+        return measure
+    reports = run.reports()
+    own, other = ({one.images_seen: one.fmd_normalised for one in reports.get(name, [])} for name in (first, best))
+    images = max(own.keys() & other.keys(), default=0)
+    return replace(measure, searched=(images, own[images], other[images])) if images else None
+
+
 def _measure(trial: str, result: ConfirmationResult) -> Measure:
     standing = next((standing for standing in result.standings if standing.trial == trial), None)
     if standing is not None:
@@ -87,7 +101,8 @@ def _first_of_each(standings: Sequence[Standing]) -> list[Standing]:
     return list(found.values())
 
 
-def searched(run: Run) -> Mapping[str, float]:
-    """Return by trial the normalised FMD that the search reported last, of one training."""
-    rows = run.trials().select(["trial", "fmd_normalised"]).to_pylist()
-    return {row["trial"]: row["fmd_normalised"] for row in rows if row["fmd_normalised"] is not None}
+def searched(run: Run, images: int) -> Mapping[str, float]:
+    """Return by trial the normalised FMD that the search reported at so many images, of one training."""
+    rows = run.trials().select(["trial", "images_seen", "fmd_normalised"]).to_pylist()
+    known = (row for row in rows if row["images_seen"] == images and row["fmd_normalised"] is not None)
+    return {row["trial"]: row["fmd_normalised"] for row in known}

@@ -23,7 +23,7 @@ LEGEND = (
 
 def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str, str]) -> list[Block]:
     """Return the standings of a confirmation; `words` describe the trials' configurations."""
-    before = searched(run)
+    before = searched(run, result.images_seen)
     title = "Again with fresh seeds, judged by images that the search did not see"
     blocks: list[Block] = [_heading(title, result.metric), standings_sheet(result.standings, words, before)]
     if result.test_standings:

@@ -74,10 +74,15 @@ def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, comma
     seconds = undecided.seconds / settings.get("slots", 1)
     needed = run.used_seconds() + 1.3 * seconds + 60
     budget = 60 * math.ceil(max(needed, settings["time_budget"]) / 60)
+    if len(result.standings[0].fmds) == 1:
+        more = f"train both with two, about {duration(seconds)} more."
+        return f"One seed does not tell {best} from {undecided.other}: {more}", commands.resume(
+            f"--time-budget {budget:g}"
+        )
     return (
         f"{undecided.seeds} seeds each would tell {best} from {undecided.other}, with a probability of 80 % if they "
         f"differ as they seem to: about {duration(seconds)} more.",
-        commands.resume(f"--seeds {undecided.seeds}", f"--time-budget {budget:g}"),
+        commands.resume(f"--seeds {max(undecided.seeds, settings['seeds'])}", f"--time-budget {budget:g}"),
     )
 
 

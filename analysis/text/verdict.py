@@ -1,7 +1,5 @@
 """Say in words what a confirmation shows: which configuration is best, over what, how surely, and for what it holds."""
 
-from collections.abc import Mapping
-
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
 from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
@@ -11,11 +9,12 @@ from analysis.text.words import counted, listed
 def headline(run: Run, result: ConfirmationResult) -> str:
     """Return a sentence with the confirmed FMD of the best, what it means, and what the search had said of it."""
     best, card = result.standings[0], result.metric
-    seeds = "one training" if len(best.fmds) == 1 else f"{len(best.fmds)} trainings"
-    before = searched(run).get(best.trial)
+    count = len(best.fmds)
+    seeds = "one training with a fresh seed" if count == 1 else f"{count} trainings with fresh seeds"
+    before = searched(run, result.images_seen).get(best.trial)
     in_search = f"; the search had said {before:.3f}, of one training" if before is not None else ""
     return (
-        f"FMD {best.fmd:.3g}, 95 % interval {best.low:.3g} to {best.high:.3g}, over {seeds} with fresh seeds, "
+        f"FMD {best.fmd:.3g}, 95 % interval {best.low:.3g} to {best.high:.3g}, over {seeds}, "
         f"{card['n']:,} samples each, against real images that the search did not see. Normalised it is "
         f"{best.normalised:.3f}: 0 is as good as real images, 1 a blank set{in_search}."
     )
@@ -34,7 +33,7 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
     return [
         *([] if result.finished else ["The confirmation is not over: what follows may change."]),
         _best(found, len(result.standings)),
-        *([_over_first(found.best, found.first, searched(run))] if found.first else []),
+        *([_over_first(found.best, found.first)] if found.first else []),
         *([_over_literature(found.best, found.literature)] if found.literature else []),
         *_kinds(found),
         _scope(run, result),
@@ -73,15 +72,16 @@ def _best(found: Verdict, count: int) -> str:
     )
 
 
-def _over_first(best: Standing, first: Measure, before: Mapping[str, float]) -> str:
+def _over_first(best: Standing, first: Measure) -> str:
     if first.trial == best.trial:
         return f"{best.trial} is the search's first starting point: the search found nothing that beats it."
     name = f"{first.trial}, the search's first starting point,"
-    if first.left_out:
-        return f"{name} was {_reason(first)}."
+    if first.searched is not None:
+        images, own, other = first.searched
+        at = f"normalised, of one training each after {images:,} images"
+        return f"{name} was not trained again: the search had {own:.3f} for it and {other:.3f} for the best, {at}."
     if first.behind is None:
-        now = f" and {before[best.trial]:.3f} for the best" if best.trial in before else ""
-        return f"{name} was not trained again: the search reported {before[first.trial]:.3f} for it{now}."
+        return f"{name} was {_reason(first)}."
     if first.behind.certain:
         return f"{name} is {how_far(first.behind)}: the search has improved on it."
     return f"{name} is {how_far(first.behind)}: that the search has improved on it is not shown."

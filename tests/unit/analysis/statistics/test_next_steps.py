@@ -81,6 +81,17 @@ def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: 
     assert needed(0.0001) is None
 
 
+def test_one_shared_seed_asks_for_a_second(tmp_path: Path) -> None:
+    run = confirmed(tmp_path, {"001-a": [30.0], "000-a": [30.1]})
+    run.write_settings(fake_runs.settings("run"))
+    found = next_steps(run, confirmation_result(run)).undecided
+    assert found is not None
+    assert (found.other, found.seeds) == ("000-a", 2)
+    sentence, command = steps(run, Commands.anywhere(run))[0]
+    assert sentence.startswith("One seed does not tell 001-a from 000-a")
+    assert "--seeds" not in command
+
+
 def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = run_of(tmp_path / "my runs", 3.9e-2, [120.0, 90.0, 60.0])

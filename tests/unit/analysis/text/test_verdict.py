@@ -7,6 +7,7 @@ import pytest
 from analysis.statistics.confirmed import Behind, confirmation_result
 from analysis.text.verdict import conclusions, headline, how_far
 from tests.helpers.fake_runs import confirmed
+from trainables.report import Report
 
 EASY, HARD = 0.95, 1.1  # what two seeds do to all
 
@@ -54,6 +55,20 @@ def test_a_first_starting_point_that_is_the_best_or_was_not_trained_again_is_nam
     )
     assert confirmed_run.count(expected) == 1
     assert f"{line}." not in confirmed_run
+
+
+def test_a_first_starting_point_that_did_not_contend_is_compared_where_the_search_did(tmp_path: Path) -> None:
+    run = confirmed(tmp_path, {"000-a": [], "002-a": seeds(30.0)})
+    for name, normalised in (("000-a", (0.3, 0.09)), ("002-a", (0.2, 0.05, 0.04))):
+        for images, value in zip((100, 300, 900), normalised, strict=False):
+            run.append(Report.from_dict({"trial": name, "images_seen": images, "fmd": 1.0, "fmd_normalised": value}))
+    result = confirmation_result(run)
+    assert result is not None
+    assert conclusions(run, result)[1].endswith(
+        "was not trained again: the search had 0.090 for it and 0.050 for the best, normalised, of one training each "
+        "after 300 images."
+    )
+    assert "the search had said 0.040, of one training" in headline(run, result)
 
 
 def test_kinds_and_settings_are_ordered_apart(tmp_path: Path) -> None:
