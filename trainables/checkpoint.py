@@ -1,12 +1,23 @@
-"""A checkpoint's bytes: the state of a trial as torch.save writes it."""
+"""A checkpoint's bytes: the state of a trial as torch.save writes it, and then a checksum of that.
 
+torch.load does not look whether what it reads is what was written: a flipped bit, or a zeroed block, becomes other
+weights.
+"""
+
+import hashlib
 import io
-import pickle
+import zipfile
 from typing import Any
 
 import torch
 
 from trainables.data.images import DataError
+
+# What follows the bytes of torch.save, which torch.load ignores: a mark, and SHA-256 of the bytes before the mark.
+MARK = b"\nsha256:"
+FOOTER = len(MARK) + hashlib.sha256().digest_size
+# With these bytes, of the end of an archive, a checkpoint without a checksum ends.
+END, END_BYTES = b"PK\5\6", 22
 
 
 class CheckpointError(DataError):
@@ -17,7 +28,8 @@ def to_bytes(state: dict[str, Any]) -> bytes:
     """Return the checkpoint of a state: nested dicts of tensors, numbers, strings and None."""
     data = io.BytesIO()
     torch.save(state, data)
-    return data.getvalue()
+    content = data.getvalue()
+    return content + MARK + hashlib.sha256(content).digest()
 
 
 def from_bytes(checkpoint: bytes, trial: str) -> dict[str, Any]:
@@ -26,9 +38,31 @@ def from_bytes(checkpoint: bytes, trial: str) -> dict[str, Any]:
     Raises:
         CheckpointError: the checkpoint is damaged, or these bytes are none.
     """
+    content = _verified(checkpoint)
+    if content is None:
+        raise CheckpointError(f"the checkpoint of {trial} is damaged: its content is not what was written")
     try:
         # weights_only: a checkpoint is data, and must not be able to run code.
-        return torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"the checkpoint of {trial} cannot be read ({reason})") from None
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever foreign bytes lead to, and advises to load them unsafely
+        raise CheckpointError(f"the checkpoint of {trial} cannot be read ({type(error).__name__})") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"the checkpoint of {trial} cannot be read (it holds no state of a trial)")
+    return state
+
+
+def _verified(checkpoint: bytes) -> bytes | None:
+    """Return what torch.save wrote, None where that is damaged.
+
+    A checkpoint of an earlier version has no checksum of its own; the archive that it is has one of each of its files.
+    """
+    content, footer = checkpoint[:-FOOTER], checkpoint[-FOOTER:]
+    if footer.startswith(MARK):
+        return content if hashlib.sha256(content).digest() == footer.removeprefix(MARK) else None
+    if not checkpoint[-END_BYTES:].startswith(END):
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(checkpoint)) as archive:
+            return checkpoint if archive.testzip() is None else None
+    except Exception:  # zipfile raises whatever damaged bytes lead to
+        return None

@@ -42,15 +42,25 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         RunError: it cannot be written.
     """
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file as `write_atomically` does; raises OSError, and then leaves no part of the new file."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # else a machine that loses its power may have the name without the content
         part.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None
+    except OSError:
+        with suppress(OSError):  # a full disk needs the space; there is no part if it could not be opened
+            part.unlink()
+        raise
 
 
 class Disk:
@@ -117,19 +127,12 @@ class Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: a reader never sees half of it."""
         path = f"{self._root}/{name}"
-        part = path + ".part" if self._on_disk else path  # an object is there as a whole or not at all
         if self._on_disk:
-            self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-        try:
-            with self._filesystem.open_output_stream(part) as stream:
-                stream.write(data)
-        except OSError:
-            if self._on_disk:  # a full disk needs the space of the unfinished file
-                with suppress(OSError):  # there is none if it could not be opened
-                    self._filesystem.delete_file(part)
-            raise
-        if self._on_disk:
-            self._filesystem.move(part, path)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(Path(path), data)
+            return
+        with self._filesystem.open_output_stream(path) as stream:  # an object is there as a whole or not at all
+            stream.write(data)
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name."""

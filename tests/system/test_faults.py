@@ -173,7 +173,7 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     assert [len(tried[lr]) for lr in rates] == [0, 1, 2, 2, 2, 2]
     assert "its process died" in tried[0.0011][0]
     assert "it did not report for" in tried[0.0011][0]
-    assert all("cannot be read" in tried[lr][1] and "it begins anew" in tried[lr][1] for lr in (0.0012, 0.0013))
+    assert all("is damaged" in tried[lr][1] and "it begins anew" in tried[lr][1] for lr in (0.0012, 0.0013))
     errors = {name: end.error for name, end in run.ends().items() if end.state == "FAILED"}
     assert "died" in errors[rows[0.0014]["trial"]]
     assert "no room for 8 GiB" in errors[rows[0.0015]["trial"]]

@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(
     work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
 ) -> None:
     Folder(work.run_uri).save_checkpoint("003-tiny", to_bytes({"a": torch.zeros(9)})[:200])
-    with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny cannot be read .*; it begins anew$"):
+    with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny is damaged: .*; it begins anew$"):
         run_trial(CONFIG, work, mnist, small_reference)
     run_trial(CONFIG, work, mnist, small_reference)
     assert [report["images_seen"] for report in reported] == list(PLAN.rungs)
