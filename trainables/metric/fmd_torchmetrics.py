@@ -1,5 +1,9 @@
 """FMD as a torchmetrics metric, in a module that trials do not import: torchmetrics takes seconds to import."""
 
+import math
+from collections.abc import Callable
+from typing import Any, Self
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +18,8 @@ class FrechetMnistDistance(Metric):
     """Frechet distance between classifier features of real and generated images, a scalar float64 tensor.
 
     Without a `classifier` the features are those of MNIST's. The states are sums in float64, so updates may come in any
-    batches and any order, and from several processes.
+    batches and any order, and from several processes. The metric moves to other devices, but keeps its types: rounded
+    weights, or sums, would give another distance.
     """
 
     is_differentiable = False
@@ -38,10 +43,25 @@ class FrechetMnistDistance(Metric):
         for state, value in (("sum", x.sum(0)), ("outer", x.T @ x), ("n", len(x))):
             setattr(self, f"{side}_{state}", getattr(self, f"{side}_{state}") + value)
 
+    def forward(self, images: Tensor, real: bool) -> Tensor:
+        """Add images as `update` does, and return the distance of all so far; NaN before each side has two.
+
+        Those of one batch are of one side, so that a batch has no distance of its own.
+        """
+        self.update(images, real)
+        if min(int(getattr(self, f"{side}_n")) for side in ("real", "fake")) < 2:
+            return torch.tensor(math.nan, dtype=torch.float64, device=self.device)
+        return self.compute()
+
     def compute(self) -> Tensor:
         """Return the distance between all images of both sides."""
         distance = frechet_distance(self._statistics("fake"), self._statistics("real"))
         return torch.tensor(distance, dtype=torch.float64, device=self.device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *given: Any, **named: Any) -> Self:
+        """Do what torch does to move a module, or to change its type, without the type."""
+        super()._apply(lambda tensor: tensor.to(fn(tensor).device), *given, **named)
+        return self
 
     def _statistics(self, side: str) -> Statistics:
         n = int(getattr(self, f"{side}_n"))

@@ -3,7 +3,7 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 
@@ -232,6 +232,50 @@ def test_the_torchmetrics_metric_is_the_same_distance_in_any_batches(mnist: Imag
     other.update(real[:1], real=True)
     with pytest.raises(ValueError, match="2 or more images on each side, the real side has 1"):
         other.compute()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_are_those_of_float32_under_autocast(
+    dtype: torch.dtype, mnist: Images, classifier: Classifier
+) -> None:
+    expected = features(classifier, mnist.search[:8])
+    with torch.autocast("cpu", dtype):
+        found = features(classifier, mnist.search[:8])
+    assert found.dtype == np.float32
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda metric: metric.to(torch.bfloat16),
+        lambda metric: metric.to("cpu", torch.float64),
+        lambda metric: metric.half(),
+        lambda metric: metric.set_dtype(torch.float16),
+    ],
+)
+def test_the_torchmetrics_metric_keeps_its_types(
+    change: Callable[[FrechetMnistDistance], FrechetMnistDistance], mnist: Images, classifier: Classifier
+) -> None:
+    real, fake = torch.from_numpy(mnist.search[:64]), torch.from_numpy(mnist.test[:64])
+    distances = []
+    for metric in (FrechetMnistDistance("spatial_mean"), change(FrechetMnistDistance("spatial_mean"))):
+        metric.update(real, real=True)
+        metric.update(fake, real=False)
+        distances.append(metric.compute())
+    assert torch.equal(*distances)
+    assert distances[1].dtype == torch.float64
+
+
+def test_to_call_the_torchmetrics_metric_is_to_update_it_and_to_have_the_distance_so_far(mnist: Images) -> None:
+    real, fake = torch.from_numpy(mnist.search[:64]), torch.from_numpy(mnist.test[:64])
+    metric, updated = FrechetMnistDistance("spatial_mean"), FrechetMnistDistance("spatial_mean")
+    assert metric(real, real=True).isnan()
+    for images in (fake[:40], fake[40:]):
+        distance = metric(images, real=False)
+    updated.update(real, real=True)
+    updated.update(fake, real=False)
+    assert distance == metric.compute() == pytest.approx(updated.compute().item(), rel=1e-6)
 
 
 def test_scoring_does_not_import_heavy_packages() -> None:
