@@ -58,8 +58,8 @@ def open_study(
     A study that does not agree with the log in `history` is made anew from it, and `note` is told so.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = _load(path)
-    if study is None or not _agrees(study, settings, history):
+    study = _load(path, settings, history)
+    if study is None:
         if history.starts:
             reason = "does not agree with the log" if path.exists() else "is lost"
             note(f"{path.name} {reason}; it is made anew from the log")
@@ -106,23 +106,28 @@ def objective_values(state: State | None, last: Report | None, objectives: tuple
     return [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
 
 
-def _load(path: Path) -> optuna.Study | None:
-    """Return the study of a journal; None where there is no journal, or it cannot be read, or has other than one study.
+def _load(path: Path, settings: Settings, history: History) -> optuna.Study | None:
+    """Return the study of a journal that agrees with the log.
 
-    A process that was killed while it wrote leaves a last line without its end, to which the next line would be glued,
+    None where there is no journal, it cannot be read, it has other than one study, or that one does not agree. A
+    process that was killed while it wrote leaves a last line without its end, to which the next line would be glued,
     and a lock that nobody holds; both are removed.
     """
     if not path.exists():
         return None
     data = path.read_bytes()
-    if not data.endswith(b"\n"):
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
         with path.open("r+b") as file:
-            file.truncate(data.rfind(b"\n") + 1)
+            file.truncate(len(whole))
     Path(f"{path}.lock").unlink(missing_ok=True)
     try:
+        for line in whole.splitlines():
+            json.loads(line)  # Optuna itself passes over a last line that is none, and stops at the next one
         storage = JournalStorage(JournalFileBackend(str(path)))
-        names = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=names[0], storage=storage) if len(names) == 1 else None
+        (name,) = optuna.get_all_study_names(storage)
+        study = optuna.load_study(study_name=name, storage=storage)
+        return study if _agrees(study, settings, history) else None
     except OSError:  # the disk's fault, not the journal's
         raise
     except Exception:  # Optuna raises whatever a damaged line leads to; `open_study` says that it is made anew

@@ -25,10 +25,11 @@ from search.warm_start import BEST, WarmStart
 from tests.helpers.conditional import RUNGS, SPACE
 from trainables.report import Report
 
-# More than those that are drawn at random, so that TPE's model decides what comes next. Of the last two, which are
-# interrupted, one lacks a parameter that TPE drew for it.
+# More than those that are drawn at random, so that TPE's model decides what comes next. The last two are interrupted,
+# the first of them beyond its first rung.
 BEGUN, TRIALS = 21, 40
 DIVERGED, FAILED = 6, 7
+WRONG_TYPE = b'{"op_code":8,"worker_id":"a","trial_id":0,"user_attr":{"variant":5}}\n'
 Damage = Callable[[Path], object]
 
 
@@ -94,6 +95,7 @@ def report(start: Start, rung: int) -> Report:
     """A trial's report at a rung; its FMD is a function of the configuration."""
     lr = float(start.variant["training/lr"])
     fmd = 20 + 60 * abs(math.log10(lr / 3e-3)) + 100 / 3**rung + start.number / 100
+    fmd = 1.0 if start.number == BEGUN - 2 else fmd
     values = {"trial": start.trial, "images_seen": RUNGS[rung], "rung": rung, "fmd": fmd, "nfe": 20, "parameters": 7}
     return Report.from_dict({**values, "diverged": start.number == DIVERGED, "images_per_second": 1.0})
 
@@ -166,10 +168,10 @@ def cut(share: float) -> Damage:
     return apply
 
 
-def insert(line: bytes) -> Damage:
+def insert(line: bytes, share: float = 0.5) -> Damage:
     def apply(journal: Path) -> None:
         lines = journal.read_bytes().splitlines(keepends=True)
-        lines.insert(len(lines) // 2, line)
+        lines.insert(round(share * len(lines)), line)
         journal.write_bytes(b"".join(lines))
 
     return apply
@@ -185,8 +187,16 @@ def insert(line: bytes) -> Damage:
         (insert(b"no JSON\n"), "does not agree with the log"),
         (insert(b"{}\n"), "does not agree with the log"),
         (insert(b"\xff\xfe\n"), "does not agree with the log"),
+        (insert(b"\n"), "does not agree with the log"),
+        (insert(b"\n", share=1), "does not agree with the log"),
+        (insert(bytes(64) + b"\n", share=1), "does not agree with the log"),
+        (insert(b'{"op_code":99,"worker_id":"a"}\n', share=1), "does not agree with the log"),
+        (insert(WRONG_TYPE, share=1), "does not agree with the log"),
     ],
-    ids=["lost", "empty", "much older", "older", "no JSON", "no record", "no text"],
+    ids=[
+        *("lost", "empty", "much older", "older", "no JSON", "no record", "no text", "blank", "blank at its end"),
+        *("NULs at its end", "an unknown operation", "an attribute of a wrong type"),
+    ],
 )
 def test_a_journal_that_is_lost_older_or_damaged_is_made_anew_from_the_log(
     damage: Damage, reason: str, whole: Path, space: Space, expected: list[Start], tmp_path: Path
