@@ -7,9 +7,9 @@ import numpy as np
 from trainables.config import Flat
 
 
-def trial_seed(seed: int, number: int) -> int:
-    """Return the seed of a search's trial `number`: 32 bits, unrelated to those of its neighbours."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+def trial_seed(seed: int, number: int, *part: int) -> int:
+    """Return the seed of a search's trial `number`, or of a part of it: 32 bits, unrelated to all others."""
+    return int(np.random.SeedSequence((seed, number, *part)).generate_state(1)[0])
 
 
 def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:

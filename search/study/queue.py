@@ -1,5 +1,9 @@
 """What a search runs next: interrupted and promoted trials, then baselines, starting points and what Optuna suggests.
 
+A draw is a function of the search's seed, the trial's number and what the study knows then. So a search that was killed
+at any moment draws what it would have drawn. What it knows depends on the order in which trials end, which is always
+the same with one slot.
+
 In the study a trial is COMPLETE at the full budget only, and PRUNED with its value at each rung where it was stopped
 before. A paused trial is RUNNING there, because a study cannot take up again what has ended.
 """
@@ -7,9 +11,10 @@ before. A paused trial is RUNNING there, because a study cannot take up again wh
 import json
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from analysis.run.events import Start, State
 from search.history import History, end_state
@@ -59,15 +64,12 @@ class TrialQueue:
         self._again: deque[int] = deque()
         trials = study.get_trials(deepcopy=False)
         self._asked = sum(trial.state != TrialState.WAITING for trial in trials)
-        self._discarded = sum(trial.state == TrialState.FAIL and "trial" not in trial.user_attrs for trial in trials)
+        self._discarded = sum(map(_is_discarded, trials))
         self._told: set[str] = set()
-        self._redraws = 0  # how many draws were discarded one after the other
         prior = prior_trials(self._warm_start.prior, settings, space)
-        of_search = (settings.seed, self._asked, settings.slots, scheduler.paused)
-        self._sampler = make_sampler(settings.sampler, *of_search, prior)
-        # One random sampler goes on where two of one seed would draw the same.
-        self._random = self._sampler if settings.sampler == "random" else make_sampler("random", *of_search)
-        study.sampler = self._sampler
+        of_search = (settings.seed, settings.slots, scheduler.paused)
+        self._sampler = study.sampler = make_sampler(settings.sampler, *of_search, prior)
+        self._random = make_sampler("random", *of_search)
         self._enqueue()
 
     def resume(self, history: History) -> list[tuple[str, State]]:
@@ -101,7 +103,6 @@ class TrialQueue:
             start = self._start(trial)
             if start is None:
                 self._discarded += 1
-                self._redraws += 1
                 self._close(trial.number, "FAILED", None)
                 continue
             self._running.add(trial.number)
@@ -160,7 +161,6 @@ class TrialQueue:
         if not asks:
             return None
         self._asked += 1
-        self._study.sampler = self._sampler if self._redraws < REDRAWS // 2 else self._random
         return self._study.ask()
 
     def _left_to_ask(self) -> int:
@@ -191,6 +191,8 @@ class TrialQueue:
         if "variant" in attributes:
             variant = dict(json.loads(attributes["variant"]))
             return self._named(trial.number, str(attributes["trial"]), baseline, variant)
+        discarded = self._discarded_before(trial.number)
+        self._study.sampler = self._sampler if discarded < REDRAWS // 2 else self._random
         try:
             variant = self._draw(trial, baseline)
         except Rejected:
@@ -198,9 +200,8 @@ class TrialQueue:
         except ConfigError as error:  # too rare for the check of the space to have drawn it
             self._tell(f"a draw cannot be, and another follows: {error}")
             return None
-        if self._repeats(trial.number, variant):
+        if discarded < REDRAWS and self._repeats(trial.number, variant):
             return None
-        self._redraws = 0
         name = trial_name(trial.number, baseline, variant, self._space.names)
         start = self._named(trial.number, name, baseline, variant)
         for attribute, value in attributes_of(start).items():
@@ -218,8 +219,12 @@ class TrialQueue:
 
     def _repeats(self, number: int, variant: Flat) -> bool:
         """Return whether a variant that the sampler drew is measured, and another one is drawn in its place."""
-        drawn = number >= len(self._warm_start.queue)
-        return drawn and self._redraws < REDRAWS and self._warm_start.is_measured(variant)
+        return number >= len(self._warm_start.queue) and self._warm_start.is_measured(variant)
+
+    def _discarded_before(self, number: int) -> int:
+        """Return how many draws were discarded one after the other just before the trial of a number."""
+        earlier = reversed(self._study.get_trials(deepcopy=False)[:number])
+        return sum(1 for _ in takewhile(_is_discarded, earlier))
 
     def _draw(self, trial: optuna.Trial, baseline: str) -> Flat:
         """Return a new trial's variant: as the literature has it, or as the space draws it.
@@ -236,3 +241,8 @@ class TrialQueue:
         if OUTSIDE not in trial.constraints:  # it is there if the search was killed before the trial started
             trial.set_constraint(OUTSIDE, 1.0)
         return variant
+
+
+def _is_discarded(trial: FrozenTrial) -> bool:
+    """Return whether a trial of the study was asked for, and never became a trial of the search."""
+    return trial.state == TrialState.FAIL and "trial" not in trial.user_attrs

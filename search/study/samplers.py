@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
@@ -92,92 +93,155 @@ class _ShownStudy:
         return [trial for trial in self._trials if states is None or trial.state in states]
 
 
-class PausedTPESampler(TPESampler):
-    """TPE that learns also from trials `paused` at the moment, which are RUNNING in the study and so count as bad.
+class View:
+    """What TPE is shown of a study: the same for all parameters of a trial, whatever happens while it is drawn."""
 
-    It learns from the trials of `prior`, of earlier runs, too.
-    """
-
-    def __init__(self, paused: Container[int], prior: Sequence[FrozenTrial] = (), **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, paused: Container[int], prior: Sequence[FrozenTrial] = ()) -> None:
+        """Show also the trials `paused` at the moment, and those of `prior`, of earlier runs."""
         self._paused, self._prior = paused, prior
-        self._drawn: set[int] = set()  # numbers of the trials drawn in this session
         self._shown: _ShownStudy | None = None
 
-    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> Any:
-        """See TPESampler."""
-        self._shown = None  # a new trial
-        return super().infer_relative_search_space(self._show(study, trial), trial)
-
-    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
-        """See TPESampler."""
-        self._drawn.add(trial.number)
-        return super().sample_relative(self._show(study, trial), trial, search_space)
-
-    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        """See TPESampler."""
-        return super().sample_independent(self._show(study, trial), trial, param_name, param_distribution)
-
-    def _show(self, study: optuna.Study, trial: FrozenTrial) -> Any:
-        """Return what is shown of the study while this trial is drawn, the same for all of its parameters.
+    def of(self, study: optuna.Study, trial: FrozenTrial, anew: bool = False) -> Any:
+        """Return what is shown while this trial is drawn; with `anew` its drawing begins.
 
         TPE notes in a trial also what it drew for parameters of kinds that the trial did not get. A journal that is
-        made anew from the log lacks these notes, so those of earlier sessions are not shown.
+        made anew from the log lacks these notes, so they are not shown.
         """
-        if self._shown is None or self._shown.number != trial.number:
+        if anew or self._shown is None or self._shown.number != trial.number:
             shown = shown_to_tpe(study, self._paused, self._prior)
             for index, one in enumerate(shown):
-                if one.state == TrialState.RUNNING and one.number not in self._drawn:
+                if one.state == TrialState.RUNNING:
                     shown[index] = _with_parameters(one, TrialState.RUNNING)
             self._shown = _ShownStudy(study, shown, trial.number)
         return self._shown
+
+
+class PausedTPESampler(TPESampler):
+    """TPE that learns also from paused trials, which are RUNNING in the study and so count as bad, and earlier ones."""
+
+    def __init__(self, view: View, **options: Any) -> None:
+        super().__init__(**options)
+        self._view = view
+
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> Any:
+        """See TPESampler."""
+        return super().infer_relative_search_space(self._view.of(study, trial, anew=True), trial)
+
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
+        """See TPESampler."""
+        return super().sample_relative(self._view.of(study, trial), trial, search_space)
+
+    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
+        """See TPESampler."""
+        return super().sample_independent(self._view.of(study, trial), trial, param_name, param_distribution)
+
+
+class NumberedQMCSampler(QMCSampler):
+    """QMC of which a trial has the point of its own number.
+
+    Optuna counts the points that were asked for in the study, so that a search that was killed between the question and
+    the trial would go on with the next point.
+    """
+
+    _number = 0
+
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
+        """See QMCSampler."""
+        self._number = trial.number
+        return super().sample_relative(study, trial, search_space)
+
+    def _find_sample_id(self, study: Any, search_space: Any) -> int:
+        return self._number
+
+
+class NumberedSampler(BaseSampler):
+    """A sampler whose draws of a trial are a function of its number and of the study; nothing of earlier draws counts.
+
+    So a search that was killed draws what it would have drawn. That holds in the middle of a trial, too: parameters
+    that are drawn one by one have a random state each.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        """Draw by the samplers that `make` returns for a seed; `seed` is that of the search."""
+        self._make, self._seed = make, seed
+        self._number: int | None = None
+        self._of_trial: BaseSampler = make(seed)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """See BaseSampler."""
+        return self._for(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
+        """See BaseSampler."""
+        return self._for(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """See BaseSampler."""
+        of_parameter = self._make(trial_seed(self._seed, trial.number, crc32(param_name.encode())))
+        return of_parameter.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """See BaseSampler."""
+        self._for(trial).before_trial(study, trial)
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        """See BaseSampler."""
+        self._for(trial).after_trial(study, trial, state, values)
+
+    def _for(self, trial: FrozenTrial) -> BaseSampler:
+        if trial.number != self._number:
+            self._number, self._of_trial = trial.number, self._make(trial_seed(self._seed, trial.number))
+        return self._of_trial
 
 
 class Needs(NamedTuple):
     """The search that a sampler is made for."""
 
     seed: int
-    fresh: int  # another seed for each session of the search, because the random state ends with its process
     startup: int  # trials drawn at random before a model is of use
-    paused: Container[int]  # numbers of the paused trials, at every moment
-    prior: Sequence[FrozenTrial]  # trials of earlier runs
+    view: View  # what TPE is shown
 
 
-def _tpe(needs: Needs) -> BaseSampler:
+def _tpe(needs: Needs, seed: int) -> BaseSampler:
     # group: the parameters of each kind are modelled together, where by default only those common to all would be.
     options = {"group": True, "multivariate": True, "n_startup_trials": needs.startup}
-    return PausedTPESampler(needs.paused, needs.prior, seed=needs.fresh, **options)
+    return PausedTPESampler(needs.view, seed=seed, **options)
 
 
-def _qmc(needs: Needs) -> BaseSampler:
-    # It finds its place in the sequence, which the seed fixes, in the study; the other draws what it cannot.
-    independent = RandomSampler(seed=needs.fresh)
-    return QMCSampler(seed=needs.seed, scramble=True, independent_sampler=independent, warn_independent_sampling=False)
+def _qmc(needs: Needs, seed: int) -> BaseSampler:
+    # The search's seed fixes the sequence; the other sampler draws what is not in it.
+    rest = RandomSampler(seed=seed)
+    return NumberedQMCSampler(seed=needs.seed, scramble=True, independent_sampler=rest, warn_independent_sampling=False)
 
 
-def _nsga2(needs: Needs) -> BaseSampler:
+def _nsga2(needs: Needs, seed: int) -> BaseSampler:
     # Optuna's 50 are for thousands of trials; a search has tens, and a generation should be over while it runs.
-    return NSGAIISampler(seed=needs.fresh, population_size=needs.startup)
+    return NSGAIISampler(seed=seed, population_size=needs.startup)
 
 
-SAMPLERS: dict[str, Callable[[Needs], BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[Needs, int], BaseSampler]] = {
     "tpe": _tpe,
-    "gp": lambda needs: GPSampler(seed=needs.fresh, n_startup_trials=needs.startup),
-    "random": lambda needs: RandomSampler(seed=needs.fresh),
+    "gp": lambda needs, seed: GPSampler(seed=seed, n_startup_trials=needs.startup),
+    "random": lambda needs, seed: RandomSampler(seed=seed),
     "qmc": _qmc,
     "nsga2": _nsga2,
 }
 
 
 def make_sampler(
-    kind: str, seed: int, asked: int, slots: int, paused: Container[int], prior: Sequence[FrozenTrial] = ()
+    kind: str, seed: int, slots: int, paused: Container[int], prior: Sequence[FrozenTrial] = ()
 ) -> BaseSampler:
-    """Return a sampler of a search; `kind` is a name of `SAMPLERS`, `asked` trials were drawn before.
+    """Return the sampler of a search of this seed; `kind` is a name of `SAMPLERS`.
 
     Of all samplers only TPE learns from `prior`, the trials of earlier runs.
     """
-    # Without `asked` in it, a resumed search would draw the first trials of the search once more.
-    needs = Needs(seed, trial_seed(seed, asked), max(STARTUP_TRIALS, 2 * slots), paused, prior)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return SAMPLERS[kind](needs)
+    needs = Needs(seed, max(STARTUP_TRIALS, 2 * slots), View(paused, prior))
+
+    def make(of_draw: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return SAMPLERS[kind](needs, of_draw)
+
+    return NumberedSampler(make, seed)

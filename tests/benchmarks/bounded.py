@@ -60,7 +60,7 @@ KINDS: dict[str, Callable[[np.ndarray], float]] = {"hartmann": hartmann, "rosenb
 def search(kind: str, shown: int, seed: int, trials: int) -> tuple[list[float], list[float]]:
     """Return the best value of a trial at the last rung after each trial, and the CPU seconds of each suggestion."""
     samplers.SHOWN_TRIALS, samplers.SHOWN_BEST = shown, 2 * shown // 5
-    study = optuna.create_study(sampler=samplers.make_sampler(kind, seed, 0, SLOTS, ()))
+    study = optuna.create_study(sampler=samplers.make_sampler(kind, seed, SLOTS, ()))
     scheduler, rng = ASHAStopping(RUNGS, 3), random.Random(seed)
     running: list[tuple[optuna.Trial, float, float]] = []
     best, seconds, found = np.inf, [], []

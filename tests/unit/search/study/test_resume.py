@@ -1,6 +1,10 @@
-"""Laws of a resume: a search killed at any moment loses nothing, does nothing twice, and leaves no trial open."""
+"""Laws of a resume: a search killed at any moment loses nothing, does nothing twice, and leaves no trial open.
+
+With one slot it also draws what it would have drawn.
+"""
 
 import json
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +20,7 @@ from analysis.run.events import End, Event, Start, State
 from analysis.run.run import Run
 from search.history import History, end_state
 from search.machine import Machine
+from search.options import LEARN_IN_FULL
 from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
 from search.space.load import load
@@ -29,6 +34,8 @@ from trainables.report import Report
 TRIALS = 8
 # Of some 150 moments, the distance between those at which a crash is tried.
 STRIDE = 5
+# More than those that are drawn at random, so that a model decides what comes next.
+MODELLED, STRIDE_ALONE = 16, 41
 
 
 @pytest.fixture
@@ -39,13 +46,14 @@ def space(tmp_path: Path) -> Space:
 
 
 class Driver:
-    """Does with the real log, study and scheduler what a session does, two trials at a time, in its order.
+    """Does with the real log, study and scheduler what a session does, `slots` trials at a time, in its order.
 
     Every trial's FMD is a function of its configuration.
     """
 
-    def __init__(self, folder: Path, space: Space, kind: str) -> None:
-        given: dict[str, Any] = {"name": "run", "storage_path": str(folder), "trials": TRIALS, "scheduler": kind}
+    def __init__(self, folder: Path, space: Space, kind: str, slots: int = 2, **given: Any) -> None:
+        self.slots = slots
+        given = {"name": "run", "storage_path": str(folder), "trials": TRIALS, "scheduler": kind, **given}
         given |= {"max_images": 900, "grace_images": 100}
         self.settings = Settings.resolve(given, space.given, space.digest, Machine(cpus=2, gpus=0))
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
@@ -65,7 +73,7 @@ class Driver:
     def go(self, seed: int) -> None:
         rng, running = random.Random(seed), list[Start]()
         while True:
-            while len(running) < 2 and (start := self.queue.next_trial()) is not None:
+            while len(running) < self.slots and (start := self.queue.next_trial()) is not None:
                 running.append(start)
                 self.start(start)
             if not running:
@@ -145,9 +153,18 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def moments(kind: str, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """A whole search in `tmp_path`, and the lengths of its journal and its log before every single write to either."""
+    """A whole search in `tmp_path`, and the moments at which it can be killed."""
+    lengths = watched(tmp_path / "run", monkeypatch)
+    driver = Driver(tmp_path, space, kind)
+    driver.go(seed=1)
+    check_consistent(driver.run, [])
+    monkeypatch.undo()
+    return lengths
+
+
+def watched(run: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """A list that gets the lengths of a run's journal and log before every single write to either."""
     lengths: list[tuple[int, int]] = []
-    run = tmp_path / "run"
 
     def watch(owner: type, method: str) -> None:
         write = getattr(owner, method)
@@ -160,11 +177,47 @@ def moments(kind: str, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     watch(JournalFileBackend, "append_logs")
     watch(Run, "append")
-    driver = Driver(tmp_path, space, kind)
-    driver.go(seed=1)
-    check_consistent(driver.run, [])
-    monkeypatch.undo()
     return lengths
+
+
+@pytest.fixture(params=["tpe", "random", "qmc", "gp", "nsga2"])
+def sampler(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_with_one_slot_a_search_killed_at_any_moment_is_the_same_search(
+    sampler: str, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = "none" if sampler in LEARN_IN_FULL else "asha"
+    given: dict[str, Any] = {"slots": 1, "sampler": sampler, "trials": MODELLED}
+    moments = watched(tmp_path / "run", monkeypatch)
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # most of the time of a test that writes a log
+    whole = Driver(tmp_path, space, kind, **given)
+    whole.go(seed=0)
+    expected = outcome(whole.run)
+    assert len(expected) == MODELLED
+    for number, moment in enumerate(list(moments)[::STRIDE_ALONE]):
+        driver = Driver(killed(tmp_path, number, moment), space, kind, **given)
+        driver.go(seed=0)
+        assert outcome(driver.run) == expected
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """By trial, in the order in which they began: its configuration, its seed, its reports and how it ended."""
+    reports = {name: [(one.images_seen, one.fmd) for one in of] for name, of in run.reports().items()}
+    ends = run.ends()
+    return {name: (dict(s.variant), s.seed, reports[name], ends[name].state) for name, s in run.starts().items()}
+
+
+def killed(tmp_path: Path, number: int, moment: tuple[int, int], torn: int = 0) -> Path:
+    """A folder with the run of `tmp_path` as a kill leaves it when journal and log have these lengths."""
+    folder = tmp_path / str(number)
+    (folder / "run").mkdir(parents=True)
+    for name, length in zip(("study.journal", "log.jsonl"), moment, strict=True):
+        whole = (tmp_path / "run" / name).read_bytes()
+        (folder / "run" / name).write_bytes(whole[: length + torn])
+    (folder / "run" / "study.journal.lock").symlink_to("study.journal")
+    return folder
 
 
 def _length(path: Path) -> int:
@@ -175,13 +228,8 @@ def _length(path: Path) -> int:
 def test_a_search_killed_at_any_moment_goes_on_and_loses_nothing(
     torn: int, kind: str, moments: list[tuple[int, int]], space: Space, tmp_path: Path
 ) -> None:
-    for number, (journal, log) in enumerate(moments[torn % 2 :: STRIDE]):
-        folder = tmp_path / str(number)
-        (folder / "run").mkdir(parents=True)
-        for name, length in (("study.journal", journal), ("log.jsonl", log)):
-            whole = (tmp_path / "run" / name).read_bytes()
-            (folder / "run" / name).write_bytes(whole[: length + torn])
-        (folder / "run" / "study.journal.lock").symlink_to("study.journal")
+    for number, moment in enumerate(moments[torn % 2 :: STRIDE]):
+        folder = killed(tmp_path, number, moment, torn)
         before = Run.open(folder / "run").events()
         driver = Driver(folder, space, kind)
         driver.go(seed=number)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from search.options import SAMPLERS as NAMES
 from search.study import samplers
-from search.study.samplers import SAMPLERS, STARTUP_TRIALS, PausedTPESampler, make_sampler, shown_to_tpe
+from search.study.samplers import SAMPLERS, STARTUP_TRIALS, Needs, PausedTPESampler, View, make_sampler, shown_to_tpe
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -26,7 +26,7 @@ def draw(trial: optuna.Trial) -> float:
 
 
 def study_with(sampler: str, paused: Container[int] = (), seed: int = 0, objectives: int = 1) -> optuna.Study:
-    made = make_sampler(sampler, seed, 0, 2, paused)
+    made = make_sampler(sampler, seed, 2, paused)
     return optuna.create_study(sampler=made, directions=["minimize"] * objectives)
 
 
@@ -91,7 +91,7 @@ def test_a_paused_trial_is_shown_as_pruned_at_its_rung_and_as_running_once_it_is
 ) -> None:
     paused: set[int] = set()
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal"))) if journal else None
-    study = optuna.create_study(sampler=make_sampler("tpe", 0, 0, 2, paused), storage=storage)
+    study = optuna.create_study(sampler=make_sampler("tpe", 0, 2, paused), storage=storage)
     trial = study.ask()
     trial.set_constraint("a constraint", -1.0)
     for step, value in ((100, 5.0), (300, 4.0)):
@@ -117,7 +117,7 @@ def test_where_no_trial_is_paused_it_is_optunas_own_tpe() -> None:
         return [trial.params for trial in study.trials]
 
     options = {"group": True, "multivariate": True, "n_startup_trials": STARTUP_TRIALS, "seed": 3}
-    assert drawn(PausedTPESampler((), **options)) == drawn(optuna.samplers.TPESampler(**options))
+    assert drawn(PausedTPESampler(View(()), **options)) == drawn(optuna.samplers.TPESampler(**options))
 
 
 def test_what_a_trial_is_drawn_from_does_not_change_while_it_is_drawn() -> None:
@@ -197,9 +197,9 @@ def test_trials_of_earlier_runs_count_as_the_oldest_of_the_study() -> None:
     prior = both.trials[:20]
     for number, trial in enumerate(prior, start=-20):
         trial.number = number
-    rest = optuna.create_study(sampler=make_sampler("tpe", 1, 0, 2, (), prior))
+    rest = optuna.create_study(sampler=SAMPLERS["tpe"](Needs(1, STARTUP_TRIALS, View((), prior)), 1))
     rest.add_trials(both.trials[20:])
-    both.sampler = make_sampler("tpe", 1, 0, 2, ())
+    both.sampler = SAMPLERS["tpe"](Needs(1, STARTUP_TRIALS, View(())), 1)
     drawn = []
     for study in (rest, both):
         trial = study.ask()
