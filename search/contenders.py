@@ -1,6 +1,7 @@
 """Which trials of a search contend in its confirmation."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from analysis.run.events import Start
@@ -63,6 +64,15 @@ def _first_of_each_kind(starts: Iterable[Start]) -> list[Start]:
     for start in starts:
         found.setdefault(kind_of(start.trial), start)
     return list(found.values())
+
+
+def fresh_seeds(run: Run) -> Counter[str]:
+    """Return with how many fresh seeds each trial has been trained again; of others there is nothing."""
+    nested = run.confirmed()
+    if nested is None:
+        return Counter()
+    starts = nested.starts()
+    return Counter(str(starts[name].repeats) for name in nested.reports())
 
 
 def beaten(contending: Sequence[Start], reports: Mapping[str, Sequence[Report]], full: int) -> dict[str, str]:

@@ -32,9 +32,11 @@ class Cost:
 
     training: float
     test: float
+    seeds: int = SEEDS
+    """Trainings that are still to be planned for: fewer than `SEEDS` where the confirmation goes on"""
 
 
-def cost(reports: Sequence[Report], images: int, scale: float) -> Cost:
+def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0) -> Cost:
     """Return the cost of training a trial again.
 
     Args:
@@ -42,12 +44,13 @@ def cost(reports: Sequence[Report], images: int, scale: float) -> Cost:
             the first in a process take several times as long as later ones. The confirmation scores at the end only.
         images: of the full budget.
         scale: how many times the samples of the search the confirmation generates.
+        trained: with how many fresh seeds it has been trained again.
     """
     judged = scale**GROWTH * min(
         known(report.sample_seconds, report.score_seconds) / (1 + len(report.between_at)) for report in reports
     )
     beside = known(reports[-1].setup_seconds) + judged
-    return Cost(training_seconds(reports[-1], images) + beside, beside)
+    return Cost(training_seconds(reports[-1], images) + beside, beside, max(0, SEEDS - trained))
 
 
 def cost_of_another(report: Report) -> Cost:
@@ -81,10 +84,13 @@ def in_waves(seconds: Sequence[float], slots: int) -> float:
 
 
 def needed(costs: Sequence[Cost], slots: int) -> float:
-    """Return the wall seconds of confirming and testing contenders with `SEEDS` seeds each; 0 without contenders."""
+    """Return the wall seconds of confirming contenders with what they lack of `SEEDS` seeds, and of testing them all.
+
+    Without contenders they are 0.
+    """
     if not costs:
         return 0.0
-    trainings = in_waves([one.training for one in costs] * SEEDS, slots)
+    trainings = in_waves([one.training for one in costs for _ in range(one.seeds)], slots)
     return 2 * START_SECONDS + trainings + in_waves([one.test for one in costs] * SEEDS, slots)
 
 

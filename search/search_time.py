@@ -3,7 +3,7 @@
 import time
 
 from analysis.run.run import Run
-from search.contenders import beaten, contenders
+from search.contenders import beaten, contenders, fresh_seeds
 from search.progress.budget import Budget
 from search.reserve import END_SECONDS, Cost, cost, reserve
 from search.settings import Settings
@@ -54,5 +54,6 @@ def planned_costs(run: Run, settings: Settings, scale: float) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     reports, full = run.reports(), settings.rungs[-1]
     chosen = contenders(run, settings.confirm, full)
-    out = beaten(chosen, reports, full)
-    return [cost(reports[start.trial], full, scale) for start in chosen if start.trial not in out]
+    out, seeds = beaten(chosen, reports, full), fresh_seeds(run)
+    left = [start.trial for start in chosen if start.trial not in out]
+    return [cost(reports[name], full, scale, seeds[name]) for name in left]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.contenders import beaten, contenders
+from search.contenders import beaten, contenders, fresh_seeds
 from search.progress.budget import as_clock
 from search.reserve import Cost, affordable, cost
 from search.settings import Settings
@@ -32,11 +32,11 @@ def select(run: Run, settings: Settings, scale: float, left: float) -> Selection
         scale: how many times the samples of the search the confirmation generates.
         left: seconds for the trainings and the test images.
     """
-    reports, full = run.reports(), settings.rungs[-1]
+    reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     contending = contenders(run, settings.confirm, full)
-    costs = {start.trial: cost(reports[start.trial], full, scale) for start in contending}
+    costs = {start.trial: cost(reports[start.trial], full, scale, seeds[start.trial]) for start in contending}
     reasons = beaten(contending, reports, full)
-    settled = reasons.keys() | _begun(run)
+    settled = reasons.keys() | seeds.keys()
     fresh = [start.trial for start in contending if start.trial not in settled]
     kept = affordable([costs[name] for name in fresh], settings.slots, left)
     late = [name for index, name in enumerate(fresh) if index not in kept]
@@ -51,12 +51,3 @@ def select(run: Run, settings: Settings, scale: float, left: float) -> Selection
         },
         is_short=bool(late),
     )
-
-
-def _begun(run: Run) -> set[str]:
-    """Return the trials of which a training of the confirmation has reported."""
-    nested = run.confirmed()
-    if nested is None:
-        return set()
-    starts = nested.starts()
-    return {str(starts[name].repeats) for name in nested.reports()}

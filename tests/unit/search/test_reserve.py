@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -25,6 +26,13 @@ def test_a_cost_is_that_of_the_full_budget_with_the_samples_of_the_confirmation(
     nothing_trained = Report.from_dict({**values, "images_per_second": 0.0})
     assert cost([nothing_trained], 108_000, scale=1) == Cost(5.5, 5.5)
     assert cost([Report.from_dict({})], 108_000, scale=8) == Cost(0, 0)  # of a version without these numbers
+
+
+def test_what_a_confirmation_has_trained_is_not_planned_again() -> None:
+    costs = [cost([Report.from_dict({"images_per_second": 1.0})], 100, 1, trained) for trained in range(SEEDS + 2)]
+    assert [one.seeds for one in costs] == [*range(SEEDS, 0, -1), 0, 0]
+    times = [needed([one], slots=1) for one in costs]
+    assert [before - after for before, after in pairwise(times)] == pytest.approx([100.0] * SEEDS + [0.0])
 
 
 def test_tasks_run_in_waves_with_the_longest_first() -> None:
