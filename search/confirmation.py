@@ -105,7 +105,7 @@ def _test(run: Run, nested: Run, settings: Settings, images: Images, judge: Refe
         return "done"
     try:
         with terminating():
-            measure_on_test_images(nested, settings, result, images, judge.weights, notes)
+            measure_on_test_images(nested, settings, result, images, judge, notes)
     except KeyboardInterrupt:
         return "interrupted"
     return "done"

@@ -1,6 +1,7 @@
 """The last step of a confirmation: its possible winners and the best of the literature on the test images, once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.run import evaluations
@@ -14,9 +15,9 @@ from search.progress.failures import reason
 from search.progress.notes import Notes
 from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.settings import Settings
+from trainables.checkpoint import CheckpointError, from_bytes
 from trainables.config import Variant
 from trainables.data.mnist import Images
-from trainables.metric.classifier import Weights
 from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.parts import install
@@ -31,6 +32,8 @@ class Bench:
     plan: Plan
     run_uri: str
     images: Images
+    judge: Reference
+    """That of the race, by which a model that is trained again is judged again."""
     reference: Reference
     """That of the test images."""
     code: UserCode | None = None
@@ -38,19 +41,21 @@ class Bench:
 
 
 def measure_on_test_images(
-    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, weights: Weights, notes: Notes
+    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, judge: Reference, notes: Notes
 ) -> None:
     """Measure the trainings of a race that has ended on the test images, into the evaluation of its run `nested`.
 
     The contenders that may be the best and the best of the literature are measured, each once. The number of samples is
-    that of the race, or that of the test images if there are fewer. Nothing is chosen by these numbers. Samples start
-    from noise of the training's own seed, which neither the search nor the race used for samples. Models that there is
-    no time for are measured once the run goes on.
+    that of `judge`, the reference of the race, or that of the test images if there are fewer. Nothing is chosen by
+    these numbers. Samples start from noise of the training's own seed, which neither the search nor the race used for
+    samples. A model whose checkpoint is gone or damaged is trained again. Models that there is no time for are measured
+    once the run goes on.
     """
-    bench = _bench(nested, settings, result.metric["n"], images, weights)
+    bench = _bench(nested, settings, images, judge)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
-    stage = _Stage(nested, bench.reference, starts, settings.slots, notes)
+    lost = dict(_without_model(nested, starts))
+    stage = _Stage(nested, bench.reference, starts, lost, settings.slots, notes)
     for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over):
         stage.take(start, row)
     stage.close()
@@ -59,13 +64,23 @@ def measure_on_test_images(
 class _Stage:
     """The measurements: what is stored and said of them, and the time that they take."""
 
-    def __init__(self, nested: Run, reference: Reference, starts: list[Start], slots: int, notes: Notes) -> None:
-        """Say what begins."""
+    def __init__(
+        self,
+        nested: Run,
+        reference: Reference,
+        starts: Sequence[Start],
+        lost: Mapping[str, str],
+        slots: int,
+        notes: Notes,
+    ) -> None:
+        """Say what begins; `lost` has the reason why the model of a training has to be trained again, by its name."""
         self._nested, self._reference, self._slots, self._notes = nested, reference, slots, notes
-        reports = nested.reports()
-        self._seconds = {start.trial: cost_of_another(reports[start.trial][-1]).test for start in starts}
+        costs = {start.trial: cost_of_another(nested.reports()[start.trial][-1]) for start in starts}
+        self._seconds = {name: cost.test + cost.training * (name in lost) for name, cost in costs.items()}
         """What each model that is not measured yet is expected to take"""
         self._count = len(starts)
+        for reason_why in lost.values():
+            notes.say(f"{reason_why}; it is trained again")
         if starts:
             models = "1 model is" if self._count == 1 else f"{self._count} models are"
             notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
@@ -101,14 +116,16 @@ class _Stage:
 def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     """Return the columns of a training's model on the test images; None if its samples diverge.
 
-    Raises:
-        FileNotFoundError: its checkpoint is gone.
+    A training without a checkpoint is done again, with the noise that the race gave it.
     """
     if bench.code is not None:
         install(bench.code)
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
-    folder.require_checkpoint(start.trial)  # without it the trial would be a new one, and seem to have diverged
-    trial = Trial(start.trial, variant, start.seed, bench.plan, bench.images, bench.reference, folder)
+    noise = bench.plan.sampling_seed if start.sampling_seed is None else start.sampling_seed
+    plan = replace(bench.plan, sampling_seed=noise)
+    trial = Trial(start.trial, variant, start.seed, plan, bench.images, bench.judge, folder)
+    for _ in trial.reports():
+        pass  # at once with the report of the checkpoint
     sampled = sample(trial, bench.reference.n, start.seed)
     if sampled is None:
         return None
@@ -117,11 +134,26 @@ def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     return sampled[1] | fmds
 
 
-def _bench(nested: Run, settings: Settings, samples: int, images: Images, weights: Weights) -> Bench:
+def _without_model(nested: Run, starts: Sequence[Start]) -> Iterator[tuple[str, str]]:
+    """Yield each training whose checkpoint is gone or damaged, and the reason; a damaged one is deleted."""
+    folder = Folder(nested.uri)
+    for start in starts:
+        checkpoint = folder.load_checkpoint(start.trial)
+        if checkpoint is None:
+            yield start.trial, f"the checkpoint of {start.trial} is gone"
+            continue
+        try:
+            from_bytes(checkpoint, start.trial)
+        except CheckpointError as error:
+            folder.drop_checkpoint(start.trial)
+            yield start.trial, str(error)
+
+
+def _bench(nested: Run, settings: Settings, images: Images, judge: Reference) -> Bench:
     plan = Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu")
     available = len(images.search) + len(images.confirm)  # of which the floor is made
-    n = min(samples, len(images.test), available)
-    return Bench(plan, nested.uri, images, Reference.build(images, "test", n, weights=weights), nested.code())
+    reference = Reference.build(images, "test", min(judge.n, len(images.test), available), judge.layer, judge.weights)
+    return Bench(plan, nested.uri, images, judge, reference, nested.code())
 
 
 def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -> list[Start]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from analysis.run import evaluations
 from analysis.run.events import Start
 from analysis.run.run import Run
+from analysis.run.storage import Folder
 from analysis.statistics.confirmed import confirmation_result
 from search import test_evaluation
 from search.machine import Machine
@@ -18,14 +20,16 @@ from search.progress.budget import Budget
 from search.progress.notes import Notes
 from search.settings import Settings
 from tests.helpers import fake_runs
+from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
-from trainables.metric.classifier import load_weights
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan
+from trainables.trial import Plan, Trial
 
 SETTINGS = Settings.resolve({"name": "confirm"}, "widths", "", Machine(cpus=2, gpus=0))
 ROW = {"images_seen": 9_000, "sampler": "ancestral", "steps": 20, "nfe": 20}
 FMDS = {"fmd": 30.0, "fmd_se": 1.0, "fmd_normalised": 0.1, "fmd_corrected": 25.0}
+
+TINY: Flat = {"network/kind": "cnn", "network/cnn/widths": "8-8", "network/cnn/patch": 2, "sampler/steps": 4}
 
 Measure = Callable[[Start], dict[str, Any] | Exception | None]
 
@@ -60,7 +64,8 @@ def measured(
     result = confirmation_result(run)
     assert result is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, load_weights(), notes)
+    judge = Reference.build(mnist, "confirm", 64)
+    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, judge, notes)
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -98,6 +103,7 @@ def test_one_that_fails_is_named_and_measured_when_the_run_goes_on(
     _, said = measured(run, mnist, monkeypatch, lambda start: error if start.trial == "000.1" else good(start))
     assert "000.1 could not be measured on the test images: ValueError: out of luck" in " ".join(said.split())
     assert "1 of 4 models are not measured" in said
+    assert "the checkpoint of 000.1 is gone; it is trained again" in said
     assert not is_tested(run)
     assert measured(run, mnist, monkeypatch, good)[0] == ["000.1"]
     assert is_tested(run)
@@ -120,8 +126,31 @@ def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
     assert is_tested(run)
 
 
-def test_a_model_that_is_gone_is_an_error_and_does_not_count_as_measured(run: Run, mnist: Images) -> None:
-    nested, reference = confirmed(run), Reference.build(mnist, "test", 256)
-    bench = test_evaluation.Bench(Plan((9_000,), 0, "cpu"), nested.uri, mnist, reference)
-    with pytest.raises(FileNotFoundError, match=r"keeps no checkpoint of 000\.0 any more"):
-        test_evaluation.measure(bench, nested.starts()["000.0"])
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measured_as_it_was(
+    damage: str, tmp_path: Path, mnist: Images, small_reference: Reference
+) -> None:
+    nested, plan = Run.create(tmp_path, "confirm"), Plan((512,), 3, "cpu")
+    start = Start("000-cnn.0", 0, 11, "", TINY, repeats="000-cnn", sampling_seed=12)
+    folder, variant = Folder(nested.uri), Variant.from_flat(TINY)
+    trial = Trial(start.trial, variant, 11, replace(plan, sampling_seed=12), mnist, small_reference, folder)
+    reports = list(trial.reports())
+    bench = test_evaluation.Bench(plan, nested.uri, mnist, small_reference, Reference.build(mnist, "test", 64))
+    assert list(test_evaluation._without_model(nested, [start])) == []
+    expected = test_evaluation.measure(bench, start)
+    assert expected is not None
+    path = nested.checkpoints / "000-cnn.0.pt"
+    if damage == "gone":
+        path.unlink()
+    else:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    ((name, why),) = test_evaluation._without_model(nested, [start])
+    assert name == "000-cnn.0"
+    assert why.startswith(f"the checkpoint of 000-cnn.0 is {damage}")
+    assert not path.exists()
+    assert test_evaluation.measure(bench, start) == expected
+    again = Trial(start.trial, variant, 11, plan, mnist, small_reference, folder)
+    assert again.last is not None
+    assert again.last.fmd == reports[-1].fmd  # that of the race, not of the test images
