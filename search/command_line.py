@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from analysis.text.words import printable
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
@@ -99,7 +100,7 @@ def exit_status(command: str, work: Callable[[], int]) -> int:
     try:
         return work()
     except UsageError as error:
-        print(f"{command}: {error}", file=sys.stderr)
+        print(printable(f"{command}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

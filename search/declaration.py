@@ -31,7 +31,7 @@ class Kind:
     parse: Callable[[Any], Any]
     """Returns the value that a text writes; raises LookupError or ValueError where it writes none."""
     holds: Callable[[Any], bool]
-    """Returns whether a value is in range."""
+    """Returns whether a value is of its type and in range; one that search.json has was never a text."""
     right: str
     """What would be right, as an error says it: "give a number above 0"."""
     metavar: str | None = "NAME"
@@ -44,13 +44,15 @@ class Kind:
 def whole(least: int, most: int, reason: str = "") -> Kind:
     """Return the kind of the whole numbers from `least` to `most`; `reason` says why there is no smaller one."""
     right = f"give a whole number from {least} to {most:,}{reason}"
-    return Kind(int, lambda value: least <= value <= most, right, "N")
+    return Kind(int, lambda value: _is_whole(value) and least <= value <= most, right, "N")
 
 
 def between(least: float, most: float, or_0: bool = False) -> Kind:
     """Return the kind of the numbers from `least` to `most`, and of 0 if `or_0`."""
     right = f"give {'0, or ' if or_0 else ''}a number from {least:g} to {spoken(most)}"
-    return Kind(float, lambda value: least <= value <= most or (or_0 and value == 0), right, "X")
+    return Kind(
+        float, lambda value: _is_number(value) and (least <= value <= most or (or_0 and value == 0)), right, "X"
+    )
 
 
 def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
@@ -59,9 +61,29 @@ def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
     return Kind(lambda text: renamed.get(text, text), known.__contains__, f"give one of {', '.join(known)}")
 
 
-def always(value: Any) -> bool:
-    """Return true: every value is in range."""
-    return True
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def are_texts(value: Any) -> bool:
+    """Return whether a value is a tuple of texts."""
+    return isinstance(value, tuple) and all(map(_is_text, value))
+
+
+def _are_assignments(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, (*value, *value.values())))
 
 
 def _flag(text: str) -> bool:
@@ -76,11 +98,16 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
     return found
 
 
-TEXT = Kind(str, lambda text: bool(text.strip()), "give a text that is not empty")
-FLAG = Kind(_flag, always, "give true or false", None, {"action": "store_const", "const": "true"})
-NAMES = Kind(tuple, always, "give names", argparse={"nargs": "*", "default": []}, nested=True)
+TEXT = Kind(str, _is_text, "give a text that is not empty")
+FLAG = Kind(_flag, _is_flag, "give true or false", None, {"action": "store_const", "const": "true"})
+NAMES = Kind(tuple, are_texts, "give names", argparse={"nargs": "*", "default": []}, nested=True)
 ASSIGNMENTS = Kind(
-    _assignments, always, "give NAME=VALUE, such as network.kind=cnn", "NAME=VALUE", {"action": "append"}, nested=True
+    _assignments,
+    _are_assignments,
+    "give NAME=VALUE, such as network.kind=cnn",
+    "NAME=VALUE",
+    {"action": "append"},
+    nested=True,
 )
 
 
@@ -165,7 +192,7 @@ def completed(cls: type, given: Mapping[str, Any], gpus: float = 0) -> dict[str,
 def spoken(value: Any) -> str:
     """Return a value as people read it: 5,400,000 and not 5.4e+06."""
     if isinstance(value, list | tuple):
-        return ", ".join(value)
+        return ", ".join(map(str, value))
     if isinstance(value, str) and not value.strip():
         return repr(value)
     if isinstance(value, float):

@@ -50,7 +50,7 @@ def _difference(run: Run, settings: Settings, checksums: Mapping[str, str], metr
     its = before.get("metric")
     if its is None or "settings" not in before:
         return "it ended before it began"
-    if before["data"] != checksums:
+    if before.get("data") != checksums:
         return f"its data, {before['settings']['dataset']}, are not those of this search, {settings.dataset}"
     if (its["split"], its["version"]) != (metric["split"], metric["version"]):
         there, here = (f"{one['version']} against the {one['split']} images" for one in (its, metric))

@@ -58,10 +58,11 @@ def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
 
 
 def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:
-    """Return the row of the real images and those of the trials, each stored in the run; nothing if all diverged."""
+    """Return the row of the real images and those of the trials, each stored in the run; nothing if there is none."""
     from analysis.run.evaluations import REAL, store
     from analysis.run.storage import Folder
     from search.summary import require_same_data
+    from trainables.checkpoint import CheckpointError
     from trainables.config import Variant
     from trainables.data.mnist import load
     from trainables.data.options import ReadOptions
@@ -74,9 +75,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     if given.no_clip:
         changed["sampler/clip"] = False
     variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}
-    if "settings" not in run.settings():
-        raise SettingsError(f"{run.uri} ended before it began; give another run")
-    settings = run.settings()["settings"]
+    settings = run.begun_settings()["settings"]
     images = load(settings["dataset"], given.data_dir or settings["data_dir"], ReadOptions.of(settings), _say)
     require_same_data(run, images.checksums, run.uri)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
@@ -93,7 +92,11 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     rows: list[dict[str, Any]] = []
     for number, (name, start) in enumerate(starts.items(), start=1):
         since = time.monotonic()
-        trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
+        try:
+            trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
+        except CheckpointError as error:
+            _say(f"[{number}/{len(starts)}] {name}: {error}")
+            continue
         columns = measure(bench, trial, SEED)
         if columns is not None:
             rows.append({"trial": name, "baseline": start.baseline, **common, **columns})

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from analysis.run.events import Event, Start, State
+from analysis.run.run import RunError
 from search.schedulers import Decision, Scheduler
 from trainables.report import Report
 
@@ -11,7 +12,11 @@ class History:
     """The events of a run by trial; a scheduler that replays them holds its rungs as they were after the last."""
 
     def __init__(self, events: Iterable[Event], scheduler: Scheduler) -> None:
-        """Replay the events in the order of the log through `scheduler`, which is new."""
+        """Replay the events in the order of the log through `scheduler`, which is new.
+
+        Raises:
+            RunError: a trial reported at a number of images that is no rung.
+        """
         self.full = scheduler.rungs[-1]
         self.starts: dict[str, Start] = {}
         """First start of each trial"""
@@ -28,12 +33,21 @@ class History:
             self.starts.setdefault(event.trial, event)
             self._logged_paused.discard(event.trial)
         elif isinstance(event, Report):
+            if event.images_seen not in scheduler.rungs:
+                rungs = ", ".join(f"{rung:,}" for rung in scheduler.rungs)
+                raise RunError(
+                    f"{event.trial} reported at {event.images_seen:,} images, which is no rung of this run ({rungs}): "
+                    "its log or its settings are not what they were, bring them back from a copy"
+                )
             self.reports.setdefault(event.trial, []).append(event)
             self._decisions[event.trial] = scheduler.on_report(self.starts[event.trial].number, event)
+        elif event.trial not in self.starts:
+            pass  # in a log of an earlier version: it failed on its way to a process
         elif event.state == "PAUSED":
             self._logged_paused.add(event.trial)
         else:
-            self.ended[event.trial] = event.state
+            is_whole = event.state != "COMPLETE" or event.trial in self.reports  # else its reports are lost
+            self.ended[event.trial] = event.state if is_whole else "FAILED"
             scheduler.remove(self.starts[event.trial].number)
 
     def numbered_reports(self) -> list[tuple[int, Report]]:

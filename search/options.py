@@ -12,7 +12,7 @@ from search.declaration import (
     Kind,
     Resume,
     Sized,
-    always,
+    are_texts,
     between,
     one_of,
     option,
@@ -85,7 +85,9 @@ class SearchOptions:
         (),
     )
     only: tuple[str, ...] = _data(
-        Kind(_names, always, "give names of the literature's configurations, such as C1,C2", "NAME,...", nested=True),
+        Kind(
+            _names, are_texts, "give names of the literature's configurations, such as C1,C2", "NAME,...", nested=True
+        ),
         "Train these configurations of the literature, each to the full budget, and nothing else. The space is "
         "literature unless another is given; --trials beyond their number are drawn from it.",
         (),

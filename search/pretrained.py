@@ -3,10 +3,12 @@
 from typing import Any
 
 from analysis.run.run import Run
+from analysis.run.storage import Folder
 from analysis.run.tables import fields
 from search.config_file import OF_TRAINED
 from search.declaration import SettingsError
 from search.settings import located
+from trainables.checkpoint import from_bytes
 from trainables.data.options import READ_OPTIONS
 
 
@@ -14,6 +16,11 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options given, and what a trained trial brings along where `--from` names one.
 
     The trial brings its data, its configuration but for the sampler, and one rung: the images that it was trained on.
+
+    Raises:
+        RunError: there is no such run.
+        SettingsError: there is no such trial, it is still in training, or an option does not go with it.
+        CheckpointError: its checkpoint is damaged.
     """
     if "trained" not in given:
         return given
@@ -22,7 +29,8 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
         flag = "--" + extra[0].replace("_", "-")
         raise SettingsError(f"{flag} does not go with --from: {folder}/{trial} is trained already; leave it out")
     run = Run.open(located(folder))
-    row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.settings()["settings"]
+    row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.begun_settings()["settings"]
+    from_bytes(Folder(run.uri).require_checkpoint(trial), trial)
     fixed = {name: str(row[name]) for name in fields(run.trials()) if row[name] is not None}
     brought = {
         "trained": (run.uri, trial),

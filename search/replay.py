@@ -82,7 +82,7 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial
 
-    settings, metric = run.settings()["settings"], run.settings()["metric"]
+    settings, metric = (run.begun_settings()[part] for part in ("settings", "metric"))
     take_threads(threads_of(settings["cpus_per_trial"]))
     images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings))
     require_same_data(run, images.checksums, run.uri)

@@ -34,18 +34,19 @@ def with_place(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_run(root: str, name: str) -> Run:
-    """Return the run of a name in `root`, a folder or a URI."""
+    """Return the run of a name in `root`, a folder or a URI.
+
+    Raises:
+        RunError: it is damaged, or it ended before it began.
+        SettingsError: there is none, or what it was begun with is lost.
+    """
     if not exists(join(root, name)):
         there = names(root)
         near = difflib.get_close_matches(name, there, n=3) or there[:3]
         hint = f", there are {', '.join(near)}" if near else ""
         raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
     run = Run.open(join(root, name))
-    if "settings" not in run.settings():
-        lost = "its settings are lost; bring back its search.json, or search anew with --warm-start"
-        began = f"it ended before it began; search anew, with another --name than {name}"
-        raise SettingsError(f"--resume {name}: {lost if run.events() else began}")
-    if run.settings()["settings"].get("warm_start") and not run.earlier_trials():
+    if run.begun_settings()["settings"].get("warm_start") and not run.earlier_trials():
         raise SettingsError(f"--resume {name}: the trials of --warm-start are lost; bring back its {run.earlier.name}")
     return run
 
@@ -58,7 +59,7 @@ def begun(settings: Settings, given: dict[str, Any]) -> Run | None:
     """
     if "name" not in given:
         raise SettingsError("--auto-resume: the run goes on by its name; give --name")
-    if not exists(join(settings.storage_path, settings.name)):
+    if Run.is_free(settings.storage_path, settings.name):
         return None
     run = open_run(settings.storage_path, settings.name)
     before, now = run.settings()["settings"], json.loads(json.dumps(settings.saved()))
@@ -68,17 +69,14 @@ def begun(settings: Settings, given: dict[str, Any]) -> Run | None:
     return run
 
 
-def require_work(run: Run, settings: Settings) -> None:
-    """Raise SettingsError where a run has no time left, or nothing to do in the search or in its confirmation."""
+def nothing_left(run: Run, settings: Settings) -> str | None:
+    """Return why nothing is left to do in a run, and what would change that; None where there is work."""
     states, spent = run.trials()["state"].to_pylist(), run.used_seconds()
     if spent >= settings.time_budget:
-        raise SettingsError(f"--resume {settings.name}: it has had {spent:.0f} seconds; give a larger --time-budget")
-    if {"RUNNING", "PAUSED"} & set(states) or pending(run, settings):
-        return
-    if len(states) >= settings.trials:
-        raise SettingsError(
-            f"--resume {settings.name}: it has had all its {len(states)} trials; give a larger --trials, or --confirm"
-        )
+        return f"{run.name} has had {spent:.0f} seconds; give a larger --time-budget"
+    if {"RUNNING", "PAUSED"} & set(states) or len(states) < settings.trials or pending(run, settings):
+        return None
+    return f"{run.name} has had all its {len(states)} trials; give a larger --trials, or --confirm"
 
 
 def with_space(run: Run, settings: Settings, space: Space) -> Settings:
@@ -94,8 +92,7 @@ def with_space(run: Run, settings: Settings, space: Space) -> Settings:
         # The version in search.json becomes this one, so that from now on the digests have to agree.
         return replace(settings, space_digest=space.digest)
     raise SettingsError(
-        f"--resume {settings.name}: {space.given}, or the defaults around it, is not what it was; restore it, or "
-        "search anew"
+        f"--resume {run.name}: {space.given}, or the defaults around it, is not what it was; restore it, or search anew"
     )
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,11 +134,14 @@ def _go_on(
     began: float,
     images: Images | None = None,
 ) -> int:
-    from search.resuming import require_work, with_space
+    from search.resuming import nothing_left, with_space
     from search.space.load import load
 
-    settings = Settings.resume(run.settings()["settings"], given, machine)
-    require_work(run, settings)
+    settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
+    if (why := nothing_left(run, settings)) is not None:
+        from search.session import close_again
+
+        return close_again(run, why)
     space = load(settings.space, settings.fixed, settings.only, settings.exact, code)
     settings = with_space(run, settings, space)
     return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)

@@ -5,7 +5,6 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
-from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
@@ -79,7 +78,7 @@ def run_session(
             require_same_data(run, images.checksums, f"--resume {run.name}")
         weights = ensure_classifier(images, notes.say)
         reference = Reference.build(images, weights=weights)
-        earlier = take_over(shared, images.checksums, reference.card()) if run is None else []
+        earlier = take_over(shared, images.checksums, reference.card()) if run is None else None
         if run is not None:
             require_same_metric(run, reference.version)
         if line := overruled(shared.cpus_per_trial):
@@ -87,10 +86,12 @@ def run_session(
         try:
             with _ray(machine, shared, images, notes):
                 # The folder is made last: where something is refused, nothing of the name is taken.
-                run = run or _new_run(shared, earlier)
+                run = run or Run.create(shared.storage_path, shared.name)
                 with run_lock(run), in_one_line(run):
                     if space.code is not None:
                         run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
+                    if earlier is not None:  # the run is new, or was half made with other earlier runs
+                        run.write_earlier_trials(earlier)
                     run.update_settings(**card(shared, space, images, reference))
                     try:
                         status = _search_and_confirm(run, shared, space, images, reference, notes)
@@ -122,11 +123,14 @@ def _ray(machine: Machine | Cluster, settings: Settings, images: Images, notes: 
         disconnect()
 
 
-def _new_run(settings: Settings, earlier: list[EarlierTrial]) -> Run:
-    run = Run.create(settings.storage_path, settings.name)
-    if earlier:
-        run.write_earlier_trials(earlier)
-    return run
+def close_again(run: Run, why: str) -> int:
+    """Say why a run has nothing left to do, write and print its result again, and return the exit status.
+
+    The session before may have been killed while it wrote the result.
+    """
+    with run_lock(run), in_one_line(run):
+        print(f"nothing is left to do: {why}")
+        return close(run, "done")
 
 
 def _search_and_confirm(

@@ -1,5 +1,6 @@
 """The settings of a search: given by options, completed for the machine at hand, checked."""
 
+import logging
 import math
 import re
 import time
@@ -56,18 +57,27 @@ class Settings(SearchOptions):
 
     @classmethod
     def resume(cls, saved: dict[str, Any], given: dict[str, Any], machine: Machine | Cluster) -> Self:
-        """Return the settings of a search that goes on: those saved, but for options that --resume lets change."""
-        known = with_budgets(saved)
-        values = completed(cls, {}, machine.gpus)
-        values |= {entry.name: known[entry.name] for entry in fields(cls) if entry.name in known}
-        values["trained"] = tuple(saved["trained"]) if saved["trained"] else None
+        """Return the settings of a search that goes on: those saved, but for options that --resume lets change.
+
+        Options of another version are left out, and said.
+
+        Raises:
+            SettingsError: a value that was saved is of a wrong type or out of range.
+        """
+        known = with_budgets({name: value for name, value in saved.items() if value is not None})
+        names = {entry.name for entry in fields(cls)}
+        if unknown := sorted(map(ascii, known.keys() - names - {"rungs"})):
+            logging.getLogger(__name__).warning("search.json has options of another version: %s", ", ".join(unknown))
+        values = completed(cls, {}, machine.gpus) | {"space_digest": ""}
+        values |= {name: known[name] for name in names if name in known}
+        values["trained"] = tuple(values["trained"]) if values["trained"] else None
         values |= {name: tuple(values[name]) for name in ("warm_start", "only")}
         for name, declared in options(cls).items():
             if declared.resume is Resume.PER_SESSION:
                 values[name] = given.get(name, declared.default)
             elif declared.resume is Resume.CHANGEABLE and name in given:
                 values[name] = given[name]
-        _require_ranges(cls, values)
+        _require_ranges(cls, values, "search.json: ")
         return cls._on(machine, values, given)
 
     @classmethod
@@ -142,10 +152,10 @@ def located(path: str) -> str:
         raise SettingsError(f"{path!r} is no folder ({error}): give its whole path") from None
 
 
-def _require_ranges(cls: type, values: dict[str, Any]) -> None:
+def _require_ranges(cls: type, values: dict[str, Any], where: str = "") -> None:
     for name, declared in options(cls).items():
         if values[name] is not None:
-            declared.require(values[name])
+            declared.require(values[name], where + declared.flag)
 
 
 def _gpus(given: dict[str, Any], otherwise: float) -> float:

@@ -104,7 +104,7 @@ def pending(run: Run, settings: Settings) -> bool:
         return True
     begun = nested.settings()
     asked = (begun["settings"]["confirm"], begun["settings"]["seeds"])
-    return not begun["tested"] or begun.get("cut", False) or asked != (settings.confirm, settings.seeds)
+    return not begun.get("tested") or begun.get("cut", False) or asked != (settings.confirm, settings.seeds)
 
 
 def resume_command(run: Run) -> str:

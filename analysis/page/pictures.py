@@ -1,6 +1,8 @@
 """Samples, degradation strips and restorations of the best few trials, as images inside the page, and their labels."""
 
 import io
+import logging
+from itertools import islice
 from math import ceil
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from PIL import Image
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure, data_uri
 from analysis.page.plots import axis, figure
+from analysis.run.run import Run
 
 SHOWN = 4
 MOST_BYTES = 200_000  # of a PNG; one of 64 digits has 60,000, one of 64 colour photographs nearly two million
@@ -18,17 +21,17 @@ MOST_PIXELS = 640  # the width of a reduced picture; twice what it is shown at
 def pictures(context: ReportContext) -> dict[str, object]:
     """Return the pictures of the best few trials that have any, by kind, and a plot of their samples' labels."""
     run = context.run
-    names = [name for name in context.best if run.sample_grid(name).is_file()][:SHOWN]
     kinds = {
         "samples": run.sample_grid,
         "degradation": run.degradation_strip,
         "rungs": run.rung_rows,
         "restorations": run.restorations,
     }
-    shown = [(context.rows[n], {kind: picture(path(n)) for kind, path in kinds.items()}) for n in names]
-    labelled = [name for name in context.best if context.rows[name]["labels"]]
+    found = ((name, {kind: picture(run, path(name)) for kind, path in kinds.items()}) for name in context.best)
+    drawn = ((context.rows[name], of_trial) for name, of_trial in found if of_trial["samples"])
+    labelled = [name for name in context.best if sum(context.rows.get(name, {}).get("labels") or ())]
     return {
-        "samples": shown,
+        "samples": list(islice(drawn, SHOWN)),
         "words": context.words,
         "labels": _labels(context, labelled) if labelled else None,
     }
@@ -54,21 +57,22 @@ def _labels(context: ReportContext, names: list[str]) -> Figure:
     return figure(bars, across, axis("share of samples", tickformat=".0%"), shapes=[{**equal, "line": line}])
 
 
-def picture(path: Path) -> str | None:
-    """Return a picture as a link that holds it, a large one reduced; None where there is no file."""
-    if not path.is_file():
+def picture(run: Run, path: Path) -> str | None:
+    """Return a picture of a run as a link that holds it, a large one reduced; None where there is none."""
+    data = run.read_picture(path)
+    if data is None:
         return None
-    data = path.read_bytes()
-    if len(data) > MOST_BYTES:
-        return data_uri("image/jpeg", _reduced(data))
-    return data_uri("image/png", data)
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.load()
+            return data_uri("image/jpeg", _reduced(image)) if len(data) > MOST_BYTES else data_uri("image/png", data)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # as Pillow says of damage
+        logging.getLogger(__name__).warning("%s is no picture (%s), and is left out", path, error)
+        return None
 
 
-def _reduced(data: bytes) -> bytes:
+def _reduced(image: Image.Image) -> bytes:
     """Return a picture as a JPEG no wider than `MOST_PIXELS`."""
-    with Image.open(io.BytesIO(data)) as opened:
-        image = opened.convert("RGB")
-    image = image.reduce(ceil(image.width / MOST_PIXELS))
     reduced = io.BytesIO()
-    image.save(reduced, "JPEG", quality=85)
+    image.convert("RGB").reduce(ceil(image.width / MOST_PIXELS)).save(reduced, "JPEG", quality=85)
     return reduced.getvalue()

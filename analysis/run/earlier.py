@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from analysis.run.events import Value, to_json
+from analysis.run.checks import COUNT, LINES, NAME, OBJECT, check, many
+from analysis.run.events import REPORT, VARIANT, Value, to_json
 from trainables.report import Report
+
+_FIELDS = {"run": LINES, "trial": NAME, "full": COUNT, "variant": VARIANT, "reports": many(OBJECT, least=1)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class EarlierTrial:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the trial that `values` hold."""
+        """Return the trial that `values` hold; raises ValueError or KeyError where they hold none."""
+        check(values, _FIELDS)
+        for report in values["reports"]:
+            check(report, REPORT, "reports/")
         reports = tuple(Report.from_dict(report) for report in values["reports"])
         return cls(values["run"], values["trial"], values["full"], values["variant"], reports)
 
@@ -45,5 +51,15 @@ def to_lines(trials: Iterable[EarlierTrial]) -> bytes:
 
 
 def from_lines(content: bytes) -> list[EarlierTrial]:
-    """Return the trials of a file; raises ValueError, KeyError or TypeError where a line holds none."""
-    return [EarlierTrial.from_json(json.loads(line)) for line in content.splitlines()]
+    """Return the trials of a file.
+
+    Raises:
+        ValueError: a line holds none; its number and the reason are in the message.
+    """
+    trials = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            trials.append(EarlierTrial.from_json(json.loads(line)))
+        except (ValueError, LookupError, RecursionError) as error:
+            raise ValueError(f"line {number}: {error}") from None
+    return trials

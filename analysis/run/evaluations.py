@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.run.columns import COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
-from analysis.run.run import Run
+from analysis.run.run import Run, RunError
 
 Row = dict[str, Any]
 REAL = "real images"
@@ -69,10 +69,19 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def stored(run: Run) -> pa.Table:
-    """Return the rows of the run's evaluation.parquet; none if it was never evaluated."""
+    """Return the rows of the run's evaluation.parquet; none if it was never evaluated.
+
+    Raises:
+        RunError: the file is damaged, or not of these columns.
+    """
     if not run.evaluation.is_file():
         return to_table([])
-    return to_table(_of_today(row) for row in pq.read_table(run.evaluation).to_pylist())
+    try:
+        return to_table(_of_today(row) for row in pq.read_table(run.evaluation).to_pylist())
+    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError, OverflowError) as error:
+        reason = next(iter(str(error).splitlines()), "no reason is known")
+        right = "bring it back from a copy, or move it away and evaluate again"
+        raise RunError(f"{run.evaluation} is damaged ({reason}): {right}") from None
 
 
 def _of_today(row: Row) -> Row:

@@ -2,9 +2,24 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
+from analysis.run.checks import (
+    COUNT,
+    FLAG,
+    LINES,
+    NAME,
+    NUMBER,
+    TEXT,
+    TIME,
+    VALUE,
+    Kind,
+    by_name,
+    check,
+    many,
+    optional,
+)
 from trainables.report import Report
 
 State = Literal["RUNNING", "PAUSED", "PRUNED", "COMPLETE", "FAILED"]
@@ -57,8 +72,37 @@ REQUIRED = {
 }
 # Of a report; mostly empty.
 LISTS = ("labels", "losses_at", "losses", "between_at", "between_fmd", "between_validation_loss")
+# Lists of a report that belong together, first the images seen.
+BESIDE = (("losses_at", "losses"), ("between_at", "between_fmd", "between_validation_loss"))
 # States of earlier versions.
 RENAMED = {"FAIL": "FAILED"}
+_STATE = Kind((*get_args(State), *RENAMED).__contains__, f"one of {', '.join(get_args(State))}")
+VARIANT = by_name(VALUE)
+_OF_TYPE = {
+    "str": NAME,
+    "int": COUNT,
+    "float": NUMBER,
+    "bool": FLAG,
+    "tuple[float, ...]": many(optional(NUMBER)),
+    "tuple[int, ...]": many(COUNT),
+}
+# A report has null for a number that is not finite.
+_MEASURED = {entry.name: optional(_OF_TYPE[str(entry.type)]) for entry in fields(Report)}
+REPORT = {**_MEASURED, "trial": NAME, "images_seen": COUNT, "time": TIME}
+FIELDS: dict[str, dict[str, Kind]] = {
+    "start": {
+        "trial": NAME,
+        "number": COUNT,
+        "seed": COUNT,
+        "baseline": TEXT,
+        "variant": VARIANT,
+        "repeats": optional(NAME),
+        "sampling_seed": optional(COUNT),
+        "time": TIME,
+    },
+    "report": REPORT,
+    "end": {"trial": NAME, "state": _STATE, "error": LINES, "time": TIME},
+}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -72,22 +116,37 @@ def to_json(event: Event) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> Event:
     """Return the event that `values` hold.
 
+    Fields that are not known, as of another version, are left out.
+
     Raises:
-        ValueError: the event is of no known kind or lacks a required field.
+        ValueError: the event is of no known kind, lacks a required field, or has a value of a wrong type.
     """
     kind = values.get("event")
-    if kind not in KINDS:
-        raise ValueError(f"event {kind!r}: expected one of {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"event is {ascii(kind)[:60]}: expected one of {', '.join(KINDS)}")
     missing = [name for name in REQUIRED[kind] if name not in values]
     if missing:
         raise ValueError(f"a {kind} event without {', '.join(missing)}: expected {', '.join(REQUIRED[kind])}")
+    check(values, FIELDS[kind])
     if kind == "report":
-        return Report.from_dict(values)
+        return _report(values)
     if kind == "end":
         state = RENAMED.get(values["state"], values["state"])
         return End(values["trial"], state, values.get("error", ""), values.get("time", 0.0))
-    known = ("trial", "number", "seed", "baseline", "variant", "repeats", "sampling_seed", "time")
-    return Start(**{name: values[name] for name in known if name in values})
+    return Start(**{name: values[name] for name in FIELDS[kind] if name in values})
+
+
+def _report(values: Mapping[str, Any]) -> Report:
+    report = Report.from_dict(values)
+    for at, *lists in BESIDE:
+        if any(len(getattr(report, name)) != len(getattr(report, at)) for name in lists):
+            raise ValueError(f"{', '.join(lists)}: expected as many values as {at} has")
+    return report
+
+
+def unknown_fields(values: Mapping[str, Any]) -> set[str]:
+    """Return the fields of an event that this version does not know."""
+    return values.keys() - FIELDS[values["event"]].keys() - {"event"}
 
 
 def finite(value: Any) -> Any:

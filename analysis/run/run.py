@@ -6,6 +6,7 @@ copy, see remote.py.
 
 import io
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from analysis.run.earlier import EarlierTrial, from_lines, to_lines
 from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
 from analysis.run.remote import Remote, copy_of, pull_unless_busy
-from analysis.run.search_json import FORMAT, translated
+from analysis.run.search_json import FORMAT, require_types, translated
 from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
 from trainables.report import Picture, Report
@@ -57,10 +58,13 @@ class Run:
         self.earlier = path / "warm_start.jsonl"
         self._log = Log(path / "log.jsonl")
         self._fold = Fold()
+        self._told = False  # that search.json is of a newer version
 
     @classmethod
     def create(cls, root: str | Path, name: str) -> Self:
         """Make the folder of a new run in `root`, a folder or a URI such as s3://bucket/runs.
+
+        One that a crash, or a full disk, left half made is made whole.
 
         Raises:
             RunError: the name is not a file name or is taken, or root cannot be written to.
@@ -69,8 +73,9 @@ class Run:
         if not is_remote(root):
             return cls(Disk(Path(root) / name))._create()
         uri = join(str(root), name)
-        run = cls(Remote(uri, copy_of(uri)))
-        shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
+        run = cls(remote := Remote(uri, copy_of(uri)))
+        if not remote.has(run.settings_file.name):
+            shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
         run._create().write_settings({})
         return run
 
@@ -80,18 +85,10 @@ class Run:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             right = "give one of at most 100 letters, digits, '.', '_' and '-', such as degradations-2"
             raise RunError(f"run name {name!r}: {right}")
-        taken = f"exists already: continue it with --resume {name}, or give another --name"
+        cls._require_free(root, name)
         if is_remote(root):
-            uri = join(str(root), name)
-            remote = Remote(uri, copy_of(uri))
-            if remote.has(cls(remote).settings_file.name):
-                raise RunError(f"{uri} {taken}")
             return
         path = Path(root) / name
-        if cls(Disk(path))._log.path.is_file():
-            raise RunError(f"{path} {taken}")
-        if path.exists():
-            raise RunError(f"{path} exists already and is not a run: give another --name")
         with cls._writing_to(Path(root)):
             # The folders that are missing are made last, once everything else is there.
             tempfile.TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())).close()
@@ -110,6 +107,38 @@ class Run:
                 folder.mkdir(parents=True, exist_ok=True)
             self._log.path.touch()
         return self
+
+    @classmethod
+    def is_free(cls, root: str | Path, name: str) -> bool:
+        """Return whether a run of this name can begin: there is nothing yet, or what a crash left half made."""
+        try:
+            cls._require_free(root, name)
+        except RunError:
+            return False
+        return True
+
+    @classmethod
+    def _require_free(cls, root: str | Path, name: str) -> None:
+        if not is_remote(root):
+            run = cls(Disk(Path(root) / name))
+            if run.path.exists():
+                run._require_half_made()
+            return
+        uri = join(str(root), name)
+        run = cls(remote := Remote(uri, copy_of(uri)))
+        if remote.has(run.settings_file.name):
+            pull_unless_busy(remote)
+            run._require_half_made()
+
+    def _require_half_made(self) -> None:
+        """Raise RunError unless the folder has only what `create` made, or began to write, before it was cut off."""
+        log = self._log.path
+        if log.is_file() and (log.stat().st_size > 0 or "settings" in self.settings()):
+            raise RunError(f"{self.uri} exists already: continue it with --resume {self.name}, or give another --name")
+        made = {log, self.settings_file, self.earlier}
+        files = {path for path in self.path.rglob("*") if not path.is_dir() and path.suffix != ".part"}
+        if {path for path in files - made if self.code_folder not in path.parents} or not self.path.is_dir():
+            raise RunError(f"{self.path} exists already and is not a run: give another --name")
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -169,6 +198,15 @@ class Run:
         paths = {kind: self._picture(trial, kind) for kind in PICTURES}
         return {kind: path for kind, path in paths.items() if path.is_file()}
 
+    def read_picture(self, path: Path) -> bytes | None:
+        """Return the content of a picture of the run; None where there is none, or a link that leads out of the run."""
+        if not path.is_file():
+            return None
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            logging.getLogger(__name__).warning("%s leads out of the run, and is left out", path)
+            return None
+        return path.read_bytes()
+
     def used_seconds(self) -> float:
         """Return the seconds that the sessions of the run took so far, with those of its confirmation.
 
@@ -222,14 +260,35 @@ class Run:
         """Return what search.json says, in today's names; empty before the first `write_settings`.
 
         Raises:
-            RunError: it is not JSON.
+            RunError: it is not JSON, or has a value of a wrong type.
         """
         if not self.settings_file.is_file():
             return {}
         try:
-            return translated(json.loads(self.settings_file.read_text()))
-        except ValueError as error:
-            raise RunError(f"{self.settings_file} is not JSON, {error}: put it right or remove it") from None
+            content = json.loads(self.settings_file.read_bytes())
+            require_types(content)
+        except (ValueError, RecursionError) as error:
+            what = "is not JSON, " if isinstance(error, json.JSONDecodeError | UnicodeError) else "is damaged, "
+            raise RunError(f"{self.settings_file} {what}{error}: bring it back from a copy of the run") from None
+        if content.get("format", FORMAT) > FORMAT and not self._told:
+            self._told = True
+            logging.getLogger(__name__).warning(
+                "%s is of a newer version; what is new in it is left out", self.settings_file
+            )
+        return translated(content)
+
+    def begun_settings(self) -> dict[str, Any]:
+        """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does.
+
+        Raises:
+            RunError: the run ended before it began, or search.json is lost or damaged.
+        """
+        found = self.settings()
+        if found.get("settings") and found.get("metric"):
+            return found
+        if self.events():
+            raise RunError(f"{self.uri} has lost its {self.settings_file.name}: bring it back from a copy of the run")
+        raise RunError(f"{self.uri} ended before it began: begin it again, by --space and --name {self.name}")
 
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Replace search.json."""
@@ -249,12 +308,17 @@ class Run:
             return []
         try:
             return from_lines(self.earlier.read_bytes())
-        except (ValueError, LookupError, TypeError):
-            raise RunError(f"{self.earlier} is damaged: bring it back from a copy, or search anew") from None
+        except ValueError as error:
+            raise RunError(f"{self.earlier} is damaged, {error}: bring it back from a copy of the run") from None
 
     def write_earlier_trials(self, trials: Iterable[EarlierTrial]) -> None:
-        """Keep the trials of earlier runs that the search is begun with."""
-        self.write(self.earlier, to_lines(trials))
+        """Keep the trials of earlier runs that the search is begun with; without any there is no file."""
+        lines = to_lines(trials)
+        if lines:
+            self.write(self.earlier, lines)
+        else:
+            self.earlier.unlink(missing_ok=True)
+            self._place.delete(self.earlier.name)
 
     def code(self) -> UserCode | None:
         """Return the space file of the user's own that the run keeps, with its modules; None where there is none.

@@ -2,9 +2,69 @@
 
 from typing import Any
 
+from analysis.run.checks import COUNT, FLAG, LINES, NUMBER, OBJECT, TEXT, Kind, by_name, check, many, optional
+
 # Format 1 names no format, and has other names of schedulers. Up to format 2 the time budget was that of the search
 # alone, and the confirmation took about as long again.
 FORMAT = 3
+# What is read from here other than as text, by its place; what a search goes on by is checked by its options, too.
+_CARD = {"version": TEXT, "layer": TEXT, "n": COUNT, "split": TEXT, "floor": NUMBER, "blank": NUMBER}
+_TOP = {
+    "format": COUNT,
+    "status": TEXT,
+    "settings": OBJECT,
+    "space": LINES,
+    "versions": by_name(TEXT),
+    "data": by_name(TEXT),
+    "data_card": optional(by_name(LINES)),
+    "metric": optional(OBJECT),
+    "final_metric": OBJECT,
+    "code": OBJECT,
+    "used_seconds": NUMBER,
+    "wall_seconds": NUMBER,
+    "seconds": by_name(NUMBER),
+    "slots": COUNT,
+    "slot_seconds": NUMBER,
+    "overhead": optional(NUMBER),
+    "idle": optional(NUMBER),
+    "contenders": many(TEXT),
+    "left_out": by_name(TEXT),
+    "cut": FLAG,
+    "tested": FLAG,
+}
+_PARTS: dict[str, dict[str, Kind]] = {
+    "settings": {
+        "name": TEXT,
+        "space": LINES,
+        "dataset": TEXT,
+        "data_dir": optional(LINES),
+        "fixed": by_name(TEXT),
+        "trained": optional(many(LINES, least=2)),
+        "warm_start": many(LINES),
+        "rungs": many(COUNT, least=1),
+        "max_images": COUNT,
+        "grace_images": COUNT,
+        "seed": COUNT,
+        "time_budget": NUMBER,
+        "cpus_per_trial": NUMBER,
+        "gpus_per_trial": NUMBER,
+        "confirm": COUNT,
+        "seeds": COUNT,
+        "address": optional(TEXT),
+    },
+    "metric": _CARD,
+    "final_metric": _CARD,
+    "code": {"files": many(LINES), "parts": many(LINES)},
+}
+# A part that is not empty has all of these.
+_MEASURED = ("version", "split", "floor", "blank")
+_SEARCHED = ("name", "space", "fixed", "dataset", "data_dir", "trained", "rungs", "seed", "confirm", "seeds")
+_REQUIRED = {
+    "settings": (*_SEARCHED, "time_budget", "cpus_per_trial", "gpus_per_trial"),
+    "metric": _MEASURED,
+    "final_metric": _MEASURED,
+    "code": ("files", "parts"),
+}
 RENAMED_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 
 
@@ -23,3 +83,14 @@ def translated(content: dict[str, Any]) -> dict[str, Any]:
 
 def _doubled(value: float | str) -> float | str:
     return f"{2 * float(value):g}" if isinstance(value, str) else 2 * value
+
+
+def require_types(content: Any) -> None:
+    """Raise ValueError where a value of a search.json is of a wrong type, or lacks what it has to have."""
+    check(content, _TOP)
+    for part, kinds in _PARTS.items():
+        if content.get(part):
+            check(content[part], kinds, f"{part}/")
+            missing = [name for name in _REQUIRED[part] if name not in content[part]]
+            if missing:
+                raise ValueError(f"{part} has no {', '.join(missing)}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.run import evaluations
-from analysis.run.run import Run
+from analysis.run.run import Run, RunError
 from analysis.statistics.confidence import may_be_best
 from analysis.statistics.ranking import MetricCard, Row
 from analysis.statistics.two_way import BySeed, Estimates, estimates
@@ -105,6 +105,8 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
     if not rows:
         return None
     settings = nested.settings()
+    if not settings.get("metric"):
+        raise RunError(f"{nested.uri} has lost its settings: --resume {run.name} writes them again, or bring them back")
     # A seed that gives nothing excludes its configuration: the FMD of a blank set would widen all intervals.
     excluded = {row["repeats"] for row in trials if row["diverged"] or row["state"] == "FAILED"}
     kept = [row for row in rows if row["repeats"] not in excluded]

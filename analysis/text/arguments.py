@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from analysis.run.log import RunError
+from analysis.text.words import printable
 
 AT_HELP = (
     "what trials are compared at: images seen, or seconds of training, by default images; the seconds are, for each "
@@ -18,13 +19,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, printable(f"{self.prog}: {message}\n"))
 
     def carry_out(self, work: Callable[[], None]) -> int:
         """Do the work and return the exit status: 0, or 2 and one line for a run that cannot be read or written."""
         try:
             work()
         except RunError as error:
-            print(f"{self.prog}: {error}", file=sys.stderr)
+            print(printable(f"{self.prog}: {error}"), file=sys.stderr)
             return 2
         return 0

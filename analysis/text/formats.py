@@ -17,8 +17,10 @@ from rich.text import Text
 
 from analysis.run.events import finite
 from analysis.run.log import RunError
+from analysis.text.words import printable
 
 Part = tuple[str, list[list[str]]]
+FORMULA = "=+-@\t\r"  # what a formula begins with
 WRAPPED = r"p{0.35\linewidth}"
 GAP = 2  # characters between two columns of a terminal
 WRAPPED_LEAST = 20  # characters of a column that wraps
@@ -81,10 +83,10 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
     """Print paragraphs and tables on a terminal, an empty line after each."""
     for block in blocks:
         if isinstance(block, str):
-            console.print(block, markup=False, highlight=False)
+            console.print(printable(block), markup=False, highlight=False)
         else:
             if block.title:
-                console.print(block.title, style="bold", markup=False, highlight=False)
+                console.print(printable(block.title), style="bold", markup=False, highlight=False)
             console.print(terminal(block, console.width))
         console.print()
 
@@ -102,9 +104,9 @@ def terminal(sheet: Sheet, width: int) -> Table:
     for title, rows in sheet.parts:
         shown.add_row()
         if title:
-            shown.add_row(*map(Text, sheet.title_row(title)), style="bold")
+            shown.add_row(*map(_shown, sheet.title_row(title)), style="bold")
         for row in rows:
-            shown.add_row(*map(Text, row))  # Text, as rich would take words in brackets for markup
+            shown.add_row(*map(_shown, row))
     return shown
 
 
@@ -153,12 +155,18 @@ def comment(text: str) -> str:
 def csv(values: pa.Table) -> str:
     """Return a table of values as CSV with a header line.
 
-    A null is empty and unquoted, a text is quoted, a list is one text of its values with spaces between.
+    A null is empty and unquoted, a text is quoted, a list is one text of its values with spaces between. Before a text
+    that a spreadsheet would take for a formula there is an apostrophe.
     """
     for index, column in enumerate(values.schema):
+        texts = None
         if pa.types.is_list(column.type):
             texts = [items and " ".join(map(str, items)) for items in values[column.name].to_pylist()]
+        elif pa.types.is_string(column.type):
+            texts = [_plain(text) for text in values[column.name].to_pylist()]
+        if texts is not None:
             values = values.set_column(index, column.name, pa.array(texts, pa.string()))
+    values = values.rename_columns([str(_plain(name)) for name in values.column_names])
     data = io.BytesIO()
     pyarrow.csv.write_csv(values, data)
     return data.getvalue().decode()
@@ -171,9 +179,10 @@ def write_blocks(blocks: Iterable[Block], form: str) -> None:
     """
     if form == "markdown":
         texts = (f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
-        sys.stdout.write("\n".join(texts))
+        sys.stdout.write(printable("\n".join(texts)))
     elif form == "latex":
-        sys.stdout.writelines(comment(block) if isinstance(block, str) else latex(block) for block in blocks)
+        texts = (comment(block) if isinstance(block, str) else latex(block) for block in blocks)
+        sys.stdout.write(printable("".join(texts)))
     else:
         wide = sys.stdout.isatty() or "COLUMNS" in os.environ
         print_blocks(blocks, Console(width=None if wide else 120))
@@ -202,6 +211,15 @@ def write_json(content: Any) -> None:
 def rows_without_nulls(values: pa.Table) -> list[dict[str, Any]]:
     """Return the rows of a table of values; a null is left out."""
     return [{name: value for name, value in row.items() if value is not None} for row in values.to_pylist()]
+
+
+def _shown(text: str) -> Text:
+    return Text(printable(text))  # Text, as rich would take words in brackets for markup
+
+
+def _plain(text: str | None) -> str | None:
+    """Return a text that no spreadsheet takes for a formula: such a one gets an apostrophe before it."""
+    return f"'{text}" if text and text[0] in FORMULA else text
 
 
 def _latex_row(texts: Sequence[str]) -> str:

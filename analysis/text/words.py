@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED")  # in the order in which they are counted
 
 
+def printable(text: str) -> str:
+    """Return a text without what a terminal obeys: a control character but for the end of a line becomes its escape."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def count_states(states: Iterable[str]) -> str:
     """Return how many trials are in each state: `3 complete, 5 pruned`; empty without trials."""
     counts = Counter(states)

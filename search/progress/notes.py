@@ -4,6 +4,7 @@ import textwrap
 
 from rich.console import Console
 
+from analysis.text.words import printable
 from search.progress.budget import Budget, as_clock
 
 CLOCK = 7  # characters, as many as "1:00:00"
@@ -18,7 +19,7 @@ class Notes:
     def say(self, text: str) -> None:
         """Say a line now."""
         if not self.quiet:
-            lines = folded(text, self.budget.elapsed(), self.console.width)
+            lines = folded(printable(text), self.budget.elapsed(), self.console.width)
             self.console.print(lines, markup=False, highlight=False, soft_wrap=True)
 
 

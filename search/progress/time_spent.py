@@ -42,7 +42,8 @@ class TimeSpent:
     def load(cls, slots: int, saved: dict[str, Any]) -> Self:
         """Go on from the `summary` that earlier sessions left in search.json, if there were any."""
         before = saved.get("slots", slots) * saved.get("wall_seconds", 0.0)
-        return cls(slots, Seconds(**saved.get("seconds", {})), saved.get("slot_seconds", before))
+        seconds = {entry.name: saved.get("seconds", {}).get(entry.name, 0.0) for entry in fields(Seconds)}
+        return cls(slots, Seconds(**seconds), saved.get("slot_seconds", before))
 
     def start(self, trial: str) -> None:
         """Begin to count a trial's time."""

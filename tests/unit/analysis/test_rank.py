@@ -31,6 +31,7 @@ CARD: dict[str, Any] = {
     "version": "spatial_mean-64-512-ab12cd34",
     "layer": "spatial_mean",
     "n": 512,
+    "split": "search",
     "floor": 1.25,
     "blank": 700.0,
 }

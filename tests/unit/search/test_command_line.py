@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.run.events import Start
 from analysis.run.run import Run
 from search import command_line
 from search import run as command
@@ -24,6 +25,7 @@ from search.settings import Settings
 from search.space.load import load
 from search.space.space import SpaceError
 from spaces.baselines import BASELINES
+from tests.helpers import fake_runs
 from trainables.config import Training
 from trainables.data.mnist import BUNDLED
 
@@ -94,7 +96,11 @@ USAGE_ERRORS = {
     "no run": (["--resume", "takne"], "/runs, there are taken; is it in another --storage-path?"),
     "combination": (["--resume", "taken", "--seed", "3"], "--seed does not go with --resume"),
     "set on resume": (["--resume", "taken", "--set", "training.lr=1"], "--set does not go with --resume"),
-    "never begun": (["--resume", "taken"], "--resume taken: it ended before it began"),
+    "settings are lost": (["--resume", "taken"], "/taken has lost its search.json: bring it back from a copy"),
+    "never begun": (
+        ["--resume", "unbegun"],
+        "/unbegun ended before it began: begin it again, by --space and --name unbegun",
+    ),
 }
 SPACE_ERRORS = {
     "no function": ("x = 1\n", "has no function space(trial)"),
@@ -171,9 +177,10 @@ SPACE_ERRORS = {
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with one run in it."""
+    """A current folder with two runs in it, of which one has not begun."""
     monkeypatch.chdir(tmp_path)
-    Run.create("runs", "taken")
+    Run.create("runs", "unbegun")
+    Run.create("runs", "taken").append(Start("000-a", 0, 0, "", {}))
     return tmp_path
 
 
@@ -222,7 +229,7 @@ def test_a_run_does_not_go_on_with_another_space_or_other_defaults(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     space = load(space_file(workplace, GOOD), {})
     settings = Settings.resolve({"name": "taken"}, space.given, space.digest, this_machine())
-    Run.open("runs/taken").write_settings({"settings": settings.saved()})
+    Run.open("runs/taken").write_settings({"settings": settings.saved(), "metric": fake_runs.CARD})
     resume = ["--resume", "runs/taken", "--trust"]
     with monkeypatch.context() as patched:
         others = tuple(0.002 if default == Training.lr else default for default in Training.__init__.__defaults__ or ())

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
-from analysis.run.events import from_json
-from analysis.run.run import Run
+from analysis.run.events import End, from_json
+from analysis.run.run import Run, RunError
+from search import run as command
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import begun, open_run, require_work, with_space
+from search.resuming import begun, nothing_left, open_run, with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from search.space.space import Space
+from tests.helpers import fake_runs
 from trainables.config import Flat
+from trainables.report import Report
 
 WIDTHS = load("widths", {"network.kind": "cnn"})
 CHANGED = replace(WIDTHS, digest="another")
@@ -46,7 +49,7 @@ def make_run(folder: Path, written_by: str, *variants: Flat, baseline: str = "")
 def test_nobody_is_told_to_delete_a_run_with_results(tmp_path: Path) -> None:
     run = make_run(tmp_path, "0.1.0", drawn())
     (run.path / "search.json").unlink()
-    with pytest.raises(SettingsError, match=r"--resume run: its settings are lost; bring back its search.json") as told:
+    with pytest.raises(RunError, match=r"run has lost its search.json: bring it back from a copy of the run") as told:
         open_run(str(tmp_path), "run")
     assert not {"remove", "delete"} & set(str(told.value).split())
 
@@ -73,6 +76,33 @@ def test_it_does_not_if_the_space_cannot(changes: Flat, tmp_path: Path) -> None:
         with_space(run, settings(CHANGED), CHANGED)
 
 
+def test_a_run_that_was_killed_while_its_report_was_written_is_closed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path, version("diffusion-search"), drawn())
+    run.append(Report.from_dict({"trial": "000", "images_seen": 108_000, "rung": 3, "fmd": 9.0, "fmd_se": 0.1}))
+    run.append(End("000", "COMPLETE"))
+    ended = {**replace(settings(WIDTHS), trials=1, confirm=0, storage_path=str(tmp_path)).saved(), "name": "run"}
+    run.update_settings(status="done", settings=ended, metric=fake_runs.CARD)
+    part = run.report.with_name(f".{run.report.name}.part")
+    part.write_text("<html>")
+    assert command.main(["--resume", "run", "--storage-path", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "nothing is left to do: run has had all its 1 trials; give a larger --trials, or --confirm" in said
+    assert "000" in run.report.read_text()
+    assert not part.exists()
+
+
+def test_a_run_goes_on_under_the_name_that_its_folder_has_now(tmp_path: Path) -> None:
+    run = make_run(tmp_path, version("diffusion-search"), drawn())
+    run.update_settings(settings={**replace(settings(WIDTHS), trials=1).saved(), "confirm": 0}, used_seconds=1e6)
+    renamed = Run.open(run.path.rename(tmp_path / "renamed"))
+    resumed = Settings.resume(renamed.settings()["settings"], {}, Machine(cpus=2, gpus=0))
+    assert (nothing_left(renamed, resumed) or "").startswith("renamed has had 1000000 seconds")
+    with pytest.raises(SettingsError, match=r"^--resume renamed: "):
+        with_space(renamed, resumed, CHANGED)
+
+
 def test_what_the_literature_did_need_not_lie_in_the_space(tmp_path: Path) -> None:
     run = make_run(tmp_path, "0.1.0", drawn(**{"training/lr": 0.0123}), baseline="A0")
     with_space(run, settings(CHANGED), CHANGED)
@@ -96,11 +126,8 @@ def test_a_run_whose_budget_was_that_of_the_search_alone_has_as_much_again_for_a
     nested.write_settings({"settings": saved, "wall_seconds": confirmed, "tested": False})
     resumed = Settings.resume(run.settings()["settings"], {}, Machine(cpus=2, gpus=0))
     assert resumed.time_budget == 1020
-    if refused:
-        with pytest.raises(SettingsError, match="--resume run: it has had 1110 seconds; give a larger --time-budget"):
-            require_work(run, resumed)
-    else:
-        require_work(run, resumed)
+    refusal = "run has had 1110 seconds; give a larger --time-budget"
+    assert nothing_left(run, resumed) == (refusal if refused else None)
 
 
 def test_a_job_that_is_started_again_finds_its_run(tmp_path: Path) -> None:
@@ -108,7 +135,8 @@ def test_a_job_that_is_started_again_finds_its_run(tmp_path: Path) -> None:
     first = Settings.resolve(given, WIDTHS.given, WIDTHS.digest, Machine(cpus=2, gpus=0))
     assert begun(first, given) is None
     run = Run.create(tmp_path, "run")
-    run.write_settings({"settings": json.loads(json.dumps(first.saved()))})
+    assert begun(first, given) is None  # it was killed before it began
+    run.write_settings({"settings": json.loads(json.dumps(first.saved())), "metric": fake_runs.CARD})
     again = given | {"trials": 8}
     on_another_machine = Settings.resolve(again, WIDTHS.given, WIDTHS.digest, Machine(cpus=4, gpus=1))
     found = begun(on_another_machine, again)
@@ -125,7 +153,9 @@ def test_a_run_that_began_with_other_options_is_not_gone_on_with(
     given = {"name": "run", "storage_path": str(tmp_path), "seed": 1, "fixed": {"network.kind": "cnn"}}
     machine = Machine(cpus=2, gpus=0)
     first = Settings.resolve(given, WIDTHS.given, WIDTHS.digest, machine)
-    Run.create(tmp_path, "run").write_settings({"settings": json.loads(json.dumps(first.saved()))})
+    Run.create(tmp_path, "run").write_settings(
+        {"settings": json.loads(json.dumps(first.saved())), "metric": fake_runs.CARD}
+    )
     other = given | changes
     with pytest.raises(SettingsError, match=f"--auto-resume: run began with another {flag}; give another --name"):
         begun(Settings.resolve(other, WIDTHS.given, WIDTHS.digest, machine), other)

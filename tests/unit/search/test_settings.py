@@ -212,3 +212,31 @@ def test_the_command_line_offers_the_schedulers_and_costs_there_are() -> None:
     assert SCHEDULERS.keys() == STOPS.keys()
     assert all(name in options(Settings)["scheduler"].help for name in SCHEDULERS)
     assert {"fmd", *declared.COSTS} == OBJECTIVES.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"trials": "many"}, "search.json: --trials many: give a whole number from 1 to "),
+        ({"trials": 2.5}, "search.json: --trials 2.5: give a whole number from 1 to "),
+        ({"trials": [3]}, "search.json: --trials 3: give a whole number from 1 to "),
+        ({"time_budget": "long"}, "search.json: --time-budget long: give a number from "),
+        ({"scheduler": "luck"}, "search.json: --scheduler luck: give one of asha, "),
+        ({"sampler": []}, "search.json: --sampler : give one of tpe, "),
+        ({"fixed": {"training/lr": 1}}, "give NAME=VALUE, such as network.kind=cnn"),
+        ({"hang_limit": True}, "search.json: --hang-limit True: give "),
+    ],
+)
+def test_a_saved_value_of_a_wrong_type_or_an_unknown_word_is_one_line(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.resume({**resolve().saved(), **changes}, {}, LAPTOP)
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_options_of_another_version_are_left_out_and_said_and_null_is_the_default(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    saved = {**resolve().saved(), "luck": 7, "hang_limit": None}
+    assert Settings.resume(saved, {}, LAPTOP) == resolve(name=saved["name"])
+    assert [record.getMessage() for record in caplog.records] == ["search.json has options of another version: 'luck'"]

@@ -12,6 +12,7 @@ from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
 from search.summary import close, pending, require_same_data, require_same_metric, resume_command
+from tests.helpers import fake_runs
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -99,7 +100,10 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
 
 def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    for settings in ({}, {"data": {"images": "ab"}, "metric": {"version": "flat-1"}}):  # the first ended too early
+    for settings in (
+        {},
+        {"data": {"images": "ab"}, "metric": {**fake_runs.CARD, "version": "flat-1"}},
+    ):  # the first ended too early
         run.write_settings(settings)
         require_same_data(run, {"images": "ab"}, "--resume run")
         require_same_metric(run, "flat-1")

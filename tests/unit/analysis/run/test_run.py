@@ -1,6 +1,7 @@
 """A run's folder: nothing that was reported is ever lost, and its tables follow from its log alone."""
 
 import json
+import os
 import pickle
 import random
 import resource
@@ -17,9 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.run import tables
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End, Event, Start, State, from_json, to_json
 from analysis.run.run import Run, RunError
 from analysis.run.search_json import FORMAT
+from analysis.run.storage import Disk, Folder
+from tests.helpers import fake_runs
 from trainables.config import Flat
 from trainables.report import Report
 
@@ -152,9 +156,11 @@ def test_a_log_cut_anywhere_keeps_every_whole_line_and_can_go_on(run: Run, tmp_p
 def test_a_killed_process_loses_no_event_that_append_returned_from(tmp_path: Path) -> None:
     program = f"""
 import itertools
+from analysis.run.events import Start
 from analysis.run.run import Run
 from trainables.report import Report
 run = Run.create({str(tmp_path)!r}, "killed")
+run.append(Start("a", 0, 0, "", {{}}))
 for rung in itertools.count():
     run.append(Report.from_dict({{"trial": "a", "images_seen": rung}}))
     print(rung, flush=True)
@@ -270,10 +276,13 @@ def test_a_log_of_an_earlier_version_is_read_in_todays_names(tmp_path: Path) -> 
     ("old", "new"), [("promotion", "asha"), ("asha", "asha-stopping"), ("hyperband", "hyperband"), ("none", "none")]
 )
 def test_settings_of_an_earlier_format_have_todays_names_of_schedulers(run: Run, old: str, new: str) -> None:
-    (run.path / "search.json").write_text(json.dumps({"status": "done", "settings": {"scheduler": old}}))
-    assert run.settings() == {"format": FORMAT, "status": "done", "settings": {"scheduler": new}}
+    saved = fake_runs.settings("old", old)
+    del saved["format"]
+    saved["settings"]["confirm"] = 0  # with which the time budget stays
+    (run.path / "search.json").write_text(json.dumps(saved))
+    assert run.settings() == {**saved, "format": FORMAT, "settings": {**saved["settings"], "scheduler": new}}
     run.write_settings(run.settings())
-    assert run.settings()["settings"] == {"scheduler": new}
+    assert run.settings()["settings"]["scheduler"] == new
 
 
 def test_a_log_is_read_once_however_long_it_grows(tmp_path: Path) -> None:
@@ -306,10 +315,10 @@ def test_a_reader_follows_a_run_that_goes_on_and_waits_for_the_whole_line(run: R
 
 
 def test_a_copy_reads_like_the_original(run: Run, tmp_path: Path) -> None:
-    run.write_settings({"status": "done", "metric": {"floor": 1.5}})
+    run.write_settings({"status": "done", "metric": fake_runs.CARD})
     copy = Run.open(shutil.copytree(run.path, tmp_path / "elsewhere" / "copy"))
     assert copy.trials().equals(run.trials())
-    assert copy.settings() == {"format": FORMAT, "status": "done", "metric": {"floor": 1.5}}
+    assert copy.settings() == {"format": FORMAT, "status": "done", "metric": fake_runs.CARD}
     assert pickle.loads(pickle.dumps(run)).trials().equals(run.trials())
 
 
@@ -340,6 +349,33 @@ def test_a_full_disk_is_one_line_and_leaves_whole_lines(run: Run) -> None:
     assert Run.open(run.path).trials().num_rows == 4
 
 
+@pytest.mark.parametrize("write", ["checkpoint", "file"])
+def test_a_file_is_on_the_disk_before_it_has_its_name(run: Run, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that loses its power in between may otherwise have the new name with half of the content."""
+    done: list[str] = []
+    sync, replace_ = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append("sync"), sync(file)))
+    monkeypatch.setattr(Path, "replace", lambda old, new: (done.append("name"), replace_(old, new)))
+    if write == "checkpoint":
+        Folder(run.uri).save_checkpoint("000-trial", b"weights")
+        assert Folder(run.uri).load_checkpoint("000-trial") == b"weights"
+    else:
+        run.write(run.report, b"page")
+    assert done == ["sync", "name"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new_one(run: Run) -> None:
+    Folder(run.uri).save_checkpoint("000-trial", b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Folder(run.uri).save_checkpoint("000-trial", bytes(100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in run.checkpoints.iterdir()} == {"000-trial.pt": b"old"}
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -366,6 +402,7 @@ def test_bad_folders_are_one_line_that_says_what_would_be_right(run: Run, tmp_pa
     file, folder = tmp_path / "file", tmp_path / "folder"
     file.touch()
     folder.mkdir()
+    (folder / "thesis.tex").touch()
     attempts = {
         "--resume degradations, or give another --name": lambda: Run.create(run.path.parent, "degradations"),
         "is not a run: give another --name": lambda: Run.create(tmp_path, "folder"),
@@ -378,7 +415,41 @@ def test_bad_folders_are_one_line_that_says_what_would_be_right(run: Run, tmp_pa
             attempt()
         assert message in str(error.value)
         assert "\n" not in str(error.value)
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+
+
+FIRST_STEPS = [
+    lambda run: None,
+    lambda run: run.samples.mkdir(),
+    lambda run: run.ray.mkdir(),
+    lambda run: (run.path / "log.jsonl").touch(),
+    lambda run: (run.path / ".search.json.part").write_text("{"),
+    lambda run: run.write_settings({}),
+]
+
+
+@pytest.mark.parametrize("steps", range(len(FIRST_STEPS) + 1))
+@pytest.mark.parametrize("confirms", [False, True], ids=["search", "confirmation"])
+def test_a_folder_that_a_crash_left_half_made_is_made_whole(steps: int, confirms: bool, run: Run) -> None:
+    name = "confirm" if confirms else "new"
+    half = Run(Disk(run.path / name))
+    half.path.mkdir()
+    for step in FIRST_STEPS[:steps]:
+        step(half)
+    made = run.begin_confirmation() if confirms else Run.create(run.path, name)
+    assert made.path == half.path
+    assert made.append(start(0))
+    assert all(folder.is_dir() for folder in (made.samples, made.artifacts, made.checkpoints, made.tensorboard))
+    with pytest.raises(RunError, match=f"exists already: continue it with --resume {name}, or"):
+        Run.create(run.path, name)
+
+
+def test_earlier_trials_of_an_attempt_that_was_cut_off_do_not_stay(tmp_path: Path) -> None:
+    Run.create(tmp_path, "run").write_earlier_trials([EarlierTrial("runs/a", "000", 4000, MORPH, (report(0, 0),))])
+    run = Run.create(tmp_path, "run")
+    assert len(run.earlier_trials()) == 1
+    run.write_earlier_trials([])
+    assert Run.open(run.path).earlier_trials() == []
 
 
 @pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b"[1]\n", b'{"event": "start", "trial": "a"}\n', b"\xff\n"])

@@ -15,6 +15,7 @@ from analysis.run.remote import Remote, copy_of
 from analysis.run.run import Run, RunError
 from analysis.run.storage import Folder, NotShared, join, parent
 from search.progress.tensorboard import TensorBoardWriter
+from tests.helpers import fake_runs
 from tests.helpers.fake_runs import add_trial
 
 
@@ -103,7 +104,7 @@ def test_everything_that_is_analysed_is_there(root: str, tmp_path: Path) -> None
     (run.tensorboard / "000-trial").mkdir()
     (run.tensorboard / "000-trial" / "events").write_bytes(b"curves")
     run.send(run.tensorboard / "000-trial" / "events")
-    run.write_settings({"settings": {"name": "one"}})
+    run.write_settings(fake_runs.settings("one"))
     run.write(run.ranking, b"a ranking")
     run.write_tables()
     run.publish()
@@ -184,10 +185,11 @@ def test_checkpoints_are_listed_and_dropped_where_trials_wrote_them(root: str) -
 
 def test_a_name_is_taken_also_where_this_machine_has_no_copy(root: str, tmp_path: Path) -> None:
     run = Run.create(root, "one")
+    run.append(told(0)[0])
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(RunError, match="one exists already: continue it with --resume one"):
         Run.create(root, "one")
-    assert Run.open(run.uri).events() == []
+    assert Run.open(run.uri).events() == run.events()
     assert remote.names(root) == ["one"]
     assert (remote.exists(run.uri), remote.exists(join(root, "two"))) == (True, False)
 

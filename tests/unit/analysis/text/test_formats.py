@@ -5,16 +5,20 @@ import os
 import re
 import subprocess
 import sys
+from csv import reader
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from analysis import rank
 from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.ranking import rank_run
-from analysis.text.formats import Sheet, comment, latex, markdown, terminal
+from analysis.text.formats import FORMULA, Sheet, comment, csv, latex, markdown, print_blocks, terminal
+from analysis.text.words import printable
 from trainables.config import Flat
 
 HOSTILE = r"50% of_a & b #1 $x^2$ {c} ~3 \d <|> [e] * é"
@@ -52,6 +56,27 @@ def test_latex_has_the_cells_of_each_row_and_nothing_special_left() -> None:
     assert escaped.split() == ["50", "ofa", "b", "1", "x2", "c", "3", "d", "e]", "é"]
     assert r"\multicolumn{3}{l}{\textbf{at 10\%}} \\" in lines
     assert "$\\pm$" in rows[1]
+
+
+@pytest.mark.parametrize("begin", FORMULA)
+def test_a_cell_of_csv_that_would_be_a_formula_is_a_text(begin: str) -> None:
+    formula = f'{begin}HYPERLINK("http://example.org")'
+    table = pa.table(
+        {"trial": ["000-a", formula, None, ""], "fmd": [-1.5, 2.0, 3.0, 4.0], formula: ["-class", "a", "b", "c"]}
+    )
+    header, *rows = list(reader(io.StringIO(csv(table))))
+    assert header == ["trial", "fmd", f"'{formula}"]
+    assert rows[:2] == [["000-a", "-1.5", "'-class"], [f"'{formula}", "2", "a"]]
+
+
+def test_a_terminal_gets_no_command_from_a_text() -> None:
+    hostile = "\x1b]0;owned\x07 \x9b2J \u202e \r a"
+    shown = io.StringIO()
+    sheet = Sheet(("trial",), ("trial",), [(hostile, [[hostile]])], title=hostile)
+    print_blocks([hostile, sheet], Console(file=shown, width=200, force_terminal=False))
+    assert all(c.isprintable() or c == "\n" for c in shown.getvalue())
+    assert shown.getvalue().count("\\x1b]0;owned\\x07 \\x9b2J \\u202e \\r a") == 4
+    assert printable("two\nlines, é ± ≈") == "two\nlines, é ± ≈"
 
 
 def test_a_comment_of_latex_hides_every_line() -> None:
