@@ -2,11 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from analysis.statistics.verdict import kind_of
+from analysis.statistics.verdict import first_of_each_kind
 from trainables.domain import Primitive
 from trainables.report import Report
 
@@ -40,7 +40,7 @@ def contenders(run: Run, best: int, full: int) -> list[Start]:
     sound = sorted((report for report in last if not report.diverged), key=lambda r: _order(r, starts[r.trial]))
     ranked = [starts[report.trial] for report in sound]
     leading = [start for start in ranked if _leads(reports[start.trial], reports[ranked[0].trial], full)]
-    kinds = _first_of_each_kind(start for start in leading if not start.baseline)
+    kinds = first_of_each_kind(start for start in leading if not start.baseline)
     chosen: list[Start] = []
     for start in [*ranked[:1], *kinds, *ranked]:
         if len(chosen) < best and not any(alike(start.variant, other.variant) for other in chosen):
@@ -57,13 +57,6 @@ def _leads(reports: Sequence[Report], best: Sequence[Report], full: int) -> bool
     """Return whether a trial is at most `LEADING` times as bad as the best one at the highest rung of both."""
     rung, own, other = _compared(reports, best)
     return rung >= BEATEN_FROM * full and own <= LEADING * other
-
-
-def _first_of_each_kind(starts: Iterable[Start]) -> list[Start]:
-    found: dict[str, Start] = {}
-    for start in starts:
-        found.setdefault(kind_of(start.trial), start)
-    return list(found.values())
 
 
 def fresh_seeds(run: Run) -> Counter[str]:

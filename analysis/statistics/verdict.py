@@ -1,10 +1,14 @@
 """The verdict of a confirmation: which configuration is best, and how far what it is measured by is behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
+
+N = TypeVar("N", Start, Standing)  # has the name of a trial
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def verdict(run: Run, result: ConfirmationResult) -> Verdict:
     first = first_trial(run)
     literature = next((name for name in contending if baselines.get(name)), None)
     drawn = [standing for standing in result.standings if not standing.baseline]
-    kinds = _first_of_each(drawn)
+    kinds = first_of_each_kind(drawn)
     same = [standing for standing in drawn if kind_of(standing.trial) == kind_of(best.trial)]
     return Verdict(
         best=best,
@@ -76,6 +80,14 @@ def kind_of(trial: str) -> str:
     return trial.partition("-")[2]
 
 
+def first_of_each_kind(ordered: Iterable[N]) -> list[N]:
+    """Return the first one of each kind, in order."""
+    found: dict[str, N] = {}
+    for one in ordered:
+        found.setdefault(kind_of(one.trial), one)
+    return list(found.values())
+
+
 def _first(run: Run, result: ConfirmationResult, first: str, best: str) -> Measure | None:
     """Return the first trial as a measure; None where nothing compares it with the best."""
     measure = _measure(first, result)
@@ -92,13 +104,6 @@ def _measure(trial: str, result: ConfirmationResult) -> Measure:
     if standing is not None:
         return Measure(trial, standing.behind)
     return Measure(trial, left_out=result.left_out.get(trial, ""))
-
-
-def _first_of_each(standings: Sequence[Standing]) -> list[Standing]:
-    found: dict[str, Standing] = {}
-    for standing in standings:
-        found.setdefault(kind_of(standing.trial), standing)
-    return list(found.values())
 
 
 def searched(run: Run, images: int) -> Mapping[str, float]:
