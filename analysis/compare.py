@@ -24,9 +24,9 @@ from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "compare.py") -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = Parser(prog="compare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
     parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)

@@ -20,9 +20,9 @@ from analysis.text.insight import insight_blocks, insight_content
 from analysis.text.schedules import schedule_blocks, schedule_content
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "insight.py") -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = Parser(prog="insight.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
     parser.add_argument(
         "--schedules",

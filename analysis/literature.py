@@ -22,9 +22,9 @@ from analysis.text.folds import fold_blocks
 from analysis.text.literature import literature_blocks
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "literature.py") -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = Parser(prog="literature.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "runs",
         nargs="+",

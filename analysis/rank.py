@@ -19,10 +19,10 @@ from analysis.text.equal_seconds import seconds_blocks
 from analysis.text.ranking import ranking_blocks, ranking_content, trials_blocks
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "rank.py") -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
     parser = Parser(
-        prog="rank.py",
+        prog=command,
         description="Rank the trials of a run, each among those of equal images seen or of equal seconds of training.",
     )
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")

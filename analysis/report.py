@@ -18,9 +18,9 @@ from analysis.run.run import Run
 from analysis.text.arguments import Parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "report.py") -> int:
     """Run the command line and return its exit status: 0, or 2 for a usage error."""
-    parser = Parser(prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "run", metavar="RUN", help="the run's folder, such as runs/degradations; it may still be going on"
     )

@@ -1,6 +1,7 @@
 """The command lines of search/: their descriptions, and parsers made from the options that are declared."""
 
 import argparse
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -111,12 +112,26 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}; see --help")
 
 
-def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+def search_options() -> dict[str, Option]:
+    """Return the options of search/run.py, by the names of their fields."""
+    return {**options(SearchOptions), **options(RunOptions)}
+
+
+def parse(arguments: Sequence[str] | None = None, command: str = "search/run.py") -> dict[str, Any]:
     """Return the options of search/run.py that are given, by name, on the command line or in the file of --config."""
-    declared = {**options(SearchOptions), **options(RunOptions)}
-    parser = _parser("search/run.py", RUN, RUN_EXAMPLES, declared)
+    declared = search_options()
+    parser = _parser(command, RUN, RUN_EXAMPLES, declared)
     parser.usage = "%(prog)s --space NAME|FILE.py [options]\n       %(prog)s --resume NAME [options]"
-    given = _read(declared, parser.parse_args(arguments))
+    return complete(_read(declared, parser.parse_args(arguments)))
+
+
+def complete(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of search/run.py by name, with those in the file of --config, that are `given`.
+
+    Raises:
+        SettingsError: some are missing or do not go together.
+    """
+    declared = search_options()
     if "config" in given:
         given = from_file(given["config"], declared, given)
     if "resume" in given:
@@ -132,17 +147,18 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     return given
 
 
-def parse_evaluate(arguments: Sequence[str] | None = None) -> EvaluateOptions:
+def parse_evaluate(arguments: Sequence[str] | None = None, command: str = "search/evaluate.py") -> EvaluateOptions:
     """Return the options of search/evaluate.py; raise SettingsError where a value cannot be."""
-    return _parsed(EvaluateOptions, "search/evaluate.py", EVALUATE, EVALUATE_EXAMPLES, arguments)
+    return parsed(EvaluateOptions, command, EVALUATE, EVALUATE_EXAMPLES, arguments)
 
 
-def parse_replay(arguments: Sequence[str] | None = None) -> ReplayOptions:
+def parse_replay(arguments: Sequence[str] | None = None, command: str = "search/replay.py") -> ReplayOptions:
     """Return the options of search/replay.py; raise SettingsError where a value cannot be."""
-    return _parsed(ReplayOptions, "search/replay.py", REPLAY, REPLAY_EXAMPLES, arguments)
+    return parsed(ReplayOptions, command, REPLAY, REPLAY_EXAMPLES, arguments)
 
 
-def _parsed(cls: type[T], command: str, description: str, examples: str, arguments: Sequence[str] | None) -> T:
+def parsed(cls: type[T], command: str, description: str, examples: str, arguments: Sequence[str] | None) -> T:
+    """Return the options that a class declares, as given to a command; raise SettingsError where a value cannot be."""
     declared = options(cls)
     texts = _parser(command, description, examples, declared).parse_intermixed_args(arguments)
     return cls(**completed(cls, _read(declared, texts)))
@@ -151,8 +167,8 @@ def _parsed(cls: type[T], command: str, description: str, examples: str, argumen
 def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> _Parser:
     parser = _Parser(
         prog=command,
-        description=description,
-        epilog=examples,
+        description=_as_called(command, description),
+        epilog=_as_called(command, examples),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -169,6 +185,15 @@ def _parser(command: str, description: str, examples: str, declared: Mapping[str
             further["metavar"] = metavar
         groups[one.group].add_argument(one.flag, help=one.explanation().replace("%", "%%"), **further)
     return parser
+
+
+def _as_called(command: str, text: str) -> str:
+    """Return a text in which other commands are named as this one was called, by a file or by the installed command."""
+    name, _, subcommand = command.partition(" ")
+    if not subcommand:
+        return text
+    called = re.sub(r"(?:python )?(?:search|analysis)/(\w+)\.py", rf"{name} \1", text)
+    return called.replace(f"{name} run", f"{name} search")
 
 
 def _beside_resume(declared: Mapping[str, Option]) -> str:

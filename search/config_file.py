@@ -29,19 +29,30 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
     of_run = isinstance(texts.get("settings"), dict)
     if of_run:
         texts = _of_run(texts, declared)
-    keys = {one.key: name for name, one in declared.items() if name not in ("config", "trust")}
+    allowed = {name: one for name, one in declared.items() if name not in ("config", "trust")}
+    read = read_options(texts, allowed, f"--config {path}: ")
+    if of_run and "space" not in given:
+        read["repeats"] = str(Path(path).expanduser().absolute().parent)
+    return _replaced(read, given)
+
+
+def read_options(texts: Mapping[str, Any], declared: Mapping[str, Option], label: str) -> dict[str, Any]:
+    """Return the values of options that texts, or lists and mappings of texts, write; `label` begins an error.
+
+    Raises:
+        SettingsError: there is no such option, or it has no such value.
+    """
+    keys = {one.key: name for name, one in declared.items()}
     read: dict[str, Any] = {}
     for key, text in texts.items():
         name = keys.get(key.replace("-", "_"))
         if name is None:
             near = difflib.get_close_matches(key, keys, n=1)
             hint = f"did you mean {near[0]}?" if near else "see --help for those there are"
-            raise SettingsError(f"--config {path}: unknown option {key}; {hint}")
+            raise SettingsError(f"{label}unknown option {key}; {hint}")
         if text not in NOTHING:
-            read[name] = declared[name].read(text, f"--config {path}: {key}")
-    if of_run and "space" not in given:
-        read["repeats"] = str(Path(path).expanduser().absolute().parent)
-    return _replaced(read, given)
+            read[name] = declared[name].read(text, f"{label}{key}")
+    return read
 
 
 def _texts(path: str) -> dict[str, Any]:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 SEED = 1_000_000_000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "search/evaluate.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return exit_status("search/evaluate.py", lambda: _evaluate(parse_evaluate(arguments)))
+    return exit_status(command, lambda: _evaluate(parse_evaluate(arguments, command)))
 
 
 def _evaluate(given: EvaluateOptions) -> int:
@@ -61,11 +61,9 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     """Return the row of the real images and those of the trials, each stored in the run; nothing if there is none."""
     from analysis.run.evaluations import REAL, store
     from analysis.run.storage import Folder
-    from search.summary import require_same_data
+    from search.models import load_images
     from trainables.checkpoint import CheckpointError
     from trainables.config import Variant
-    from trainables.data.mnist import load
-    from trainables.data.options import ReadOptions
     from trainables.metric.classifier_training import ensure_classifier
     from trainables.metric.evaluation import Evaluation, measure
     from trainables.trial import Plan, Trial
@@ -76,8 +74,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
         changed["sampler/clip"] = False
     variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}
     settings = run.begun_settings()["settings"]
-    images = load(settings["dataset"], given.data_dir or settings["data_dir"], ReadOptions.of(settings), _say)
-    require_same_data(run, images.checksums, run.uri)
+    images = load_images(run, given.data_dir)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
     try:
         weights = ensure_classifier(images, _say)

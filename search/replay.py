@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from trainables.report import Report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "search/replay.py") -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
     os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
-    return exit_status("search/replay.py", lambda: _replay(parse_replay(arguments)))
+    return exit_status(command, lambda: _replay(parse_replay(arguments, command)))
 
 
 def _replay(given: ReplayOptions) -> int:
@@ -74,21 +74,14 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     import torch
 
     from analysis.run.storage import Folder
-    from search.summary import require_same_data
+    from search.models import load_images, reference_of
     from trainables.config import Variant
-    from trainables.data.mnist import load
-    from trainables.data.options import ReadOptions
-    from trainables.metric.classifier_training import ensure_classifier
-    from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial
 
-    settings, metric = (run.begun_settings()[part] for part in ("settings", "metric"))
+    settings = run.begun_settings()["settings"]
     take_threads(threads_of(settings["cpus_per_trial"]))
-    images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings))
-    require_same_data(run, images.checksums, run.uri)
-    reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images))
-    if reference.version != metric["version"]:
-        raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
+    images = load_images(run, data_dir)
+    reference = reference_of(run, images)
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
     # A confirmation has fresh noise for each fresh seed.
     noise = settings["seed"] if start.sampling_seed is None else start.sampling_seed

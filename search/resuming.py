@@ -46,6 +46,8 @@ def open_run(root: str, name: str) -> Run:
         hint = f", there are {', '.join(near)}" if near else ""
         raise SettingsError(f"--resume {name}: there is no such run in {root}{hint}; is it in another --storage-path?")
     run = Run.open(join(root, name))
+    if "origin" in run.settings():
+        raise SettingsError(f"--resume {name}: it is one longer training; go on with search/train.py {run.uri}")
     if run.begun_settings()["settings"].get("warm_start") and not run.earlier_trials():
         raise SettingsError(f"--resume {name}: the trials of --warm-start are lost; bring back its {run.earlier.name}")
     return run

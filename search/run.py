@@ -31,14 +31,23 @@ if TYPE_CHECKING:
 # torch takes two seconds to import, Ray one and pyarrow a third: they are imported once the options are right.
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "search/run.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
     began = time.monotonic()
+    return exit_status(command, lambda: search(parse(arguments, command), began))
+
+
+def search(given: dict[str, Any], began: float) -> int:
+    """Search with options by name, as `search.command_line.parse` returns them; return the exit status.
+
+    Args:
+        given: the options.
+        began: when the command began, by the monotonic clock.
+
+    Raises:
+        UsageError: one line, before the search begins.
+    """
     os.environ |= ENVIRONMENT  # before torch binds this process to a core, and with it all that it starts
-    return exit_status("search/run.py", lambda: _search(parse(arguments), began))
-
-
-def _search(given: dict[str, Any], began: float) -> int:
     if not (given.get("quiet") or given.get("dry_run")):
         _say("starts: loads PyTorch and the data")
     is_path = "/" in given.get("resume", "")

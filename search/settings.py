@@ -51,7 +51,7 @@ class Settings(SearchOptions):
             values |= {name: value for name, value in alone.items() if name not in given}
         if "grace_images" not in given:
             values["grace_images"] = math.ceil(values["max_images"] / values["reduction_factor"] ** 2)
-        values |= {"space": space, "space_digest": digest, "name": given.get("name", _name(space))}
+        values |= {"space": space, "space_digest": digest, "name": given.get("name", default_name(space))}
         values["fixed"] = given.get("fixed", {})
         return cls._on(machine, values, given)
 
@@ -181,7 +181,8 @@ def _slots(machine: Machine | Cluster, cpus: float, gpus: float) -> int:
     return slots
 
 
-def _name(space: str) -> str:
+def default_name(space: str) -> str:
+    """Return the name of a run that is given none, of its space and the time."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-") + time.strftime("-%Y%m%d-%H%M%S")
 
 

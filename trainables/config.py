@@ -7,7 +7,7 @@ parquet columns, TensorBoard's HParams and, with dots, in `--set`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
@@ -229,6 +229,16 @@ def full_name(name: str) -> str:
     if len(ends) > 1:
         raise ConfigError(f"{name}: several fields end so; give one of {', '.join(ends)}")
     return ends[0] if ends else name
+
+
+def parse_flat(texts: Mapping[str, str]) -> Flat:
+    """Return a flat dict of values that texts write, by names as `--set` has them: with dots, or only their last part.
+
+    Raises:
+        ConfigError: there is no such name, or a text writes no value of its domain.
+    """
+    named = {full_name(name.replace(".", "/")): text for name, text in texts.items()}
+    return {name: domain_of(name).parse(name, text) for name, text in named.items()}
 
 
 def _beginnings(names: Iterable[str]) -> list[str]:

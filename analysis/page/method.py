@@ -45,8 +45,21 @@ def _text(value: Any) -> str:
 
 
 def search_command(context: ReportContext) -> str:
-    """Return the command that repeats the search, with every option that another machine might set otherwise."""
+    """Return the command that repeats the search, with every option that another machine might set otherwise.
+
+    For a longer training it is the one that trains the trial.
+    """
     given = context.search
+    if origin := context.settings.get("origin"):
+        words = [
+            "python",
+            "search/train.py",
+            f"runs/{origin['run']}",
+            origin["trial"],
+            "--images",
+            str(given["rungs"][-1]),
+        ]
+        return shlex.join(words + ["--anew"] * origin["anew"])
     space = given["space"]
     words = ["python", "search/run.py", "--space", PurePath(space).name if space.startswith("/") else space]
     trained = given.get("trained")

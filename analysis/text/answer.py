@@ -55,6 +55,8 @@ def _searched(run: Run, best: Row) -> str:
 
 
 def _unconfirmed(run: Run, ranked: list[Row]) -> list[str]:
+    if "origin" in run.settings():
+        return ["This is a longer training of a trial that a search had found."]
     best, *others = ranked
     same = [row for row in others if row["images_seen"] == best["images_seen"] and indistinguishable(best, row)]
     said = [f"Cannot be told from it by their FMD: {listed([row['trial'] for row in same])}."] if same else []

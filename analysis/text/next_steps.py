@@ -2,12 +2,15 @@
 
 import math
 
-from analysis.run.run import Run
+from analysis.run.run import Run, RunError
 from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.statistics.next_steps import LONGER, Longer, Undecided, next_steps
+from analysis.statistics.winner import training_of
 from analysis.text.commands import Commands
 from analysis.text.words import counted, duration
+
+TRAINED_ON = 10  # times the images that the winner has seen
 
 Step = tuple[str, str]  # a sentence, and a command or nothing
 
@@ -17,6 +20,8 @@ def steps(run: Run, commands: Commands) -> list[Step]:
     settings = run.settings().get("settings", {})
     if not settings:
         return []
+    if "origin" in run.settings():
+        return uses(run, commands)
     result = confirmation_result(run)
     found = next_steps(run, result)
     budget = settings["time_budget"]
@@ -51,7 +56,24 @@ def steps(run: Run, commands: Commands) -> list[Step]:
                 commands.again(*(f"--set {one}" for one in fixed)),
             )
         )
-    return [*said, _search_on(run, found.unstarted, commands)]
+    return [*said, _search_on(run, found.unstarted, commands), *uses(run, commands)]
+
+
+def uses(run: Run, commands: Commands) -> list[Step]:
+    """Return what to do with the model of the winner; nothing where none is kept."""
+    try:
+        training = training_of(run)
+    except RunError:
+        return []
+    name, images = training.start.trial, TRAINED_ON * training.report.images_seen
+    return [
+        (f"Generate with {name}:", commands.script("search/generate.py", commands.run, "--out samples.png")),
+        (
+            "Train it on, to ten times the images:",
+            commands.script("search/train.py", commands.run, f"--images {images}"),
+        ),
+        ("Write it into a folder, to use it elsewhere:", commands.script("search/export.py", commands.run, "model")),
+    ]
 
 
 def _search_on(run: Run, unstarted: int, commands: Commands) -> Step:

@@ -15,7 +15,7 @@ import spaces
 from search.space.adaptation import adapted
 from search.space.declarations import baselines_of, starts_of
 from search.space.space import Space, SpaceError
-from trainables.config import Flat, Variant, domain_of, full_name
+from trainables.config import Flat, Variant, parse_flat
 from trainables.parts import install, uninstall
 from trainables.user_code import UserCode
 
@@ -40,7 +40,6 @@ def load(
         raise SpaceError(f"space {given}: {path.name} has no function space(trial)")
     baselines = baselines_of(given, module, only, exact)
     reported = {baseline.dataset for baseline in baselines} if only and exact else set()
-    texts = {full_name(name.replace(".", "/")): text for name, text in fixed.items()}
     space = Space(
         given=str(path) if given.endswith(".py") else given,
         title=next(iter((module.__doc__ or "").strip().splitlines()), given),
@@ -48,7 +47,7 @@ def load(
         function=cast("Callable[[Any], Flat | None]", function),
         baselines=baselines,
         starts=() if only else starts_of(given, module),
-        fixed={name: domain_of(name).parse(name, text) for name, text in texts.items()},
+        fixed=parse_flat(fixed),
         dataset=reported.pop() if len(reported) == 1 else str(getattr(module, "DATASET", "mnist")),
         samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
         code=code,

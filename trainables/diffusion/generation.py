@@ -2,6 +2,7 @@
 
 import io
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from trainables.diffusion.source import Source
 # on either. The chunks belong to what fixes the noise, and the generators differ between devices anyway.
 CHUNKS = {"cpu": 256, "cuda": 512}
 LABEL_ROWS = 10
+GREY = 96  # behind the images of a picture
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
@@ -45,7 +47,6 @@ def draw_labels(diffusion: Diffusion, n: int, seed: int) -> Tensor | None:
     return labels.to(diffusion.alpha_bar.device)
 
 
-@torch.inference_mode()
 def generate(
     diffusion: Diffusion, sampling: Sampling, n: int, image_shape: tuple[int, ...], source: Source, seed: int
 ) -> Tensor:
@@ -54,8 +55,26 @@ def generate(
     Raises:
         Diverged: a sample is not finite.
     """
-    chunks, chunk = [], CHUNKS[source.generator.device.type]
     labels = draw_labels(diffusion, n, seed)
+    return torch.cat(list(in_chunks(diffusion, sampling, n, image_shape, source, seed, labels)))
+
+
+@torch.inference_mode()
+def in_chunks(
+    diffusion: Diffusion,
+    sampling: Sampling,
+    n: int,
+    image_shape: tuple[int, ...],
+    source: Source,
+    seed: int,
+    labels: Tensor | None,
+) -> Iterator[Tensor]:
+    """Yield n generated images as uint8 (k, C, H, W), k at most that of `CHUNKS`; labels are int64 (n,) or unknown.
+
+    Raises:
+        Diverged: a sample is not finite.
+    """
+    chunk = CHUNKS[source.generator.device.type]
     for first in range(0, n, chunk):
         source.generator.manual_seed(seed + first)
         x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
@@ -65,8 +84,7 @@ def generate(
         x_0 = deque(path, maxlen=1)[0]  # all x_t of 1,000 steps would take 0.8 GB
         if not x_0.isfinite().all():
             raise Diverged("the samples are not finite")
-        chunks.append(source.pixels.to_uint8(x_0))
-    return torch.cat(chunks)
+        yield source.pixels.to_uint8(x_0)
 
 
 @torch.inference_mode()
@@ -102,7 +120,7 @@ def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
     from PIL import Image  # only pictures need it
 
     rows, columns, channels, height, width = images.shape
-    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 96, np.uint8)
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GREY, np.uint8)
     tiles = images.permute(0, 1, 3, 4, 2).cpu().numpy()
     for row in range(rows):
         for column in range(columns):

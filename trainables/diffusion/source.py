@@ -30,6 +30,10 @@ PIXELS: dict[str, PixelRange] = {
 }
 
 
+class NoImages(LookupError):
+    """A degradation or a prior draws images from a source that has none."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A source of random numbers and images; every draw advances `generator`, which is on the images' device."""
@@ -82,4 +86,6 @@ class Source:
         return picked.expand(shape)
 
     def _pick(self, images: Tensor, n: int) -> Tensor:
+        if not len(images):
+            raise NoImages("sampling draws from the images of the data set, and there are none")
         return self.pixels.to_model(images[self.index(len(images), n)])

@@ -16,9 +16,9 @@ from trainables.checkpoint import CheckpointError
 from trainables.config import Training, Variant
 from trainables.data.folds import fold_rows
 from trainables.device import keep_freed
-from trainables.diffusion.process import Diffusion, Diverged, runs_bf16
-from trainables.diffusion.source import PIXELS, Source
-from trainables.domain import ConfigError
+from trainables.diffusion.build import build, count_labels
+from trainables.diffusion.process import Diffusion, Diverged
+from trainables.diffusion.source import Source
 from trainables.metric.restoration import validation
 from trainables.training.adam import Adam
 from trainables.training.cuda_graph import Recorded
@@ -75,27 +75,12 @@ class Trainer:
         # A copy: torch warns of an array that nobody may write to, as those in Ray's object store.
         self._labels = None if labels is None else torch.tensor(labels, device=self.device)
         self.held_out_labels = None if self._labels is None else self._labels[held_out]
-        label_counts = _label_counts(variant, self._labels, self._rows)
+        label_counts = count_labels(variant, self._labels, self._rows)
         torch.manual_seed(seed)
-        classes = 0 if label_counts is None else len(label_counts)
-        network = variant.network.build(images.shape[1], images.shape[-1], classes)
-        network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.diffusion = build(variant, images.shape[1:], label_counts, self.device)
+        network = self.diffusion.network
         generator = torch.Generator(self.device).manual_seed(seed)
-        self.source = Source(generator, PIXELS[variant.pixels], images, overlays)
-        self.diffusion = Diffusion(
-            alpha_bar=variant.schedule.alpha_bar().float().to(self.device),
-            degradation=variant.degradation,
-            network=network,
-            target=variant.training.target,
-            pixels=self.source.pixels,
-            bf16=runs_bf16(variant.training.precision, self.device),
-            loss_kind=variant.training.loss,
-            weight=variant.training.weight,
-            times=variant.training.times,
-            times_mean=variant.training.times_mean,
-            label_counts=label_counts,
-            label_drop=variant.training.label_drop,
-        )
+        self.source = Source(generator, self.diffusion.pixels, images, overlays)
         self.ema = copy.deepcopy(network).requires_grad_(False)
         self.best = copy.deepcopy(self.ema) if self.settings.keep_best else None
         decoupled = self.settings.optimizer == "adamw"
@@ -216,7 +201,7 @@ class Trainer:
             self.best.load_state_dict(state["best"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.plateau, self.epoch_loss = Plateau(**state["plateau"]), state["epoch_loss"].to(self.device)
-        self.patience = Patience(**state["patience"])
+        self.patience = replace(Patience(**state["patience"]), epochs=self.settings.patience)
         self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
         self._go_on_drawing(state["generator"].cpu())
         self._sums = state.get("sums", [])  # of an older state there are none
@@ -256,21 +241,18 @@ class Trainer:
         return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
 
 
+def sampling_weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of `Trainer.averaged` from a saved state."""
+    best: dict[str, Tensor] | None = state.get("best")
+    return state["ema"] if best is None or state["patience"]["best"] == math.inf else best
+
+
 def averaging_decay(step: int, share: float, most: float) -> float:
     """Return the decay of the averaged weights after a step, from 1, such that their mean age is a share of the steps.
 
     Weights of step k then count as k^(1 / share - 2): the power function of Karras et al. 2024, section 3.1.
     """
     return min(most, (1 + step) / (1 / share + step))
-
-
-def _label_counts(variant: Variant, labels: Tensor | None, rows: Tensor) -> Tensor | None:
-    """Return how many of the images at `rows` have each label, for a network with classes; None for one without."""
-    if variant.conditioning == "none":
-        return None
-    if labels is None:
-        raise ConfigError("network/conditioning=class: the images have no labels; use network/conditioning=none")
-    return labels[rows].bincount(minlength=int(labels.max()) + 1)
 
 
 def _learn(

@@ -176,6 +176,13 @@ def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run,
     first = write_report(run).read_bytes()
     assert write_report(Run.open(copy)).read_bytes() == first
     assert report_page(run).encode() == first  # the report that lies there now changes nothing
+    assert b"search/generate.py" not in first  # it keeps no model
+    (run.confirmation / "checkpoints").mkdir(exist_ok=True)
+    model = run.confirmation / "checkpoints" / f"{ReportContext(run).best[0]}.0.pt"
+    model.touch()
+    first = write_report(run).read_bytes()
+    assert f"python search/generate.py runs/{run.name} --out samples.png".encode() in first
+    assert f"python search/train.py runs/{run.name} --images 1080000".encode() in first
     assert str(tmp_path).encode() not in first
     assert b"/somewhere" not in first
 

@@ -60,8 +60,15 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
     monkeypatch.chdir(tmp_path)
     worse = ("PRUNED", {"fmd": 90.0, "diverged": False})
     run = make_run(tmp_path / "my runs", worse, ("COMPLETE", GOOD), worse)
+    run.write_settings({"settings": SETTINGS.saved()})
+    close(run, "done")
+    assert "search/generate.py" not in capsys.readouterr().out  # no model is kept
+    (run.checkpoints / "001-x.pt").touch()
     close(run, "done")
     printed = capsys.readouterr().out
+    for command in ("generate.py 'my runs/run' --out samples.png", "train.py 'my runs/run' --images 9000"):
+        assert f"/search/{command}\n" in printed
+    assert "/search/export.py 'my runs/run' model\n" in printed
     assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
     assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
     assert "--resume run --storage-path 'my runs' --trials 6" in printed

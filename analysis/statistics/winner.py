@@ -1,0 +1,60 @@
+"""The model that stands for a trial, and the trial that stands for a run."""
+
+from dataclasses import dataclass
+
+from analysis.run.events import Start
+from analysis.run.run import Run, RunError
+from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.ranking import rank_run
+from trainables.report import Report
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training whose checkpoint is kept."""
+
+    run: Run
+    """In whose folder the checkpoint lies: a search, its confirmation, or a longer training"""
+    start: Start
+    report: Report
+    """The last one"""
+
+
+def winner(run: Run) -> str | None:
+    """Return the best trial by the confirmation or else by the ranking, None where none has a result."""
+    result = confirmation_result(run)
+    if result is not None and result.standings:
+        return result.standings[0].trial
+    return next((row["trial"] for row in rank_run(run).to_pylist() if row["rank"] is not None), None)
+
+
+def training_of(run: Run, name: str | None = None) -> Training:
+    """Return the training that stands for a trial of the run, by default for the winner.
+
+    Of a trial that the confirmation trained again with fresh seeds it is the training with the lowest FMD on the images
+    that judge the confirmation. Its FMD on them is too low for that reason, and that on the test images is not. Of
+    another trial it is the search's own training. `name` may also be that of one training of the confirmation.
+
+    Raises:
+        RunError: there is no such trial, or its checkpoint is not kept.
+    """
+    trial = winner(run) if name is None else name
+    if trial is None:
+        raise RunError(f"{run.uri}: no trial has a result yet")
+    own, nested = _kept(run), run.confirmed()
+    again = [] if nested is None else _kept(nested)
+    repeats = [training for training in again if training.start.repeats == trial]
+    if repeats:
+        return min(repeats, key=lambda training: training.report.fmd)
+    named = [training for training in (*own, *again) if training.start.trial == trial]
+    if named:
+        return named[0]
+    there = ", ".join(training.start.trial for training in (*own, *again)) or "none"
+    raise RunError(f"{run.uri} keeps no model of the trial {trial}; there are those of {there}")
+
+
+def _kept(run: Run) -> list[Training]:
+    """Return the trainings of a run that reported last without having diverged, and whose checkpoint is kept."""
+    starts, reports = run.starts(), run.reports()
+    kept = [name for name in run.kept_checkpoints() if name in reports and not reports[name][-1].diverged]
+    return [Training(run, starts[name], reports[name][-1]) for name in kept]

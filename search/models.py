@@ -1,0 +1,72 @@
+"""What the commands that use a trained model load of its run: model, data set and metric."""
+
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from analysis.run.run import Run
+from analysis.run.storage import Folder
+from analysis.statistics.winner import Training
+from search.declaration import SettingsError
+from search.summary import require_same_data
+from trainables.checkpoint import from_bytes
+from trainables.config import Variant, parse_flat
+from trainables.data.mnist import Images, load
+from trainables.data.options import ReadOptions
+from trainables.metric.classifier_training import ensure_classifier
+from trainables.metric.fmd import Reference
+from trainables.model import Model
+
+
+def load_model(training: Training, sampler: Mapping[str, str] | None = None, data_dir: str | None = None) -> Model:
+    """Return the model of a training, on a GPU where there is one.
+
+    Args:
+        training: of a run.
+        sampler: fields of its sampler that are to be others, as `--set` has them.
+        data_dir: the folder of the data set, where it is not where it lay in the search.
+
+    Raises:
+        UsageError: a field cannot be, or the data or the checkpoint cannot be read; one line.
+    """
+    changes = parse_flat(sampler or {})
+    for name in changes:
+        if not name.startswith("sampler/"):
+            raise SettingsError(f"--set {name.replace('/', '.')}: the model is trained; give fields of sampler only")
+    run, start = training.run, training.start
+    images = load_images(run, data_dir)
+    checkpoint = from_bytes(Folder(run.uri).require_checkpoint(start.trial), start.trial)
+    variant = Variant.from_flat({**start.variant, **changes})
+    return Model.of_checkpoint(variant, checkpoint, images, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_images(run: Run, data_dir: str | None = None) -> Images:
+    """Return the data set of a run, from `data_dir` where it is not where it lay in the search.
+
+    Raises:
+        DataError: a file is missing or damaged.
+        SettingsError: the data are not those that the run was trained on.
+    """
+    settings = run.begun_settings()["settings"]
+    images = load(settings["dataset"], data_dir or settings["data_dir"], ReadOptions.of(settings), say)
+    require_same_data(run, images.checksums, run.uri)
+    return images
+
+
+def reference_of(run: Run, images: Images) -> Reference:
+    """Return the reference that a run was scored by.
+
+    Raises:
+        SettingsError: the data or the classifier here are others.
+    """
+    metric = run.begun_settings()["metric"]
+    reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images, say))
+    if reference.version != metric["version"]:
+        raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
+    return reference
+
+
+def say(line: str) -> None:
+    """Print a line of progress on standard error."""
+    print(line, file=sys.stderr, flush=True)
