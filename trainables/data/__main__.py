@@ -22,9 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         images = load(options.dataset, options.data_dir, how, lambda line: print(line, file=sys.stderr, flush=True))
         if options.grid is not None:
-            from trainables.diffusion.generation import grid_png  # it needs torch, which takes two seconds
+            import torch  # two seconds, which the text does not need
 
-            options.grid.write_bytes(grid_png(grid(images)))
+            from trainables.diffusion.generation import grid_png
+
+            options.grid.write_bytes(grid_png(torch.from_numpy(grid(images).copy())))
     except (DataError, OSError) as error:
         print(f"trainables.data: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,6 @@
 """The card of a data set: what it holds, in words, and a picture of some of its images."""
 
 import numpy as np
-import torch
 
 from trainables.data.images import Images
 from trainables.data.splits import SPLITS
@@ -39,15 +38,15 @@ def _kind(images: Images) -> str:
     return f"of {height} x {width} in {'grey' if channels == 1 else 'colour'}"
 
 
-def grid(images: Images) -> torch.Tensor:
+def grid(images: Images) -> np.ndarray:
     """Return training images, uint8 (rows, columns, C, H, W): a row for each of the first classes that fill one."""
     rows = [images.train[images.train_labels == label][:GRID_COLUMNS] for label in range(len(images.classes))]
     full = [row for row in rows if len(row) == GRID_COLUMNS]
     if len(full) > 1:
-        return torch.from_numpy(np.stack(full[:GRID_ROWS]))
+        return np.stack(full[:GRID_ROWS])
     count = min(GRID_ROWS, len(images.train) // GRID_COLUMNS)
     some = images.train[: count * GRID_COLUMNS]
-    return torch.from_numpy(some.reshape(count, GRID_COLUMNS, *images.shape).copy())
+    return some.reshape(count, GRID_COLUMNS, *images.shape)
 
 
 def _sizes(images: Images) -> dict[str, int]:

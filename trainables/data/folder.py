@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from trainables.data.images import DataError
-from trainables.data.sources import PARTS, Found, Part, Sample, readable
+from trainables.data.sources import PARTS, Found, Part, Sample, counted, readable
 
 # Of the formats that trainables/data/pixels.py decodes.
 ENDINGS = {
@@ -48,7 +48,7 @@ def find(path: Path) -> Found | None:
     parts = _parts(tree, passed)
     counts = {part: sum(1 for _ in one.all_images()) for part, one in parts.items()}
     if not counts.get("train"):
-        there = ", ".join(f"{count:,} {what}" for what, count in passed.items()) or "nothing"
+        there = counted(passed) or "nothing"
         raise DataError(f"{readable(path)} holds no images (.png, .jpg and the like); it holds {there}")
     classes = {part: _classes(one) for part, one in parts.items()}
     if len({names is None for names in classes.values()}) > 1:
@@ -82,13 +82,13 @@ def _read(folder: Path, passed: Counter[str], above: frozenset[Path]) -> _Tree:
 
 
 def _reason_to_pass_over(path: Path) -> str | None:
-    """Return what a path is if it is no image and no folder of images, in words and the plural."""
+    """Return what a path is if it is no image and no folder of images, in words."""
     if path.name == ARCHIVE_JUNK:
-        return f"{ARCHIVE_JUNK} folders"
+        return ARCHIVE_JUNK
     if path.name.startswith("."):
         return "hidden files"
     if path.name.lower() in THUMBNAILS:
-        return f"files {path.name}"
+        return path.name
     if path.is_dir():
         return None
     if not path.is_file():
@@ -96,7 +96,7 @@ def _reason_to_pass_over(path: Path) -> str | None:
     ending = path.suffix.lower()
     if ending in ENDINGS:
         return None
-    return f"files {readable(ending)}" if ending else "files without an ending"
+    return f"{readable(ending)} files" if ending else "files without an ending"
 
 
 def _unwrapped(tree: _Tree) -> _Tree:

@@ -9,7 +9,7 @@ from trainables.data.images import DataError, Images, Overlays
 from trainables.data.kept import Kept
 from trainables.data.options import ReadOptions
 from trainables.data.pixels import decoding
-from trainables.data.sources import Found, readable
+from trainables.data.sources import Found, counted, readable
 from trainables.data.survey import Log, Survey
 
 # A reader returns what it found at a path, or None where the path is not of its kind.
@@ -42,8 +42,7 @@ def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlay
         if kept is None:
             kept = Kept.of(found, path, survey, options, log)
             kept.save(file, log)
-    passed = ", ".join(f"{count:,} {what}" for what, count in sorted(found.passed_over.items()))
-    return kept.images(overlays, {"passed over": passed or "nothing"})
+    return kept.images(overlays, {"passed over": counted(found.passed_over) or "nothing"})
 
 
 def recognise(path: Path) -> Found:

@@ -32,8 +32,8 @@ def find(path: Path) -> Found | None:
     Raises:
         DataError: a file is damaged, has no column of images, or other columns than the rest.
     """
-    paths = [path] if path.is_file() else [one for one in sorted(path.rglob("*")) if one.is_file()]
-    paths = [one for one in paths if one.suffix.lower() == ".parquet" and not one.name.startswith(".")]
+    candidates = [path] if path.is_file() else sorted(path.rglob("*"))
+    paths = [one for one in candidates if one.suffix.lower() == ".parquet" and one.is_file() and one.name[0] != "."]
     if not paths:
         return None
     files = [_open(one) for one in paths]

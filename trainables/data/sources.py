@@ -45,13 +45,18 @@ class Found:
     samples: Callable[[], Iterator[Sample]]
     """Returns all samples, in the same order each time."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    """What is no image, in words, and how often: "hidden files": 3"""
+    """What is no image, in words, and how often"""
 
 
 def readable(path: str | Path) -> str:
     """Return a path or a name as text in one line: what is no UTF-8, or cannot be printed, is replaced."""
     text = os.fsencode(path).decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def counted(things: Mapping[str, int]) -> str:
+    """Return things and their numbers as text: "hidden files 3, Thumbs.db 1"."""
+    return ", ".join(f"{thing} {count:,}" for thing, count in sorted(things.items()))
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

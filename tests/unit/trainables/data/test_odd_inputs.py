@@ -221,13 +221,13 @@ def add_circle(folder: Path) -> None:
 
 
 PASSED_OVER: dict[str, tuple[Callable[[Path], object], str]] = {
-    "hidden files": (add_hidden, "3 hidden files"),
-    "what macOS adds to archives": (add_archive_junk, "1 __MACOSX folders"),
-    "thumbnails": (add_thumbnails, "1 files Thumbs.db, 1 files desktop.ini"),
-    "other files": (add_other_files, "1 files .csv, 1 files .heic, 1 files .txt, 1 files without an ending"),
-    "folders without images": (add_empty_class, "2 folders without images"),
-    "broken links": (add_broken_link, "1 broken links"),
-    "links in a circle": (add_circle, "1 links to a folder above"),
+    "hidden files": (add_hidden, "hidden files 3"),
+    "what macOS adds to archives": (add_archive_junk, "__MACOSX 1"),
+    "thumbnails": (add_thumbnails, "Thumbs.db 1, desktop.ini 1"),
+    "other files": (add_other_files, ".csv files 1, .heic files 1, .txt files 1, files without an ending 1"),
+    "folders without images": (add_empty_class, "folders without images 2"),
+    "broken links": (add_broken_link, "broken links 1"),
+    "links in a circle": (add_circle, "links to a folder above 1"),
 }
 
 
@@ -355,7 +355,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "images beside folders": (put_beside, "holds 1 images beside 3 folders of images; give either class folders alone"),
     "parts with and without classes": (flat_test, "/test has no class folders, the other parts have"),
     "a part twice": (two_trains, "has one part under two names: Training, train, test; give each part once"),
-    "no images": (no_images, r"holds no images \(.png, .jpg and the like\); it holds 156 files .heic"),
+    "no images": (no_images, r"holds no images \(.png, .jpg and the like\); it holds .heic files 156"),
 }
 
 

@@ -389,7 +389,7 @@ def test_the_command_says_what_a_data_set_holds_and_draws_it(
         "train 60, search 32, confirm 32, test 32",
         "a folder of 3 class folders",
         "16 x 16, resized to 20 x 20",
-        "1 files Thumbs.db, 1 hidden files",
+        "Thumbs.db 1, hidden files 1",
     ):
         assert line in out
     with Image.open(tmp_path / "grid.png") as grid:
