@@ -70,7 +70,7 @@ class Watched:
 
     def wait_for_end(self, seconds: float = 1000) -> None:
         """Wait until the search says that it is done."""
-        wait_for(lambda: self._status() == "done", f"the end of {self.path.name}", seconds)
+        wait_for(lambda: self.status() == "done", f"the end of {self.path.name}", seconds)
 
     def curves(self) -> dict[tuple[str, int], float]:
         """Return FMD by trial and images seen, as the tables have it."""
@@ -83,6 +83,6 @@ class Watched:
         storage = JournalStorage(JournalFileBackend(str(self.path / "study.journal")))
         return optuna.load_study(study_name=self.path.name, storage=storage).get_trials()
 
-    def _status(self) -> str:
+    def status(self) -> str:
         settings = self.path / "search.json"
         return str(json.loads(settings.read_text()).get("status")) if settings.exists() else ""
