@@ -61,9 +61,10 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
     own_file, trusts = given["space"].endswith(".py"), given.get("trust", False)
     if "repeats" in given and own_file:
         try:
-            return code_of(Run.open(given["repeats"]), trusts)
+            run = Run.open(given["repeats"])
         except RunError:  # its search.json was taken out of its folder
             return trusted(UserCode.read(Path(given["space"])), trusts)
+        return code_of(run, trusts)
     if "trained" in given and not own_file:
         return code_of(Run.open(given["trained"][0]), trusts)
     return None

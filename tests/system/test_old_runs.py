@@ -96,7 +96,7 @@ def test_a_trial_is_replayed_and_its_numbers_agree(finished: Run, capsys: pytest
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_finished_run_goes_on_with_more_trials(searches: Searches, finished: Run) -> None:
-    arguments = ["--resume", "finished", "--trials", "7", "--storage-path", "runs"]
+    arguments = ["--resume", "finished", "--trials", "7", "--storage-path", "runs", "--trust"]
     resumed = searches.run(str(SCRIPT), *arguments)
     assert resumed.returncode == 0, resumed.stderr
     run = Run.open(finished.path)
@@ -108,7 +108,7 @@ def test_a_finished_run_goes_on_with_more_trials(searches: Searches, finished: R
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_interrupted_run_is_completed(searches: Searches, interrupted: Run) -> None:
-    resumed = searches.run(str(SCRIPT), "--resume", "interrupted", "--storage-path", "runs")
+    resumed = searches.run(str(SCRIPT), "--resume", "interrupted", "--storage-path", "runs", "--trust")
     assert resumed.returncode == 0, resumed.stderr
     run = Run.open(interrupted.path)
     require_done(run, 2)

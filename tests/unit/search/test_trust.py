@@ -7,11 +7,14 @@ import pytest
 
 from analysis.run.run import Run, RunError
 from search.declaration import SettingsError
+from search.machine import Machine
+from search.settings import Settings
 from search.trust import code_of, install_parts, kept_code, remember
 from trainables.networks import NETWORKS
 from trainables.parts import uninstall
 from trainables.user_code import UserCode
 
+MACHINE = Machine(cpus=2, gpus=0)
 TEXT = """
 from trainables.networks import CNN, NETWORKS
 from dataclasses import dataclass
@@ -37,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     code = UserCode.read(tmp_path / "my_space.py")
     run = Run.create(tmp_path / "runs", "mine")
     run.write_code(code, ["network/mine"])
-    run.update_settings(settings={"space": str(tmp_path / "my_space.py")})
+    run.update_settings(settings=Settings.resolve({}, str(tmp_path / "my_space.py"), "0" * 64, MACHINE).saved())
     (tmp_path / "my_space.py").unlink()
     yield run
     uninstall()

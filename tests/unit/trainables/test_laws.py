@@ -1,0 +1,176 @@
+"""The laws of parts: the project's own obey all of them, and each law finds a part that breaks it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainables import check, laws
+from trainables.diffusion.degradations import Degradation, Gaussian
+from trainables.diffusion.samplers import Sampler
+from trainables.diffusion.schedules import Schedule
+from trainables.diffusion.targets import TARGETS
+from trainables.domain import Choice
+from trainables.laws import LAWS, Law
+from trainables.networks import Network
+from trainables.parts import BASES, FAMILIES, uninstall
+
+CASES = [(family, name, law) for family in LAWS for name in FAMILIES[family] for law in LAWS[family]]
+
+
+@pytest.mark.parametrize(("family", "name", "law"), CASES, ids=[f"{f}-{n}-{law.__name__}" for f, n, law in CASES])
+def test_every_part_of_the_project_obeys(family: str, name: str, law: Law) -> None:
+    member = FAMILIES[family][name]
+    assert law(member() if family in BASES else member) is None
+
+
+@dataclass(frozen=True)
+class BadSchedule(Schedule):
+    fault: Annotated[str, Choice("none", "short", "rising", "zero")] = "none"
+
+    def shares(self) -> Tensor:
+        return 1 - self._times()[1:]
+
+    def alpha_bar(self) -> Tensor:
+        found = super().alpha_bar()
+        if self.fault == "short":
+            return found[1:]
+        return {"none": found, "rising": found.flip(0), "zero": found * 0 + torch.linspace(1, -0.1, len(found))}[
+            self.fault
+        ]
+
+
+@dataclass(frozen=True)
+class BadDegradation(Degradation):
+    fault: Annotated[str, Choice("clean", "impure", "changes", "type", "batch", "draw")] = "clean"
+
+    def draw(self, x0: Tensor, source: Any) -> Tensor:
+        return torch.randn(len(x0), 1, 1, 1) if self.fault == "draw" else source.normal(torch.Size((len(x0), 1, 1, 1)))
+
+    def __call__(self, x0: Tensor, step: Any, z: Tensor) -> Tensor:
+        sigma = step.over(x0).sigma
+        if self.fault == "impure":
+            return x0 + sigma * torch.randn_like(x0)
+        if self.fault == "changes":
+            return x0.mul_(1 - sigma)
+        if self.fault == "batch":
+            return (x0 + sigma.mean() * z).to(x0.dtype)
+        if self.fault == "type":
+            return x0.float() + sigma * z
+        return (x0 + (sigma + (self.fault == "clean")) * z).to(x0.dtype)
+
+
+class BadModule(nn.Module):
+    def __init__(self, fault: str, channels: int) -> None:
+        super().__init__()
+        self.fault, self.conv = fault, nn.Conv2d(channels, channels, 3, padding=0 if fault == "shape" else 1)
+        self.norm, self.unused = nn.BatchNorm2d(channels), nn.Linear(1, 1)
+
+    def forward(self, x: Tensor, time: Tensor, *label: Tensor) -> Tensor:
+        y = self.conv(x)
+        y = self.norm(y) if self.fault == "batch" else y
+        y = y if self.fault == "time" else y + time[:, None, None, None]
+        y = y + self.unused(time[:, None])[:, :, None, None] if self.fault in ("label", "time and label") else y
+        return y
+
+
+@dataclass(frozen=True)
+class BadNetwork(Network):
+    fault: Annotated[str, Choice("shape", "time", "batch", "label", "unused")] = "shape"
+
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        return BadModule(self.fault, channels)
+
+
+def stops_early(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: Any) -> Any:
+    yield x_T
+
+
+def dense(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: Any) -> Any:
+    for t in range(diffusion.T, 0, -1):
+        x_T = diffusion.restore(x_T, torch.full((len(x_T),), t))
+    yield x_T
+
+
+class BadTarget(type(TARGETS["eps"])):  # type: ignore[misc]
+    def solve(self, x_t: Tensor, answer: Tensor, step: Any) -> Tensor:
+        return x_t - answer
+
+    def gain(self, step: Any) -> Tensor:
+        return 2 * torch.ones_like(step.sigma)
+
+
+BROKEN: list[tuple[Callable[[Any], str | None], Any]] = [
+    (laws.has_an_entry_a_step, BadSchedule(fault="short")),
+    (laws.begins_with_the_image, BadSchedule(fault="rising")),
+    (laws.never_increases, BadSchedule(fault="rising")),
+    (laws.never_increases, BadSchedule(fault="zero")),
+    (laws.leaves_the_clean_image, BadDegradation("clean")),
+    (laws.is_pure, BadDegradation("impure")),
+    (laws.is_pure, BadDegradation("changes")),
+    (laws.keeps_shape_and_type, BadDegradation("type")),
+    (laws.is_batched, BadDegradation("batch")),
+    (laws.draws_from_the_source, BadDegradation("draw")),
+    (laws.answers_in_the_inputs_shape, BadNetwork("shape")),
+    (laws.sees_the_time, BadNetwork("time")),
+    (laws.sees_each_image_alone, BadNetwork("batch")),
+    (laws.sees_the_label, BadNetwork("label")),
+    (laws.learns_with_all_parameters, BadNetwork("unused")),
+    (laws.ends_with_x0, Sampler(stops_early, last=Gaussian)),
+    (laws.takes_the_given_steps, Sampler(dense, last=Gaussian)),
+    (laws.is_solved, BadTarget()),
+    (laws.gains_what_it_says, BadTarget()),
+]
+
+
+@pytest.mark.parametrize(("law", "part"), BROKEN, ids=[law.__name__ for law, _ in BROKEN])
+def test_a_part_that_breaks_a_law_is_found(law: Law, part: Any) -> None:
+    assert law(part)
+
+
+def test_every_law_can_be_broken() -> None:
+    assert {law for family in LAWS.values() for law in family} == {law for law, _ in BROKEN}
+
+
+def test_the_command_says_what_was_expected_and_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("""
+from dataclasses import dataclass
+
+from trainables.diffusion.degradations import DEGRADATIONS, Gaussian
+from trainables.networks import CNN, NETWORKS
+
+
+@dataclass(frozen=True)
+class Loud(Gaussian):
+    def __call__(self, x0, step, z):
+        return x0 + 1
+
+
+@dataclass(frozen=True)
+class Fails(CNN):
+    def build(self, channels, size, classes=0):
+        raise KeyError("width")
+
+
+DEGRADATIONS["loud"], NETWORKS["fails"] = Loud, Fails
+""")
+    try:
+        assert check.main([str(tmp_path / "mine.py")]) == 1
+        printed = capsys.readouterr().out
+        assert "degradation loud: passed: D called twice gives the same" in printed
+        assert "degradation loud: BROKEN: D(x0, step 0, z) is x0 itself; there came a difference of up to 1" in printed
+        assert (
+            "network fails: BROKEN: The output depends on t / T; there came KeyError: 'width' (mine.py, line "
+            in printed
+        )
+        (tmp_path / "mine.py").write_text("x = 1")
+        assert check.main([str(tmp_path / "mine.py")]) == 0
+        assert capsys.readouterr().out == "mine.py defines no part\n"
+        assert check.main([str(tmp_path / "nothing.py")]) == 2
+        assert capsys.readouterr().err.startswith("trainables.check: ")
+    finally:
+        uninstall()
