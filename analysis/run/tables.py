@@ -154,9 +154,10 @@ def training_curve(reports: Sequence[Report]) -> list[dict[str, Any]]:
     for report in reports:
         end, spent = report.images_seen, report.train_seconds if math.isfinite(report.train_seconds) else 0.0
         at: dict[int, dict[str, Any]] = {images: {} for images in (*report.losses_at, *report.between_at, end)}
-        for images, loss in zip(report.losses_at or (end,), report.losses or (report.loss,), strict=True):
+        # A damaged log may have lists of different lengths.
+        for images, loss in zip(report.losses_at or (end,), report.losses or (report.loss,), strict=False):
             at[images]["loss"] = loss
-        scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=True)
+        scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=False)
         for images, fmd, held_out in scores:
             at[images] |= {"fmd": fmd, "validation_loss": held_out}
         at[end] |= {"fmd": report.fmd, "validation_loss": report.validation_loss, "rung": report.rung}

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from analysis.text.evaluations import terminal_tables
 from search.declaration import SettingsError
 from search.evaluate import main
 from search.pretrained import with_trained
+from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
 from trainables.metric.evaluation import Evaluation
@@ -53,7 +54,9 @@ def diverge(trainer: Trainer) -> None:
 def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Four trials that ended: two as they should, one that diverged, one without its checkpoint; one that has begun."""
     run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
-    run.write_settings({"settings": {"rungs": [48], "seed": 0, "dataset": "mnist", "data_dir": None}})
+    said = fake_runs.settings("tiny")
+    said["settings"] |= {"rungs": [48], "seed": 0}
+    run.write_settings(said | {"data": mnist.checksums, "metric": small_reference.card()})
     plan, folder = Plan((48,), 0, device="cpu"), Folder(run.uri)
     for number, (name, flat) in enumerate(VARIANTS.items()):
         variant = Variant.from_flat(flat)
@@ -63,7 +66,7 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         if name == "002-bad":
             diverge(trial.trainer)
         for report in trial.reports():
-            run.append(from_json({"event": "report", "trial": name, **asdict(report)}))
+            run.append(report)
     (run.checkpoints / "003-pruned.pt").rename(run.checkpoints / "004-begun.pt")  # as saved on the way to a first rung
     run.append(from_json({"event": "start", **start, "trial": "004-begun", "number": 4}))
     yield run
@@ -83,7 +86,7 @@ def answer(run: Run, capsys: pytest.CaptureFixture[str], *arguments: str) -> tup
 
 def test_every_kept_trial_is_evaluated_next_to_real_images(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = answer(run, capsys, "--format", "json")
-    assert status == 0
+    assert status == 0, err
     rows: dict[str, dict[str, Any]] = {row["trial"]: row for row in json.loads(out)}
     assert list(rows) == [REAL, "000-gaussian", "001-morph"]
     assert "no Inception-FID: " in err

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from analysis.run.events import from_json
 from analysis.run.run import Run
 from search.replay import judge, main
+from tests.helpers import fake_runs
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images
@@ -31,9 +32,9 @@ RUNGS = [64, 200, 600]
 def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Two trials, the second stopped at its second rung and sampled as in a confirmation, and one without a report."""
     run = Run.create(tmp_path_factory.mktemp("runs"), "tiny")
-    settings = {"rungs": RUNGS, "seed": 4, "dataset": "mnist", "data_dir": None, "trained": None}
-    card = {name: getattr(small_reference, name) for name in ("version", "layer", "n", "split")}
-    run.write_settings({"settings": {**settings, "cpus_per_trial": 1, "gpus_per_trial": 0}, "metric": card})
+    said = fake_runs.settings("tiny")
+    said["settings"] |= {"rungs": RUNGS}
+    run.write_settings(said | {"data": mnist.checksums, "metric": small_reference.card()})
     for number, (name, reported) in enumerate({"000-a": 3, "001-b": 2, "002-c": 0}.items()):
         variant = Variant.from_flat(TINY)
         start = {"trial": name, "number": number, "seed": 10 + number, "baseline": "", "variant": variant.flat()}
@@ -42,7 +43,7 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), device="cpu")
         reports = Trial(name, variant, 10 + number, plan, mnist, small_reference, Memory()).reports()
         for _, report in zip(range(reported), reports, strict=False):
-            run.append(from_json({"event": "report", "trial": name, **asdict(report)}))
+            run.append(report)
     yield run
     run.close()
 
