@@ -63,6 +63,14 @@ def test_a_run_remembers_the_whole_path_and_how_the_images_were_read(flat: str, 
     assert Settings.resolve({"dataset": "mnist"}, "quality", "", LAPTOP).dataset == "mnist"
 
 
+@pytest.mark.parametrize("how", [HOW, {}])
+def test_search_json_repeats_a_search_on_the_same_images(how: dict[str, Any], flat: str, tmp_path: Path) -> None:
+    settings = Settings.resolve({"dataset": flat, **how}, "quality", "", LAPTOP)
+    (tmp_path / "search.json").write_text(json.dumps({"settings": settings.saved()}))
+    again = Settings.resolve(parse(["--config", "search.json"]), "quality", "", LAPTOP)
+    assert (again.dataset, ReadOptions.of(vars(again))) == (settings.dataset, ReadOptions.of(vars(settings)))
+
+
 def test_a_data_set_with_a_name_comes_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").mkdir()
