@@ -57,9 +57,9 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0)
+    nested.update_settings(**_card(run, full, selection, judge))
     if (code := run.code()) is not None:
         nested.write_code(code, run.settings()["code"]["parts"])
-    nested.update_settings(**_card(run, full, selection, judge))
     status = _race(nested, full, selection, images, judge, notes)
     return _test(run, nested, full, images, judge, notes) if status == "done" else status
 

@@ -88,11 +88,11 @@ def run_session(
                 # The folder is made last: where something is refused, nothing of the name is taken.
                 run = run or Run.create(shared.storage_path, shared.name)
                 with run_lock(run), in_one_line(run):
-                    if space.code is not None:
-                        run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
                     if earlier is not None:  # the run is new, or was half made with other earlier runs
                         run.write_earlier_trials(earlier)
                     run.update_settings(**card(shared, space, images, reference))
+                    if space.code is not None:  # last: settings without it go on from the file itself
+                        run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
                     try:
                         status = _search_and_confirm(run, shared, space, images, reference, notes)
                     finally:
