@@ -10,6 +10,7 @@ from search.settings import Settings
 from search.space.space import Space
 from search.warm_start import WarmStart
 from trainables.config import Flat
+from trainables.parts import parts
 
 MNIST = (1, 28, 28)
 # Of one trial on MNIST, typical of the project's spaces; only for the estimate.
@@ -37,10 +38,12 @@ def plan(
     `shape` is that of the images.
     """
     begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
+    own = ", ".join(f"{family} {name}" for family, name in parts())
     lines = [
         f"{settings.name}: {space.title}",
         _line("searches", ", ".join(space.names)),
         *([_line("fixed", _flat(space.fixed))] if space.fixed else []),
+        *([_line("own parts", f"{own}; python -m trainables.check says whether they obey the laws")] if own else []),
         _line("rungs", _rungs(settings, begins.leading)),
         *([_line("warm start", begins.summary(settings.sampler))] if begins.earlier else []),
         _line("trials", _trials(settings, measures_gpu)),

@@ -46,7 +46,6 @@ def install(code: UserCode) -> ModuleType:
     if _installed and _installed[0][0] == code:
         return _installed[0][1]
     uninstall()
-    _installed.append((code, ModuleType("not yet executed")))
     try:
         module = code.execute()
         for family, name in parts():
@@ -55,7 +54,7 @@ def install(code: UserCode) -> ModuleType:
     except UsageError:
         uninstall()
         raise
-    _installed[:] = [(code, module)]
+    _installed.append((code, module))
     return module
 
 

@@ -36,7 +36,12 @@ def test_its_parts_obey_the_laws(file: Path, capsys: pytest.CaptureFixture[str])
 def test_its_space_is_planned_with_a_field_fixed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--space", str(file), "--set", "network.mine.depth=4", "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    for expected in ("network/mine/width, degradation/kind", "degradation/fading/depth", "network/mine/depth = 4"):
+    for expected in (
+        "network/mine/width, degradation/kind",
+        "degradation/fading/depth",
+        "network/mine/depth = 4",
+        "own parts  degradation fading, network mine;",
+    ):
         assert expected in printed
 
 
