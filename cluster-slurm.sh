@@ -63,6 +63,8 @@ node='
 
 # Every process has a group of its own: Slurm may signal the whole group of the script.
 set -m
+too_short() { complain "the time of this job is too short to search; give a longer --time to sbatch"; exit 1; }
+trap too_short USR1
 
 # Of this job alone: a token, an address with ports, and a folder on each node's disk, short because it has sockets.
 export PATH=$PWD/.venv/bin:$PATH PYTHONUNBUFFERED=1 SEARCH_STORAGE=${SEARCH_STORAGE:-$PWD/runs}
@@ -108,6 +110,6 @@ exec {open}>&- # the nodes stop Ray
 wait "$ray"
 case $status in 0 | 2 | 3) again='' ;; esac # done, a usage error, no result
 [ -n "$again" ] || exit "$status"
-[ "$SECONDS" -gt 60 ] || { complain "the time of this job is too short; give a longer --time to sbatch"; exit "$status"; }
+[ "$SECONDS" -gt 60 ] || too_short
 echo "job $SLURM_JOB_ID: its time is over; it is queued again and goes on"
 scontrol requeue "$SLURM_JOB_ID" || { complain "to go on: sbatch cluster-slurm.sh --resume NAME"; exit "$status"; }

@@ -16,7 +16,7 @@ from tests.cluster.slurm import ALONE, FREEZER, LOGIN, NODES, Slurm, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-RUNGS = (500, 1500, 4500)
+RUNGS = (500, 1500, 4500, 13500)
 TRIALS = ("000-gaussian-class", "001-gaussian-class", "002-gaussian")
 # Networks that see every pixel: their trials last longer than the job's first time limit.
 SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
@@ -45,7 +45,7 @@ def watched(slurm: Slurm, name: str) -> Watched:
 def limited(slurm: Slurm, measured: Measured) -> tuple[int, Watched]:
     """A search in a job whose time is over in the middle, with another search on the same nodes at the same time."""
     search = watched(slurm, "limited")
-    job = slurm.submit(f"--time=4 {BOTH_NODES} {SEARCH} --name limited")
+    job = slurm.submit(f"--time=5 {BOTH_NODES} {SEARCH} --name limited")
     neighbour = slurm.submit(f"{BOTH_NODES} {SHORT} --name neighbour")
     slurm.wait_for_report(job, search)
     assert "limited: " in slurm.login("python analysis/rank.py runs/limited")
