@@ -27,6 +27,7 @@ from tests.helpers.pages import (
     options_of,
     without_code,
 )
+from trainables import check
 from trainables.config import Variant, domain_of
 from trainables.data.mnist import DATASETS
 from trainables.data.options import NAMED
@@ -37,6 +38,7 @@ from trainables.diffusion.schedules import SCHEDULES
 from trainables.diffusion.times import TIMES
 from trainables.domain import ConfigError
 from trainables.networks import NETWORKS
+from trainables.parts import uninstall
 
 FOLDERS = ("analysis", "search", "spaces", "trainables", "tests", "docs")
 README_LINES = 200
@@ -186,13 +188,18 @@ def test_the_page_of_the_literature_says_how_exact_each_row_is() -> None:
     assert said == {name: entry.departures for name, entry in BASELINES.items() if entry.departures}
 
 
-def test_the_space_of_the_readme_can_be_searched(tmp_path: Path) -> None:
+def test_the_space_of_the_readme_can_be_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = re.findall(r"```python\n(\"\"\".*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     file = tmp_path / "my_space.py"
     file.write_text(block)
-    space = load(str(file), {})
-    assert space.title == "Which batch size suits which learning rate."
-    assert set(space.names) == {"training/batch", "training/lr"}
+    try:
+        assert check.main([str(file)]) == 0, capsys.readouterr().out
+        space = load(str(file), {})
+    finally:
+        uninstall()
+    assert space.title == "Which strength suits which learning rate, for a degradation of my own."
+    assert set(space.names) == {"degradation/invert/depth", "training/lr"}
+    assert len(space.starts) == 1
 
 
 def fits(kind: str, field: str, value: str) -> bool:
