@@ -22,21 +22,23 @@ from analysis.statistics.comparison import Comparison, compare
 from analysis.text import formats
 from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
+from analysis.text.process import carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "compare.py") -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage error."""
+    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
+    return carry_out(command, lambda: _compare(arguments, command))
+
+
+def _compare(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
     parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)
     given = parser.parse_args(arguments)
-
-    def work() -> None:
-        runs = [Run.open(run) for run in given.runs]
-        _write(compare(runs, at_seconds=given.at == "seconds"), given.format)
-
-    return parser.carry_out(work)
+    runs = [Run.open(run) for run in given.runs]
+    _write(compare(runs, at_seconds=given.at == "seconds"), given.format)
+    return 0
 
 
 def _write(comparison: Comparison, form: str) -> None:

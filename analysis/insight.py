@@ -17,11 +17,16 @@ from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.arguments import Parser
 from analysis.text.insight import insight_blocks, insight_content
+from analysis.text.process import carry_out
 from analysis.text.schedules import schedule_blocks, schedule_content
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "insight.py") -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage error."""
+    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
+    return carry_out(command, lambda: _insight(arguments, command))
+
+
+def _insight(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
     parser.add_argument(
@@ -32,15 +37,12 @@ def main(arguments: Sequence[str] | None = None, command: str = "insight.py") ->
     parser.add_argument("--format", choices=("table", "markdown", "latex", "json"), default="table")
     given = parser.parse_args(arguments)
     blocks, content = (schedule_blocks, schedule_content) if given.schedules else (insight_blocks, insight_content)
-
-    def write() -> None:
-        run = Run.open(given.run)
-        if given.format == "json":
-            formats.write_json(content(run))
-        else:
-            formats.write_blocks(blocks(run), given.format)
-
-    return parser.carry_out(write)
+    run = Run.open(given.run)
+    if given.format == "json":
+        formats.write_json(content(run))
+    else:
+        formats.write_blocks(blocks(run), given.format)
+    return 0
 
 
 if __name__ == "__main__":

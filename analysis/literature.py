@@ -20,10 +20,15 @@ from analysis.text import formats
 from analysis.text.arguments import Parser
 from analysis.text.folds import fold_blocks
 from analysis.text.literature import literature_blocks
+from analysis.text.process import carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "literature.py") -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage error."""
+    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
+    return carry_out(command, lambda: _literature(arguments, command))
+
+
+def _literature(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "runs",
@@ -42,13 +47,10 @@ def main(arguments: Sequence[str] | None = None, command: str = "literature.py")
     parser.add_argument("--format", choices=("table", "markdown", "latex"), default="table")
     given = parser.parse_args(arguments)
     only = given.only.split(",") if given.only else None
-
-    def write() -> None:
-        runs = [Run.open(run) for run in given.runs]
-        blocks = [b for run in runs for b in fold_blocks(run)] if given.folds else literature_blocks(runs, only)
-        formats.write_blocks(blocks, given.format)
-
-    return parser.carry_out(write)
+    runs = [Run.open(run) for run in given.runs]
+    blocks = [b for run in runs for b in fold_blocks(run)] if given.folds else literature_blocks(runs, only)
+    formats.write_blocks(blocks, given.format)
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,11 +16,16 @@ from analysis.statistics.where import Condition, read_condition, trials_where
 from analysis.text import formats
 from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.equal_seconds import seconds_blocks
+from analysis.text.process import carry_out
 from analysis.text.ranking import ranking_blocks, ranking_content, trials_blocks
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "rank.py") -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage error."""
+    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
+    return carry_out(command, lambda: _rank(arguments, command))
+
+
+def _rank(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(
         prog=command,
         description="Rank the trials of a run, each among those of equal images seen or of equal seconds of training.",
@@ -41,7 +46,8 @@ def main(arguments: Sequence[str] | None = None, command: str = "rank.py") -> in
     )
     given = parser.parse_args(arguments)
     verbose = given.verbose or given.format != "table"
-    return parser.carry_out(lambda: _write(Run.open(given.run), given.format, given.at, given.where, verbose))
+    _write(Run.open(given.run), given.format, given.at, given.where, verbose)
+    return 0
 
 
 def _condition(text: str) -> Condition:

@@ -16,16 +16,22 @@ if __name__ == "__main__":
 from analysis.page.report import write_report
 from analysis.run.run import Run
 from analysis.text.arguments import Parser
+from analysis.text.process import carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "report.py") -> int:
-    """Run the command line and return its exit status: 0, or 2 for a usage error."""
+    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
+    return carry_out(command, lambda: _report(arguments, command))
+
+
+def _report(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "run", metavar="RUN", help="the run's folder, such as runs/degradations; it may still be going on"
     )
     given = parser.parse_args(arguments)
-    return parser.carry_out(lambda: print(write_report(Run.open(given.run))))
+    print(write_report(Run.open(given.run)))
+    return 0
 
 
 if __name__ == "__main__":

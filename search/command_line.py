@@ -2,16 +2,13 @@
 
 import argparse
 import re
-import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from analysis.text.words import printable
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
-from trainables.domain import UsageError
 
 T = TypeVar("T")
 
@@ -47,8 +44,8 @@ examples:
   tensorboard --logdir runs/mine
       show the trials side by side
 
-exit status: 0 done; 2 a usage error; 3 no trial gave a result;
-130 interrupted, with the line that resumes
+exit status: 0 done; 1 Ray was lost, with the line that resumes; 2 a usage
+error; 3 no trial gave a result; 130 interrupted, with the line that resumes
 """
 EVALUATE = """\
 Evaluate trained trials of a run. Each trial generates images, which are
@@ -94,17 +91,6 @@ examples:
 exit status: 0 the numbers agree; 1 they do not; 2 a usage error;
 130 interrupted
 """
-
-
-def exit_status(command: str, work: Callable[[], int]) -> int:
-    """Carry out a command; return the status that `work` does, 2 for a usage error, or 130 if interrupted."""
-    try:
-        return work()
-    except UsageError as error:
-        print(printable(f"{command}: {error}"), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
 
 
 class _Parser(argparse.ArgumentParser):

@@ -58,7 +58,7 @@ def read_options(texts: Mapping[str, Any], declared: Mapping[str, Option], label
 def _texts(path: str) -> dict[str, Any]:
     """Return the file's mapping, with every value a text as on the command line."""
     try:
-        texts = yaml.load(Path(os.path.expanduser(path)).read_text(), yaml.BaseLoader)
+        texts = yaml.load(Path(os.path.expanduser(path)).read_text("utf-8"), yaml.BaseLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"--config {path}: cannot be read ({reason}); give a YAML file of options") from None

@@ -9,11 +9,7 @@ All of it takes the time that the search left it. A contender that is beaten bey
 is not trained again; a training begins only if it ends in time.
 """
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
 from analysis.run.events import End, Start
@@ -104,8 +100,7 @@ def _test(run: Run, nested: Run, settings: Settings, images: Images, judge: Refe
     if result is None:
         return "done"
     try:
-        with terminating():
-            measure_on_test_images(nested, settings, result, images, judge, notes)
+        measure_on_test_images(nested, settings, result, images, judge, notes)
     except KeyboardInterrupt:
         return "interrupted"
     return "done"
@@ -115,20 +110,6 @@ def _judge(settings: Settings, images: Images, reference: Reference, before: dic
     """Return the reference of the race; a race that goes on keeps the number of samples that it began with."""
     n = before.get("metric", {}).get("n", samples_that_judge(settings, images))
     return Reference.build(images, "confirm", n, reference.layer, reference.weights)
-
-
-@contextmanager
-def terminating() -> Iterator[None]:
-    """Let SIGTERM interrupt as SIGINT does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) -> dict[str, Any]:

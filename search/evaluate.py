@@ -12,7 +12,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parse_evaluate
+from analysis.text.process import carry_out
+from search.command_line import parse_evaluate
 from search.declaration import SettingsError
 from search.options import EvaluateOptions
 
@@ -27,7 +28,7 @@ SEED = 1_000_000_000
 
 def main(arguments: Sequence[str] | None = None, command: str = "search/evaluate.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return exit_status(command, lambda: _evaluate(parse_evaluate(arguments, command)))
+    return carry_out(command, lambda: _evaluate(parse_evaluate(arguments, command)))
 
 
 def _evaluate(given: EvaluateOptions) -> int:

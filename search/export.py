@@ -10,7 +10,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parsed
+from analysis.text.process import carry_out
+from search.command_line import parsed
 from search.options import ExportOptions
 
 EXPORT = """\
@@ -34,7 +35,7 @@ exit status: 0 done; 2 a usage error; 130 interrupted
 
 def main(arguments: Sequence[str] | None = None, command: str = "search/export.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
-    return exit_status(command, lambda: _export(parsed(ExportOptions, command, EXPORT, EXAMPLES, arguments)))
+    return carry_out(command, lambda: _export(parsed(ExportOptions, command, EXPORT, EXAMPLES, arguments)))
 
 
 # Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.

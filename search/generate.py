@@ -11,7 +11,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parsed
+from analysis.text.process import carry_out
+from search.command_line import parsed
 from search.options import GenerateOptions
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ IN_PICTURE, OTHERWISE = 100, 1_000
 
 def main(arguments: Sequence[str] | None = None, command: str = "search/generate.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return exit_status(command, lambda: _generate(parsed(GenerateOptions, command, GENERATE, EXAMPLES, arguments)))
+    return carry_out(command, lambda: _generate(parsed(GenerateOptions, command, GENERATE, EXAMPLES, arguments)))
 
 
 # Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.

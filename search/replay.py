@@ -15,7 +15,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parse_replay
+from analysis.text.process import carry_out
+from search.command_line import parse_replay
 from search.declaration import SettingsError
 from search.execution.threads import ENVIRONMENT, take_threads, threads_of
 from search.options import ReplayOptions
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None, command: str = "search/replay.py") -> int:
     """Run the command line; return the exit status: 0 if the numbers agree, 1 if not, 2 for a usage error."""
     os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
-    return exit_status(command, lambda: _replay(parse_replay(arguments, command)))
+    return carry_out(command, lambda: _replay(parse_replay(arguments, command)))
 
 
 def _replay(given: ReplayOptions) -> int:

@@ -14,7 +14,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parse
+from analysis.text.process import carry_out
+from search.command_line import parse
 from search.declaration import SettingsError
 from search.execution.threads import ENVIRONMENT
 from search.machine import Cluster, Machine, this_machine
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None, command: str = "search/run.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
     began = time.monotonic()
-    return exit_status(command, lambda: search(parse(arguments, command), began))
+    return carry_out(command, lambda: search(parse(arguments, command), began))
 
 
 def search(given: dict[str, Any], began: float) -> int:

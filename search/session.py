@@ -1,13 +1,16 @@
 """One session of a search: assembles its parts, runs search and confirmation, and closes the run's records."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
+from analysis.text.process import INTERRUPTED, interruptible, leave
 from search.confirmation import confirm, samples_that_judge
 from search.earlier_runs import take_over
 from search.execution.cluster import require_shared
@@ -73,7 +76,7 @@ def run_session(
     notes = Notes(Budget.load(settings.time_budget, run, began), Console(), quiet)
     if isinstance(machine, Machine):
         take_threads(machine.cpus)
-    with _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
+    with interruptible(), _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
         if run is not None:
             require_same_data(run, images.checksums, f"--resume {run.name}")
         weights = ensure_classifier(images, notes.say)
@@ -87,25 +90,45 @@ def run_session(
             with _ray(machine, shared, images, notes):
                 # The folder is made last: where something is refused, nothing of the name is taken.
                 run = run or Run.create(shared.storage_path, shared.name)
-                with run_lock(run), in_one_line(run):
-                    if earlier is not None:  # the run is new, or was half made with other earlier runs
-                        run.write_earlier_trials(earlier)
-                    run.update_settings(**card(shared, space, images, reference))
-                    if space.code is not None:  # last: settings without it go on from the file itself
-                        run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
-                    try:
-                        status = _search_and_confirm(run, shared, space, images, reference, notes)
-                    finally:
-                        run.update_settings(**notes.budget.used())
+                status = _in_run(run, shared, space, images, reference, earlier, notes)
             with in_one_line(run):
-                return close(run, status)
+                code = close(run, status)
+            if status in ("interrupted", "lost"):
+                # What is left of a Ray that was lost would wait for a minute when Python ends, then end it by itself.
+                atexit.register(leave, code)
+            return code
         except KeyboardInterrupt:
-            print(
-                "interrupted before the search began"
-                if run is None
-                else f"interrupted; to go on: {resume_command(run)}"
-            )
-            return 130
+            if run is None:
+                raise
+            run.update_settings(status="interrupted")
+            print(f"interrupted; to go on: {resume_command(run)}")
+            return INTERRUPTED
+
+
+def _in_run(
+    run: Run,
+    settings: Settings,
+    space: Space,
+    images: Images,
+    reference: Reference,
+    earlier: list[EarlierTrial] | None,
+    notes: Notes,
+) -> Status:
+    with run_lock(run, notes.say), in_one_line(run):
+        if earlier is not None:  # the run is new, or was half made with other earlier runs
+            run.write_earlier_trials(earlier)
+        run.update_settings(**card(settings, space, images, reference))
+        if space.code is not None:  # last: settings without it go on from the file itself
+            run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
+        try:
+            status = search(run, settings, space, images, reference, notes)
+            if status == "done" and settings.confirm:
+                status = confirm(run, settings, images, reference, notes)
+        finally:
+            run.update_settings(**notes.budget.used())
+    if status == "done":
+        notes.say("done; ranking and report follow")
+    return status
 
 
 @contextmanager
@@ -131,17 +154,6 @@ def close_again(run: Run, why: str) -> int:
     with run_lock(run), in_one_line(run):
         print(f"nothing is left to do: {why}")
         return close(run, "done")
-
-
-def _search_and_confirm(
-    run: Run, settings: Settings, space: Space, images: Images, reference: Reference, notes: Notes
-) -> Status:
-    status = search(run, settings, space, images, reference, notes)
-    if status == "done" and settings.confirm:
-        status = confirm(run, settings, images, reference, notes)
-    if status == "done":
-        notes.say("done; ranking and report follow")
-    return status
 
 
 def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, notes: Notes) -> Status:

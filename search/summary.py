@@ -15,6 +15,7 @@ from analysis.text.answer import answer
 from analysis.text.commands import Commands, short
 from analysis.text.formats import print_blocks
 from analysis.text.next_steps import Step, steps
+from analysis.text.process import INTERRUPTED
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.declaration import SettingsError
 from search.progress.tensorboard import TensorBoardWriter
@@ -61,25 +62,28 @@ def require_same_metric(run: Run, metric: str) -> None:
 
 
 def close(run: Run, status: str) -> int:
-    """Write and print the result; return the exit status, 3 where no trial ended with a result.
+    """Write and print the result; return the exit status.
 
-    What is printed last is the answer, what to do next, and where things are.
+    It is 0, 3 where no trial ended with a result, 130 where the session was interrupted, and 1 where Ray was lost. What
+    is printed last is the answer, what to do next, and where things are.
     """
     write_ranking(run)
+    page = write_report(run)
     console = Console()
     console = console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
     print_blocks(ranking_blocks(run, verbose=False, most=SHOWN), console)
     commands, found = Commands.here(run), answer(run)
-    if status != "interrupted":
+    ended_early = status in ("interrupted", "lost")
+    if not ended_early:
         _print_steps(steps(run, commands), console)
     if found is not None:
         print(f"samples of the best   {short(run.sample_grid(found.trial))}")
-    print(f"the whole report     {short(write_report(run))}")
+    print(f"the whole report     {short(page)}")
     print(f"trials side by side   tensorboard --logdir {short(run.tensorboard)}")
     print(f"the ranking again     {commands.script('analysis/rank.py', commands.run)}")
-    if status == "interrupted":
+    if ended_early:
         print(f"go on                 {commands.resume()}")
-        return 130
+        return INTERRUPTED if status == "interrupted" else 1
     if found is not None:
         TensorBoardWriter(run).answer(found)
     measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]

@@ -15,7 +15,8 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.command_line import exit_status, parsed
+from analysis.text.process import carry_out
+from search.command_line import parsed
 from search.declaration import SettingsError
 from search.execution.threads import ENVIRONMENT
 from search.options import TrainOptions
@@ -67,7 +68,7 @@ exit status: 0 done; 2 a usage error; 3 the training diverged;
 def main(arguments: Sequence[str] | None = None, command: str = "search/train.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 if it diverged, 130 if interrupted."""
     os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
-    return exit_status(command, lambda: _train(parsed(TrainOptions, command, TRAIN, EXAMPLES, arguments)))
+    return carry_out(command, lambda: _train(parsed(TrainOptions, command, TRAIN, EXAMPLES, arguments)))
 
 
 # Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from analysis.run.flock import flock
 from analysis.run.log import RunError
 from analysis.run.storage import is_remote, join
 from trainables.data.cache import cache_dir
@@ -32,6 +33,7 @@ _SEGMENTS = re.compile(r"(.+)\.segment-(\d{6})")
 # Folders that trials and Ray Tune write to; readers do not need them.
 NOT_COPIED = ("checkpoints", "ray")
 CONNECTIONS = 8
+LOCK = "search.lock"  # in the folder of a run that is searched, where the file system has no other locks
 
 
 def names(root: str) -> list[str]:
@@ -223,9 +225,9 @@ def pull_unless_busy(remote: Remote) -> None:
     folder = os.open(remote.folder, os.O_RDONLY)
     turn = os.open(remote.folder.with_name(f".{remote.folder.name}.lock"), os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        remote.pull()
+        if flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB) or not (remote.folder / LOCK).exists():
+            flock(turn, fcntl.LOCK_EX)
+            remote.pull()
     except BlockingIOError:
         return
     finally:

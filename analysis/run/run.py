@@ -10,6 +10,7 @@ import logging
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from analysis.run.earlier import EarlierTrial, from_lines, to_lines
 from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
-from analysis.run.remote import Remote, copy_of, pull_unless_busy
+from analysis.run.remote import LOCK, Remote, copy_of, pull_unless_busy
 from analysis.run.search_json import FORMAT, require_types, translated
 from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
@@ -36,7 +37,7 @@ class Run:
 
     Attributes:
         path: the run's folder, or the copy of it on this machine.
-        settings_file, study_file, earlier, ranking, report, evaluation: its files.
+        settings_file, study_file, earlier, ranking, report, evaluation, lock: its files.
         samples, artifacts, checkpoints, tensorboard, confirmation, ray, code_folder: its folders.
     """
 
@@ -54,11 +55,13 @@ class Run:
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
         self.code_folder = path / "code"
+        self.lock = path / LOCK
         self.settings_file = path / "search.json"
         self.earlier = path / "warm_start.jsonl"
         self._log = Log(path / "log.jsonl")
         self._fold = Fold()
         self._told = False  # that search.json is of a newer version
+        self._updating = threading.Lock()
 
     @classmethod
     def create(cls, root: str | Path, name: str) -> Self:
@@ -296,7 +299,8 @@ class Run:
 
     def update_settings(self, **values: Any) -> None:
         """Replace these values in search.json."""
-        self.write_settings({**self.settings(), **values})
+        with self._updating:
+            self.write_settings({**self.settings(), **values})
 
     def earlier_trials(self) -> list[EarlierTrial]:
         """Return the trials of earlier runs that the search was begun with; none where it was begun without.

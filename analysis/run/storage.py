@@ -25,14 +25,14 @@ def is_remote(path: str | Path) -> bool:
 
 
 def join(uri: str, name: str) -> str:
-    """Return the URI, or path, of a file below `uri`, which may have options such as `?endpoint_override=...`."""
-    folder, mark, options = uri.partition("?")
+    """Return the URI, or path, of a file below `uri`; a URI may have options such as `?endpoint_override=...`."""
+    folder, mark, options = uri.partition("?") if is_remote(uri) else (uri, "", "")
     return f"{folder.rstrip('/')}/{name}{mark}{options}"
 
 
 def parent(uri: str) -> str:
     """Return the URI of the folder that `uri` lies in."""
-    folder, mark, options = uri.partition("?")
+    folder, mark, options = uri.partition("?") if is_remote(uri) else (uri, "", "")
     return folder.rstrip("/").rpartition("/")[0] + mark + options
 
 

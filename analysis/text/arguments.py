@@ -1,11 +1,8 @@
 """The command-line parser of the commands in this package."""
 
 import argparse
-import sys
-from collections.abc import Callable
 from typing import NoReturn
 
-from analysis.run.log import RunError
 from analysis.text.words import printable
 
 AT_HELP = (
@@ -20,12 +17,3 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and exit."""
         self.exit(2, printable(f"{self.prog}: {message}\n"))
-
-    def carry_out(self, work: Callable[[], None]) -> int:
-        """Do the work and return the exit status: 0, or 2 and one line for a run that cannot be read or written."""
-        try:
-            work()
-        except RunError as error:
-            print(printable(f"{self.prog}: {error}"), file=sys.stderr)
-            return 2
-        return 0

@@ -7,6 +7,7 @@ change of networks. Under `uv run`, Ray would start workers in an environment of
 """
 
 import os
+import tempfile
 
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -20,3 +21,5 @@ os.environ |= {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
+if os.path.expanduser("~") == "~":  # Ray wants a home; a container with --user 1234 has none
+    os.environ["HOME"] = tempfile.gettempdir()

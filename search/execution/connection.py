@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import ray
+from ray._private import worker
 
 from search.execution.threads import ENVIRONMENT
 
@@ -11,10 +12,12 @@ from search.execution.threads import ENVIRONMENT
 def connect(runtime_env: dict[str, Any], **options: Any) -> None:
     """Connect to Ray with these options of `ray.init`, silent."""
     environment = {"env_vars": ENVIRONMENT, **runtime_env}
+    # Where a raylet is lost, Ray prints a screen of its log, by no logger and whatever its options say.
+    worker.print_to_stdstream = lambda *args, **kwargs: None
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **options)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def disconnect() -> None:
-    """Disconnect from Ray, and end the one that this process started."""
-    ray.shutdown(wait_for_processes=True)
+    """Disconnect from a cluster."""
+    ray.shutdown()

@@ -5,6 +5,7 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -12,8 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from search.execution.connection import connect, disconnect
+import ray
+from ray._private import worker
+
+from analysis.run.flock import flock
+from search.execution.connection import connect
 from search.execution.logs import last_complaint
 from search.machine import Machine, MachineError
 
@@ -36,9 +42,43 @@ def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
         _start(machine, data_bytes, folder)
         yield
     finally:
-        disconnect()
+        stop_ray()
         _remove(folder)
         os.close(held)
+
+
+def stop_ray(at_once: bool = False) -> None:
+    """End the Ray that this process started, if it did; `at_once` tells Ray nothing of it.
+
+    A Ray of which a process has ended already is told nothing either: it would not answer, and end this process.
+    """
+    node: Any = worker._global_node
+    if node is None or not node.is_head():
+        return
+    processes = [info.process for infos in node.all_processes.values() for info in infos]
+    numbers = descendants([process.pid for process in processes])
+    for process in processes:
+        process.terminate = process.kill  # a signal that they do not take would be waited for
+    if not (at_once or any(process.poll() is not None for process in processes)):
+        ray.shutdown(wait_for_processes=True)
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    if at_once:
+        _remove(Path(node.temp_dir))
+
+
+def descendants(processes: list[int]) -> list[int]:
+    """Return these processes and those that they started, by number."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(status.parent.name))
+    found = list(processes)
+    for number in found:  # which grows
+        found += children.get(number, [])
+    return found
 
 
 def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
@@ -52,6 +92,9 @@ def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
     # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
     os.environ |= {"RAY_prestart_worker_first_driver": "0"}
     for _ in range(START_ATTEMPTS):
+        # Ray's processes inherit what is blocked here, so that signals to all processes end a search in order. Ray
+        # itself does so for SIGINT.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
         try:
             return connect(
                 # Ray puts the path of Python into a command without quotes.
@@ -65,10 +108,12 @@ def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
                 _temp_dir=str(folder),
             )
         except Exception as error:  # Ray raises nothing narrower
-            disconnect()
+            stop_ray()
             if "timed out during startup" not in str(error):
                 said = last_complaint(folder) or (str(error).splitlines() or [type(error).__name__])[0]
                 raise MachineError(f"Ray did not start: {said}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     raise MachineError(
         "Ray did not start, twice within 30 seconds: the machine is too busy; try again when it is less so"
     )
@@ -107,8 +152,7 @@ def _require_sockets(folder: Path) -> None:
 
 def _lock(folder: Path) -> int:
     descriptor = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
 
 
@@ -121,8 +165,8 @@ def _remove_abandoned(folder: Path) -> None:
                 continue
             descriptor = os.open(other, os.O_RDONLY)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(other, ignore_errors=True)
+                if flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(other, ignore_errors=True)
             finally:
                 os.close(descriptor)
 

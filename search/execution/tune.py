@@ -8,12 +8,10 @@ the trial continues from its checkpoint. Tune's own pause would hold on to the t
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ray import tune
@@ -22,15 +20,21 @@ from ray.tune.search import Searcher
 
 from analysis.run.events import Start, from_json, to_json
 from analysis.run.run import Run
+from analysis.text.process import INTERRUPTED, write_at_once
+from search.execution.ending import Ending, Left, rays_addresses
 from search.execution.first_worker import FirstWorker
+from search.execution.local import stop_ray
+from search.execution.pulse import Pulse
 from search.execution.worker import make_trainable
 from search.progress.failures import left_its_machine
 from search.progress.recorder import Recorder
 from search.schedulers import Decision
 from search.settings import Settings
+from search.summary import resume_command
 from search.time_limit import TimeLimit
 from search.tries import Tries
 from trainables.data.mnist import Images
+from trainables.domain import UsageError
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 
@@ -38,7 +42,16 @@ if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial
 
-Status = Literal["done", "interrupted", "failed"]
+Status = Literal["done", "interrupted", "lost", "failed"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a session's processes are doing, and whether it ends early."""
+
+    first: FirstWorker
+    pulse: Pulse
+    ending: Ending
 
 
 class TrialSource(Protocol):
@@ -75,27 +88,57 @@ class Parts:
 
 
 def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
-    """Run trials until nothing is left to do, the time is over or a signal interrupts; the records are always written.
+    """Run trials until nothing is left to do, the time is over, a signal interrupts or Ray is lost.
 
-    Ray must be connected.
+    The records are always written. Ray must be connected.
     """
-    recorder, stopper = parts.recorder, TuneStopper(parts.recorder, parts.limit.is_over)
-    first = FirstWorker(parts.settings.cpus_per_trial)
-    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), stopper, first)
+    recorder, first = parts.recorder, FirstWorker(parts.settings.cpus_per_trial)
+    pulse = Pulse(parts.settings.hang_limit)
+    ending = Ending(partial(_interrupted, recorder), partial(_quit, parts.run), pulse)
+    session = Session(first, pulse, ending)
+    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), session)
     status: Status = "failed"
     try:
-        with interrupting(stopper):
+        with ending.watched(rays_addresses()):
             recorder.display.open(parts.source.interrupted)
-            tuner.fit()
-        if not stopper.interrupted:
-            first.require(at_the_end=True)
-            parts.source.finish()
-        status = "interrupted" if stopper.interrupted else "done"
+            _fit(tuner, ending)
+        first.require(at_the_end=True)
+        parts.source.finish()
+        status = "done"
+    except Left:
+        status = "interrupted" if ending.interrupted else "lost"
     finally:
         recorder.display.close()
-        recorder.write(status=status)
+        recorder.write(status="interrupted" if status == "lost" else status)
         recorder.close()
+    if status == "lost":
+        recorder.display.note(f"Ray is lost, {ending.lost} has ended; to go on: {resume_command(parts.run)}")
     return status
+
+
+def _fit(tuner: tune.Tuner, ending: Ending) -> None:
+    """Let Tune run the trials; an error that comes of the end of Ray is raised as Left."""
+    try:
+        tuner.fit()
+    except UsageError:
+        raise
+    except Exception:
+        if not ending.comes():
+            raise
+        raise Left from None
+
+
+def _interrupted(recorder: Recorder) -> None:
+    """Write what a resume reads besides the log; called in another thread than the rest."""
+    recorder.run.update_settings(status="interrupted", **recorder.display.notes.budget.used())
+
+
+def _quit(run: Run, status: int) -> None:
+    """End this process, in which Ray hangs."""
+    stop_ray(at_once=True)
+    why = "" if status == INTERRUPTED else "Ray is lost; what was reported is kept\n"
+    write_at_once(1, f"{why}go on                 {resume_command(run)}\n")
+    os._exit(status)
 
 
 class _Unsaved:
@@ -108,16 +151,18 @@ class _Unsaved:
 class TuneSearcher(_Unsaved, Searcher):
     """Gives Ray Tune the trials of a source."""
 
-    def __init__(self, source: TrialSource, first: FirstWorker) -> None:
+    def __init__(self, source: TrialSource, session: Session) -> None:
         super().__init__(metric="fmd", mode="min")
-        self._source, self._first = source, first
+        self._source, self._session = source, session
         self._running: dict[str, Start] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial, None while one that runs decides, or FINISHED."""
+        if self._session.ending.begun:
+            return None
         start = self._source.next_trial()
         if start is not None:
-            self._first.asked()
+            self._session.first.asked()
             self._running[trial_id] = start
             return to_json(start)
         return None if self._running else Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
@@ -128,8 +173,11 @@ class TuneSearcher(_Unsaved, Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Pass on the end of a trial; its last report did not come to `on_trial_result` if it stopped the trial."""
+        start = self._running.pop(trial_id)
+        if error and self._session.ending.begun:
+            return  # it was asked to leave, and is open when the run goes on
         last = Report.from_dict(result) if result and "images_seen" in result else None
-        self._source.on_end(self._running.pop(trial_id), last, failed=error)
+        self._source.on_end(start, last, failed=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing."""
@@ -159,12 +207,13 @@ class TuneScheduler(_Unsaved, FIFOScheduler):
 class TuneCallback(_Unsaved, tune.Callback):
     """Passes on to a recorder what Ray Tune tells of its trials."""
 
-    def __init__(self, recorder: Recorder, first: FirstWorker) -> None:
-        self._recorder, self._first = recorder, first
+    def __init__(self, recorder: Recorder, session: Session) -> None:
+        self._recorder, self._session = recorder, session
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial starts, or starts again."""
-        self._first.begins()
+        self._session.first.begins()
+        self._session.pulse.starts(_name(trial), trial.temporary_state.ray_actor)
         self._recorder.on_start(_start(trial))
 
     def on_trial_result(
@@ -175,67 +224,45 @@ class TuneCallback(_Unsaved, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial has left its process."""
+        self._session.pulse.leaves(_name(trial))
         self._recorder.on_end(_start(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass on that a trial has failed."""
-        self._recorder.on_error(_start(trial), _error(trial))
+        """Pass on that a trial has failed, unless the session ends: what ends it may have ended the trial, too."""
+        self._session.pulse.leaves(_name(trial))
+        if not self._session.ending.begun:
+            self._recorder.on_error(_start(trial), _error(trial))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Pass on that Tune went once round its loop, a tenth of a second at most when nothing happens."""
-        self._first.require()
+        self._session.first.require()
+        self._session.pulse.look()
         self._recorder.on_step()
 
 
 class TuneStopper(_Unsaved, tune.Stopper):
-    """Ends a session at Tune's next step, its trials as they are, once it is `interrupted` or its time is over."""
+    """Ends a session at Tune's next step, its trials as they are, once its time is over or `ending` has begun."""
 
-    def __init__(self, recorder: Recorder, is_over: Callable[[], bool] = lambda: False) -> None:
-        self.interrupted = False
-        self.recorder, self._is_over = recorder, is_over
+    def __init__(self, session: Session, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._session, self._is_over = session, is_over
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single trial."""
         return False
 
     def stop_all(self) -> bool:
-        """Return whether the session is to end; if so, the records are written first.
-
-        Tune now waits up to 15 seconds for trials in the middle of their training, and many a system that sends SIGTERM
-        kills before that.
-        """
-        if self.interrupted:
-            self.recorder.write(status="interrupted")
-        return self.interrupted or self._is_over()
+        """Return whether the time is over; raise Left where the session ends early."""
+        self._session.ending.leave()
+        return self._is_over()
 
 
-@contextmanager
-def interrupting(stopper: TuneStopper) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the session in order, and the second at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if stopper.interrupted:
-            stopper.recorder.display.close()
-            os._exit(130)
-        stopper.interrupted = True
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nInterrupted: what was reported is kept. Once more to quit at once.\n")
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper, first: FirstWorker) -> tune.Tuner:
+def _make_tuner(parts: Parts, trainable: Any, session: Session) -> tune.Tuner:
     run = parts.run
     run.clear_ray()
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(parts.source, first),
+            search_alg=TuneSearcher(parts.source, session),
             scheduler=TuneScheduler(parts.limit, parts.source.tries),
             num_samples=-1,  # the source says when it is enough
             max_concurrent_trials=parts.settings.slots,
@@ -247,8 +274,8 @@ def _make_tuner(parts: Parts, trainable: Any, stopper: TuneStopper, first: First
             name=run.ray.name,
             storage_path=run.uri,
             verbose=0,
-            callbacks=[TuneCallback(parts.recorder, first)],
-            stop=stopper,
+            callbacks=[TuneCallback(parts.recorder, session)],
+            stop=TuneStopper(session, parts.limit.is_over),
         ),
     )
 

@@ -10,6 +10,7 @@ from ray import tune
 
 from analysis.run.storage import Folder
 from search.execution.preemption import noticed
+from search.execution.pulse import TrialSide
 from search.execution.threads import take_threads, threads_of
 from search.execution.watchdog import Watchdog
 from trainables.checkpoint import CheckpointError
@@ -83,9 +84,10 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
     if work.trained is not None:
         other, model = work.trained
         pretrained = partial(Folder(other).require_checkpoint, model)
-    watchdog = Watchdog(work.hang_limit)
-    watchdog.start()
     name, variant = config["trial"], Variant.from_flat(config["variant"])
+    told = TrialSide(name)
+    watchdog = Watchdog(work.hang_limit, told.show)
+    watchdog.start()
     plan = replace(work.plan, sampling_seed=config.get("sampling_seed", work.plan.sampling_seed))
     try:
         with share_of(plan.resolve_device(), work.gpu_share):
@@ -99,7 +101,7 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
                 folder,
                 pretrained,
                 alive=watchdog.alive,
-                should_leave=noticed,
+                should_leave=lambda: told.is_to_leave or noticed(),
             )
             for network in (trial.trainer.ema, trial.trainer.best):
                 if network is not None:

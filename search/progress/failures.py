@@ -7,6 +7,7 @@ from trainables.trial import Preempted
 _GONE = {
     "running low on memory": "its process was ended because the machine ran out of memory",
     "node has died": "its machine was lost",
+    "killed by `ray.kill`": "its process showed no sign of life, and was ended",
     "worker process has died": "its process died, for want of memory or ended from outside",
 }
 

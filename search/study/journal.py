@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
@@ -124,7 +124,7 @@ def _load(path: Path, settings: Settings, history: History) -> optuna.Study | No
     try:
         for line in whole.splitlines():
             json.loads(line)  # Optuna itself passes over a last line that is none, and stops at the next one
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage = _storage(path)
         (name,) = optuna.get_all_study_names(storage)
         study = optuna.load_study(study_name=name, storage=storage)
         return study if _agrees(study, settings, history) else None
@@ -136,10 +136,15 @@ def _load(path: Path, settings: Settings, history: History) -> optuna.Study | No
 
 def _create(path: Path, settings: Settings) -> optuna.Study:
     """Return the study of a journal, a new one of the search's name where the journal has none."""
-    storage = JournalStorage(JournalFileBackend(str(path)))
+    storage = _storage(path)
     names = optuna.get_all_study_names(storage) or [settings.name]
     directions = [StudyDirection.MINIMIZE for _ in settings.objectives]
     return optuna.create_study(study_name=names[0], storage=storage, directions=directions, load_if_exists=True)
+
+
+def _storage(path: Path) -> JournalStorage:
+    """Return the storage of a journal, with a lock that needs no symbolic link, which not every file system has."""
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
 
 
 def _remove(path: Path) -> None:

@@ -103,8 +103,9 @@ TROUBLED = """
 import os, pickle, signal, sys, time
 from pathlib import Path
 from search import run
-from search.execution import worker
+from search.execution import pulse, worker
 
+pulse.LATER = 5.0
 HERE, train, reports = Path.cwd(), worker.run_trial, worker.Trial.reports
 
 
@@ -129,6 +130,8 @@ def told(self):
         yield report
         if lr == 0.0011 and once("hangs"):
             time.sleep(10_000)
+        if lr == 0.0016 and once("stopped"):
+            os.kill(os.getpid(), signal.SIGSTOP)  # with the thread that would end it
         if lr == 0.0012 and once("damaged"):
             die(self, b"PK of a checkpoint")
         if lr == 0.0013 and once("malicious"):
@@ -153,24 +156,25 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     searches: Searches,
 ) -> None:
     (searches.folder / "troubled.py").write_text(TROUBLED)
-    rates = (0.002, 0.0011, 0.0012, 0.0013, 0.0014, 0.0015)
+    rates = (0.002, 0.0011, 0.0016, 0.0012, 0.0013, 0.0014, 0.0015)
     starts = ", ".join(f'{{"training/lr": {lr}, "training/target": "x0"}}' for lr in rates)
     (searches.folder / "tiny.py").write_text(SPACE.replace("STARTS = (", f"STARTS = ({starts}, "))
-    arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "6"]
+    arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "7"]
     ended = searches.run("troubled.py", *arguments, "--hang-limit", "45", "--time-budget", "2000")
     assert ended.returncode == 0, ended.stderr
     run = Run.open(searches.folder / "runs" / "a")
-    check_run(run, 6)
+    check_run(run, 7)
     rows = {row["training/lr"]: row for row in run.trials().to_pylist()}
     assert {lr: row["state"] for lr, row in rows.items()} == {
-        **dict.fromkeys(rates[:4], "COMPLETE"),
-        **dict.fromkeys(rates[4:], "FAILED"),
+        **dict.fromkeys(rates[:5], "COMPLETE"),
+        **dict.fromkeys(rates[5:], "FAILED"),
     }
     assert not (searches.folder / "executed").exists()
     said = {lr: [line for line in ended.stdout.splitlines() if rows[lr]["trial"] in line] for lr in rates}
     tried = {lr: [line for line in lines if "failed and is tried again" in line] for lr, lines in said.items()}
     # One that is damaged dies first, and what it left is found at the next try.
-    assert [len(tried[lr]) for lr in rates] == [0, 1, 2, 2, 2, 2]
+    assert [len(tried[lr]) for lr in rates] == [0, 1, 1, 2, 2, 2, 2]
+    assert "its process showed no sign of life, and was ended" in tried[0.0016][0]
     assert "its process died" in tried[0.0011][0]
     assert "it did not report for" in tried[0.0011][0]
     assert all("is damaged" in tried[lr][1] and "it begins anew" in tried[lr][1] for lr in (0.0012, 0.0013))

@@ -1,9 +1,11 @@
 """Machines as people have them: folders with spaces, long paths, variables of job scripts, users without a name."""
 
 import os
+import platform
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import sysconfig
 import venv
@@ -13,6 +15,7 @@ import pytest
 
 from analysis.run.run import Run
 from search import replay
+from tests.helpers.refusals import REFUSING
 from tests.helpers.searches import BUDGET, SCRIPT, Searches, check_run, count_reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -31,6 +34,13 @@ def python(tmp_path: Path) -> Path:
     packages = next(folder.glob("lib/python*/site-packages"))
     (packages / "as_here.pth").write_text(sysconfig.get_path("purelib"))
     return folder / "bin" / "python"
+
+
+def nameless(command: list[str]) -> list[str]:
+    """A command as of a user without a name and a home, where the kernel lets this user have one."""
+    prefix = ["unshare", "--user", "--map-user=4242", "--map-group=4242", "env", "-u", "HOME"]
+    allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    return [*prefix, *command] if allowed else command
 
 
 def listening(processes: set[int]) -> set[str]:
@@ -55,20 +65,23 @@ def test_threads_paths_and_names_of_the_environment_change_nothing_and_nobody_el
     searches: Searches, python: Path, tmp_path: Path
 ) -> None:
     (tmp_path / LONG).mkdir(parents=True)
-    places = {"TMPDIR": str(tmp_path / LONG), "RAY_TMPDIR": str(tmp_path / LONG), "HOME": ""}
+    places = {"TMPDIR": str(tmp_path / LONG), "RAY_TMPDIR": str(tmp_path / LONG)}
     before = set(Path("/tmp").glob("search-*"))
-    process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "a", *FEW, python=python, **THREADS, **places)
+    program, *command = nameless([str(python), str(SCRIPT), "--space", "tiny.py", "--name", "a", *FEW])
+    process = searches.start(*command, python=Path(program), **THREADS, **places)
     folder = searches.folder / "runs" / "a"
     wait_for(process, folder, lambda events: count_reports(events) > 0)
     loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
-    assert listening(set(searches.processes())) <= loopback
+    found = listening(set(searches.processes()))
+    assert found
+    assert found <= loopback
     output, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     assert "trials do not follow OMP_NUM_THREADS=16" in " ".join(output.split())
     run = Run.open(folder)
     check_run(run, 3)
     assert set(Path("/tmp").glob("search-*")) <= before
-    assert not list((tmp_path / LONG).iterdir())
+    assert not list((tmp_path / LONG).glob("search-*"))
     best = max(run.starts(), key=lambda name: len(run.reports().get(name, ())))
     again = searches.run(str(replay.__file__), "runs/a", best, **THREADS)
     assert again.returncode == 0, again.stderr
@@ -102,6 +115,19 @@ def test_where_no_process_begins_the_search_ends_with_the_reason(searches: Searc
     (line,) = ended.stderr.splitlines()
     reason = r"ImportError: libgomp.so.1: cannot open shared object file"
     assert re.fullmatch(rf"search/run.py: no trial began in \d+ seconds, because .*: {reason}", line), line
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls are those of x86-64")
+def test_it_runs_where_there_are_neither_locks_nor_links(searches: Searches, tmp_path: Path) -> None:
+    begin = "refuse()\nimport sys\nfrom search import run\nsys.exit(run.main())"
+    (tmp_path / "refused.py").write_text(f"{REFUSING}\n{begin}\n")
+    for command in (["--space", "tiny.py", "--name", "a", *FEW], ["--resume", "a", "--trials", "4"]):
+        ended = searches.run("refused.py", *command)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert "this file system has no locks" in ended.stdout
+    run = Run.open(searches.folder / "runs" / "a")
+    check_run(run, 4)
+    assert not run.lock.exists()
 
 
 @pytest.mark.skipif(shutil.which("uv") is None and not Path(sys.executable).with_name("uv").exists(), reason="no uv")

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import compare, insight, literature, rank, report
 from analysis.run.run import Run
-from search.command_line import exit_status
+from analysis.text.process import carry_out
 from search.history import History
 from search.machine import Machine
 from search.resuming import nothing_left, open_run, with_space
@@ -148,7 +148,7 @@ def resume(folder: Path) -> int:
         queue.next_trial()
         return 0
 
-    return exit_status("search/run.py", work)
+    return carry_out("search/run.py", work)
 
 
 def check(command: Callable[[], int], capsys: pytest.CaptureFixture[str]) -> int:

@@ -1,5 +1,6 @@
 """What a run says at its end: its ranking, where its results are, how to go on, and the exit status."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    elsewhere = Run.create(tmp_path / "master's thesis?" / "runs", "a")
+    assert shlex.split(resume_command(elsewhere))[-2:] == ["--storage-path", "master's thesis?/runs"]
     run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
+    assert "--storage-path" not in resume_command(run)
     run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "used_seconds": SETTINGS.time_budget})
     assert resume_command(run).endswith(" --address auto")
     close(run, "done")

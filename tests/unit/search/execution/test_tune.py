@@ -2,9 +2,7 @@
 
 import io
 import math
-import os
 import pickle
-import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +14,11 @@ from rich.console import Console
 
 from analysis.run.events import Start, to_json
 from analysis.run.run import Run
+from search.execution import pulse
+from search.execution.ending import Ending, Left
 from search.execution.first_worker import FirstWorker
-from search.execution.tune import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper, interrupting
+from search.execution.pulse import Pulse
+from search.execution.tune import Session, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from search.history import History
 from search.machine import Machine
 from search.progress.budget import Budget
@@ -63,7 +64,13 @@ def result(images_seen: int, fmd: float, **more: object) -> dict[str, Any]:
 
 
 def tune_trial(start: Start, error: Path | None = None) -> Any:
-    return SimpleNamespace(config=to_json(start), error_file=str(error) if error else None)
+    state = SimpleNamespace(ray_actor=None)
+    return SimpleNamespace(config=to_json(start), error_file=str(error) if error else None, temporary_state=state)
+
+
+def make_session() -> Session:
+    watched = Pulse(600.0)
+    return Session(FirstWorker(1), watched, Ending(lambda: None, trials=watched))
 
 
 def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
@@ -75,7 +82,7 @@ def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
 
 def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() -> None:
     source = Source(STARTS[:2])
-    searcher = TuneSearcher(source, FirstWorker(1))
+    searcher = TuneSearcher(source, make_session())
     assert [searcher.suggest("a"), searcher.suggest("b")] == [to_json(start) for start in STARTS[:2]]
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", result(100, 5.0))
@@ -89,7 +96,7 @@ def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() 
 
 def test_the_searcher_passes_on_reports_and_ends() -> None:
     source = Source(STARTS)
-    searcher = TuneSearcher(source, FirstWorker(1))
+    searcher = TuneSearcher(source, make_session())
     for trial_id in ("a", "b", "c"):
         searcher.suggest(trial_id)
     searcher.on_trial_result("a", result(100, 5.0))
@@ -137,12 +144,13 @@ def test_a_failure_that_its_machine_is_the_cause_of_costs_a_trial_none_of_its_tr
     assert tries.has_more(2)
 
 
-def test_the_callback_records_what_tune_tells(tmp_path: Path) -> None:
+def test_the_callback_records_what_tune_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error, tries = tmp_path / "error.txt", Tries()
     error.write_text("Traceback ...\nValueError: no luck\n")
     assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
     recorder = make_recorder(tmp_path, tries)
-    callback = TuneCallback(recorder, FirstWorker(1))
+    monkeypatch.setattr(pulse, "_get", lambda trial: None)
+    callback = TuneCallback(recorder, make_session())
     trial = tune_trial(STARTS[0])
     callback.on_trial_start(0, [], trial)
     callback.on_trial_result(0, [], trial, result(100, 5.0))
@@ -160,45 +168,40 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path) -> None:
 def test_an_adapter_is_pickled_without_its_state(tmp_path: Path) -> None:
     recorder, limit = make_recorder(tmp_path), TimeLimit(ASHA(RUNGS, 3), lambda: math.inf)
     adapters = [
-        TuneSearcher(Source([]), FirstWorker(1)),
+        TuneSearcher(Source([]), make_session()),
         TuneScheduler(limit, Tries()),
-        TuneCallback(recorder, FirstWorker(1)),
-        TuneStopper(recorder),
+        TuneCallback(recorder, make_session()),
+        TuneStopper(make_session()),
     ]
     for adapter in adapters:
         assert vars(pickle.loads(pickle.dumps(adapter))) == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_session_in_order_and_the_records_are_written_first(
-    number: signal.Signals, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_in_a_session_that_ends_early_no_trial_begins_and_none_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder, before = make_recorder(tmp_path), signal.getsignal(number)
-    stopper = TuneStopper(recorder)
-    with interrupting(stopper):
-        assert not stopper.stop_all()
-        signal.raise_signal(number)
-        assert stopper.stop_all()
-    assert recorder.run.settings()["status"] == "interrupted"
-    assert "Once more to quit at once" in capfd.readouterr().err
-    assert signal.getsignal(number) == before
+    monkeypatch.setattr(pulse, "_get", lambda trial: None)
+    monkeypatch.setattr(pulse, "_put", lambda name, value: None)
+    recorder, source = make_recorder(tmp_path), Source(STARTS)
+    session = make_session()
+    searcher, callback = TuneSearcher(source, session), TuneCallback(recorder, session)
+    stopper = TuneStopper(session)
+    assert searcher.suggest("a") == to_json(STARTS[0])
+    callback.on_trial_start(0, [], tune_trial(STARTS[0]))
+    assert not stopper.stop_all()
+    session.ending.interrupted = True
+    assert not stopper.stop_all()  # the trial saves its checkpoint
+    assert searcher.suggest("b") is None
+    callback.on_trial_error(0, [], tune_trial(STARTS[0], tmp_path / "error.txt"))
+    searcher.on_trial_complete("a", error=True)
+    with pytest.raises(Left):
+        stopper.stop_all()
+    assert (source.heard, recorder.run.ends()) == ([], {})
 
 
-def test_a_session_ends_once_its_time_is_over(tmp_path: Path) -> None:
+def test_a_session_ends_once_its_time_is_over() -> None:
     over = False
-    stopper = TuneStopper(make_recorder(tmp_path), lambda: over)
+    stopper = TuneStopper(make_session(), lambda: over)
     assert not stopper.stop_all()
     over = True
     assert stopper.stop_all()
-    assert not stopper.interrupted
-
-
-def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
-    recorder = make_recorder(tmp_path)
-    process = os.fork()
-    if process == 0:
-        with interrupting(TuneStopper(recorder)):
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGTERM)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130

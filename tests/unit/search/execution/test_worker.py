@@ -8,7 +8,8 @@ import torch
 from ray import tune
 
 from analysis.run.storage import Folder, NotShared
-from search.execution import preemption
+from search.execution import preemption, pulse
+from search.execution.watchdog import RESTS
 from search.execution.worker import Work, run_trial
 from tests.helpers.memory import Memory
 from trainables.checkpoint import CheckpointError, to_bytes
@@ -43,10 +44,26 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return heard
 
 
+@pytest.fixture(autouse=True)
+def signs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
+    """The signs of life that the driver sees."""
+    seen: list[tuple[str, bytes]] = []
+    monkeypatch.setattr(pulse, "_put", lambda name, sign: seen.append((name, sign)))
+    monkeypatch.setattr(pulse, "_get", lambda name: None)
+    return seen
+
+
 def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
-    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
+    work: Work,
+    reported: list[dict[str, Any]],
+    signs: list[tuple[str, bytes]],
+    mnist: Images,
+    small_reference: Reference,
 ) -> None:
     run_trial({**CONFIG, "sampling_seed": 12}, work, mnist, small_reference)
+    assert {trial for trial, _ in signs} == {"003-tiny"}
+    assert [sign for _, sign in signs].count(RESTS) == len(PLAN.rungs) + 1  # while each report waits, and at the end
+    assert len(set(signs)) == len(signs) - len(PLAN.rungs)
     plan = Plan(PLAN.rungs, sampling_seed=12, device="cpu")
     alone = Trial("alone", Variant.from_flat(TINY), 5, plan, mnist, small_reference, Memory())
     assert [report["fmd"] for report in reported] == [report.fmd for report in alone.reports()]
@@ -69,6 +86,20 @@ def test_it_leaves_a_machine_that_is_taken_back(
     work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
 ) -> None:
     preemption.NOTICE.touch()
+    with pytest.raises(Preempted):
+        run_trial(CONFIG, work, mnist, small_reference)
+    assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
+    assert reported == []
+
+
+def test_it_saves_and_leaves_when_the_driver_asks(
+    work: Work,
+    reported: list[dict[str, Any]],
+    mnist: Images,
+    small_reference: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "_get", {pulse.LEAVE: b""}.get)
     with pytest.raises(Preempted):
         run_trial(CONFIG, work, mnist, small_reference)
     assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None

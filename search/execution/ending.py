@@ -1,0 +1,171 @@
+"""The early end of a session: a signal asks for it, or Ray is lost. In order where Ray answers, else by force."""
+
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Protocol
+
+import ray
+
+from analysis.text.process import INTERRUPTED, on_stops, write_at_once
+from trainables.domain import UsageError
+
+Address = tuple[str, int]
+
+EVERY = 0.5  # seconds between two looks
+# Seconds. A machine that refuses a connection has lost the process; one that does not answer may come back, and Ray
+# itself ends this process after a minute.
+SILENT = 45.0
+IN_ORDER = 20.0  # after which an end in order is given up
+LOST = 3.0  # the same, where Ray is lost: it may end this process at any time
+SAVING = 5.0  # in which trials save their checkpoints; those that sample or score have the one of their last rung
+APART = 0.5  # seconds between two ctrl-C, at least: some shells and starters pass on the first once more
+
+
+class Trials(Protocol):
+    """The trials that run, as `search.execution.pulse.Pulse` knows them."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether any runs."""
+
+    def ask_to_leave(self) -> None:
+        """Ask all to save their checkpoints and leave."""
+
+
+class Left(BaseException):
+    """The session is left; no Exception, because Ray Tune would wait for its trials then."""
+
+
+class Ending:
+    """Whether a session is to end early, and why.
+
+    Attributes:
+        interrupted: whether a signal asked for it.
+        lost: what of Ray is lost, empty while all is there.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[], object],
+        by_force: Callable[[int], object] = os._exit,
+        trials: Trials | None = None,
+    ) -> None:
+        """Begin with a session that goes on.
+
+        Args:
+            write: writes that the session is interrupted; called in a thread of its own.
+            by_force: ends this process with an exit status.
+            trials: those that run, which are asked to leave; None where there are none.
+        """
+        self.interrupted, self.lost = False, ""
+        self._write, self._by_force, self._trials = write, by_force, trials
+        self._asked = self._until = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether the session is to end."""
+        return self.interrupted or bool(self.lost)
+
+    def leave(self) -> None:
+        """If the session is to end, let trials save their checkpoints for a moment, and raise Left."""
+        if not self.begun:
+            return
+        if not self._until:
+            self._until = time.monotonic() + SAVING
+            if self._trials is not None:
+                # Ray may not answer, because what ended the session has ended it, too.
+                threading.Thread(target=self._trials.ask_to_leave, daemon=True).start()
+        saves = self._trials is not None and self._trials.runs and not self.lost
+        if not saves or time.monotonic() > self._until:
+            raise Left
+
+    def comes(self) -> bool:
+        """Return whether the session is to end, after the time that it takes to notice that Ray is lost."""
+        until = time.monotonic() + 3 * EVERY
+        while not self.begun and time.monotonic() < until:
+            time.sleep(EVERY / 10)
+        return self.begun
+
+    @contextmanager
+    def watched(self, addresses: Mapping[str, Address]) -> Iterator[None]:
+        """Let signals end the session, and the loss of what listens at some addresses, by the names of these."""
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(addresses, over), daemon=True)
+        watch.start()
+        try:
+            with on_stops(self._interrupt):
+                yield
+        finally:
+            over.set()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Take in a signal; a second ctrl-C ends the process at once."""
+        now = time.monotonic()
+        if not self.interrupted:
+            self.interrupted, self._asked = True, now
+            write_at_once(2, "\nInterrupted: what was reported is kept. Ctrl-C once more quits at once.\n")
+        elif number == signal.SIGINT and now - self._asked > APART:
+            self._by_force(INTERRUPTED)
+
+    def _watch(self, addresses: Mapping[str, Address], over: threading.Event) -> None:
+        listeners = [_Listener(name, address) for name, address in addresses.items()]
+        until = math.inf
+        while not over.wait(EVERY):
+            lost = next((one.name for one in listeners if one.is_lost()), "")
+            if self.begun and until == math.inf:
+                self._try_to_write()  # at once: many a system that sends SIGTERM kills soon after
+                until = time.monotonic() + IN_ORDER
+            if lost and not self.lost:
+                self.lost = lost
+                until = min(until, time.monotonic() + LOST)
+                self._try_to_write()
+            if time.monotonic() > until:
+                self._by_force(INTERRUPTED if self.interrupted else 1)
+                return
+
+    def _try_to_write(self) -> None:
+        with suppress(UsageError):  # a full disk, of which the main thread tells
+            self._write()
+
+
+class _Listener:
+    """A process of Ray, known by what it listens on."""
+
+    def __init__(self, name: str, address: Address) -> None:
+        self.name, self._address = name, address
+        self._heard, self._refused = time.monotonic(), 0
+
+    def is_lost(self) -> bool:
+        """Look, and return whether the process is lost: its machine refuses, twice in a row, or is long silent."""
+        error = _error_of(self._address)
+        self._refused = self._refused + 1 if isinstance(error, ConnectionRefusedError) else 0
+        if error is None:
+            self._heard = time.monotonic()
+        return self._refused > 1 or time.monotonic() - self._heard > SILENT
+
+
+def rays_addresses() -> dict[str, Address]:
+    """Return where the Ray that this process is connected to listens: its control and this machine's part."""
+    context = ray.get_runtime_context()
+    host, _, port = context.gcs_address.rpartition(":")
+    addresses = {"its gcs_server": (host.strip("[]"), int(port))}
+    for node in ray.nodes():
+        if node["NodeID"] == context.get_node_id():
+            addresses["its raylet"] = (node["NodeManagerAddress"], int(node["NodeManagerPort"]))
+    return addresses
+
+
+def _error_of(address: Address) -> OSError | None:
+    """Return why nobody can be reached at an address, None where someone can."""
+    try:
+        socket.create_connection(address, timeout=5).close()
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,93 @@
+"""What a trial and the driver tell each other while it trains: signs of life, and that it is to leave.
+
+A process that hangs ends itself (watchdog.py). One that is stopped, or that sleeps in the kernel and takes no signal,
+cannot: the driver ends it. Both sides meet in the key-value store of Ray's gcs_server, under the job of the driver.
+"""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray.exceptions import RpcError
+from ray.experimental.internal_kv import internal_kv_get_gcs_client
+
+from search.execution.watchdog import RESTS
+
+EVERY = 5.0  # seconds between two looks of the driver
+LATER = 30.0  # seconds in which the process may end itself first, which says where it hangs
+ANSWER = 2.0  # seconds that the store has for an answer; that it is lost is noticed elsewhere
+LEAVE = "leave"
+
+
+class TrialSide:
+    """What a trial's process shows and sees.
+
+    Attributes:
+        is_to_leave: whether the driver asked, when a sign of life was last shown.
+    """
+
+    def __init__(self, trial: str) -> None:
+        self._trial, self.is_to_leave = trial, False
+
+    def show(self, sign: bytes) -> None:
+        """Show a sign of life that differs from the last one, or RESTS."""
+        _put(self._trial, sign)
+        self.is_to_leave = _get(LEAVE) is not None
+
+
+class Pulse:
+    """The trials that run, for the driver; it ends the process of one without a sign of life."""
+
+    def __init__(self, limit: float) -> None:
+        """Take in the seconds without a sign of life after which a process is to end itself."""
+        self._limit = limit + LATER
+        self._running: dict[str, tuple[Any, bytes | None, float]] = {}
+        """The actor of each trial, its last sign, and when that was first seen"""
+        self._looked = 0.0
+
+    @property
+    def runs(self) -> bool:
+        """Whether any trial runs."""
+        return bool(self._running)
+
+    def starts(self, trial: str, actor: Any) -> None:
+        """Take in that a trial runs in the process of an actor."""
+        self._running[trial] = actor, _get(trial), time.monotonic()
+
+    def leaves(self, trial: str) -> None:
+        """Take in that a trial runs no more."""
+        self._running.pop(trial, None)
+
+    def ask_to_leave(self) -> None:
+        """Ask all trials to save their checkpoints and leave, those that train within a second."""
+        _put(LEAVE, b"")
+
+    def look(self) -> None:
+        """End the processes without a sign of life, at most every few seconds; their trials fail."""
+        now = time.monotonic()
+        if now - self._looked < EVERY:
+            return
+        self._looked = now
+        for trial, (actor, before, since) in list(self._running.items()):
+            sign = _get(trial)
+            if sign != before or sign == RESTS:
+                self._running[trial] = actor, sign, now
+            elif now - since > self._limit:
+                self.leaves(trial)
+                ray.kill(actor)
+
+
+def _put(name: str, value: bytes) -> None:
+    with suppress(RpcError):
+        internal_kv_get_gcs_client().internal_kv_put(_key(name), value, True, None, timeout=ANSWER)
+
+
+def _get(name: str) -> bytes | None:
+    with suppress(RpcError):
+        return internal_kv_get_gcs_client().internal_kv_get(_key(name), None, timeout=ANSWER)
+    return None
+
+
+def _key(name: str) -> bytes:
+    return f"diffusion-search/{ray.get_runtime_context().get_job_id()}/{name}".encode()
