@@ -55,7 +55,10 @@ def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = No
     for report in reports:
         furthest[report["baseline"]] = max(report["images_seen"], furthest.get(report["baseline"], 0))
     stopped = [row["baseline"] for row in literature if furthest[row["baseline"]] == images < max(furthest.values())]
-    return LiteratureComparison(images, metric_card(runs[0]), literature, others[:MOST_FOUND], stopped)
+    card = next(filter(None, map(metric_card, runs)), None)
+    if card is None:
+        raise RunError(f"{runs[0].uri} has no settings, which name its metric: bring them back from a copy of the run")
+    return LiteratureComparison(images, card, literature, others[:MOST_FOUND], stopped)
 
 
 def _reports(index: int, run: Run) -> list[Row]:

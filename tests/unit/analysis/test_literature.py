@@ -130,3 +130,10 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: 
         assert printed.out == ""
         assert printed.err.startswith(f"literature.py: {expected}")
         assert printed.err.count("\n") == 1
+
+
+def test_a_run_that_has_lost_its_settings_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make(tmp_path, "lost", {"A0": {900: 50.0}})
+    run.settings_file.unlink()
+    assert literature.main([str(run.path)]) == 2
+    assert "lost has no settings, which name its metric: bring them back" in capsys.readouterr().err
