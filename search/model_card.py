@@ -11,6 +11,7 @@ from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.statistics.winner import Training
 from analysis.text.configuration import describe_configuration
 from analysis.text.words import listed
+from trainables.data.options import NAMED
 from trainables.model import Model
 
 LICENCES = {
@@ -32,7 +33,7 @@ def model_card(run: Run, training: Training, model: Model) -> str:
     start, report, own = training.start, training.report, version("diffusion-search")
     channels, height, width = model.shape
     labels = f"; it knows the classes {listed(model.classes, 12)}" if model.classes else "; it knows no classes"
-    data = model.dataset if model.dataset in LICENCES else "images of the user's own"
+    data = model.dataset if model.dataset in NAMED else "images of the user's own"
     sampling = model.sampling
     parts = [
         f"# {start.trial}",
@@ -55,7 +56,7 @@ def model_card(run: Run, training: Training, model: Model) -> str:
         _list(
             {
                 "data": data,
-                "licence of the data": LICENCES.get(model.dataset, "that of the images that were given"),
+                "licence of the data": LICENCES.get(model.dataset, "not known to diffusion-search; that of the images"),
                 "images seen": f"{report.images_seen:,}",
                 "seed": str(start.seed),
                 "parameters": f"{report.parameters:,}",

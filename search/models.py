@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -13,7 +14,7 @@ from search.summary import require_same_data
 from trainables.checkpoint import from_bytes
 from trainables.config import Variant, parse_flat
 from trainables.data.mnist import Images, load
-from trainables.data.options import ReadOptions
+from trainables.data.options import NAMED, ReadOptions
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
 from trainables.model import Model
@@ -38,7 +39,9 @@ def load_model(training: Training, sampler: Mapping[str, str] | None = None, dat
     images = load_images(run, data_dir)
     checkpoint = from_bytes(Folder(run.uri).require_checkpoint(start.trial), start.trial)
     variant = Variant.from_flat({**start.variant, **changes})
-    return Model.of_checkpoint(variant, checkpoint, images, "cuda" if torch.cuda.is_available() else "cpu")
+    model = Model.of_checkpoint(variant, checkpoint, images, "cuda" if torch.cuda.is_available() else "cpu")
+    dataset = run.begun_settings()["settings"]["dataset"]
+    return replace(model, dataset=dataset) if dataset in NAMED else model
 
 
 def load_images(run: Run, data_dir: str | None = None) -> Images:
