@@ -13,7 +13,7 @@ from trainables import check
 from trainables.parts import uninstall
 
 ROOT = Path(__file__).resolve().parents[2]
-BUDGET = ["--trials", "4", "--max-images", "3200", "--confirm", "1", "--time-budget", "240"]
+BUDGET = ["--scheduler", "none", "--trials", "4", "--max-images", "3200", "--confirm", "1", "--time-budget", "240"]
 
 
 @pytest.fixture
