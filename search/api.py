@@ -13,10 +13,10 @@ from analysis.statistics.ranking import rank_run
 from analysis.statistics.winner import training_of
 from search.command_line import complete, search_options
 from search.config_file import read_options
-from search.models import load_model
 from search.run import search
 from search.settings import default_name, located
 from search.trust import install_parts
+from search.winner.models import load_model
 from trainables.domain import Primitive
 from trainables.model import Model
 

@@ -62,7 +62,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     """Return the row of the real images and those of the trials, each stored in the run; nothing if there is none."""
     from analysis.run.evaluations import REAL, store
     from analysis.run.storage import Folder
-    from search.models import load_images
+    from search.winner.models import load_images
     from trainables.checkpoint import CheckpointError
     from trainables.config import Variant
     from trainables.metric.classifier_training import ensure_classifier

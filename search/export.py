@@ -44,11 +44,11 @@ def _export(given: ExportOptions) -> int:
 
     from analysis.run.run import Run
     from analysis.statistics.winner import training_of
-    from search import exported_sample
-    from search.image_files import require_new, write_images
-    from search.model_card import model_card
-    from search.models import load_model
     from search.trust import install_parts
+    from search.winner import exported_sample
+    from search.winner.image_files import require_new, write_images
+    from search.winner.model_card import model_card
+    from search.winner.models import load_model
     from trainables.data.options import ReadOptions
 
     folder = Path(given.folder)

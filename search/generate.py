@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/generate
 def _generate(given: GenerateOptions) -> int:
     from analysis.run.run import Run
     from analysis.statistics.winner import training_of
-    from search.image_files import require_place, write_images
-    from search.models import load_model
     from search.trust import install_parts
+    from search.winner.image_files import require_place, write_images
+    from search.winner.models import load_model
     from trainables.diffusion.process import Diverged
 
     out = Path(given.out)

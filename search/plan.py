@@ -3,12 +3,12 @@
 import math
 
 from search.declaration import Sized
+from search.earlier.warm_start import WarmStart
 from search.progress.budget import as_clock
 from search.reserve import END_SECONDS, SEEDS, Cost, reserve
 from search.schedulers import Hyperband, IEpoch
 from search.settings import Settings
 from search.space.space import Space
-from search.warm_start import WarmStart
 from trainables.config import Flat
 from trainables.parts import parts
 

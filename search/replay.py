@@ -75,7 +75,7 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     import torch
 
     from analysis.run.storage import Folder
-    from search.models import load_images, reference_of
+    from search.winner.models import load_images, reference_of
     from trainables.config import Variant
     from trainables.trial import Plan, Trial
 

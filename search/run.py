@@ -67,12 +67,12 @@ def _space(given: dict[str, Any], code: UserCode | None) -> Space:
 
 def _begin(given: dict[str, Any], began: float) -> int:
     from analysis.run.run import Run
-    from search.earlier_runs import with_runs
+    from search.earlier.earlier_runs import with_runs
+    from search.earlier.pretrained import with_trained
+    from search.earlier.warm_start import WarmStart
     from search.plan import plan
-    from search.pretrained import with_trained
     from search.resuming import begun
     from search.trust import kept_code, remember
-    from search.warm_start import WarmStart
     from search.without_labels import without_classes
     from trainables.data.card import card
 
@@ -121,7 +121,7 @@ def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
 
 def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
     """Return the trials of earlier runs that a new search begins with; without any it builds no reference."""
-    from search.earlier_runs import take_over
+    from search.earlier.earlier_runs import take_over
     from trainables.metric.fmd import Reference
 
     return take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []

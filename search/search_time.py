@@ -3,7 +3,7 @@
 import time
 
 from analysis.run.run import Run
-from search.contenders import beaten, contenders, fresh_seeds
+from search.confirmation.contenders import beaten, contenders, fresh_seeds
 from search.progress.budget import Budget
 from search.reserve import END_SECONDS, Cost, cost, reserve
 from search.settings import Settings

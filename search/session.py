@@ -11,8 +11,9 @@ from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from analysis.text.process import INTERRUPTED, interruptible, leave
-from search.confirmation import confirm, samples_that_judge
-from search.earlier_runs import take_over
+from search.confirmation.confirm import confirm, samples_that_judge
+from search.earlier.earlier_runs import take_over
+from search.earlier.warm_start import WarmStart
 from search.execution.cluster import require_shared
 from search.execution.connection import disconnect
 from search.execution.local import ray_here
@@ -37,7 +38,6 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.summary import card, close, require_same_data, require_same_metric, resume_command
 from search.time_limit import TimeLimit
-from search.warm_start import WarmStart
 from trainables.data.mnist import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference

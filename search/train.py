@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/train.py
 def _train(given: TrainOptions) -> int:
     from analysis.run.lock import run_lock
     from analysis.run.run import Run
-    from search.longer import longer_run
     from search.trust import install_parts
+    from search.winner.longer import longer_run
 
     run = Run.open(given.run)
     install_parts(run, given.trust)
@@ -94,8 +94,8 @@ def _go_on(run: Run, given: TrainOptions) -> int:
     from analysis.text.commands import Commands, short
     from analysis.text.next_steps import uses
     from search.history import end_state
-    from search.longer import begin_session
-    from search.models import load_images, reference_of
+    from search.winner.longer import begin_session
+    from search.winner.models import load_images, reference_of
 
     images = load_images(run, given.data_dir)
     reference = reference_of(run, images)

@@ -17,6 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.run.events import Start, State
+from search.earlier.warm_start import WarmStart
 from search.history import History, end_state
 from search.schedulers import Scheduler
 from search.settings import Settings
@@ -26,7 +27,6 @@ from search.study.names import trial_name, trial_seed
 from search.study.prior import prior_trials
 from search.study.samplers import make_sampler
 from search.tries import Tries
-from search.warm_start import WarmStart
 from trainables.config import Flat
 from trainables.domain import ConfigError
 from trainables.report import Report

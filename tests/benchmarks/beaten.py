@@ -3,7 +3,7 @@
     python tests/benchmarks/beaten.py
 
 Of each pair of recorded trials of which one has so many times the FMD of the other at a rung, the share that ended in
-the other order. A confirmation leaves out what is `BEATEN` times as bad (search/contenders.py).
+the other order. A confirmation leaves out what is `BEATEN` times as bad (search/confirmation/contenders.py).
 """
 
 from __future__ import annotations

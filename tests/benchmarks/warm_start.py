@@ -20,6 +20,7 @@ from typing import Any
 
 from analysis.run.earlier import EarlierTrial
 from analysis.run.events import Start
+from search.earlier.warm_start import WarmStart
 from search.history import History
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision
@@ -28,7 +29,6 @@ from search.space.load import load
 from search.space.space import Space
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
-from search.warm_start import WarmStart
 from trainables.report import Report
 
 TRIALS = 40

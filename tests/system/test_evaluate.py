@@ -21,8 +21,8 @@ from analysis.run.storage import Folder
 from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
 from search.declaration import SettingsError
+from search.earlier.pretrained import with_trained
 from search.evaluate import main
-from search.pretrained import with_trained
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
 from trainables.data.mnist import Images

@@ -14,7 +14,7 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.winner import training_of
 from search import export
-from search.models import load_model
+from search.winner.models import load_model
 from tests.helpers.trained_runs import OTHER, WINNER
 from trainables.model import Model
 

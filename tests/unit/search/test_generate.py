@@ -11,7 +11,7 @@ from PIL import Image
 
 from analysis.run.run import Run
 from search import generate
-from search.image_files import in_label_rows, write_images
+from search.winner.image_files import in_label_rows, write_images
 from tests.helpers.trained_runs import OTHER, WINNER
 from trainables.diffusion.generation import GREY
 

@@ -14,8 +14,8 @@ from analysis.run.run import Run
 from search import run as command
 from search.command_line import parse
 from search.declaration import SettingsError
+from search.earlier.pretrained import with_trained
 from search.machine import Machine
-from search.pretrained import with_trained
 from search.settings import Settings
 from search.space.load import known, load
 from search.without_labels import without_classes

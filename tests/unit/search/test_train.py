@@ -14,8 +14,8 @@ from analysis.run.storage import Folder
 from analysis.statistics.winner import training_of
 from search import train
 from search.declaration import SettingsError
-from search.longer import longer_run
 from search.resuming import open_run
+from search.winner.longer import longer_run
 from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
 from trainables.config import Variant

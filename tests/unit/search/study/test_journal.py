@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
+from search.earlier.warm_start import BEST, WarmStart
 from search.history import History, end_state
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision
@@ -21,7 +22,6 @@ from search.space.space import Space
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.tries import MAX_FAILURES
-from search.warm_start import BEST, WarmStart
 from tests.helpers.conditional import RUNGS, SPACE
 from trainables.report import Report
 

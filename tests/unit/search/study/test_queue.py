@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End, Event, Start
+from search.earlier.warm_start import BEST, WarmStart
 from search.history import History
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision, Scheduler
@@ -25,7 +26,6 @@ from search.space.space import CHECKED_DRAWS, Space
 from search.study.journal import open_study
 from search.study.queue import REDRAWS, TrialQueue
 from search.tries import MAX_FAILURES
-from search.warm_start import BEST, WarmStart
 from spaces.baselines import BASELINES
 from tests.helpers.conditional import RUNGS, SPACE
 from trainables.config import Flat, Variant

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from analysis.run.earlier import EarlierTrial
-from search.contenders import alike
+from search.confirmation.contenders import alike
 from search.options import LEARN_FROM_EARLIER
 from search.space.space import Space
 from trainables.config import Flat, Variant

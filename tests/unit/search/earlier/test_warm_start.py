@@ -9,13 +9,13 @@ import pytest
 from analysis.run.earlier import EarlierTrial
 from analysis.run.run import Run
 from search.declaration import SettingsError
-from search.earlier_runs import take_over, with_runs
+from search.earlier.earlier_runs import take_over, with_runs
+from search.earlier.warm_start import BEST, WarmStart
 from search.machine import Machine
 from search.plan import plan
 from search.settings import Settings
 from search.space.load import load
 from search.space.space import Space
-from search.warm_start import BEST, WarmStart
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
 from trainables.domain import ConfigError

@@ -6,8 +6,8 @@ import pytest
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.confirmation import trainings_at_most
-from search.contenders import alike, contenders
+from search.confirmation.confirm import trainings_at_most
+from search.confirmation.contenders import alike, contenders
 from trainables.config import Flat
 from trainables.report import Report
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from search.image_files import write_images
+from search.winner.image_files import write_images
 from trainables.model import Model
 
 

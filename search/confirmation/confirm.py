@@ -16,6 +16,10 @@ from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.text.words import listed
+from search.confirmation.race import Race
+from search.confirmation.race_time import RaceTime
+from search.confirmation.selection import Selection, select
+from search.confirmation.test_evaluation import measure_on_test_images
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
 from search.progress.budget import OVERTIME, as_clock
@@ -23,13 +27,9 @@ from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.progress.time_spent import TimeSpent
-from search.race import Race
-from search.race_time import RaceTime
 from search.reserve import END_SECONDS, needed
 from search.schedulers import Scheduler
-from search.selection import Selection, select
 from search.settings import Settings
-from search.test_evaluation import measure_on_test_images
 from search.time_limit import TimeLimit
 from trainables.data.mnist import Images
 from trainables.metric.fmd import Reference

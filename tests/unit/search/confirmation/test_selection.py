@@ -8,14 +8,14 @@ import pytest
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.contenders import BEATEN, contenders, defeat
+from search.confirmation.contenders import BEATEN, contenders, defeat
+from search.confirmation.race import Race
+from search.confirmation.race_time import RaceTime
+from search.confirmation.selection import select
 from search.machine import Machine
 from search.progress.budget import OVERTIME, Budget
-from search.race import Race
-from search.race_time import RaceTime
 from search.reserve import END_SECONDS, GROWTH, START_SECONDS, UNKNOWN, Cost
 from search.search_time import SearchTime
-from search.selection import select
 from search.settings import Settings
 from tests.helpers import fake_runs
 from trainables.report import Report

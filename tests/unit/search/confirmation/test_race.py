@@ -7,7 +7,7 @@ import pytest
 
 from analysis.run.events import Event, Start
 from analysis.statistics.confidence import next_round
-from search.race import Race, repeated
+from search.confirmation.race import Race, repeated
 from search.tries import MAX_FAILURES
 from trainables.report import Report
 

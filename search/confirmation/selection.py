@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.contenders import beaten, contenders, fresh_seeds
+from search.confirmation.contenders import beaten, contenders, fresh_seeds
 from search.progress.budget import as_clock
 from search.reserve import Cost, affordable, cost
 from search.settings import Settings

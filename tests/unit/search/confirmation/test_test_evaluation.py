@@ -14,7 +14,7 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.confirmed import confirmation_result
-from search import test_evaluation
+from search.confirmation import test_evaluation
 from search.machine import Machine
 from search.progress.budget import Budget
 from search.progress.notes import Notes
