@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,16 +169,17 @@ def test_what_a_run_is_called_does_nothing_in_a_browser(page: Chrome, tmp_path: 
     run = Run.create(tmp_path, "hostile")
     run.write_settings(fake_runs.settings("hostile") | {"space": name})
     for number in range(6):
-        fake_runs.start(run, f"{number}{name}", {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
-        fake_runs.report(run, f"{number}{name}", 0, 50.0 + number)
-        fake_runs.report(run, f"{number}{name}", 1, 40.0 + number)
+        trial = f"{number}-x"  # the log refuses a name that could do harm
+        fake_runs.start(run, trial, {"degradation/kind": f"{name}{number % 2}", f"training/{name}": number})
+        fake_runs.report(run, trial, 0, 50.0 + number)
+        fake_runs.report(run, trial, 1, 40.0 + number)
     write_report(run)
     opened(page, run)
     page.execute_script("Plotly.Fx.hover('curves-plot', [{curveNumber: 0, pointNumber: 0}])")
     assert page.find_elements(By.CSS_SELECTOR, "img") == []
     assert page.title == "hostile"
     hover = page.execute_script("return document.querySelector('#curves-plot .hoverlayer').textContent")
-    assert name[:30] in hover
+    assert re.search(r"\d-x", hover)
     figures = page.execute_script("return document.getElementById('curves-plot-figures').textContent")
     assert json.loads(figures)
     assert page.get_log("browser") == []
