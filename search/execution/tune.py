@@ -7,6 +7,7 @@ the trial continues from its checkpoint. Tune's own pause would hold on to the t
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,6 +108,9 @@ def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
         status = "done"
     except Left:
         status = "interrupted" if ending.interrupted else "lost"
+        if ending.lost:
+            # Objects of Tune tell Ray when they are collected; they would wait for it until it ends this process.
+            gc.disable()
     finally:
         recorder.display.close()
         recorder.write(status="interrupted" if status == "lost" else status)

@@ -32,7 +32,8 @@ def python(tmp_path: Path) -> Path:
     folder = tmp_path / "Master's thesis" / ".venv"
     venv.create(folder)
     packages = next(folder.glob("lib/python*/site-packages"))
-    (packages / "as_here.pth").write_text(sysconfig.get_path("purelib"))
+    # addsitedir reads the .pth files there, too, by which the project is installed.
+    (packages / "as_here.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     return folder / "bin" / "python"
 
 
