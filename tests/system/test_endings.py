@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,14 @@ from analysis.run.run import Run
 from tests.helpers.searches import BUDGET, SCRIPT, Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(autouse=True)
+def hang_up_is_not_ignored() -> Iterator[None]:
+    """Searches inherit what the tests' own process does with SIGHUP, which is nothing under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def end_all(searches: Searches, process: subprocess.Popen[str], number: signal.Signals) -> None:
