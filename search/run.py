@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analysis.run.earlier import EarlierTrial
     from analysis.run.run import Run
     from search.space.space import Space
-    from trainables.data.mnist import Images
+    from trainables.data.images import Images
     from trainables.user_code import UserCode
 
 # torch takes two seconds to import, Ray one and pyarrow a third: they are imported once the options are right.
@@ -106,7 +106,7 @@ def _begin(given: dict[str, Any], began: float) -> int:
 def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
     """Return the data set; how far its reading is, and what it holds, is said unless `given` has --quiet."""
     from trainables.data.card import summary
-    from trainables.data.mnist import load
+    from trainables.data.load import load
     from trainables.data.options import ReadOptions
 
     def say(line: str) -> None:

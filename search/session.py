@@ -38,7 +38,7 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.summary import card, close, require_same_data, require_same_metric, resume_command
 from search.time_limit import TimeLimit
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
 from trainables.parts import parts

@@ -23,7 +23,7 @@ from search.settings import Settings
 from search.space.domains import searched_domains
 from search.space.space import Space
 from trainables.data.card import describe
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 
 SHOWN = 20  # rows of the ranking

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from analysis.run.events import Start
     from analysis.run.run import Run
-    from trainables.data.mnist import Images
+    from trainables.data.images import Images
     from trainables.metric.fmd import Reference
     from trainables.report import Report
     from trainables.trial import Plan

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.data import mnist as data
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.metric.fmd import Reference
 
 # One thread: sums come out in the same order wherever the tests run, and nobody else's cores are taken.
@@ -19,12 +20,12 @@ os.environ["COLUMNS"] = "120"
 
 
 @pytest.fixture(scope="session")
-def mnist() -> data.Images:
-    return data.load("mnist")
+def mnist() -> Images:
+    return load("mnist")
 
 
 @pytest.fixture(scope="session")
-def small_reference(mnist: data.Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+def small_reference(mnist: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     """The search's reference for 64 images, kept out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

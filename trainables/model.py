@@ -17,7 +17,7 @@ from trainables.checkpoint import CheckpointError
 from trainables.config import Sampling, Variant
 from trainables.data.folds import fold_rows
 from trainables.data.images import DataError, Images
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.data.options import NAMED, ReadOptions
 from trainables.diffusion.build import build, count_labels
 from trainables.diffusion.generation import draw_labels, in_chunks

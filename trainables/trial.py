@@ -12,7 +12,7 @@ import torch
 
 from trainables.checkpoint import from_bytes, to_bytes
 from trainables.config import Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.device import finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
 from trainables.diffusion.process import Diverged

@@ -31,7 +31,7 @@ from search.reserve import END_SECONDS, needed
 from search.schedulers import Scheduler
 from search.settings import Settings
 from search.time_limit import TimeLimit
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 
 # With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as

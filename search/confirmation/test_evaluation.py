@@ -17,7 +17,7 @@ from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.settings import Settings
 from trainables.checkpoint import CheckpointError, from_bytes
 from trainables.config import Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.parts import install

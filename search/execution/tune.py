@@ -34,7 +34,7 @@ from search.settings import Settings
 from search.summary import resume_command
 from search.time_limit import TimeLimit
 from search.tries import Tries
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.domain import UsageError
 from trainables.metric.fmd import Reference
 from trainables.report import Report

@@ -15,7 +15,7 @@ from search.execution.threads import take_threads, threads_of
 from search.execution.watchdog import Watchdog
 from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.device import share_of
 from trainables.metric.fmd import Reference
 from trainables.parts import install

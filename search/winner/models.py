@@ -13,7 +13,8 @@ from search.declaration import SettingsError
 from search.summary import require_same_data
 from trainables.checkpoint import from_bytes
 from trainables.config import Variant, parse_flat
-from trainables.data.mnist import Images, load
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.data.options import NAMED, ReadOptions
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference

@@ -26,7 +26,7 @@ from side_by_side import heading, interleaved, keep, machine, ratios, show, with
 from spaces.quality import STARTS as QUALITY
 from spaces.recipe import GUIDED, RECIPE
 from trainables.config import Flat, Variant
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.training.trainer import Trainer
 
 ALL: Flat = {**RECIPE, **GUIDED, "training/lr": 8e-3}

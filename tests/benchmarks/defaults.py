@@ -24,7 +24,7 @@ import torch
 from side_by_side import heading, keep, machine, show, with_one_thread
 
 from trainables.config import Flat, Sampling, Variant, domain_of
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.diffusion.generation import generate, sampling_source
 from trainables.diffusion.samplers import nfe
 from trainables.metric.fmd import Reference

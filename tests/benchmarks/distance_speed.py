@@ -32,7 +32,7 @@ from side_by_side import (
 )
 from torchmetrics.image.fid import _compute_fid
 
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.metric.classifier import WIDTHS, Layer, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance
 

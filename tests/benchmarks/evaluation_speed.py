@@ -38,7 +38,8 @@ from torch import Tensor
 
 from spaces.baselines import STARTER
 from trainables.config import Flat
-from trainables.data.mnist import Images, load
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.diffusion.generation import generate
 from trainables.diffusion.process import Diffusion
 from trainables.metric.fmd import SAMPLES

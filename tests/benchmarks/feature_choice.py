@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images, load
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.diffusion.generation import generate, sampling_source
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_weights
 from trainables.metric.fmd import Reference

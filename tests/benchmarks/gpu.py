@@ -31,7 +31,7 @@ from search.execution.mps import mps
 from search.execution.packing import choose, measure
 from spaces.baselines import STARTER
 from trainables.config import Flat, Variant
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.device import finish
 from trainables.diffusion.generation import generate, sampling_source
 from trainables.metric.evaluation import Evaluation

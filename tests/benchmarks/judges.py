@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from trainables.config import Flat, Sampling, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.diffusion.generation import generate, sampling_source
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.source import Source

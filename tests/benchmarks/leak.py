@@ -14,7 +14,8 @@ import torch
 
 from trainables.config import Flat, Variant
 from trainables.data.folds import fold_rows
-from trainables.data.mnist import Images, load
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.metric.restoration import Validation, validation
 from trainables.training.trainer import Trainer, evenly
 

@@ -237,7 +237,7 @@ def _png() -> bytes:
     import numpy as np
     import torch
 
-    from trainables.data.mnist import load as load_images
+    from trainables.data.load import load as load_images
     from trainables.diffusion.generation import grid_png
 
     digits = torch.from_numpy(np.ascontiguousarray(load_images("mnist").train[:64]))

@@ -49,7 +49,7 @@ from starter import (
 
 from spaces.baselines import STARTER
 from trainables.config import Flat, Variant
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.training import trainer as training
 from trainables.training.trainer import Trainer
 

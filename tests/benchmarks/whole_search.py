@@ -86,7 +86,7 @@ class Task:
 
 def data() -> tuple[Any, Any]:
     """Return MNIST and what trials are judged by."""
-    from trainables.data.mnist import load
+    from trainables.data.load import load
     from trainables.metric.fmd import Reference
 
     images = load("mnist")
@@ -231,7 +231,7 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
 
     from analysis.run.storage import Folder
     from trainables.config import Variant
-    from trainables.data.mnist import load
+    from trainables.data.load import load
     from trainables.diffusion.generation import generate
     from trainables.metric.evaluation import SAMPLES
     from trainables.metric.fmd import Reference

@@ -8,7 +8,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from tests.helpers.fake_runs import settings
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial
 

@@ -25,7 +25,7 @@ from search.earlier.pretrained import with_trained
 from search.evaluate import main
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer

@@ -13,7 +13,7 @@ from search.replay import judge, main
 from tests.helpers import fake_runs
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 from trainables.trial import Plan, Trial

@@ -29,7 +29,7 @@ from tests.helpers.pages import (
 )
 from trainables import check
 from trainables.config import Variant, domain_of
-from trainables.data.mnist import DATASETS
+from trainables.data.load import DATASETS
 from trainables.data.options import NAMED
 from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import TARGETS, WEIGHTS

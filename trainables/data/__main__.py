@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from trainables.data.card import card, grid
-from trainables.data.mnist import DataError, load
+from trainables.data.images import DataError
+from trainables.data.load import load
 from trainables.data.options import LEAST_SIDE, MOST_SIDE, NAMED, ReadOptions, is_colour
 from trainables.data.sources import readable
 

@@ -1,4 +1,4 @@
-"""Data sets that torchvision downloads into the user's cache, each as a path that the readers of own images know."""
+"""Data sets that torchvision downloads into the user's cache, each as a path of a form that `data.own` reads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 
 from trainables.data.cache import cache_dir, whole
 from trainables.data.images import DataError
+from trainables.data.sources import first_line
 
 # torchvision is heavy, so it is imported only where something is to be downloaded.
 
@@ -21,10 +22,21 @@ def fetch(name: str) -> Path:
     try:
         return DOWNLOADS[name](cache_dir() / "downloads")
     except (OSError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
         raise DataError(
-            f"{name} cannot be downloaded ({reason}); where there is no network, give --dataset the path of its images"
+            f"{name} cannot be downloaded ({first_line(error).rstrip(':')}); "
+            "where there is no network, give --dataset the path of its images"
         ) from None
+
+
+def fetch_fashion_mnist() -> Path:
+    """Return the folder of Fashion-MNIST's idx files, after a download at its first use.
+
+    Raises:
+        OSError, RuntimeError: it cannot be downloaded.
+    """
+    from torchvision.datasets import FashionMNIST
+
+    return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)
 
 
 def _cifar10(root: Path) -> Path:

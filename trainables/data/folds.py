@@ -6,7 +6,7 @@ fold divides an object, the validation images resemble training images. Grouped 
 
 import numpy as np
 
-from trainables.data.mnist import DataError
+from trainables.data.images import DataError
 
 FOLDS = ("none", "80:20", "5-fold-grouped", "5-fold-leaking")
 COUNT = 5  # folds, of which one is held out

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from trainables.data.images import DataError, Images, Overlays
-from trainables.data.sources import natural
+from trainables.data.sources import first_line, natural
 
 NAME = "fruits360"
 SIDE = 100  # pixels
@@ -72,14 +73,12 @@ def _objects(folder: Path, part: str) -> dict[str, list[Path]]:
 def _decode(paths: list[Path]) -> tuple[np.ndarray, dict[Path, str]]:
     """Return all photographs, uint8 (N, 3, 100, 100), and the SHA-256 of each file."""
     pixels = np.empty((len(paths), 3, SIDE, SIDE), np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # JPEG is decoded without Python's lock
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # JPEG is decoded without Python's lock
         digests = list(threads.map(_decode_one, paths, pixels))
     return pixels, dict(zip(paths, digests, strict=True))
 
 
 def _decode_one(path: Path, pixels: np.ndarray) -> str:
-    from PIL import Image  # only this data set needs it
-
     try:
         content = path.read_bytes()
         with Image.open(BytesIO(content), formats=("JPEG",)) as image:
@@ -87,7 +86,7 @@ def _decode_one(path: Path, pixels: np.ndarray) -> str:
                 raise DataError(f"{path} has {image.width} x {image.height} pixels, expected {SIDE} x {SIDE}")
             pixels[:] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     except OSError as error:
-        reason = str(error).splitlines()[0].replace(f": {str(path)!r}", "")
+        reason = first_line(error).replace(f": {str(path)!r}", "")
         raise DataError(f"{path} cannot be read as JPEG ({reason}); replace it with an intact copy") from None
     return hashlib.sha256(content).hexdigest()
 

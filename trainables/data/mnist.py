@@ -1,24 +1,17 @@
-"""Data sets as uint8 arrays in memory, in the fixed splits of this project, with their checksums.
+"""MNIST and Fashion-MNIST, in the fixed splits of this project, with their checksums.
 
 MNIST and the test images of Fashion-MNIST are in the package, so that a search needs no download.
 """
 
 import hashlib
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from trainables.data.cache import cache_dir
-from trainables.data.downloads import DOWNLOADS, fetch
-from trainables.data.fruits import FOLDER, NAME, read_fruits
+from trainables.data.downloads import fetch_fashion_mnist
 from trainables.data.idx import parse_idx
 from trainables.data.images import DataError, Images, Overlays
-from trainables.data.options import NAMED, ReadOptions
-from trainables.data.own import FORMS, read_own
-
-__all__ = ["DATASETS", "DataError", "Images", "load"]
+from trainables.data.sources import first_line
 
 BUNDLED = Path(__file__).parent / "datasets"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -49,41 +42,10 @@ CLASSES = {"mnist": tuple("0123456789"), "fashion-mnist": CLOTHES}
 # two groups of writers with an FMD of 14, where random halves have 0.17. Source: tests/benchmarks/splits.py.
 HELD_OUT = {"search": (5, 16), "confirm": (11, 22)}
 
-READ_AS_PUBLISHED = ReadOptions()
-
 OVERLAYS_TRAIN = 8_000  # of 10,000 overlays; sampling starts from the last 2,000, as in literature row B3
 
 
-def load(
-    name: str = "mnist",
-    data_dir: str | Path | None = None,
-    options: ReadOptions = READ_AS_PUBLISHED,
-    log: Callable[[str], None] = print,
-) -> Images:
-    """Return a data set as uint8 arrays: one with a name, or the user's own images by their path.
-
-    Args:
-        name: a name of `DATASETS` or `DOWNLOADS`, or a path.
-        data_dir: the folder of a named data set as it was published, by default the MNIST of the package, and for
-            Fashion-MNIST Debian's folder or else torchvision's download; of other images, where they lie now.
-        options: how to read the user's own images, and those of `DOWNLOADS`.
-        log: called with progress where there is much to read.
-
-    Raises:
-        DataError: the data set is unknown, or a file is missing or damaged; options are given for one of `DATASETS`.
-    """
-    if name in DATASETS:
-        if options != READ_AS_PUBLISHED:
-            raise DataError(f"{name} is read as it was published; leave out --image-size and the like, or give a path")
-        return DATASETS[name](name, data_dir)
-    if data_dir is None and name in DOWNLOADS:
-        return read_own(fetch(name), options, _overlays, log)
-    if data_dir is None and not (os.sep in name or Path(name).exists()):
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(NAMED)}, or the path of {FORMS}")
-    return read_own(Path(data_dir or name).expanduser(), options, _overlays, log)
-
-
-def _load_idx(name: str, data_dir: str | Path | None) -> Images:
+def read_mnist(name: str, data_dir: str | Path | None) -> Images:
     """Read MNIST or Fashion-MNIST from four idx files, gzipped or not; every image is a group of its own.
 
     The overlays of MNIST are the test images of Fashion-MNIST, and the other way around: a prior of the real images of
@@ -91,7 +53,7 @@ def _load_idx(name: str, data_dir: str | Path | None) -> Images:
     """
     folder = _folder(name, data_dir)
     arrays = {file: read_idx(folder, file, checksum) for file, checksum in CHECKSUMS[name].items()}
-    overlays = _overlays("fashion-mnist" if name == "mnist" else "mnist")
+    overlays = overlays_of("fashion-mnist" if name == "mnist" else "mnist")
     images, labels = arrays[TRAIN_IMAGES][:, None], arrays[TRAIN_LABELS].astype(np.int64)
     rows = {split: split_rows(split, len(images)) for split in ("train", "search", "confirm")}
     return Images(
@@ -108,13 +70,8 @@ def _load_idx(name: str, data_dir: str | Path | None) -> Images:
     )
 
 
-def _load_fruits(name: str, data_dir: str | Path | None) -> Images:
-    if data_dir is None:
-        raise DataError(f"{name} does not come along; give --data-dir {FOLDER}")
-    return read_fruits(Path(data_dir), _overlays("fashion-mnist"))
-
-
-def _overlays(name: str) -> Overlays:
+def overlays_of(name: str) -> Overlays:
+    """Return the test images of MNIST or Fashion-MNIST as overlays."""
     checksum = CHECKSUMS[name][TEST_IMAGES]
     images = read_idx(BUNDLED / name.replace("-", "_"), TEST_IMAGES, checksum)[:, None]
     return Overlays(images[:OVERLAYS_TRAIN], images[OVERLAYS_TRAIN:], {f"overlays/{TEST_IMAGES}": checksum})
@@ -147,24 +104,13 @@ def _folder(name: str, data_dir: str | Path | None) -> Path:
         return Path(data_dir)
     if name == "mnist":
         return BUNDLED / "mnist"
-    return DEBIAN_FASHION if DEBIAN_FASHION.is_dir() else _torchvision_fashion()
-
-
-def _torchvision_fashion() -> Path:
-    from torchvision.datasets import FashionMNIST  # heavy, so imported only where it downloads
-
+    if DEBIAN_FASHION.is_dir():
+        return DEBIAN_FASHION
     try:
-        return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)
+        return fetch_fashion_mnist()
     except (OSError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
         raise DataError(
-            f"Fashion-MNIST is neither in {DEBIAN_FASHION} nor can torchvision download it ({reason}); "
+            f"Fashion-MNIST is neither in {DEBIAN_FASHION} nor can torchvision download it "
+            f"({first_line(error).rstrip(':')}); "
             "give --data-dir a folder with its four idx files, or install Debian's dataset-fashion-mnist"
         ) from None
-
-
-DATASETS: dict[str, Callable[[str, str | Path | None], Images]] = {
-    "mnist": _load_idx,
-    "fashion-mnist": _load_idx,
-    NAME: _load_fruits,
-}

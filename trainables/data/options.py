@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-# The data sets of trainables/data/mnist.py, and those of trainables/data/downloads.py.
+# Those of trainables/data/load.py and of trainables/data/downloads.py.
 NAMED = ("mnist", "fashion-mnist", "fruits360", "cifar10", "kmnist", "emnist-letters", "svhn")
 # From 16 pixels on every network of the project fits; the feature maps of larger images exceed a small machine.
 LEAST_SIDE, MOST_SIDE = 16, 256

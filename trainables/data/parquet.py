@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainables.data.images import DataError
-from trainables.data.sources import PARTS, Found, Part, Sample, readable
+from trainables.data.sources import PARTS, Found, Part, Sample, first_line, readable
 
 LABELS = ("label", "labels", "fine_label", "class", "category", "target", "character")
 IMAGES = ("image", "img", "images", "picture", "photo")
@@ -52,8 +52,9 @@ def _open(path: Path) -> _File:
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{readable(path)} cannot be read ({reason}); replace it with an intact copy") from None
+        raise DataError(
+            f"{readable(path)} cannot be read ({first_line(error)}); replace it with an intact copy"
+        ) from None
     columns = {field.name: field.type for field in schema if _holds_images(field.type)}
     image = next((name for name in (*IMAGES, *columns) if name in columns), None)
     if image is None:

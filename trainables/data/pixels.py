@@ -4,13 +4,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainables.data.images import DataError
-from trainables.data.sources import Content
+from trainables.data.sources import Content, first_line
 
 Image.init()  # by itself Pillow loads the rarer formats only when no other fits
 # None of these runs another program to decode, as Pillow does for EPS. Some builds of Pillow lack the last two.
@@ -114,10 +114,6 @@ def _in_one_line() -> Iterator[None]:
     except UnidentifiedImageError:
         raise DataError("it is no image of a known format") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"it is too large: {_first_line(error)}") from None
+        raise DataError(f"it is too large: {first_line(error)}") from None
     except Exception as error:  # decoders of damaged files raise anything
-        raise DataError(_first_line(error)) from None
-
-
-def _first_line(error: Any) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise DataError(first_line(error)) from None

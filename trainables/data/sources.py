@@ -59,6 +59,11 @@ def counted(things: Mapping[str, int]) -> str:
     return ", ".join(f"{thing} {count:,}" for thing, count in sorted(things.items()))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
 def natural(name: str) -> list[tuple[int, int | str]]:
     """Return a key that sorts numbers in names by value: class 9 before class 10."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]

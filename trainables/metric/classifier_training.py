@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.mnist import DATASETS, DataError, Images, load
+from trainables.data.images import DataError, Images
+from trainables.data.load import DATASETS, load
 from trainables.device import is_faster_in_bf16
 from trainables.metric.classifier import (
     RECIPES,

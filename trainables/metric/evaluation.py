@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.config import Sampling
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.diffusion.generation import generate
 from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.samplers import nfe

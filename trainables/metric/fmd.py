@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from trainables.data.cache import cache_dir, write_whole
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 from trainables.metric.sample_checks import labels

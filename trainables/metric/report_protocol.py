@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.classifier import Classifier, features
 from trainables.metric.frechet import Statistics, frechet_distance
 

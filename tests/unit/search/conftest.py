@@ -4,7 +4,7 @@ import pytest
 
 from analysis.run.run import Run
 from tests.helpers.trained_runs import trained_run
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 
 

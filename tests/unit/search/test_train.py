@@ -19,7 +19,7 @@ from search.winner.longer import longer_run
 from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
 from trainables.config import Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial
 

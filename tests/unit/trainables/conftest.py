@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.data import mnist as data
+from trainables.data.images import Images
+from trainables.data.load import load
 from trainables.diffusion.source import PIXELS, Source
 
 MakeSource = Callable[..., Source]
@@ -23,13 +24,13 @@ FRUITS = {"Training": {"Apple 2": 14, "Apple 10": 12, "Cherry 1": 12}, "Test": {
 
 
 @pytest.fixture(scope="session")
-def digits(mnist: data.Images) -> Tensor:
+def digits(mnist: Images) -> Tensor:
     """128 training images, uint8 (128, 1, 28, 28)."""
     return torch.from_numpy(mnist.train[:128].copy())
 
 
 @pytest.fixture(scope="session")
-def overlays(mnist: data.Images) -> Tensor:
+def overlays(mnist: Images) -> Tensor:
     """96 Fashion-MNIST images, uint8 (96, 1, 28, 28)."""
     return torch.from_numpy(mnist.overlays_train[:96].copy())
 
@@ -69,8 +70,8 @@ def fruits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fruits(fruits_folder: Path) -> data.Images:
-    return data.load("fruits360", fruits_folder)
+def fruits(fruits_folder: Path) -> Images:
+    return load("fruits360", fruits_folder)
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +81,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_fruits(shared: Path) -> data.Images:
+def real_fruits(shared: Path) -> Images:
     """1,980 photographs of Fruits-360, where there are any."""
     folder = shared / "fruits360_sample"
     if not folder.is_dir():
         pytest.skip(f"{folder} is missing; set DIFFUSION_SEARCH_DATA to a folder that has it")
-    return data.load("fruits360", folder)
+    return load("fruits360", folder)

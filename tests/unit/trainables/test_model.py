@@ -10,8 +10,7 @@ from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import TINY
 from trainables.checkpoint import CheckpointError, from_bytes
 from trainables.config import Flat, Variant
-from trainables.data.images import DataError
-from trainables.data.mnist import Images
+from trainables.data.images import DataError, Images
 from trainables.data.options import ReadOptions
 from trainables.diffusion.generation import generate
 from trainables.domain import ConfigError

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.diffusion.process import Diverged
 from trainables.metric.fmd import Reference
 from trainables.report import Report

@@ -21,7 +21,7 @@ from search.progress.notes import Notes
 from search.settings import Settings
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial
 

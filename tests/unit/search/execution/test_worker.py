@@ -14,7 +14,7 @@ from search.execution.worker import Work, run_trial
 from tests.helpers.memory import Memory
 from trainables.checkpoint import CheckpointError, to_bytes
 from trainables.config import Flat, Variant
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Preempted, Trial
 

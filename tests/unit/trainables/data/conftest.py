@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.own_images import CLASSES, pictures, save_all
 from trainables.data.images import Images
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.data.options import ReadOptions
 
 Read = Callable[..., Images]

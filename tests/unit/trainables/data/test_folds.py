@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainables.data.folds import FOLDS, fold_rows
-from trainables.data.mnist import DataError
+from trainables.data.images import DataError
 
 FIVE = [kind for kind in FOLDS if kind.startswith("5-fold")]
 OBJECTS = np.repeat(np.arange(24), 40)  # 24 objects of 40 images, as in a small Fruits-360

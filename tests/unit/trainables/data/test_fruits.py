@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.mnist import DataError, Images, load
+from trainables.data.images import DataError, Images
+from trainables.data.load import load
 
 SPLITS = ("train", "search", "confirm", "test")
 

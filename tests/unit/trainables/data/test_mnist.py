@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from trainables.data import mnist as data
-from trainables.data.mnist import BUNDLED, CHECKSUMS, TEST_LABELS, DataError, load, read_idx, split_rows
+from trainables.data.images import DataError, Images
+from trainables.data.load import load
+from trainables.data.mnist import BUNDLED, CHECKSUMS, TEST_LABELS, read_idx, split_rows
 
 SPLITS = ("train", "search", "confirm")
 
@@ -24,7 +26,7 @@ def labels_folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("split", "count"), [("train", 50_000), ("search", 5_000), ("confirm", 5_000), ("test", 10_000)]
 )
-def test_each_split_has_its_size_and_type(mnist: data.Images, split: str, count: int) -> None:
+def test_each_split_has_its_size_and_type(mnist: Images, split: str, count: int) -> None:
     images, labels = getattr(mnist, split), getattr(mnist, f"{split}_labels")
     assert images.shape == (count, 1, 28, 28)
     assert labels.shape == (count,)
@@ -32,7 +34,7 @@ def test_each_split_has_its_size_and_type(mnist: data.Images, split: str, count:
     assert set(np.unique(labels)) == set(range(10))
 
 
-def test_the_training_images_are_split_without_overlap_or_loss(mnist: data.Images) -> None:
+def test_the_training_images_are_split_without_overlap_or_loss(mnist: Images) -> None:
     rows = np.concatenate([split_rows(split) for split in SPLITS])
     assert sorted(rows) == list(range(60_000))
     raw = read_idx(BUNDLED / "mnist", data.TRAIN_IMAGES, CHECKSUMS["mnist"][data.TRAIN_IMAGES])
@@ -45,13 +47,13 @@ def test_every_split_has_the_two_alternating_groups_of_writers_in_equal_parts() 
     assert [np.mean(split_rows(split) % 2) for split in SPLITS] == [0.5, 0.5, 0.5]
 
 
-def test_every_digit_is_a_group_of_its_own_and_labels_are_the_digits(mnist: data.Images) -> None:
+def test_every_digit_is_a_group_of_its_own_and_labels_are_the_digits(mnist: Images) -> None:
     assert len(set(mnist.groups)) == len(mnist.groups) == len(mnist.train)
     assert mnist.classes == tuple(str(digit) for digit in range(10))
     assert mnist.shape == (1, 28, 28)
 
 
-def test_overlays_are_the_fashion_test_images_in_two_disjoint_parts(mnist: data.Images) -> None:
+def test_overlays_are_the_fashion_test_images_in_two_disjoint_parts(mnist: Images) -> None:
     assert len(mnist.overlays_train) == 8_000
     assert len(mnist.overlays_sample) == 2_000
     raw = gzip.decompress((BUNDLED / "fashion_mnist" / f"{data.TEST_IMAGES}.gz").read_bytes())[16:]

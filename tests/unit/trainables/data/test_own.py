@@ -23,7 +23,8 @@ from trainables.data.__main__ import main
 from trainables.data.card import describe, summary
 from trainables.data.downloads import DOWNLOADS
 from trainables.data.images import DataError, Images
-from trainables.data.mnist import BUNDLED, DATASETS, TEST_IMAGES, load
+from trainables.data.load import DATASETS, load
+from trainables.data.mnist import BUNDLED, TEST_IMAGES
 from trainables.data.options import NAMED, ReadOptions
 from trainables.data.splits import SPLITS
 
@@ -283,7 +284,7 @@ def test_a_reading_that_is_killed_leaves_nothing_that_another_takes_for_whole(
     script = (
         "import os, sys, numpy as np\n"
         "from trainables.data import own\n"
-        "from trainables.data.mnist import load\n"
+        "from trainables.data.load import load\n"
         "def half(file, **arrays):\n"
         "    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)\n"
         "np.savez = half\n"

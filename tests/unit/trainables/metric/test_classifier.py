@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.data.mnist import CHECKSUMS, Images, load
+from trainables.data.images import Images
+from trainables.data.load import load
+from trainables.data.mnist import CHECKSUMS
 from trainables.metric.classifier import (
     RECIPES,
     SHIPPED,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights, pack
 from trainables.metric.fmd import Reference
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance

@@ -12,7 +12,7 @@ from tests.helpers.memory import Memory
 from tests.helpers.own_images import bars, save_all
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
-from trainables.data.mnist import load
+from trainables.data.load import load
 from trainables.domain import ConfigError
 from trainables.metric.classifier import RECIPES, Recipe, Weights, WeightsError, load_card, load_weights
 from trainables.metric.classifier_training import ensure_classifier, train_tested

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from trainables.data.mnist import Images
+from trainables.data.images import Images
 from trainables.metric import inception
 from trainables.metric.classifier import Classifier, features, load_weights
 from trainables.metric.report_protocol import report_protocol
