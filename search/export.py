@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/export.p
 def _export(given: ExportOptions) -> int:
     from importlib.metadata import version
 
+    from analysis.run.code import read_code
     from analysis.run.run import Run
     from analysis.statistics.winner import training_of
     from search.trust import install_parts
@@ -65,7 +66,7 @@ def _export(given: ExportOptions) -> int:
         "images_seen": images_seen,
         "version": version("diffusion-search"),
     }
-    code = run.code() if run.settings().get("code", {}).get("parts") else None
+    code = read_code(run) if run.settings().get("code", {}).get("parts") else None
     model.save(folder, ReadOptions.of(training.run.settings()["settings"]), code, **about)
     labels = model.even_labels(100)
     write_images(folder / "samples.png", model.sample_in_chunks(100, labels), 100, labels, model.classes)

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
+from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End
 from analysis.run.lock import run_lock
@@ -119,7 +120,7 @@ def _in_run(
             run.write_earlier_trials(earlier)
         run.update_settings(**card(settings, space, images, reference))
         if space.code is not None:  # last: settings without it go on from the file itself
-            run.write_code(space.code, [f"{family}/{name}" for family, name in parts()])
+            write_code(run, space.code, [f"{family}/{name}" for family, name in parts()])
         try:
             status = search(run, settings, space, images, reference, notes)
             if status == "done" and settings.confirm:

@@ -77,7 +77,7 @@ def close(run: Run, status: str) -> int:
     if not ended_early:
         _print_steps(steps(run, commands), console)
     if found is not None:
-        print(f"samples of the best   {short(run.sample_grid(found.trial))}")
+        print(f"samples of the best   {short(run.picture(found.trial, 'samples'))}")
     print(f"the whole report     {short(page)}")
     print(f"trials side by side   tensorboard --logdir {short(run.tensorboard)}")
     print(f"the ranking again     {commands.script('analysis/rank.py', commands.run)}")

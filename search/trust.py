@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from analysis.run.code import read_code
 from analysis.run.run import Run, RunError
 from search.declaration import SettingsError
 from trainables.data.cache import cache_dir, write_whole
@@ -45,7 +46,7 @@ def code_of(run: Run, trusts: bool) -> UserCode | None:
         CodeError, RunError: a file cannot be read.
         SettingsError: it is not trusted.
     """
-    code = run.code()
+    code = read_code(run)
     space = str(run.settings().get("settings", {}).get("space", ""))
     if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy
         code = UserCode.read(Path(space))

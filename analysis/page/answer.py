@@ -29,7 +29,7 @@ def answer(context: ReportContext) -> dict[str, object]:
         "labels": labels_sentence(context.trials, context.order),
         "steps": steps(context.run, Commands.anywhere(context.run)) if ended else [],
         "facts": _facts(context, states),
-        "picture": picture(context.run, context.run.sample_grid(found.trial)),
+        "picture": picture(context.run, found.trial, "samples"),
     }
 
 

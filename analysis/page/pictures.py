@@ -4,7 +4,6 @@ import io
 import logging
 from itertools import islice
 from math import ceil
-from pathlib import Path
 
 from PIL import Image
 
@@ -12,6 +11,8 @@ from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure, data_uri
 from analysis.page.plots import axis, figure
 from analysis.run.run import Run
+from analysis.run.storage import PICTURES
+from trainables.report import Picture
 
 SHOWN = 4
 MOST_BYTES = 200_000  # of a PNG; one of 64 digits has 60,000, one of 64 colour photographs nearly two million
@@ -21,13 +22,7 @@ MOST_PIXELS = 640  # the width of a reduced picture; twice what it is shown at
 def pictures(context: ReportContext) -> dict[str, object]:
     """Return the pictures of the best few trials that have any, by kind, and a plot of their samples' labels."""
     run = context.run
-    kinds = {
-        "samples": run.sample_grid,
-        "degradation": run.degradation_strip,
-        "rungs": run.rung_rows,
-        "restorations": run.restorations,
-    }
-    found = ((name, {kind: picture(run, path(name)) for kind, path in kinds.items()}) for name in context.best)
+    found = ((name, {kind: picture(run, name, kind) for kind in PICTURES}) for name in context.best)
     drawn = ((context.rows[name], of_trial) for name, of_trial in found if of_trial["samples"])
     labelled = [name for name in context.best if sum(context.rows.get(name, {}).get("labels") or ())]
     return {
@@ -57,9 +52,9 @@ def _labels(context: ReportContext, names: list[str]) -> Figure:
     return figure(bars, across, axis("share of samples", tickformat=".0%"), shapes=[{**equal, "line": line}])
 
 
-def picture(run: Run, path: Path) -> str | None:
-    """Return a picture of a run as a link that holds it, a large one reduced; None where there is none."""
-    data = run.read_picture(path)
+def picture(run: Run, trial: str, kind: Picture) -> str | None:
+    """Return a picture of a trial as a link that holds it, a large one reduced; None where there is none."""
+    data = run.read_picture(trial, kind)
     if data is None:
         return None
     try:
@@ -67,7 +62,7 @@ def picture(run: Run, path: Path) -> str | None:
             image.load()
             return data_uri("image/jpeg", _reduced(image)) if len(data) > MOST_BYTES else data_uri("image/png", data)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # as Pillow says of damage
-        logging.getLogger(__name__).warning("%s is no picture (%s), and is left out", path, error)
+        logging.getLogger(__name__).warning("%s is no picture (%s), and is left out", run.picture(trial, kind), error)
         return None
 
 

@@ -19,15 +19,15 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.run import search_json
 from analysis.run.earlier import EarlierTrial, from_lines, to_lines
 from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
 from analysis.run.remote import LOCK, Remote, copy_of, pull_unless_busy
-from analysis.run.search_json import FORMAT, require_types, translated
+from analysis.run.search_json import FORMAT
 from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
 from analysis.run.tables import Fold
 from trainables.report import Picture, Report
-from trainables.user_code import UserCode
 
 __all__ = ["Run", "RunError"]
 
@@ -180,29 +180,21 @@ class Run:
         """Pickle as where it is: Ray Tune pickles its callbacks, and an open log has no place there."""
         return type(self), (self._place,)
 
-    def sample_grid(self, trial: str) -> Path:
-        """Return the path of the PNG of images that a trial generated, there from its first report on."""
-        return self._picture(trial, "samples")
+    def picture(self, trial: str, kind: Picture) -> Path:
+        """Return the path of one of a trial's PNGs, which are there from its first report on.
 
-    def degradation_strip(self, trial: str) -> Path:
-        """Return the path of the PNG that shows a trial's degradation, there from its first report on."""
-        return self._picture(trial, "degradation")
-
-    def rung_rows(self, trial: str) -> Path:
-        """Return the path of the PNG with a row of samples for each rung, there from the first report on."""
-        return self._picture(trial, "rungs")
-
-    def restorations(self, trial: str) -> Path:
-        """Return the path of the PNG of images degraded and restored, there once a trial has the full budget."""
-        return self._picture(trial, "restorations")
+        Restorations are there once it has the full budget.
+        """
+        return self.samples / f"{trial}{PICTURES[kind]}"
 
     def pictures(self, trial: str) -> dict[Picture, Path]:
         """Return the paths of the PNGs that there are of a trial."""
-        paths = {kind: self._picture(trial, kind) for kind in PICTURES}
+        paths = {kind: self.picture(trial, kind) for kind in PICTURES}
         return {kind: path for kind, path in paths.items() if path.is_file()}
 
-    def read_picture(self, path: Path) -> bytes | None:
-        """Return the content of a picture of the run; None where there is none, or a link that leads out of the run."""
+    def read_picture(self, trial: str, kind: Picture) -> bytes | None:
+        """Return the content of a trial's picture; None where there is none, or a link that leads out of the run."""
+        path = self.picture(trial, kind)
         if not path.is_file():
             return None
         if not path.resolve().is_relative_to(self.path.resolve()):
@@ -235,7 +227,7 @@ class Run:
     def bring(self, trial: str) -> None:
         """Fetch the pictures of a trial, which its process wrote where the run is."""
         for kind in PICTURES:
-            self._place.bring(self._picture(trial, kind))
+            self._place.bring(self.picture(trial, kind))
 
     def kept_checkpoints(self) -> list[str]:
         """Return the trials of which there is a checkpoint, in the order of their names."""
@@ -263,22 +255,20 @@ class Run:
         """Return what search.json says, in today's names; empty before the first `write_settings`.
 
         Raises:
-            RunError: it is not JSON, or has a value of a wrong type.
+            RunError: it is not JSON, lacks a value, or has one of a wrong type.
         """
         if not self.settings_file.is_file():
             return {}
         try:
-            content = json.loads(self.settings_file.read_bytes())
-            require_types(content)
-        except (ValueError, RecursionError) as error:
-            what = "is not JSON, " if isinstance(error, json.JSONDecodeError | UnicodeError) else "is damaged, "
-            raise RunError(f"{self.settings_file} {what}{error}: bring it back from a copy of the run") from None
+            content = search_json.read(self.settings_file.read_bytes())
+        except ValueError as error:
+            raise RunError(f"{self.settings_file} {error}: bring it back from a copy of the run") from None
         if content.get("format", FORMAT) > FORMAT and not self._told:
             self._told = True
             logging.getLogger(__name__).warning(
                 "%s is of a newer version; what is new in it is left out", self.settings_file
             )
-        return translated(content)
+        return content
 
     def begun_settings(self) -> dict[str, Any]:
         """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does.
@@ -323,32 +313,6 @@ class Run:
         else:
             self.earlier.unlink(missing_ok=True)
             self._place.delete(self.earlier.name)
-
-    def code(self) -> UserCode | None:
-        """Return the space file of the user's own that the run keeps, with its modules; None where there is none.
-
-        Raises:
-            RunError: a file of it is lost.
-        """
-        kept = self.settings().get("code")
-        if kept is None:
-            return None
-        files = {name: self.code_folder / name for name in kept["files"]}
-        if not all(path.resolve().is_relative_to(self.code_folder.resolve()) for path in files.values()):
-            raise RunError(f"{self.settings_file} names code outside {self.code_folder}: search anew")
-        try:
-            texts = {name: path.read_bytes().decode() for name, path in files.items()}
-        except (OSError, ValueError):
-            raise RunError(f"{self.code_folder} lacks a file: bring it back from a copy, or search anew") from None
-        return UserCode(str(self.code_folder), texts)
-
-    def write_code(self, code: UserCode, parts: Iterable[str]) -> None:
-        """Keep the user's own space file, and the names of the parts that it defines, such as "network/mine"."""
-        for name, text in code.texts.items():
-            path = self.code_folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.write(path, text.encode())
-        self.update_settings(code={"files": list(code.texts), "parts": list(parts)})
 
     def write(self, path: Path, data: bytes) -> None:
         """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
@@ -430,9 +394,6 @@ class Run:
     def close(self) -> None:
         """Close the log's file; the next `append` opens it again."""
         self._log.close()
-
-    def _picture(self, trial: str, kind: Picture) -> Path:
-        return self.samples / f"{trial}{PICTURES[kind]}"
 
     def _read_on(self) -> None:
         for event in self._log.read_on():

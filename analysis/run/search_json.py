@@ -1,5 +1,6 @@
 """The format of search.json, and what the content of an earlier format becomes."""
 
+import json
 from typing import Any
 
 from analysis.run.checks import COUNT, FLAG, LINES, NUMBER, OBJECT, TEXT, Kind, by_name, check, many, optional
@@ -85,7 +86,24 @@ def _doubled(value: float | str) -> float | str:
     return f"{2 * float(value):g}" if isinstance(value, str) else 2 * value
 
 
-def require_types(content: Any) -> None:
+def read(data: bytes) -> dict[str, Any]:
+    """Return what a search.json says, in the names and meanings of today's format.
+
+    Raises:
+        ValueError: it is not JSON, lacks a value, or has one of a wrong type; its name goes before the message.
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON, {error}") from None
+    try:
+        _require_types(content)
+    except ValueError as error:
+        raise ValueError(f"is damaged, {error}") from None
+    return translated(content)
+
+
+def _require_types(content: Any) -> None:
     """Raise ValueError where a value of a search.json is of a wrong type, or lacks what it has to have."""
     check(content, _TOP)
     for part, kinds in _PARTS.items():

@@ -12,6 +12,7 @@ is not trained again; a training begins only if it ends in time.
 from dataclasses import replace
 from typing import Any
 
+from analysis.run.code import copy_code
 from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
@@ -54,8 +55,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0)
     nested.update_settings(**_card(run, full, selection, judge))
-    if (code := run.code()) is not None:
-        nested.write_code(code, run.settings()["code"]["parts"])
+    copy_code(run, nested)
     status = _race(nested, full, selection, images, judge, notes)
     return _test(run, nested, full, images, judge, notes) if status == "done" else status
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.run import evaluations
+from analysis.run.code import read_code
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
@@ -153,7 +154,7 @@ def _bench(nested: Run, settings: Settings, images: Images, judge: Reference) ->
     plan = Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu")
     available = len(images.search) + len(images.confirm)  # of which the floor is made
     reference = Reference.build(images, "test", min(judge.n, len(images.test), available), judge.layer, judge.weights)
-    return Bench(plan, nested.uri, images, judge, reference, nested.code())
+    return Bench(plan, nested.uri, images, judge, reference, read_code(nested))
 
 
 def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -> list[Start]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from analysis.run.code import read_code
 from analysis.run.storage import Folder
 from search.execution.preemption import noticed
 from search.execution.pulse import TrialSide
@@ -60,7 +61,7 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         hang_limit=settings.hang_limit,
         gpu_share=settings.gpus_per_trial,
         threads=threads_of(settings.cpus_per_trial),
-        code=run.code(),
+        code=read_code(run),
     )
     with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})

@@ -105,5 +105,5 @@ class Display:
         best = self.progress.ranked()[:1]
         if not best or self._run is None:
             return ""
-        path, here = self._run.sample_grid(best[0]), Path.cwd()
+        path, here = self._run.picture(best[0], "samples"), Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from analysis.run.code import copy_code
 from analysis.run.events import End, Start
 from analysis.run.remote import exists
 from analysis.run.run import Run
@@ -47,8 +48,7 @@ def longer_run(run: Run, given: TrainOptions) -> Run:
         raise SettingsError(f"{longer.uri} is there already and of another training; give another --name")
     if not is_longer(longer):
         _begin(longer, training, origin, variant)
-        if (code := run.code()) is not None:
-            longer.write_code(code, run.settings()["code"]["parts"])
+        copy_code(run, longer)
     return longer
 
 

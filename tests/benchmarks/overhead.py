@@ -214,7 +214,7 @@ class Driver:
     def _report(self, start: Start, rung: int) -> Report:
         """Do what the trial's process does: pictures and checkpoint first."""
         name = start.trial
-        for path in (self.run.sample_grid(name), self.run.degradation_strip(name)):
+        for path in (self.run.picture(name, "samples"), self.run.picture(name, "degradation")):
             path.write_bytes(_PNG)
         (self.run.checkpoints / f"{name}.pt").write_bytes(b"weights")
         fmd = objective(dict(start.variant), rung, start.number)

@@ -65,8 +65,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for trial, (variant, baseline, fmds) in TRIALS.items():
         board.start(Start(trial, 0, 0, baseline, variant))
         for rung, fmd in enumerate(fmds):
-            Image.new("L", (56, 28), 60).save(run.sample_grid(trial))
-            Image.new("L", (84, 14), 60).save(run.degradation_strip(trial))
+            Image.new("L", (56, 28), 60).save(run.picture(trial, "samples"))
+            Image.new("L", (84, 14), 60).save(run.picture(trial, "degradation"))
             numbers = {"fmd": fmd, "fmd_normalised": fmd / 500, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7}
             rest = {"images_seen": 1000 * 3**rung, "images_per_second": 800.0, "diverged": False}
             board.report(Report.from_dict({"trial": trial, **numbers, **rest}))

@@ -11,7 +11,7 @@ from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from analysis.run.search_json import FORMAT
 from trainables.config import Flat
-from trainables.report import Report
+from trainables.report import Picture, Report
 
 RUNGS = (12_000, 36_000, 108_000)
 IMAGES = (1_000, 3_000, 9_000)  # rungs of `add_trial`
@@ -24,6 +24,7 @@ CARD: dict[str, Any] = {
     "blank": 560.0,
 }
 KINDS = ("gaussian", "mask", "blur", "morph")
+DRAWN: tuple[Picture, ...] = ("samples", "degradation")
 
 # Of the confirmation of `confirmed`.
 JUDGE = {"version": "flat-1024-n64-0", "layer": "flat", "n": 64, "split": "confirm", "floor": 10.0, "blank": 510.0}
@@ -127,10 +128,11 @@ def add_trial(
 
 
 def draw(run: Run, name: str, size: int = 40, mode: str = "L") -> None:
-    """Draw a trial's two pictures, of noise."""
+    """Draw the pictures of a trial that `DRAWN` names, of noise."""
     pixels = random.Random(name)
-    for path in (run.sample_grid(name), run.degradation_strip(name)):
-        Image.frombytes(mode, (size, size), pixels.randbytes(size * size * len(mode))).save(path)
+    for kind in DRAWN:
+        image = Image.frombytes(mode, (size, size), pixels.randbytes(size * size * len(mode)))
+        image.save(run.picture(name, kind))
 
 
 def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradations") -> Run:

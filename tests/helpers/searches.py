@@ -123,7 +123,8 @@ def check_run(run: Run, trials: int, baselines: tuple[str, ...] = ()) -> optuna.
     assert len(run.kept_checkpoints()) <= KEPT_CHECKPOINTS
     assert set(run.kept_checkpoints()) <= {n for n, row in table.items() if row["state"] == "COMPLETE"}
     assert all((run.tensorboard / name).is_dir() for name in table)
-    assert all(run.sample_grid(name).is_file() for name, row in table.items() if row["fmd"] and not row["diverged"])
+    measured = [name for name, row in table.items() if row["fmd"] and not row["diverged"]]
+    assert all(run.picture(name, "samples").is_file() for name in measured)
     assert all((run.path / file).is_file() for file in ("trials.parquet", "curves.parquet", "ranking.csv"))
     assert 0 < settings["overhead"] < 1
     assert settings["seconds"]["trials"] <= settings["slots"] * settings["wall_seconds"]

@@ -26,6 +26,7 @@ from analysis.page.report import page as report_page
 from analysis.page.report import write_report
 from analysis.run.events import from_json
 from analysis.run.run import Event, Run
+from analysis.run.storage import PICTURES
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
 from analysis.text.formats import csv
@@ -337,22 +338,22 @@ def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> Non
 def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run) -> None:
     best = ReportContext(run).best
     pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
-    files = [path.read_bytes() for name in best[:4] for path in (run.sample_grid(name), run.degradation_strip(name))]
+    files = [run.picture(name, kind).read_bytes() for name in best[:4] for kind in fake_runs.DRAWN]
     assert pictures == [files[0], *files]
     fake_runs.draw(run, best[0], size=1618, mode="RGB")
     source = made(run).pictures()[0]
     assert source.startswith("data:image/jpeg;base64,")
     with Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))) as image:
         assert 320 <= image.width <= 640
-    assert len(source) < run.sample_grid(best[0]).stat().st_size / 8
+    assert len(source) < run.picture(best[0], "samples").stat().st_size / 8
 
 
 def test_pictures_of_rungs_and_restorations_stand_below_the_samples(run: Run) -> None:
     best = ReportContext(run).best[0]
-    for path, shade in ((run.rung_rows(best), 10), (run.restorations(best), 20)):
+    for path, shade in ((run.picture(best, "rungs"), 10), (run.picture(best, "restorations"), 20)):
         Image.new("L", (20, 10), shade).save(path)
     pictures = [source.split(",", 1)[1] for source in made(run).pictures()]
-    files = [run.sample_grid(best), run.degradation_strip(best), run.rung_rows(best), run.restorations(best)]
+    files = [run.picture(best, kind) for kind in PICTURES]
     assert pictures[1:5] == [base64.b64encode(path.read_bytes()).decode() for path in files]
 
 
@@ -404,18 +405,18 @@ def test_a_picture_that_leads_out_of_the_run_or_is_none_is_left_out_and_said(
     outside = tmp_path / "secret.png"
     Image.new("L", (9, 9)).save(outside)
     inside = run.samples / "moved.png"
-    run.sample_grid(second).rename(inside)
+    run.picture(second, "samples").rename(inside)
     for name, target in ((first, outside), (second, inside)):
-        run.sample_grid(name).unlink(missing_ok=True)
-        run.sample_grid(name).symlink_to(target)
-    half = run.degradation_strip(third).read_bytes()[:300]
-    run.degradation_strip(third).write_bytes(half)
+        run.picture(name, "samples").unlink(missing_ok=True)
+        run.picture(name, "samples").symlink_to(target)
+    half = run.picture(third, "degradation").read_bytes()[:300]
+    run.picture(third, "degradation").write_bytes(half)
     shown = {base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()}
     assert inside.read_bytes() in shown
     assert not {outside.read_bytes(), half} & shown
     said = {record.getMessage() for record in caplog.records}
-    assert f"{run.sample_grid(first)} leads out of the run, and is left out" in said
-    assert any(line.startswith(f"{run.degradation_strip(third)} is no picture (") for line in said)
+    assert f"{run.picture(first, 'samples')} leads out of the run, and is left out" in said
+    assert any(line.startswith(f"{run.picture(third, 'degradation')} is no picture (") for line in said)
 
 
 def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.run.code import read_code, write_code
 from analysis.run.run import Run, RunError
 from search.declaration import SettingsError
 from search.machine import Machine
@@ -39,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     (tmp_path / "my_space.py").write_text(TEXT)
     code = UserCode.read(tmp_path / "my_space.py")
     run = Run.create(tmp_path / "runs", "mine")
-    run.write_code(code, ["network/mine"])
+    write_code(run, code, ["network/mine"])
     run.update_settings(settings=Settings.resolve({}, str(tmp_path / "my_space.py"), "0" * 64, MACHINE).saved())
     (tmp_path / "my_space.py").unlink()
     yield run
@@ -48,7 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def test_the_code_that_a_run_keeps_is_the_same_code(run: Run, tmp_path: Path) -> None:
     (tmp_path / "my_space.py").write_text(TEXT)
-    kept, original = run.code(), UserCode.read(tmp_path / "my_space.py")
+    kept, original = read_code(run), UserCode.read(tmp_path / "my_space.py")
     assert kept is not None
     assert kept.texts == original.texts
     assert kept.digest == original.digest
@@ -71,7 +72,7 @@ def test_it_is_where_the_command_line_says_so_and_from_then_on(run: Run) -> None
 
 
 def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) -> None:
-    code = run.code()
+    code = read_code(run)
     assert code is not None
     remember(code)
     assert code_of(run, False) == code
@@ -81,9 +82,9 @@ def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) 
 
 
 def test_where_a_run_defines_no_parts_nothing_is_executed(run: Run) -> None:
-    code = run.code()
+    code = read_code(run)
     assert code is not None
-    run.write_code(code, [])
+    write_code(run, code, [])
     install_parts(run, True)
     assert not Path("executed").exists()
 
@@ -99,23 +100,23 @@ def test_a_run_that_kept_no_copy_is_asked_about_the_file_it_names(run: Run, tmp_
 def test_a_copy_that_lacks_a_file_is_one_line(run: Run) -> None:
     (run.code_folder / "my_space.py").unlink()
     with pytest.raises(RunError, match="code lacks a file: bring it back from a copy"):
-        run.code()
+        read_code(run)
 
 
 @pytest.mark.parametrize("name", ["../search.json", "/etc/hostname"])
 def test_a_run_names_no_code_outside_its_folder(name: str, run: Run) -> None:
     run.update_settings(code={"files": [name], "parts": []})
     with pytest.raises(RunError, match="names code outside"):
-        run.code()
+        read_code(run)
 
 
 def test_a_search_that_repeats_a_run_takes_the_runs_copy(run: Run, tmp_path: Path) -> None:
     repeats = {"space": str(tmp_path / "my_space.py"), "repeats": str(run.path)}
     with pytest.raises(SettingsError, match="give --trust"):
         kept_code(repeats)
-    assert kept_code({**repeats, "trust": True}) == run.code()
+    assert kept_code({**repeats, "trust": True}) == read_code(run)
     assert kept_code({"space": "my_space.py"}) is None
-    assert kept_code({"space": "samplers", "trained": (str(run.path), "000")}) == run.code()
+    assert kept_code({"space": "samplers", "trained": (str(run.path), "000")}) == read_code(run)
 
 
 def test_a_search_json_apart_from_its_run_is_asked_about_the_file_it_names(run: Run, tmp_path: Path) -> None:

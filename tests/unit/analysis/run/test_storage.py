@@ -55,7 +55,7 @@ def test_many_may_read_it_at_the_same_time(root: str, tmp_path: Path, monkeypatc
     for number in range(20):
         for event in told(number):
             run.append(event)
-        run.write(run.sample_grid(f"{number:03d}-trial"), bytes(1000))
+        run.write(run.picture(f"{number:03d}-trial", "samples"), bytes(1000))
     expected = run.events()
     for attempt in range(3):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"machine-{attempt}"))
@@ -98,9 +98,9 @@ def test_everything_that_is_analysed_is_there(root: str, tmp_path: Path) -> None
     add_trial(run, {"training/lr": 0.1}, [50.0, 40.0])
     folder = Folder(run.uri)
     folder.write("samples/000-trial.png", b"a picture")
-    assert not run.sample_grid("000-trial").is_file()
+    assert not run.picture("000-trial", "samples").is_file()
     run.bring("000-trial")
-    assert run.sample_grid("000-trial").read_bytes() == b"a picture"
+    assert run.picture("000-trial", "samples").read_bytes() == b"a picture"
     (run.tensorboard / "000-trial").mkdir()
     (run.tensorboard / "000-trial" / "events").write_bytes(b"curves")
     run.send(run.tensorboard / "000-trial" / "events")
@@ -113,7 +113,7 @@ def test_everything_that_is_analysed_is_there(root: str, tmp_path: Path) -> None
     assert seen.name == "one"
     assert (seen.settings(), seen.events()) == (run.settings(), run.events())
     assert seen.curves().equals(run.curves())
-    assert seen.sample_grid("000-trial").read_bytes() == b"a picture"
+    assert seen.picture("000-trial", "samples").read_bytes() == b"a picture"
     assert (seen.tensorboard / "000-trial" / "events").read_bytes() == b"curves"
     assert seen.ranking.read_bytes() == b"a ranking"
     nested.append(told(7)[0])

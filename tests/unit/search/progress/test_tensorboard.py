@@ -43,8 +43,8 @@ def report(trial: str, rung: int, fmd: float, **more: object) -> Report:
 
 
 def draw(run: Run, trial: str, shade: int) -> None:
-    Image.new("L", (56, 28), shade).save(run.sample_grid(trial))
-    Image.new("L", (84, 14), shade).save(run.degradation_strip(trial))
+    Image.new("L", (56, 28), shade).save(run.picture(trial, "samples"))
+    Image.new("L", (84, 14), shade).save(run.picture(trial, "degradation"))
 
 
 @pytest.fixture(scope="module")

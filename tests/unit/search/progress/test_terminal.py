@@ -179,7 +179,7 @@ def test_a_resumed_search_shows_what_it_had_and_counts_its_own_pace(clock: Clock
     assert (set(progress.rungs[0].reached), progress.rungs[0].continued) == ({"000-x", "001-x", "002-x"}, {"000-x"})
     assert progress.ranked()[0] == "000-x"
     assert (progress.images_per_second(), progress.seconds_left()[1]) == (None, False)
-    assert "".join(shown(display)[-3:]).replace(" ", "").endswith(str(run.sample_grid("000-x")))
+    assert "".join(shown(display)[-3:]).replace(" ", "").endswith(str(run.picture("000-x", "samples")))
 
 
 @pytest.mark.parametrize(("slots", "height"), [(2, 24), (64, 24), (64, 50), (8, 18)])

@@ -36,7 +36,7 @@ def make_dashboard(run: Run) -> Dashboard:
 
 def draw(run: Run, content: bytes) -> None:
     """Replace a trial's pictures as a trial does."""
-    for path in (run.sample_grid(NAME), run.degradation_strip(NAME)):
+    for path in (run.picture(NAME, "samples"), run.picture(NAME, "degradation")):
         part = path.with_name("part")
         part.write_bytes(content + path.name.encode())
         part.replace(path)
