@@ -18,11 +18,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(autouse=True)
-def hang_up_is_not_ignored() -> Iterator[None]:
-    """Searches inherit what the tests' own process does with SIGHUP, which is nothing under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_are_not_ignored() -> Iterator[None]:
+    """Searches inherit the signals that the tests' own process ignores, as under nohup or in the background."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    ignored = [number for number, handler in before.items() if handler == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def end_all(searches: Searches, process: subprocess.Popen[str], number: signal.Signals) -> None:
