@@ -1,6 +1,7 @@
 """What the tests of several packages share: real MNIST, the search's reference, and object storage."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ torch.set_num_threads(1)
 
 # What is printed is as wide wherever the tests run.
 os.environ["COLUMNS"] = "120"
+
+# In the background or under nohup these are ignored, and commands that tests start would inherit that.
+# A handler is not inherited.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,18 +14,6 @@ from analysis.run.run import Run
 from tests.helpers.searches import BUDGET, SCRIPT, Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(autouse=True)
-def signals_are_not_ignored() -> Iterator[None]:
-    """Searches inherit the signals that the tests' own process ignores, as under nohup or in the background."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
-    ignored = [number for number, handler in before.items() if handler == signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def end_all(searches: Searches, process: subprocess.Popen[str], number: signal.Signals) -> None:
