@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
-from search.options import GROUPS, EvaluateOptions, ReplayOptions, RunOptions, SearchOptions
+from search.options import GROUPS, RunOptions, SearchOptions
 
 T = TypeVar("T")
 
@@ -46,50 +46,6 @@ examples:
 
 exit status: 0 done; 1 Ray was lost, with the line that resumes; 2 a usage
 error; 3 no trial gave a result; 130 interrupted, with the line that resumes
-"""
-EVALUATE = """\
-Evaluate trained trials of a run. Each trial generates images, which are
-compared with the real images of a split, and restores held-out images.
-Generation and restoration have columns of their own. Only trials that have
-reported and whose checkpoint is kept can be evaluated: the best, as many as
---kept-checkpoints said, and those that run or are paused; in the folder
-confirm/ of a run, all.
-"""
-EVALUATE_EXAMPLES = """\
-examples:
-  python search/evaluate.py runs/mine
-      evaluate all trials that are kept, against the test images
-  python search/evaluate.py runs/mine 018-gaussian --steps 100
-  python search/evaluate.py runs/mine --split confirm --samples 512 --format csv
-  python search/evaluate.py runs/mine 018-gaussian --restored 10000
-
-The column "real images" has the scores of as many held-out real images, the
-best that can be reached. Rank by FMD. The report's FMD (32 images) and the
-restorations are for comparison with the literature. The other columns show what
-an FMD hides: missing classes, low variety, copies of training images.
-
-Inception-FID needs torch-fidelity, and its weights in torch.hub's folder; it is
-left out without them. On one core 2,048 samples take half a minute a trial, and
-Inception-FID takes five minutes more.
-
-The results are added to RUN/evaluation.parquet, whose columns are described in
-analysis/run/evaluations.py.
-exit status: 0 done; 2 a usage error; 3 no trial could be evaluated;
-130 interrupted
-"""
-REPLAY = """\
-Train a trial of a run again, from its configuration and seed, and compare the
-FMD at every number of images seen that it reported. On the machine of the run,
-on a CPU, the numbers agree to the last bit. Elsewhere sums are formed in
-another order, and the numbers agree within two standard errors of their
-difference.
-"""
-REPLAY_EXAMPLES = """\
-examples:
-  python search/replay.py runs/mine 018-gaussian
-
-exit status: 0 the numbers agree; 1 they do not; 2 a usage error;
-130 interrupted
 """
 
 
@@ -131,16 +87,6 @@ def complete(given: dict[str, Any]) -> dict[str, Any]:
         raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
     given.setdefault("fixed", {})
     return given
-
-
-def parse_evaluate(arguments: Sequence[str] | None = None, command: str = "search/evaluate.py") -> EvaluateOptions:
-    """Return the options of search/evaluate.py; raise SettingsError where a value cannot be."""
-    return parsed(EvaluateOptions, command, EVALUATE, EVALUATE_EXAMPLES, arguments)
-
-
-def parse_replay(arguments: Sequence[str] | None = None, command: str = "search/replay.py") -> ReplayOptions:
-    """Return the options of search/replay.py; raise SettingsError where a value cannot be."""
-    return parsed(ReplayOptions, command, REPLAY, REPLAY_EXAMPLES, arguments)
 
 
 def parsed(cls: type[T], command: str, description: str, examples: str, arguments: Sequence[str] | None) -> T:

@@ -1,7 +1,5 @@
 """`python search/export.py RUN [TRIAL] DIR`: write a trained model into a folder of its own; see --help."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,41 +36,10 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/export.p
     return carry_out(command, lambda: _export(parsed(ExportOptions, command, EXPORT, EXAMPLES, arguments)))
 
 
-# Imports inside functions: torch takes two seconds, and --help and usage errors do not need it.
 def _export(given: ExportOptions) -> int:
-    from importlib.metadata import version
+    from search.winner.exporting import export  # torch takes two seconds, which --help and usage errors do not need
 
-    from analysis.run.code import read_code
-    from analysis.run.run import Run
-    from analysis.statistics.winner import training_of
-    from search.trust import install_parts
-    from search.winner import exported_sample
-    from search.winner.image_files import require_new, write_images
-    from search.winner.model_card import model_card
-    from search.winner.models import load_model
-    from trainables.data.options import ReadOptions
-
-    folder = Path(given.folder)
-    require_new(folder, str(folder))
-    run = Run.open(given.run)
-    install_parts(run, given.trust)
-    training = training_of(run, given.trial)
-    model = load_model(training, given.sampler, given.data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    start, images_seen = training.start, training.report.images_seen
-    about = {
-        "trial": start.trial,
-        "seed": start.seed,
-        "images_seen": images_seen,
-        "version": version("diffusion-search"),
-    }
-    code = read_code(run) if run.settings().get("code", {}).get("parts") else None
-    model.save(folder, ReadOptions.of(training.run.settings()["settings"]), code, **about)
-    labels = model.even_labels(100)
-    write_images(folder / "samples.png", model.sample_in_chunks(100, labels), 100, labels, model.classes)
-    (folder / "README.md").write_text(model_card(run, training, model))
-    (folder / "sample.py").write_bytes(Path(exported_sample.__file__).read_bytes())
-    print(f"{folder}: the model of {start.trial}; to generate with it: python {folder / 'sample.py'}")
+    export(given)
     return 0
 
 

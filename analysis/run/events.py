@@ -49,6 +49,10 @@ class Start:
     time: float = 0.0
     """When the log took it, seconds since 1970; 0 until then."""
 
+    def noise(self, of_search: int) -> int:
+        """Return the seed of the noise that samples start from: the search's, unless a confirmation gave another."""
+        return of_search if self.sampling_seed is None else self.sampling_seed
+
 
 @dataclass(frozen=True)
 class End:

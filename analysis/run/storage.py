@@ -3,7 +3,9 @@
 import os
 import shutil
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -173,3 +175,14 @@ class Folder:
     def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
         """Replace the trial's picture of this kind."""
         self.write(f"samples/{trial}{PICTURES[kind]}", png)
+
+
+def pretrained_by(trained: Sequence[str] | None) -> Callable[[], bytes] | None:
+    """Return what loads the checkpoint that trials start from; None where they train their own weights.
+
+    `trained` is the folder of a run and the name of its trial, as `--from` gives them.
+    """
+    if not trained:
+        return None
+    uri, trial = trained
+    return partial(Folder(uri).require_checkpoint, trial)

@@ -77,7 +77,7 @@ class _Stage:
         """Say what begins; `lost` has the reason why the model of a training has to be trained again, by its name."""
         self._nested, self._reference, self._slots, self._notes = nested, reference, slots, notes
         costs = {start.trial: cost_of_another(nested.reports()[start.trial][-1]) for start in starts}
-        self._seconds = {name: cost.test + cost.training * (name in lost) for name, cost in costs.items()}
+        self._seconds = {name: cost.test + (cost.training if name in lost else 0) for name, cost in costs.items()}
         """What each model that is not measured yet is expected to take"""
         self._count = len(starts)
         for reason_why in lost.values():
@@ -122,8 +122,7 @@ def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
     if bench.code is not None:
         install(bench.code)
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
-    noise = bench.plan.sampling_seed if start.sampling_seed is None else start.sampling_seed
-    plan = replace(bench.plan, sampling_seed=noise)
+    plan = replace(bench.plan, sampling_seed=start.noise(bench.plan.sampling_seed))
     trial = Trial(start.trial, variant, start.seed, plan, bench.images, bench.judge, folder)
     for _ in trial.reports():
         pass  # at once with the report of the checkpoint

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from analysis.run.code import read_code
-from analysis.run.storage import Folder
+from analysis.run.storage import Folder, pretrained_by
 from search.execution.preemption import noticed
 from search.execution.pulse import TrialSide
 from search.execution.threads import take_threads, threads_of
@@ -23,7 +22,7 @@ from trainables.parts import install
 from trainables.trial import Plan, Trial
 from trainables.user_code import UserCode
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the processes of trials import this module, and need no tables and no options
     from analysis.run.run import Run
     from search.settings import Settings
 
@@ -81,10 +80,6 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
     folder.require_here()
     if work.code is not None:
         install(work.code)
-    pretrained = None
-    if work.trained is not None:
-        other, model = work.trained
-        pretrained = partial(Folder(other).require_checkpoint, model)
     name, variant = config["trial"], Variant.from_flat(config["variant"])
     told = TrialSide(name)
     watchdog = Watchdog(work.hang_limit, told.show)
@@ -100,7 +95,7 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
                 images,
                 reference,
                 folder,
-                pretrained,
+                pretrained_by(work.trained),
                 alive=watchdog.alive,
                 should_leave=lambda: told.is_to_leave or noticed(),
             )

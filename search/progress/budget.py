@@ -46,3 +46,8 @@ def as_clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def say_at(began: float, text: str) -> None:
+    """Print a line with the time since `began`, by the monotonic clock: before a session, which has `Notes`, begins."""
+    print(f"{as_clock(time.monotonic() - began):>7}  {text}", flush=True)

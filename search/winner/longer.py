@@ -59,7 +59,7 @@ def _begin(longer: Run, training: Training, origin: Mapping[str, Any], variant: 
     """
     start, before = training.start, training.run.begun_settings()
     settings = before["settings"]
-    noise = settings["seed"] if start.sampling_seed is None else start.sampling_seed
+    noise = start.noise(settings["seed"])
     reports = [] if origin["anew"] else training.run.reports()[start.trial]
     if reports:
         Folder(longer.uri).save_checkpoint(start.trial, Folder(training.run.uri).require_checkpoint(start.trial))

@@ -10,7 +10,7 @@ from analysis.statistics.confirmed import Standing, confirmation_result
 from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.statistics.winner import Training
 from analysis.text.configuration import describe_configuration
-from analysis.text.words import listed
+from analysis.text.words import counted, listed
 from trainables.data.options import NAMED
 from trainables.model import Model
 
@@ -95,8 +95,8 @@ def _row(what: str, card: MetricCard, row: Mapping[str, Any]) -> str:
 
 
 def _standing(standing: Standing, card: MetricCard) -> str:
-    count = len(standing.fmds)
-    what = f"its configuration: mean of {count} training{'s' if count > 1 else ''} with fresh seeds, 95 % interval"
+    trainings = counted(len(standing.fmds), "training")
+    what = f"its configuration: mean of {trainings} with fresh seeds, 95 % interval"
     fmd = f"{standing.fmd:.2f} ({standing.low:.2f} to {standing.high:.2f})"
     return f"| {what} | {SPLITS[card['split']]} | {fmd} | {standing.normalised:.3f} | {card['version']} |"
 

@@ -35,9 +35,9 @@ from typing import Any
 
 from side_by_side import heading, keep, machine, show, verdict
 
-from search.evaluate import SEED
 from search.settings import rungs
 from search.space.load import load as load_space
+from search.winner.evaluating import SEED
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("ray", "optuna")

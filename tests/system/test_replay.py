@@ -9,7 +9,8 @@ import pytest
 
 from analysis.run.events import from_json
 from analysis.run.run import Run
-from search.replay import judge, main
+from search.replay import main
+from search.winner.replaying import judge
 from tests.helpers import fake_runs
 from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant

@@ -15,9 +15,9 @@ import pytest
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search import command_line, export, generate, train
+from search import command_line, evaluate, export, generate, replay, train
 from search import run as command
-from search.command_line import parse, parse_evaluate, parse_replay
+from search.command_line import parse
 from search.declaration import Resume, SettingsError, option, options, whole
 from search.machine import Machine, this_machine
 from search.options import (
@@ -305,7 +305,7 @@ def shown(read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch) 
     return out.getvalue()
 
 
-@pytest.mark.parametrize("read", [parse, parse_evaluate, parse_replay, generate.main, train.main, export.main])
+@pytest.mark.parametrize("read", [module.main for module in (command, evaluate, replay, generate, train, export)])
 def test_help_fits_a_terminal_and_its_numbers_are_for_people(
     read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from analysis.statistics.winner import training_of
 from search import train
 from search.declaration import SettingsError
 from search.resuming import open_run
+from search.winner import training
 from search.winner.longer import longer_run
 from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
@@ -97,7 +98,7 @@ def test_interrupted_it_goes_on_to_the_same_numbers(
 ) -> None:
     command = [str(trained.path), OTHER, "--images", "160", "--every", "80"]
     with monkeypatch.context() as patch:
-        patch.setattr(train, "leaving", interrupting(step=2))  # after 96 of 80 and 160
+        patch.setattr(training, "leaving", interrupting(step=2))  # after 96 of 80 and 160
         assert train.main(command) == 130
     assert "interrupted: the same command goes on" in capsys.readouterr().out
     longer = Run.open(trained.path.with_name(f"{trained.name}-{OTHER}"))
@@ -171,7 +172,7 @@ def test_a_usage_error_is_one_line_and_status_2(
 
 def test_a_first_signal_asks_to_leave_and_a_second_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with train.leaving() as leaves:
+    with training.leaving() as leaves:
         assert not leaves()
         signal.raise_signal(signal.SIGTERM)
         assert leaves()

@@ -1,0 +1,143 @@
+"""How a search begins, and how a run goes on: the options become a machine, a space, settings and images."""
+
+from dataclasses import replace
+from typing import Any
+
+from analysis.run.earlier import EarlierTrial
+from analysis.run.run import Run
+from search.declaration import SettingsError
+from search.earlier.earlier_runs import take_over, with_runs
+from search.earlier.pretrained import with_trained
+from search.earlier.warm_start import WarmStart
+from search.execution.address import address_of
+from search.machine import Cluster, Machine, this_machine
+from search.plan import plan
+from search.progress.budget import say_at
+from search.resuming import begun, nothing_left, open_run, with_place, with_space
+from search.settings import Settings
+from search.space.load import load as load_space
+from search.space.space import Space
+from search.trust import code_of, kept_code, remember
+from search.without_labels import without_classes
+from trainables.data.card import card, summary
+from trainables.data.images import Images
+from trainables.data.load import load as load_data
+from trainables.data.options import ReadOptions
+from trainables.metric.fmd import Reference
+from trainables.user_code import UserCode
+
+# Imports inside functions: Ray takes a second or more, and --dry-run, and errors before a search, do not need it.
+
+
+def begin(given: dict[str, Any], began: float) -> int:
+    """Begin a new search with options by name, or print its plan for --dry-run; return the exit status.
+
+    With --auto-resume a run of that name goes on, where there is one. `began` is when the command began, by the
+    monotonic clock.
+
+    Raises:
+        UsageError: one line, before the search begins.
+    """
+    given = with_runs(with_trained(given))
+    space = _space(given, kept_code(given))
+    if space.samples_only and "trained" not in given:
+        raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
+    given.setdefault("dataset", space.dataset)
+    machine = _machine(given, began)
+    settings = Settings.resolve(given, space.given, space.digest, machine)
+    if not given.get("auto_resume"):
+        Run.require_new(settings.storage_path, settings.name)
+    images = _images(settings, given, began)
+    if not images.labelled:
+        given = without_classes(given, settings.dataset)
+        space = _space(given, space.code)
+        settings = Settings.resolve(given, space.given, space.digest, machine)
+    if given.get("dry_run"):
+        warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
+        print(f"{settings.dataset}\n{card(images)}")
+        print(plan(settings, space, warm_start, _measures_gpu(given), images.shape))
+        return 0
+    if space.code is not None:
+        remember(space.code)
+    if given.get("auto_resume") and (run := begun(settings, given)):
+        return _go_on(run, machine, given, space.code, began, images)
+    return _run(None, settings, space, images, machine, given, began)
+
+
+def resume(given: dict[str, Any], began: float) -> int:
+    """Go on with the run that --resume names; return the exit status. See `begin`."""
+    given = with_place(given)
+    run = open_run(given["storage_path"], given["resume"])
+    return _go_on(run, _machine(given, began), given, code_of(run, given.get("trust", False)), began)
+
+
+def _go_on(
+    run: Run,
+    machine: Machine | Cluster,
+    given: dict[str, Any],
+    code: UserCode | None,
+    began: float,
+    images: Images | None = None,
+) -> int:
+    settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
+    if (why := nothing_left(run, settings)) is not None:
+        from search.session import close_again
+
+        return close_again(run, why)
+    space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
+    settings = with_space(run, settings, space)
+    return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
+
+
+def _run(
+    run: Run | None,
+    settings: Settings,
+    space: Space,
+    images: Images,
+    machine: Machine | Cluster,
+    given: dict[str, Any],
+    began: float,
+) -> int:
+    from search.session import run_session
+
+    how = {"quiet": given.get("quiet", False), "measures_gpu": _measures_gpu(given)}
+    return run_session(run, settings, space, images, machine, began=began, **how)
+
+
+def _machine(given: dict[str, Any], began: float) -> Machine | Cluster:
+    """Return this machine, or the cluster that an option or the environment names, and connect to it."""
+    address = address_of(given.get("address"))
+    if address is None:
+        return this_machine()
+    if "address" not in given and not given.get("quiet"):
+        say_at(began, f"{address.source}: the trials run on that cluster; --address local says otherwise")
+    from search.execution.cluster import join_ray
+
+    return join_ray(address)
+
+
+def _space(given: dict[str, Any], code: UserCode | None) -> Space:
+    return load_space(given["space"], given["fixed"], given.get("only", ()), given.get("exact", False), code)
+
+
+def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
+    """Return the data set; how far its reading is, and what it holds, is said unless `given` has --quiet."""
+
+    def say(line: str) -> None:
+        if not (given.get("quiet") or given.get("dry_run")):
+            say_at(began, line)
+
+    images = load_data(settings.dataset, settings.data_dir, ReadOptions.of(vars(settings)), say)
+    if images.facts:
+        say(summary(images))
+    return images
+
+
+def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
+    """Return the trials of earlier runs that a new search begins with; without any it builds no reference."""
+    return take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
+
+
+def _measures_gpu(given: dict[str, Any]) -> bool:
+    """Return whether it is to be measured how many trials share a GPU."""
+    return bool(given.get("trials_per_gpu") == "auto")

@@ -1,0 +1,114 @@
+"""What search/evaluate.py does: it measures trained trials, stores the numbers in their run and prints them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from analysis.run.evaluations import REAL, store, to_table
+from analysis.run.events import Start
+from analysis.run.run import Run
+from analysis.run.storage import Folder
+from analysis.text import formats
+from analysis.text.evaluations import terminal_tables
+from search.declaration import SettingsError
+from search.options import EvaluateOptions
+from search.trust import install_parts
+from search.winner.models import load_images, say
+from trainables.checkpoint import CheckpointError
+from trainables.config import Variant
+from trainables.metric.classifier_training import ensure_classifier
+from trainables.metric.evaluation import Evaluation, measure
+from trainables.trial import Plan, Trial
+
+# Of the noise; the search ranked by other noise, whose seeds count up from its own --seed.
+SEED = 1_000_000_000
+
+
+def evaluate(given: EvaluateOptions) -> int:
+    """Evaluate trials and print their numbers; return the exit status, 3 where none could be evaluated.
+
+    Raises:
+        UsageError: there is no such run or trial, or a value does not go with it.
+    """
+    run = Run.open(given.run)
+    install_parts(run, given.trust)
+    rows = _measured(run, _chosen(run, given.trials), given)
+    if not rows:
+        return 3
+    _print(run, to_table(rows), given.format)
+    return 0
+
+
+def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
+    """Return the start of each trial to evaluate, by name."""
+    started, reported = run.starts(), run.reports()
+    kept = [name for name in run.kept_checkpoints() if name in reported]
+    if not kept:
+        raise SettingsError(f"{run.uri} keeps no checkpoints, so there is nothing to evaluate; give another run")
+    for name in names:
+        if name not in kept:
+            there = f"those of which it does: {', '.join(kept)}"
+            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
+    return {name: started[name] for name in dict.fromkeys(names or kept)}
+
+
+def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:
+    """Return the row of the real images and those of the trials, each stored in the run; nothing if there is none."""
+    changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
+    changed = {name: value for name, value in changes.items() if value is not None}
+    if given.no_clip:
+        changed["sampler/clip"] = False
+    variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}
+    settings = run.begun_settings()["settings"]
+    images = load_images(run, given.data_dir)
+    plan = Plan(tuple(settings["rungs"]), settings["seed"])
+    try:
+        weights = ensure_classifier(images, say)
+        bench = Evaluation(
+            images, given.split, given.samples, plan.resolve_device(), weights=weights, restored=given.restored
+        )
+    except ValueError as error:
+        raise SettingsError(f"--samples: {error}") from None
+    if bench.inception_missing:
+        say(f"no Inception-FID: {bench.inception_missing}")
+    common = {"split": given.split, "samples": bench.n, "metric": bench.reference.version}
+    rows: list[dict[str, Any]] = []
+    for number, (name, start) in enumerate(starts.items(), start=1):
+        since = time.monotonic()
+        try:
+            trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
+        except CheckpointError as error:
+            say(f"[{number}/{len(starts)}] {name}: {error}")
+            continue
+        columns = measure(bench, trial, SEED)
+        if columns is not None:
+            rows.append({"trial": name, "baseline": start.baseline, **common, **columns})
+            store(run, rows[-1])
+        nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
+        outcome = nothing if columns is None else f"FMD {columns['fmd']:.1f}"
+        say(f"[{number}/{len(starts)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
+    if rows:
+        rows.insert(0, {"trial": REAL, **common, **bench.real()})
+        store(run, rows[0])
+    return rows
+
+
+def _print(run: Run, table: Any, form: str) -> None:
+
+    if form == "csv":
+        formats.write_values(table, form)
+        return
+    if form == "json":
+        formats.write_json(formats.rows_without_nulls(table))
+        return
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    first = table.slice(0, 1).to_pylist()[0]
+    console.print(
+        f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
+        *terminal_tables(table),
+        sep="\n\n",
+        highlight=False,
+    )
