@@ -11,7 +11,9 @@ from analysis.run.earlier import EarlierTrial
 from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
+from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, interruptible, leave
+from analysis.text.words import counted
 from search.confirmation.confirm import confirm, samples_that_judge
 from search.earlier.earlier_runs import take_over
 from search.earlier.warm_start import WarmStart
@@ -37,7 +39,7 @@ from search.space.space import Space
 from search.study.dashboard import Dashboard
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
-from search.summary import card, close, require_same_data, require_same_metric, resume_command
+from search.summary import card, close, require_same_data, require_same_metric
 from search.time_limit import TimeLimit
 from trainables.data.images import Images
 from trainables.metric.classifier_training import ensure_classifier
@@ -102,7 +104,7 @@ def run_session(
             if run is None:
                 raise
             run.update_settings(status="interrupted")
-            print(f"interrupted; to go on: {resume_command(run)}")
+            print(f"interrupted; to go on: {Commands.here(run).resume()}")
             return INTERRUPTED
 
 
@@ -136,7 +138,7 @@ def _in_run(
 def _ray(machine: Machine | Cluster, settings: Settings, images: Images, notes: Notes) -> Iterator[None]:
     """Start Ray on a machine, or check a cluster that is connected, and disconnect at the end."""
     if isinstance(machine, Machine):
-        notes.say(f"data and metric are ready; Ray starts on {_counted(machine.cpus, 'core')}")
+        notes.say(f"data and metric are ready; Ray starts on {counted(machine.cpus, 'core')}")
         with ray_here(machine, data_bytes=images.nbytes):
             yield
         return
@@ -200,10 +202,6 @@ def _announce(settings: Settings, clock: SearchTime, notes: Notes) -> None:
         f"the search begins: {settings.trials} trials at the most, {settings.slots} at a time, compared at {rungs} "
         f"images, until about {until} of {as_clock(notes.budget.limit)}"
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 @contextmanager

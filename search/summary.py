@@ -109,8 +109,3 @@ def pending(run: Run, settings: Settings) -> bool:
     begun = nested.settings()
     asked = (begun["settings"]["confirm"], begun["settings"]["seeds"])
     return not begun.get("tested") or begun.get("cut", False) or asked != (settings.confirm, settings.seeds)
-
-
-def resume_command(run: Run) -> str:
-    """Return the line that goes on with a run, to be entered in the current folder."""
-    return Commands.here(run).resume()

@@ -51,15 +51,9 @@ def search_command(context: ReportContext) -> str:
     """
     given = context.search
     if origin := context.settings.get("origin"):
-        words = [
-            "python",
-            "search/train.py",
-            f"runs/{origin['run']}",
-            origin["trial"],
-            "--images",
-            str(given["rungs"][-1]),
-        ]
-        return shlex.join(words + ["--anew"] * origin["anew"])
+        anew = ["--anew"] if origin["anew"] else []
+        images = ["--images", str(given["rungs"][-1])]
+        return shlex.join(["python", "search/train.py", f"runs/{origin['run']}", origin["trial"], *images, *anew])
     space = given["space"]
     words = ["python", "search/run.py", "--space", PurePath(space).name if space.startswith("/") else space]
     trained = given.get("trained")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.text.arguments import Parser
+from analysis.text.words import counted
 from search.cluster_files.file import ClusterFile, NotACluster, Problem
 from trainables.domain import UsageError
 
@@ -75,19 +76,15 @@ def report(path: Path, pins: dict[str, str]) -> int:
     name = path.name if path.parent == ROOT else str(path)
     for problem in (*wrong, *unset):
         print(f"{name}:{problem.line}: {problem.text}")
-    left = f", {_counted(unset, 'value')} still to be set" if unset else ""
+    left = f", {counted(len(unset), 'value')} still to be set" if unset else ""
     if wrong:
-        print(f"{name}: {_counted(wrong, 'problem')}{left}")
+        print(f"{name}: {counted(len(wrong), 'problem')}{left}")
         return WRONG
     if unset:
         print(f"{name}: valid{left}")
         return UNSET
     print(f"{name}: valid and complete")
     return COMPLETE
-
-
-def _counted(problems: list[Problem], noun: str) -> str:
-    return f"{len(problems)} {noun}" if len(problems) == 1 else f"{len(problems)} {noun}s"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from analysis.run.earlier import EarlierTrial
+from analysis.text.words import counted
 from search.confirmation.contenders import alike
 from search.options import LEARN_FROM_EARLIER
 from search.space.space import Space
@@ -73,8 +74,7 @@ class WarmStart:
     def _of_run(self, place: str) -> str:
         reached = Counter(trial.reports[-1].images_seen for trial in self.prior if trial.run == place)
         up_to = ", ".join(f"{count} up to {images:,} images" for images, count in sorted(reached.items()))
-        trials = "1 trial" if reached.total() == 1 else f"{reached.total()} trials"
-        return f"{trials} of {place}" + (f" ({up_to})" if reached else "")
+        return f"{counted(reached.total(), 'trial')} of {place}" + (f" ({up_to})" if reached else "")
 
     def is_measured(self, variant: Flat) -> bool:
         """Return whether a variant has a value at the full budget of this search or more."""

@@ -21,3 +21,13 @@ def connect(runtime_env: dict[str, Any], **options: Any) -> None:
 def disconnect() -> None:
     """Disconnect from a cluster."""
     ray.shutdown()
+
+
+def own_node() -> Any:
+    """Return the head that this process started, with the processes of it; None where it started none.
+
+    Ray has no public way to its processes, nor to silence what it prints without a logger (Ray 2.60); this module alone
+    takes private names of it for that.
+    """
+    node: Any = worker._global_node
+    return node if node is not None and node.is_head() else None

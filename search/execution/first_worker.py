@@ -27,7 +27,7 @@ class FirstWorker:
         """Take in that a trial has begun."""
         self._begun = True
 
-    def require(self, at_the_end: bool = False) -> None:
+    def require(self, *, at_the_end: bool = False) -> None:
         """Raise MachineError if it is too late for a trial to begin."""
         waited = time.monotonic() - self._asked
         if self._begun or not self._asked or (waited < self._limit and not at_the_end):

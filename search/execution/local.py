@@ -13,13 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import ray
-from ray._private import worker
 
 from analysis.run.flock import flock
-from search.execution.connection import connect
+from search.execution.connection import connect, own_node
 from search.execution.logs import last_complaint
 from search.machine import Machine, MachineError
 
@@ -47,13 +45,13 @@ def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
         os.close(held)
 
 
-def stop_ray(at_once: bool = False) -> None:
+def stop_ray(*, at_once: bool = False) -> None:
     """End the Ray that this process started, if it did; `at_once` tells Ray nothing of it.
 
     A Ray of which a process has ended already is told nothing either: it would not answer, and end this process.
     """
-    node: Any = worker._global_node
-    if node is None or not node.is_head():
+    node = own_node()
+    if node is None:
         return
     processes = [info.process for infos in node.all_processes.values() for info in infos]
     numbers = descendants([process.pid for process in processes])
@@ -105,7 +103,7 @@ def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
                 # Search, race and test each send the data set and a reference; the rest is a few numbers.
                 object_store_memory=3 * data_bytes + 200 * 2**20,
                 include_dashboard=False,
-                _temp_dir=str(folder),
+                _temp_dir=str(folder),  # Ray's only option for it
             )
         except Exception as error:  # Ray raises nothing narrower
             stop_ray()

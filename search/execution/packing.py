@@ -15,15 +15,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import torch
 
 from search.machine import Cluster, Machine, MachineError
 from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
+from trainables.device import CONTEXT, free_bytes
+from trainables.diffusion.generation import CHUNKS, generate
 from trainables.parts import install
+from trainables.training.trainer import Trainer
 from trainables.user_code import UserCode
 
-# Imports inside functions: a measured process needs no Ray, and the driver no more of torch than it has.
 MOST = 16
 DRAWS = 31  # variants of the space, of which the typical and the largest are taken
 SECONDS = 3.0  # of training, for each number of trials
@@ -44,7 +47,7 @@ def best(
     by_cores = min(int(one.cpus / cpus / one.gpus) for one in machines if one.gpus)
     given = (*drawn(space, shape), shape, "cuda", max(1, min(MOST, by_cores)), space.code)
     if isinstance(machine, Cluster):
-        import ray
+        import ray  # a second and more, and a measured process, which imports this module, needs none
 
         try:
             remote: Any = ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure)
@@ -69,9 +72,6 @@ def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
 
 def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
     """Return how many numbers a training step keeps: the outputs of all modules for a batch, and Adam's state."""
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
     variant = Variant.from_flat(flat)
     kept = 0
 
@@ -79,7 +79,7 @@ def footprint(flat: Flat, shape: tuple[int, ...]) -> int:
         nonlocal kept
         kept += returned.numel() if isinstance(returned, torch.Tensor) else 0
 
-    with FakeTensorMode():  # shapes without numbers, and without the memory
+    with torch.device("meta"):  # shapes without numbers, and without the memory
         network = variant.network.build(shape[0], shape[-1])
         for module in network.modules():
             module.register_forward_hook(count)
@@ -168,12 +168,6 @@ def _answer(connection: Connection, code: UserCode | None, *of_training: Any) ->
 
 def training(flat: Flat, shape: tuple[int, ...], device_name: str) -> Iterator[tuple[float, ...]]:
     """Yield the bytes that training takes and those that were free before, then images per second, of SECONDS each."""
-    import torch
-
-    from trainables.device import CONTEXT, free_bytes
-    from trainables.diffusion.generation import CHUNKS, generate
-    from trainables.training.trainer import Trainer
-
     # Images and labels are noise, and the learning rate is so small that training cannot diverge.
     device, variant = torch.device(device_name), Variant.from_flat({**flat, "training/lr": 1e-5})
     torch.set_num_threads(1)

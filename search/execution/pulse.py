@@ -80,7 +80,7 @@ class Pulse:
 
 def _put(name: str, value: bytes) -> None:
     with suppress(RpcError):
-        internal_kv_get_gcs_client().internal_kv_put(_key(name), value, True, None, timeout=ANSWER)
+        internal_kv_get_gcs_client().internal_kv_put(_key(name), value, overwrite=True, namespace=None, timeout=ANSWER)
 
 
 def _get(name: str) -> bytes | None:

@@ -2,6 +2,8 @@
 
 import os
 
+from analysis.text.words import counted
+
 # numpy's eigenvalues take one thread always: how many they take decides the last bits of an FMD. Bound to cores by
 # OpenMP, as Slurm scripts ask for, the trials of a machine would all compute on the same ones.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}
@@ -28,5 +30,4 @@ def overruled(cpus_per_trial: float) -> str:
     other = [f"{name}={os.environ[name]}" for name in asked if os.environ.get(name, asked[name]) != asked[name]]
     if not other:
         return ""
-    threads = "1 thread" if count == 1 else f"{count} threads"
-    return f"trials do not follow {', '.join(other)}: each has {threads}, as --cpus-per-trial says"
+    return f"trials do not follow {', '.join(other)}: each has {counted(count, 'thread')}, as --cpus-per-trial says"

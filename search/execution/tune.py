@@ -5,22 +5,23 @@ its state. Tune stops a paused trial too, which frees its process; the queue ret
 the trial continues from its checkpoint. Tune's own pause would hold on to the trial's state.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.run.events import Start, from_json, to_json
 from analysis.run.run import Run
+from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, write_at_once
 from search.execution.ending import Ending, Left, rays_addresses
 from search.execution.first_worker import FirstWorker
@@ -31,17 +32,12 @@ from search.progress.failures import left_its_machine
 from search.progress.recorder import Recorder
 from search.schedulers import Decision
 from search.settings import Settings
-from search.summary import resume_command
 from search.time_limit import TimeLimit
 from search.tries import Tries
 from trainables.data.images import Images
 from trainables.domain import UsageError
 from trainables.metric.fmd import Reference
 from trainables.report import Report
-
-if TYPE_CHECKING:
-    from ray.tune.execution.tune_controller import TuneController
-    from ray.tune.experiment import Trial
 
 Status = Literal["done", "interrupted", "lost", "failed"]
 
@@ -116,7 +112,7 @@ def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
         recorder.write(status="interrupted" if status == "lost" else status)
         recorder.close()
     if status == "lost":
-        recorder.display.note(f"Ray is lost, {ending.lost} has ended; to go on: {resume_command(parts.run)}")
+        recorder.display.note(f"Ray is lost, {ending.lost} has ended; to go on: {Commands.here(parts.run).resume()}")
     return status
 
 
@@ -126,7 +122,7 @@ def _fit(tuner: tune.Tuner, ending: Ending) -> None:
         tuner.fit()
     except UsageError:
         raise
-    except Exception:
+    except Exception:  # Tune raises whatever the end of Ray leads to; any other error goes on its way
         if not ending.comes():
             raise
         raise Left from None
@@ -141,7 +137,7 @@ def _quit(run: Run, status: int) -> None:
     """End this process, in which Ray hangs."""
     stop_ray(at_once=True)
     why = "" if status == INTERRUPTED else "Ray is lost; what was reported is kept\n"
-    write_at_once(1, f"{why}go on                 {resume_command(run)}\n")
+    write_at_once(1, f"{why}go on                 {Commands.here(run).resume()}\n")
     os._exit(status)
 
 

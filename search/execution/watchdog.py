@@ -1,14 +1,10 @@
 """A watchdog that ends a process that hangs, so that its trial can be tried again."""
 
-from __future__ import annotations
-
 import faulthandler
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+from torch import nn
 
 # Seconds; faulthandler starts a thread at each call, and a limit is minutes.
 EVERY = 1.0

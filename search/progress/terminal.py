@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 
 from analysis.run.events import State
+from analysis.text.words import counted
 from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.view import measured, summary, view
@@ -47,7 +48,7 @@ class Display:
     def open(self, again: int) -> None:
         """Show the view where there is a terminal, and say whether `again` trials go on that were interrupted."""
         if again:
-            self.note(f"goes on with {again} interrupted trial{'s' if again > 1 else ''}")
+            self.note(f"goes on with {counted(again, 'interrupted trial')}")
         self._summed_up = time.monotonic()
         if self.notes.console.is_terminal and not self.notes.quiet:
             self._live.start()

@@ -140,7 +140,8 @@ class NumberedQMCSampler(QMCSampler):
     """QMC of which a trial has the point of its own number.
 
     Optuna counts the points that were asked for in the study, so that a search that was killed between the question and
-    the trial would go on with the next point.
+    the trial would go on with the next point. It has no public way to choose the point, so this overrides the private
+    method that counts.
     """
 
     _number = 0

@@ -9,10 +9,11 @@ import pytest
 
 from analysis.run.events import from_json
 from analysis.run.run import Run
+from analysis.text.commands import Commands
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.summary import close, pending, require_same_data, require_same_metric, resume_command
+from search.summary import close, pending, require_same_data, require_same_metric
 from tests.helpers import fake_runs
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
@@ -96,11 +97,11 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     elsewhere = Run.create(tmp_path / "master's thesis?" / "runs", "a")
-    assert shlex.split(resume_command(elsewhere))[-2:] == ["--storage-path", "master's thesis?/runs"]
+    assert shlex.split(Commands.here(elsewhere).resume())[-2:] == ["--storage-path", "master's thesis?/runs"]
     run = make_run(tmp_path / "runs", ("COMPLETE", GOOD))
-    assert "--storage-path" not in resume_command(run)
+    assert "--storage-path" not in Commands.here(run).resume()
     run.write_settings({"settings": {**SETTINGS.saved(), "address": "auto"}, "used_seconds": SETTINGS.time_budget})
-    assert resume_command(run).endswith(" --address auto")
+    assert Commands.here(run).resume().endswith(" --address auto")
     close(run, "done")
     more = f"--time-budget {2 * SETTINGS.time_budget:g}\n"
     assert f" --address auto {more}" in capsys.readouterr().out
