@@ -1,11 +1,8 @@
 """Whatever becomes of a run's files, each command ends with a result or with one line and status 2."""
 
-import json
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,18 +19,13 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.summary import require_same_data, require_same_metric
 from tests.helpers import fake_runs
+from tests.helpers.damage import damaged
 from tests.helpers.tools import load_driver
 
 TRIALS, SLOTS = 8, 2
 FILES = ("log.jsonl", "search.json", "study.journal", "confirm/log.jsonl", "confirm/search.json", "evaluation.parquet")
 # Those of a second or less, and all.
 QUICK, ALL = 40, 150
-LOST = 0.1  # share of the runs of which a file is lost
-# What a value is replaced by: of wrong types, too large, not finite, and what is made to be obeyed.
-VALUES: tuple[Any, ...] = (
-    *(None, True, -1, 7, 2**70, 1e308, float("nan"), float("inf"), "", "x", [], [[]], {}, {"a": 1}),
-    *("../../x", "\x1b[31mred", "=HYPERLINK(1)", "FAILED", "a" * 5000, "\udc80", "\u202etxt"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -59,74 +51,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nested = fake_runs.confirm(run, list(run.reports())[:2], seeds=2)
     shutil.copy(nested.evaluation, run.evaluation)
     return run.path
-
-
-def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Cut, zero or flip some bytes."""
-    at, length = rng.randrange(len(data)), rng.choice((1, 16, 300))
-    how = rng.randrange(4)
-    if how == 0:
-        return data[:at]
-    if how == 1:
-        return data[:at] + bytes(len(data[at : at + length])) + data[at + length :]
-    if how == 2:
-        return data[:at] + data[at + length :]
-    flipped = bytearray(data)
-    flipped[at] ^= 1 << rng.randrange(8)
-    return bytes(flipped)
-
-
-def damaged_lines(data: bytes, rng: random.Random) -> bytes:
-    """Lose, repeat, exchange or add a line."""
-    lines = data.splitlines(keepends=True)
-    one, other = rng.randrange(len(lines)), rng.randrange(len(lines))
-    how = rng.randrange(4)
-    if how == 0:
-        del lines[one]
-    elif how == 1:
-        lines.insert(other, lines[one])
-    elif how == 2:
-        lines[one], lines[other] = lines[other], lines[one]
-    else:
-        lines.insert(one, rng.choice((b"\n", b"{}\n", b"[]\n", bytes(9) + b"\n", b"null\n", b"[" * 9999 + b"\n")))
-    return b"".join(lines)
-
-
-def damaged_values(data: bytes, rng: random.Random) -> bytes:
-    """Replace a value somewhere in a line of JSON, or in the whole, or a name of one."""
-    lines = [data] if data.startswith(b"{\n") else data.splitlines(keepends=True)
-    at = rng.randrange(len(lines))
-    content = json.loads(lines[at])
-    part = content
-    while True:
-        key = rng.choice(list(part))
-        if not (isinstance(part[key], dict) and part[key] and rng.random() < 0.7):
-            break
-        part = part[key]
-    if rng.random() < 0.8:
-        part[key] = rng.choice(VALUES)
-    else:
-        part[rng.choice(("a", "\x1b[31m", "=1"))] = part.pop(key)
-    lines[at] = json.dumps(content).encode() + b"\n"
-    return b"".join(lines)
-
-
-Damage = Callable[[bytes, random.Random], bytes]
-
-
-def copied(whole: Path, folder: Path, seed: int) -> Path:
-    """A copy of a run, one file of which is damaged or lost."""
-    rng, run = random.Random(seed), folder / "run"
-    shutil.copytree(whole, run)
-    path = run / rng.choice(FILES)
-    if rng.random() < LOST:
-        path.unlink()
-        return run
-    ways: list[Damage] = [damaged_bytes]
-    if path.suffix != ".parquet":
-        ways += [damaged_lines, damaged_values, damaged_values]
-    path.write_bytes(rng.choice(ways)(path.read_bytes(), rng))
-    return run
 
 
 def resume(folder: Path) -> int:
@@ -165,7 +89,7 @@ def check(command: Callable[[], int], capsys: pytest.CaptureFixture[str]) -> int
 def test_what_is_damaged_ranks_and_resumes_or_is_named_in_one_line(
     seed: int, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = copied(whole, tmp_path, seed)
+    run = damaged(whole, tmp_path, FILES, seed)
     check(lambda: rank.main([str(run)]), capsys)
     check(lambda: rank.main([str(run), "--format", "csv"]), capsys)
     check(lambda: resume(run), capsys)
@@ -176,7 +100,7 @@ def test_what_is_damaged_has_every_result_or_is_named_in_one_line(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(QUICK, ALL):
-        run = copied(whole, tmp_path / str(seed), seed)
+        run = damaged(whole, tmp_path / str(seed), FILES, seed)
         commands: tuple[Callable[[], int], ...] = (
             lambda run=run: rank.main([str(run), "--at", "seconds"]),
             lambda run=run: report.main([str(run)]),
