@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from analysis.run.evaluations import stored
 from analysis.run.run import Run
 from tests.cluster.commands import wait_for
 
@@ -77,6 +78,10 @@ class Watched:
         rows = Run.open(self.path).curves().to_pylist()
         assert len({(row["trial"], row["images_seen"]) for row in rows}) == len(rows)
         return {(row["trial"], row["images_seen"]): row["fmd"] for row in rows}
+
+    def test_scores(self) -> dict[str, float]:
+        """Return FMD on the test images by training, of a confirmation."""
+        return {row["trial"]: row["fmd"] for row in stored(Run.open(self.path)).to_pylist()}
 
     def study(self) -> list[optuna.trial.FrozenTrial]:
         """Return the trials of the Optuna study."""
