@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from side_by_side import heading, keep, machine, show, verdict
+from side_by_side import heading, keep, machine, show
 
 from search.settings import rungs
 from search.space.load import load as load_space
@@ -46,6 +46,7 @@ BARE = """
 from spaces.{space} import *
 BASELINES, STARTS = (), ()
 """
+SHOWN = ("trials_an_hour", "in_full_an_hour", "best_fmd", "best_anew", "first_good_after")  # of a summary
 Row = dict[str, Any]
 
 
@@ -275,6 +276,7 @@ def summary(rows: list[Row], full: int, good: float, seconds: float) -> Row:
         "best_fmd": first and first["fmd"],
         "best_anew": first and first["fmd_anew"],
         "first_good_after": min(found, default=None),
+        "complete": complete,
     }
 
 
@@ -296,7 +298,7 @@ def main() -> None:
         return
     facts = machine(PACKAGES)
     heading(facts)
-    budgets, rows = rungs(math.ceil(given.max_images / 27), given.max_images, 3), []
+    budgets, rows = rungs(math.ceil(given.max_images / 9), given.max_images, 3), []
     for seed in seeds(given):
         for arm in given.arms:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -317,31 +319,31 @@ def report(rows: list[Row], given: argparse.Namespace, full: int) -> None:
         found = {arm: summary(of_arm, full, good, given.seconds) for arm, of_arm in by_arm.items()}
         first = f"first within 10 % of the best ({good / 1.1:.1f} anew)"
         columns = ("", "trials an hour", "in full", "FMD of its best", "judged anew", first)
-        cells = [[arm, *(told(value) for value in one.values())] for arm, one in found.items()]
+        cells = [[arm, *(told(one[name]) for name in SHOWN)] for arm, one in found.items()]
         show(f"seed {seed}, {given.seconds:.0f} s each, {full:,} images in full", columns, cells)
         by_seed.append(found)
-    if {"ours", "tune"} <= set(given.arms):
-        ours, tune = ([found[arm] for found in by_seed] for arm in ("ours", "tune"))
-        print(
-            verdict(
-                "trials an hour, ours over plain Ray Tune",
-                middle(ours, "trials_an_hour") / max(middle(tune, "trials_an_hour"), 1e-9),
-                3,
-            )
-        )
-        # What was never found counts as found at the end.
-        sooner = middle(tune, "first_good_after", given.seconds) / middle(ours, "first_good_after", given.seconds)
-        print(verdict("time to the first good trial, plain Ray Tune over ours", sooner, 2))
+    for ours in (arm for arm in given.arms if arm.startswith("ours")):
+        for other in (arm for arm in given.arms if not arm.startswith("ours")):
+            pairs = [(found[ours], found[other]) for found in by_seed]
+            ratios = [one["trials_an_hour"] / max(two["trials_an_hour"], 1e-9) for one, two in pairs]
+            print(f"{ours} tries {statistics.median(ratios):.1f} times as many variants as {other}")
+            for number, (one, two) in zip(seeds(given), pairs, strict=True):
+                print(f"  seed {number}: {reached(one, two, given.seconds)}")
+
+
+def reached(one: Row, other: Row, seconds: float) -> str:
+    """Say when one arm had a model, judged anew, as good as the best of another, and when that arm had it."""
+    if not other["complete"]:
+        return "the other arm trained no model in full"
+    best = min(other["complete"], key=lambda row: row["fmd_anew"])
+    times = [row["second"] for row in one["complete"] if row["fmd_anew"] <= best["fmd_anew"]]
+    when = f"after {min(times):.0f} s" if times else f"not in {seconds:.0f} s"
+    return f"the other's best, {best['fmd_anew']:.2f} judged anew after {best['second']:.0f} s, is reached {when}"
 
 
 def seeds(given: argparse.Namespace) -> range:
     """Return the seeds that are asked for."""
     return range(given.first_seed, given.first_seed + given.seeds)
-
-
-def middle(found: list[Row], name: str, otherwise: float = 0.0) -> float:
-    """Return the median over seeds; `otherwise` stands for none."""
-    return statistics.median(otherwise if one[name] is None else one[name] for one in found)
 
 
 def told(value: float | None) -> str:
