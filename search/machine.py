@@ -1,10 +1,10 @@
 """The cores and GPUs that a search runs on: values, without a connection to anything."""
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.cores import usable_cores
 from trainables.domain import UsageError
 
 
@@ -54,7 +54,7 @@ def this_machine() -> Machine:
     """Return what this process may use: cores by its affinity mask and control group, and the GPUs that torch sees."""
     import torch  # takes two seconds, and --help has no need of it
 
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     return Machine(cpus=min(cores, _cgroup_cpus() or cores), gpus=torch.cuda.device_count())
 
 

@@ -44,7 +44,7 @@ def _make(path: Path) -> None:
     here = socket.gethostname()
     if path.is_file():
         number, _, host = path.read_text().strip().partition(" on ")
-        if host == here and number.isdecimal() and not Path("/proc", number).exists():
+        if host == here and number.isdecimal() and not _lives(int(number)):
             path.unlink(missing_ok=True)
     try:
         with path.open("x") as file:
@@ -53,3 +53,14 @@ def _make(path: Path) -> None:
         owner = path.read_text().strip() or "?"
         ended = f"wait until it has ended, or remove {path} if it has"
         raise RunError(f"{path.parent} is being searched by the process {owner}: {ended}") from None
+
+
+def _lives(process: int) -> bool:
+    """Return whether a process of this machine lives, by its number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True

@@ -5,7 +5,6 @@ set as moltean/fruits, GitHub in the organisation fruits-360.
 """
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from trainables.cores import usable_cores
 from trainables.data.images import DataError, Images, Overlays
 from trainables.data.sources import first_line, natural
 
@@ -73,7 +73,7 @@ def _objects(folder: Path, part: str) -> dict[str, list[Path]]:
 def _decode(paths: list[Path]) -> tuple[np.ndarray, dict[Path, str]]:
     """Return all photographs, uint8 (N, 3, 100, 100), and the SHA-256 of each file."""
     pixels = np.empty((len(paths), 3, SIDE, SIDE), np.uint8)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # JPEG is decoded without Python's lock
+    with ThreadPoolExecutor(usable_cores()) as threads:  # JPEG is decoded without Python's lock
         digests = list(threads.map(_decode_one, paths, pixels))
     return pixels, dict(zip(paths, digests, strict=True))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from trainables.cores import usable_cores
 from trainables.data.images import DataError
 from trainables.data.options import LEAST_SIDE, ReadOptions, colour
 from trainables.data.pixels import Header, header
@@ -83,7 +83,7 @@ def each(
             return error
 
     told, done = time.monotonic(), 0
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # most of it holds no lock of Python's
+    with ThreadPoolExecutor(usable_cores()) as threads:  # most of it holds no lock of Python's
         for chunk in _chunks(found.samples(), CHUNK):
             # A task for each of many small images would take longer than the images.
             for samples, got in threads.map(lambda some: (some, [caught(one) for one in some]), _chunks(chunk, TASK)):
