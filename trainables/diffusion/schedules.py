@@ -95,7 +95,7 @@ class Linear(Schedule):
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
-        steps = self.T + self.from_zero
+        steps = self.T + 1 if self.from_zero else self.T
         return from_betas(torch.linspace(self.beta_start, self.beta_end, steps, dtype=torch.float64))[-self.T :]
 
 
@@ -108,7 +108,8 @@ class Constant(Schedule):
 
     def shares(self) -> Tensor:
         """Return alpha_bar of steps 1 to T as float64 (T,)."""
-        return from_betas(torch.full((self.T + self.from_zero,), self.beta, dtype=torch.float64))[-self.T :]
+        steps = self.T + 1 if self.from_zero else self.T
+        return from_betas(torch.full((steps,), self.beta, dtype=torch.float64))[-self.T :]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from analysis.statistics.folds import cross_validations
 from analysis.statistics.literature import compare_with_literature
 from spaces.baselines import BASELINES
 from tests.helpers import fake_runs
+from tests.helpers.commands import refusal
 
 MEASURED = {"fmd_se": 1.0, "ssim": 0.5, "validation_loss": 0.1, "loss": 0.1, "diverged": False, "rung": 0}
 
@@ -125,11 +126,8 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: 
         (run, judged): "confirm is the confirmation of a run: give that run",
     }
     for runs, expected in cases.items():
-        assert literature.main([str(run.path) for run in runs]) == 2
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        assert printed.err.startswith(f"literature.py: {expected}")
-        assert printed.err.count("\n") == 1
+        line = refusal(literature.main, [str(run.path) for run in runs], capsys)
+        assert line.startswith(f"literature.py: {expected}")
 
 
 def test_a_run_that_has_lost_its_settings_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

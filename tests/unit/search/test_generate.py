@@ -12,6 +12,7 @@ from PIL import Image
 from analysis.run.run import Run
 from search import generate
 from search.winner.image_files import in_label_rows, write_images
+from tests.helpers.commands import refusal
 from tests.helpers.trained_runs import OTHER, WINNER
 from trainables.diffusion.generation import GREY
 
@@ -86,12 +87,9 @@ def test_a_model_without_classes_has_no_labels(trained: Run, tmp_path: Path) -> 
 def test_a_usage_error_is_one_line_and_status_2(
     arguments: list[str], complaint: str, trained: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert generate.main([str(trained.path), *arguments]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("search/generate.py: ")
-    assert complaint in printed.err
-    assert printed.err.count("\n") == 1
+    line = refusal(generate.main, [str(trained.path), *arguments], capsys)
+    assert line.startswith("search/generate.py: ")
+    assert complaint in line
 
 
 def test_labels_begin_rows_that_are_filled_up() -> None:

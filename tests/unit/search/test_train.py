@@ -17,6 +17,7 @@ from search.declaration import SettingsError
 from search.resuming import open_run
 from search.winner import training
 from search.winner.longer import longer_run
+from tests.helpers.commands import refusal
 from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
 from trainables.config import Variant
@@ -162,12 +163,9 @@ def test_a_command_that_was_killed_at_its_beginning_begins_again(trained: Run, t
 def test_a_usage_error_is_one_line_and_status_2(
     arguments: list[str], complaint: str, trained: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train.main([str(trained.path), *arguments]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("search/train.py: ")
-    assert complaint in printed.err
-    assert printed.err.count("\n") == 1
+    line = refusal(train.main, [str(trained.path), *arguments], capsys)
+    assert line.startswith("search/train.py: ")
+    assert complaint in line
 
 
 def test_a_first_signal_asks_to_leave_and_a_second_interrupts(capsys: pytest.CaptureFixture[str]) -> None:

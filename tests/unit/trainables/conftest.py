@@ -1,7 +1,6 @@
 """Sources of randomness made of real MNIST, and folders of fruits."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from tests.helpers.diffusion import MakeSource
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.diffusion.source import PIXELS, Source
-
-MakeSource = Callable[..., Source]
 
 # Data sets that are too large for the package: a folder beside the repository's, or where this variable says.
 SHARED = Path(os.environ.get("DIFFUSION_SEARCH_DATA") or Path(__file__).parents[4] / "shared" / "data")

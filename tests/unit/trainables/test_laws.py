@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.diffusion import degradation_of
 from trainables import check, laws
 from trainables.diffusion.degradations import Degradation, Gaussian
 from trainables.diffusion.samplers import Sampler
@@ -20,12 +21,19 @@ from trainables.networks import Network
 from trainables.parts import BASES, FAMILIES, uninstall
 
 CASES = [(family, name, law) for family in LAWS for name in FAMILIES[family] for law in LAWS[family]]
+COMPOSITIONS = ("mask+contrast+gaussian", "morph+noise", "average+snow", "elastic+blur+noise")
 
 
 @pytest.mark.parametrize(("family", "name", "law"), CASES, ids=[f"{f}-{n}-{law.__name__}" for f, n, law in CASES])
 def test_every_part_of_the_project_obeys(family: str, name: str, law: Law) -> None:
     member = FAMILIES[family][name]
     assert law(member() if family in BASES else member) is None
+
+
+@pytest.mark.parametrize("law", LAWS["degradation"])
+@pytest.mark.parametrize("kind", COMPOSITIONS)
+def test_a_composition_of_degradations_obeys_too(kind: str, law: Law) -> None:
+    assert law(degradation_of(kind)) is None
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class BadDegradation(Degradation):
             return (x0 + sigma.mean() * z).to(x0.dtype)
         if self.fault == "type":
             return x0.float() + sigma * z
-        return (x0 + (sigma + (self.fault == "clean")) * z).to(x0.dtype)
+        return (x0 + (sigma + 1 if self.fault == "clean" else sigma) * z).to(x0.dtype)
 
 
 class BadModule(nn.Module):

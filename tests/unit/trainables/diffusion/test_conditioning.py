@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from tests.unit.trainables.conftest import MakeSource
+from tests.helpers.diffusion import MakeSource
 from trainables.config import Sampling
 from trainables.diffusion.degradations import Gaussian
 from trainables.diffusion.generation import draw_labels, generate, in_rows

@@ -1,13 +1,15 @@
-"""Degradations: laws that every kind and composition obeys. What each kind is stands in test_degradations_*.py."""
+"""Degradations: what holds of every kind and composition, beside trainables/laws.py.
 
-from collections.abc import Callable
+What each kind is stands in test_degradations_*.py.
+"""
+
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from trainables.config import Variant
+from tests.helpers.diffusion import MakeSource, T, at, degradation_of
 from trainables.diffusion.degradations import (
     DEGRADATIONS,
     Chain,
@@ -17,10 +19,8 @@ from trainables.diffusion.degradations import (
     Overlay,
     fitted_prior,
 )
-from trainables.diffusion.schedules import Cosine, Step, step_at
+from trainables.diffusion.schedules import Step
 from trainables.diffusion.source import Source
-
-MakeSource = Callable[..., Source]
 
 OVERLAYS = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, Overlay) and kind != "gaussian"]
 COMPOSED = [
@@ -36,27 +36,7 @@ ALL = [*DEGRADATIONS, *COMPOSED]
 # Each route through Chain: the last part is solved for z or not, the prior is of the last part, of another, or of none.
 KINDS = [*DEGRADATIONS, "mask+contrast+gaussian", "morph+noise", "average+snow", "elastic+blur+noise"]
 SHAPES = [(1, 28, 28), (3, 17, 23)]
-T = 28
-ALPHA_BAR = Cosine(T=T).alpha_bar().float()
 END = Step(alpha=torch.zeros(8), sigma=torch.ones(8), time=torch.ones(8))
-
-
-def make(kind: str) -> Degradation:
-    """The degradation of that kind, with its defaults."""
-    return Variant.from_flat({"degradation/kind": kind, "training/target": "x0", "sampler/kind": "cold2"}).degradation
-
-
-def at(t: int | Tensor, n: int) -> Step:
-    return step_at(ALPHA_BAR, torch.full((n,), t) if isinstance(t, int) else t)
-
-
-def pick(z: Any, index: slice) -> Any:
-    """The latents of some of the images."""
-    return tuple(pick(part, index) for part in z) if isinstance(z, tuple) else z[index]
-
-
-def clone(z: Any) -> Any:
-    return tuple(clone(part) for part in z) if isinstance(z, tuple) else z.clone()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -73,30 +53,9 @@ def source_like(make_source: MakeSource, x0: Tensor, seed: int = 0) -> Source:
     return make_source(seed=seed, channels=x0.shape[1], size=tuple(x0.shape[-2:]))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_step_zero_is_the_clean_image_exactly(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    degradation = make(kind)
-    z = degradation.draw(x0, source_like(make_source, x0))
-    assert torch.equal(degradation(x0, at(0, len(x0)), z), x0)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_pure_and_keeps_shape_and_type(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    degradation = make(kind)
-    z = degradation.draw(x0, source_like(make_source, x0))
-    t = torch.arange(len(x0)) * T // (len(x0) - 1)
-    given = x0.clone(), clone(z)
-    first, second = degradation(x0, at(t, len(x0)), z), degradation(x0, at(t, len(x0)), z)
-    assert torch.equal(first, second)
-    assert same(given, (x0, z))
-    assert first.shape == x0.shape
-    assert first.dtype == torch.float32
-    assert first.isfinite().all()
-
-
 @pytest.mark.parametrize("kind", DEGRADATIONS)
 def test_it_serves_photographs_and_any_odd_size(kind: str, make_source: MakeSource) -> None:
-    degradation = make(kind)
+    degradation = degradation_of(kind)
     for shape in ((3, 100, 100), (1, 5, 31), (1, 1, 2)):
         source = make_source(channels=shape[0], size=shape[1:])
         x0 = source.images(3)
@@ -112,7 +71,7 @@ def test_it_serves_photographs_and_any_odd_size(kind: str, make_source: MakeSour
 @pytest.mark.parametrize("kind", DEGRADATIONS)
 def test_what_it_keeps_from_sampling_serves_training(kind: str, make_source: MakeSource) -> None:
     """Tables are made at first use, for a size of its own here; torch takes no gradients through inference tensors."""
-    source, degradation = make_source(size=(19, 21)), make(kind)
+    source, degradation = make_source(size=(19, 21)), degradation_of(kind)
     x0 = source.images(4)
     with torch.inference_mode():
         degradation(x0, at(9, 4), degradation.draw(x0, source))
@@ -124,7 +83,7 @@ def test_what_it_keeps_from_sampling_serves_training(kind: str, make_source: Mak
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_bf16_it_is_the_float32_result_rounded(kind: str, x0: Tensor, make_source: MakeSource) -> None:
     """Once for each part of a composition, so that of several parts they add up, doubled by the contrast."""
-    degradation, half = make(kind), x0.bfloat16()
+    degradation, half = degradation_of(kind), x0.bfloat16()
     t = torch.arange(len(x0)) * T // (len(x0) - 1)
     z = degradation.draw(half, source_like(make_source, x0))
     x_t = degradation(half, at(t, len(x0)), z)
@@ -136,22 +95,8 @@ def test_in_bf16_it_is_the_float32_result_rounded(kind: str, x0: Tensor, make_so
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_image_has_its_own_step_and_its_own_z(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    degradation = make(kind)
-    z = degradation.draw(x0, source_like(make_source, x0))
-    t = torch.randperm(T + 1, generator=torch.Generator().manual_seed(1))[: len(x0)]
-    together = degradation(x0, at(t, len(x0)), z)
-    for k in range(len(x0)):
-        own = slice(k, k + 1)
-        alone = degradation(x0[own], at(t[own], 1), pick(z, own))
-        torch.testing.assert_close(alone, together[own], rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_draws_follow_the_generator_and_differ_between_images(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    degradation = make(kind)
-    z, again, other = (degradation.draw(x0, source_like(make_source, x0, seed)) for seed in (5, 5, 6))
-    assert same(z, again)
+def test_draws_differ_between_images_and_seeds(kind: str, x0: Tensor, make_source: MakeSource) -> None:
+    z, other = (degradation_of(kind).draw(x0, source_like(make_source, x0, seed)) for seed in (5, 6))
     for latent, another in zip(*(z if isinstance(z, tuple) else (z,) for z in (z, other)), strict=True):
         assert len(latent) == len(x0)
         if latent.numel():  # a degradation may need nothing besides x0
@@ -162,7 +107,7 @@ def test_draws_follow_the_generator_and_differ_between_images(kind: str, x0: Ten
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_changes_an_image_more_and_more(kind: str, make_source: MakeSource) -> None:
     """On average over images: otherwise t says nothing about how far an image is degraded."""
-    degradation, source = make(kind), make_source()
+    degradation, source = degradation_of(kind), make_source()
     x0 = source.images(256)
     z = degradation.draw(x0, source)
     far = [(degradation(x0, at(t, 256), z) - x0).square().mean().item() for t in (1, T // 4, T // 2, T)]
@@ -173,10 +118,10 @@ def test_it_changes_an_image_more_and_more(kind: str, make_source: MakeSource) -
     "kind", [kind for kind, member in DEGRADATIONS.items() if issubclass(member, LinearInterpolant)]
 )
 def test_a_straight_path_has_the_velocity_z_minus_x0_everywhere(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    z = make(kind).draw(x0, source_like(make_source, x0))
+    z = degradation_of(kind).draw(x0, source_like(make_source, x0))
     for t, s in ((1, 0), (9, 5), (T, T // 2)):
         later, sooner = at(t, len(x0)), at(s, len(x0))
-        moved = make(kind)(x0, later, z) - make(kind)(x0, sooner, z)
+        moved = degradation_of(kind)(x0, later, z) - degradation_of(kind)(x0, sooner, z)
         torch.testing.assert_close(moved, (later.sigma[0] - sooner.sigma[0]) * (z - x0), rtol=0, atol=1e-5)
 
 
@@ -184,7 +129,7 @@ def test_a_straight_path_has_the_velocity_z_minus_x0_everywhere(kind: str, x0: T
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_estimate_leads_to_x_t(kind: str, t: int, x0: Tensor, make_source: MakeSource) -> None:
     """From whatever x0 a network may guess; a degradation that cannot be solved returns z itself."""
-    degradation, source = make(kind), source_like(make_source, x0)
+    degradation, source = degradation_of(kind), source_like(make_source, x0)
     z, step = degradation.draw(x0, source), at(t, len(x0))
     x_t, guess = degradation(x0, step, z), source.images(len(x0))
     estimate = degradation.estimate(x_t, guess, step, z)
@@ -199,7 +144,7 @@ def test_an_estimate_leads_to_x_t(kind: str, t: int, x0: Tensor, make_source: Ma
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prior_has_the_images_shape_and_follows_the_generator(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    degradation, step = make(kind), at(T, len(x0))
+    degradation, step = degradation_of(kind), at(T, len(x0))
     (x_T, z), again = (degradation.prior(x0.shape, step, source_like(make_source, x0)) for _ in range(2))
     assert x_T.shape == x0.shape
     assert x_T.dtype == torch.float32
@@ -217,7 +162,7 @@ def prior_member(kind: str) -> type[Degradation] | None:
 
 @pytest.mark.parametrize("kind", [*KINDS, "gaussian+contrast+mask", "contrast+morph"])
 def test_without_a_prior_of_its_own_it_takes_the_fitted_one_and_only_then(kind: str, make_source: MakeSource) -> None:
-    degradation, shape, step = make(kind), torch.Size((8, 1, 28, 28)), at(T, 8)
+    degradation, shape, step = degradation_of(kind), torch.Size((8, 1, 28, 28)), at(T, 8)
     own = degradation.prior(shape, step, make_source())
     assert same(own, fitted_prior(degradation, shape, step, make_source())) == (prior_member(kind) is None)
 
@@ -227,7 +172,7 @@ def test_the_prior_of_what_replaces_an_image_is_what_is_left_without_any_signal(
     kind: str, make_source: MakeSource
 ) -> None:
     """From any image whatever, with the z that comes with it."""
-    degradation, shape = make(kind), torch.Size((8, 1, 28, 28))
+    degradation, shape = degradation_of(kind), torch.Size((8, 1, 28, 28))
     x_T, z = degradation.prior(shape, END, make_source())
     for x0 in (torch.zeros(shape), make_source(seed=1).images(8)):
         torch.testing.assert_close(degradation(x0, END, z), x_T)
@@ -237,9 +182,9 @@ def test_the_prior_of_what_replaces_an_image_is_what_is_left_without_any_signal(
 def test_a_prior_of_its_own_is_degraded_as_far_as_can_be(kind: str, x0: Tensor, make_source: MakeSource) -> None:
     """Degrading x_T to the end, with its z, leaves it as it is, but for the pixel noise on blurred images."""
     end = Step(*(part[:1].expand(len(x0)) for part in END))
-    x_T, z = make(kind).prior(x0.shape, end, source_like(make_source, x0))
+    x_T, z = degradation_of(kind).prior(x0.shape, end, source_like(make_source, x0))
     noise = 0.002 * 2 if kind == "blur" else 1e-6
-    torch.testing.assert_close(make(kind)(x_T, end, z), x_T, rtol=0, atol=6 * noise)
+    torch.testing.assert_close(degradation_of(kind)(x_T, end, z), x_T, rtol=0, atol=6 * noise)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +193,7 @@ def test_a_prior_of_its_own_is_degraded_as_far_as_can_be(kind: str, x0: Tensor, 
 def test_without_a_prior_of_its_own_it_has_mean_and_covariance_of_degraded_images(
     kind: str, make_source: MakeSource
 ) -> None:
-    degradation, n, size = make(kind), 4000, (4, 5)
+    degradation, n, size = degradation_of(kind), 4000, (4, 5)
     source = make_source(size=size)
     x0 = source.images(10 * n)
     degraded = degradation(x0, at(T, len(x0)), degradation.draw(x0, source)).flatten(1).double()
@@ -265,18 +210,18 @@ def test_without_a_prior_of_its_own_it_has_mean_and_covariance_of_degraded_image
 
 @pytest.mark.parametrize("kind", COMPOSED)
 def test_a_composition_is_its_parts_in_order(kind: str, x0: Tensor, make_source: MakeSource) -> None:
-    chain, step = make(kind), at(T // 2, len(x0))
+    chain, step = degradation_of(kind), at(T // 2, len(x0))
     z = chain.draw(x0, source_like(make_source, x0))
     x_t = x0
     for name, own in zip(kind.split("+"), z, strict=True):
-        x_t = make(name)(x_t, step, own)
+        x_t = degradation_of(name)(x_t, step, own)
     assert torch.equal(chain(x0, step, z), x_t)
 
 
 def test_the_order_of_a_composition_matters(make_source: MakeSource) -> None:
     source = make_source()
     x0 = source.images(4)
-    z, step = make("mask+gaussian").draw(x0, source), at(T // 2, 4)
-    masked_last = make("gaussian+mask")(x0, step, z[::-1])
-    assert not torch.equal(make("mask+gaussian")(x0, step, z), masked_last)
+    z, step = degradation_of("mask+gaussian").draw(x0, source), at(T // 2, 4)
+    masked_last = degradation_of("gaussian+mask")(x0, step, z[::-1])
+    assert not torch.equal(degradation_of("mask+gaussian")(x0, step, z), masked_last)
     assert (masked_last == 0).any()

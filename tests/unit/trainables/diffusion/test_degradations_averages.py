@@ -1,7 +1,6 @@
 """What averages pixels or moves them: blur, blocks, rows and columns, elastic deformation, by their definitions."""
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -12,18 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from tests.helpers.diffusion import MakeSource, T, at
 from trainables.diffusion.degradations import Average, Blur, Elastic, Pixelate
 from trainables.diffusion.schedules import Cosine, Step, step_at
 from trainables.diffusion.source import PIXELS, Source
-
-MakeSource = Callable[..., Source]
-
-T = 28
-ALPHA_BAR = Cosine(T=T).alpha_bar().float()
-
-
-def at(t: int | Tensor, n: int) -> Step:
-    return step_at(ALPHA_BAR, torch.full((n,), t) if isinstance(t, int) else t)
 
 
 def timed(t: Tensor, length: int) -> Step:

@@ -1,25 +1,15 @@
 """What hides an image or changes its tones: masks, holes, colours, snow and contrast, against their definitions."""
 
-from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from tests.helpers.diffusion import MakeSource, T, at
 from trainables.diffusion.degradations import Contrast, Fade, Inpaint, LocalContrast, Mask, Snow
 from trainables.diffusion.schedules import Cosine, Step, step_at
-from trainables.diffusion.source import PIXELS, Source
-
-MakeSource = Callable[..., Source]
-
-T = 28
-ALPHA_BAR = Cosine(T=T).alpha_bar().float()
-
-
-def at(t: int | Tensor, n: int) -> Step:
-    return step_at(ALPHA_BAR, torch.full((n,), t) if isinstance(t, int) else t)
+from trainables.diffusion.source import PIXELS
 
 
 def grivots_squares(t: int, T: int, height: int) -> tuple[int, int]:

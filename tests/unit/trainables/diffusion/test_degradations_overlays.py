@@ -1,26 +1,15 @@
 """Noise and overlays, each against its definition in the literature."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
-from torch import Tensor
 
+from tests.helpers.diffusion import MakeSource, T, at
 from trainables.diffusion.degradations import QR, Flow, Gaussian, Morph, PseudoQR
-from trainables.diffusion.schedules import Cosine, Linear, Step, step_at
-from trainables.diffusion.source import PIXELS, Source
-
-MakeSource = Callable[..., Source]
-
-T = 28
-ALPHA_BAR = Cosine(T=T).alpha_bar().float()
-
-
-def at(t: int | Tensor, n: int) -> Step:
-    return step_at(ALPHA_BAR, torch.full((n,), t) if isinstance(t, int) else t)
+from trainables.diffusion.schedules import Linear, Step, step_at
+from trainables.diffusion.source import PIXELS
 
 
 def test_gaussian_has_the_mean_and_variance_of_q(make_source: MakeSource) -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.helpers.diffusion import MakeSource
 from trainables.config import Flat, Sampling, Variant
 from trainables.diffusion.degradations import DEGRADATIONS, fitted_prior
 from trainables.diffusion.generation import CHUNKS, generate, grid_png, sampling_source, start, strip
@@ -19,8 +20,6 @@ from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import Cosine
 from trainables.diffusion.source import PIXELS, Source
 from trainables.metric.restoration import restore_by_sampling
-
-MakeSource = Callable[..., Source]
 
 CHUNK = CHUNKS["cpu"]
 SHAPE = (1, 28, 28)

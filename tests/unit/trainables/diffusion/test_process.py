@@ -13,16 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.helpers.diffusion import MakeSource, degradation_of
 from trainables.compatibility import fitting
-from trainables.config import Flat, Variant
 from trainables.device import is_faster_in_bf16
-from trainables.diffusion.degradations import DEGRADATIONS, Degradation, LinearInterpolant
+from trainables.diffusion.degradations import DEGRADATIONS, LinearInterpolant
 from trainables.diffusion.process import LOSSES, WEIGHTS, Diffusion, runs_bf16
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Step
 from trainables.diffusion.source import PIXELS, Source
 from trainables.diffusion.targets import TARGETS
-
-MakeSource = Callable[..., Source]
 
 T = 50
 NOISY = ["gaussian", "qr+gaussian", "snow+gaussian", "mask+contrast+gaussian"]
@@ -60,11 +58,6 @@ def perfect(target: str, x0: Tensor, alpha_bar: Tensor, straight: bool = False) 
         return answers[target].float()
 
     return Answer(answer)
-
-
-def degradation_of(kind: str) -> Degradation:
-    flat: Flat = {"degradation/kind": kind, "training/target": "x0", "sampler/kind": "cold2"}
-    return Variant.from_flat(flat).degradation
 
 
 def make(

@@ -16,16 +16,14 @@ from diffusers.schedulers.scheduling_flow_match_heun_discrete import FlowMatchHe
 from scipy import stats
 from torch import Tensor, nn
 
+from tests.helpers.diffusion import MakeSource, degradation_of
 from trainables.compatibility import fitting
-from trainables.config import Flat, Variant
 from trainables.diffusion.degradations import DEGRADATIONS, Degradation, Flow, Gaussian, Overlay
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.samplers import SAMPLERS, nfe, strided
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Linear, Sigmoid, UniformSigma
 from trainables.diffusion.source import PIXELS, Source
 from trainables.networks import UNet
-
-MakeSource = Callable[..., Source]
 
 COLD_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.degrades and name != "renoise"]
 RANDOM = ("ancestral", "ancestral_large", "renoise")  # those that draw on the way
@@ -101,11 +99,6 @@ class Ideal(nn.Module):
 def ideal(mean: PosteriorMean, alpha_bar: Tensor, kind: str, target: str) -> Diffusion:
     network = Ideal(mean, alpha_bar, kind, target)
     return Diffusion(alpha_bar, degradation_of(kind), network, target, PIXELS["-1..1"])
-
-
-def degradation_of(kind: str) -> Degradation:
-    flat: Flat = {"degradation/kind": kind, "training/target": "x0", "sampler/kind": "cold2"}
-    return Variant.from_flat(flat).degradation
 
 
 def make(network: nn.Module, degradation: Degradation | None = None, target: str = "x0", steps: int = T) -> Diffusion:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from tests.unit.trainables.conftest import MakeSource
+from tests.helpers.diffusion import MakeSource
 from trainables.diffusion.times import TIMES
 
 N, T = 4_000, 1_000

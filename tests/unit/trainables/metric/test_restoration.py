@@ -9,16 +9,15 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from tests.helpers.diffusion import MakeSource
 from trainables.config import Sampling
 from trainables.diffusion.degradations import DEGRADATIONS, Degradation
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import Cosine, Linear
-from trainables.diffusion.source import PIXELS, Source
+from trainables.diffusion.source import PIXELS
 from trainables.metric.quality import psnr, quality, rmse, ssim
 from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread, validation
-
-MakeSource = Callable[..., Source]
 
 MEASURES = {"ssim": ssim, "psnr": psnr, "rmse": rmse}
 T = 40

@@ -7,16 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.networks import inputs, parameters
 from trainables.networks import ACTIVATIONS, CNN
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-def inputs(n: int = 3, channels: int = 1, size: int = 28) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(n, channels, size, size, generator=generator), torch.rand(n, generator=generator)
 
 
 def starter_count(widths: list[int], channels: int = 1, size: int = 28, kernel: int = 7) -> int:

@@ -1,4 +1,4 @@
-"""Networks: the laws that each of them keeps, whatever it is made of."""
+"""Networks: what holds of each of them, whatever it is made of, beside trainables/laws.py."""
 
 import itertools
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.networks import inputs
 from trainables.config import Variant
 from trainables.domain import Choice, ConfigError, domains
 from trainables.networks import ACTIVATIONS, NETWORKS, FruitsUNet
@@ -25,15 +26,10 @@ def build(kind: str, channels: int = 1, size: int = 28, **settings: Any) -> nn.M
     return NETWORKS[kind](**{**SMALL.get(kind, {}), **settings}).build(channels, size)
 
 
-def inputs(n: int = 3, channels: int = 1, size: int = 28) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(n, channels, size, size, generator=generator), torch.rand(n, generator=generator)
-
-
-@pytest.mark.parametrize("size", [28, 32, 17, 100])
+@pytest.mark.parametrize("size", [17, 100])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_the_output_has_the_inputs_shape(kind: str, channels: int, size: int) -> None:
+def test_an_output_of_any_size_has_the_inputs_shape(kind: str, channels: int, size: int) -> None:
     x, time = inputs(2, channels, size)
     with torch.no_grad():
         y = build(kind, channels, size)(x, time)
@@ -73,17 +69,6 @@ def test_every_parameter_learns_whatever_the_activation(kind: str, activation: s
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_an_image_is_seen_with_its_own_time_and_none_of_the_batch(kind: str) -> None:
-    network, (x, time) = build(kind), inputs(4)
-    with torch.no_grad():
-        together = network(x, time)
-        alone = torch.cat([network(x[k : k + 1], time[k : k + 1]) for k in range(4)])
-        other = network(x, time.flip(0))
-    torch.testing.assert_close(alone, together, rtol=0, atol=1e-5)
-    assert ((other - together).abs().amax((1, 2, 3)) > 1e-4).all()
-
-
-@pytest.mark.parametrize("kind", NETWORKS)
 def test_a_seed_fixes_the_initial_weights(kind: str) -> None:
     first, second = build(kind).state_dict(), build(kind).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -96,8 +81,6 @@ def test_a_network_with_classes_answers_each_image_by_its_own_label(kind: str) -
     with torch.no_grad():
         answers = [network(x, time, torch.full((4,), label)) for label in range(4)]
         mixed = network(x, time, torch.arange(4))
-    for (_, one), (_, other) in itertools.combinations(enumerate(answers), 2):
-        assert ((one - other).abs().amax((1, 2, 3)) > 1e-4).all()
     diagonal = torch.stack([answers[label][label] for label in range(4)])
     torch.testing.assert_close(mixed, diagonal, rtol=0, atol=1e-5)
 
