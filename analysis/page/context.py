@@ -10,6 +10,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import MetricCard, Row, rank, shared_values
 from analysis.text.configuration import describe_trials
+from analysis.text.words import fmd_text
 
 COLOURED = 5  # trials with a colour of their own, the same in every plot; the eye does not separate more
 
@@ -65,7 +66,7 @@ class ReportContext:
 
     def about(self, row: Row) -> str:
         """Return the hover text of a report's mark: the trial, its FMD, its configuration."""
-        value = "diverged" if row["diverged"] else f"FMD {row['fmd']:.4g}, normalised {row['fmd_normalised']:.3f}"
+        value = "diverged" if row["diverged"] else f"FMD {fmd_text(row['fmd'])}, normalised {row['fmd_normalised']:.3f}"
         return self.hover_text(row["trial"], f"{value}, {row['images_seen']:,} images")
 
     def hover_text(self, trial: str, value: str) -> str:

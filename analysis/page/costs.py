@@ -5,6 +5,7 @@ from analysis.page.elements import Cell, Figure
 from analysis.page.plots import Trace, figure, logarithmic
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
 from analysis.statistics.rung_correlation import rung_correlation
+from analysis.text.words import fmd_text
 
 
 def rungs(context: ReportContext) -> dict[str, object]:
@@ -59,7 +60,7 @@ def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
 
 
 def _about(context: ReportContext, cost: str, point: Point) -> str:
-    text = context.hover_text(point.trial, f"FMD {point.fmd:.4g}, {point.cost:,.4g} {COSTS[cost]}")
+    text = context.hover_text(point.trial, f"FMD {fmd_text(point.fmd)}, {point.cost:,.4g} {COSTS[cost]}")
     return text if point.dominated_by is None else f"{text}<br>beaten by {plain(point.dominated_by)}"
 
 

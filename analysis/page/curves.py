@@ -6,6 +6,7 @@ from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
 from analysis.page.plots import Axis, Trace, axis, band, figure, logarithmic, rule
 from analysis.statistics.ranking import Row
+from analysis.text.words import fmd_text
 
 # What the lower axis can be: the column of `Run.training`, and its title.
 SCALES = {"images": ("images_seen", "images seen"), "seconds": ("train_seconds", "seconds of training")}
@@ -67,7 +68,7 @@ def _fmd(
         },
         "opacity": 1 if best else 0.55,
         "hovertext": [
-            context.about(report) if report else _between(name, "FMD", point["fmd"], point)
+            context.about(report) if report else _between(name, f"FMD {fmd_text(point['fmd'])}", point)
             for report, point in zip(at_rungs, points, strict=True)
         ],
     }
@@ -86,15 +87,15 @@ def _losses(context: ReportContext, trials: dict[str, list[Row]], scale: str) ->
                     "mode": "lines" if column == "loss" else "lines+markers",
                     "line": {"color": context.colour(name), "width": 1.6, "dash": style},
                     "marker": {"color": context.colour(name), "size": 6},
-                    "hovertext": [_between(name, words, point[column], point) for point in known],
+                    "hovertext": [_between(name, f"{words} {point[column]:.4g}", point) for point in known],
                 }
             )
     values = [value for trace in traces for value in trace["y"]]
     return figure(traces, _across(context, shown, scale), logarithmic("loss", values), label=f"over {scale}")
 
 
-def _between(trial: str, words: str, value: float, point: Row) -> str:
-    return f"{plain(trial)}<br>{words} {value:.4g}, {point['images_seen']:,} images"
+def _between(trial: str, value: str, point: Row) -> str:
+    return f"{plain(trial)}<br>{value}, {point['images_seen']:,} images"
 
 
 def _across(context: ReportContext, points: list[Row], scale: str) -> Axis:

@@ -4,7 +4,7 @@ from analysis.page.context import ReportContext
 from analysis.page.elements import Cell
 from analysis.statistics.ranking import Row
 from analysis.text.equal_seconds import difference, marked_fmd, seconds_text
-from analysis.text.ranking import fmd_form, place_text
+from analysis.text.ranking import form_of, place_text
 from analysis.text.words import number
 
 FIRST = 5  # of each ranking
@@ -19,7 +19,7 @@ def equal_seconds(context: ReportContext) -> dict[str, object] | None:
         return None
     here, there = ({row["trial"]: row for row in rows} for rows in (by_images, by_seconds))
     names = dict.fromkeys(row["trial"] for rows in (by_images[:FIRST], by_seconds[:FIRST]) for row in rows)
-    form = fmd_form(context.at_seconds)
+    form = form_of(context.at_seconds)
     return {
         "columns": COLUMNS,
         "texts": COLUMNS[:1],

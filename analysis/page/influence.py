@@ -8,6 +8,7 @@ from analysis.page.plots import Interval, axis, intervals, logarithmic
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
+from analysis.text.words import fmd_form, interval_text
 
 SHOWN = 30  # choices in the plot; the table has all
 
@@ -28,7 +29,7 @@ def influence(context: ReportContext) -> dict[str, object]:
         "importances": _importances_figure(important) if important else None,
         "shown": len(choices),
         "effects": intervals(choices, logarithmic("geometric mean FMD", ends)) if found else None,
-        "rows": [_cells(item) for item in found],
+        "rows": [_cells(item, fmd_form(min(item.fmd for item in found))) for item in found],
     }
 
 
@@ -49,7 +50,7 @@ def _importances_figure(found: list[Importance]) -> Figure:
 
 
 def _importance(item: Importance) -> Interval:
-    share = f"{item.value:.0%}, {item.low:.0%} to {item.high:.0%}"
+    share = f"{100 * item.value:.0f} %, {interval_text(100 * item.low, 100 * item.high, '.0f')} %"
     about = f"{plain(item.name)}<br>{share}<br>{item.trials} trials have it"
     return Interval(item.name, item.value, item.low, item.high, about)
 
@@ -67,17 +68,16 @@ def _effects_by_field(found: list[Effect]) -> list[Interval | str]:
 
 
 def _effect(item: Effect) -> Interval:
-    fmd = f"FMD {item.fmd:.1f}, {item.low:.1f} to {item.high:.1f}"
+    form = fmd_form(item.fmd)
+    fmd = f"FMD {item.fmd:{form}}, {interval_text(item.low, item.high, form)}"
     about = f"{plain(item.name)} {plain(item.option)}<br>{fmd}<br>{item.trials} trials"
     return Interval(item.option, item.fmd, item.low, item.high, about)
 
 
-def _cells(item: Effect) -> list[Cell]:
+def _cells(item: Effect, form: str) -> list[Cell]:
     return [
         Cell(item.name),
         Cell(item.option),
         Cell(str(item.trials)),
-        Cell(f"{item.fmd:.1f}", item.fmd),
-        Cell(f"{item.low:.1f}", item.low),
-        Cell(f"{item.high:.1f}", item.high),
+        *(Cell(f"{value:{form}}", value) for value in (item.fmd, item.low, item.high)),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.page.context import plain
 from analysis.page.elements import Figure
+from analysis.text.words import number
 
 Axis = dict[str, Any]
 Trace = dict[str, Any]
@@ -129,6 +130,6 @@ def _interval(row: Interval, place: int) -> list[Trace]:
         "y": [place + 0.25] * len(row.single),
         "mode": "markers",
         "marker": {"size": 5, "color": row.colour, "opacity": 0.5},
-        "hovertext": [f"{plain(row.label)}<br>one training: {value:.4g}" for value in row.single],
+        "hovertext": [f"{plain(row.label)}<br>one training: {number(value)}" for value in row.single],
     }
     return [mean, single] if row.single else [mean]

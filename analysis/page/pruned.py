@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from analysis.page.context import ReportContext
 from analysis.page.elements import Cell
 from analysis.statistics.ranking import Row
+from analysis.text.words import fmd_text
 from trainables.report import Report
 
 
@@ -40,7 +41,7 @@ def _cells(context: ReportContext, row: Row, reports: Sequence[Report]) -> list[
     return [
         context.trial_cell(row["trial"]),
         Cell(f"{row['images_seen']:,}", row["images_seen"]),
-        Cell("diverged" if row["diverged"] else f"{row['fmd']:.1f}", row["fmd"]),
+        Cell("diverged" if row["diverged"] else fmd_text(row["fmd"]), row["fmd"]),
         Cell(f"{then} of {at + 1}", then),
         Cell(f"{end} of {len(reports)}", end),
         Cell(f"{continued} of {len(reports)}", continued),

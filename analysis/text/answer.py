@@ -7,7 +7,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import Row, indistinguishable, rank_run, shared_values
 from analysis.text.configuration import describe_trials
 from analysis.text.verdict import conclusions, headline
-from analysis.text.words import listed
+from analysis.text.words import fmd_text, listed
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def _searched(run: Run, best: Row) -> str:
     samples = f", {card['n']:,} samples" if "n" in card else ""
     full = (run.settings().get("settings", {}).get("rungs") or [best["images_seen"]])[-1]
     seen = f"{best['images_seen']:,} images" + (f" of {full:,}" if best["images_seen"] < full else "")
-    error = f" ± {best['fmd_se']:.2g} (standard error of its samples)" if best["fmd_se"] is not None else ""
+    error = " (standard error of its samples)" if best["fmd_se"] is not None else ""
     normalised = ""
     if best["fmd_normalised"] is not None:
         normalised = f" Normalised it is {best['fmd_normalised']:.3f}: 0 is as good as real images, 1 a blank set."
-    return f"FMD {best['fmd']:.3g}{error}, of one training on {seen}{samples}.{normalised}"
+    return f"FMD {fmd_text(best['fmd'], best['fmd_se'])}{error}, of one training on {seen}{samples}.{normalised}"
 
 
 def _unconfirmed(run: Run, ranked: list[Row]) -> list[str]:

@@ -12,7 +12,7 @@ from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
 from analysis.text.confirmation import DROPS as CONFIRMED_DROPS
-from analysis.text.confirmation import behind_text
+from analysis.text.confirmation import form_of, standing_texts
 from analysis.text.equal_seconds import COLUMNS as SECONDS_COLUMNS
 from analysis.text.equal_seconds import seconds_legend, seconds_parts
 from analysis.text.formats import Block, Part, Sheet
@@ -42,7 +42,8 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
     else:
         ranked = sheet("All trials", COLUMNS, ranking_parts(comparison.ranking, words))
         explained = legend(comparison.trials, shared)
-    confirmed = [_confirmed(standing, numbers) for standing in comparison.confirmed]
+    form = form_of(comparison.confirmed) if comparison.confirmed else ""
+    confirmed = [_confirmed(standing, numbers, form) for standing in comparison.confirmed]
     sheets = [
         Sheet(
             CONFIRMED,
@@ -79,18 +80,13 @@ def _numbered(part: Part, numbers: Mapping[str, str]) -> Part:
     ]
 
 
-def _confirmed(standing: Standing, numbers: Mapping[str, str]) -> list[str]:
+def _confirmed(standing: Standing, numbers: Mapping[str, str], form: str) -> list[str]:
     run, _, trial = standing.trial.rpartition("/")
     tied = "may be the best" if standing.tied else ""
     return [
         numbers[run],
         trial,
-        f"{standing.fmd:.4g}",
-        f"{standing.low:.3g} to {standing.high:.3g}",
-        behind_text(standing),
-        str(len(standing.fmds)),
-        f"{100 * standing.p_best:.0f} %",
-        f"{standing.normalised:.3f}",
+        *standing_texts(standing, form),
         f"{standing.baseline} {tied}".strip(),
     ]
 

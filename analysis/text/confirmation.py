@@ -7,7 +7,7 @@ from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.formats import Block, Sheet
-from analysis.text.words import number
+from analysis.text.words import fmd_form, fmd_text, interval_text, number
 
 COLUMNS = (
     *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
@@ -34,7 +34,7 @@ def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str
 
 def _heading(title: str, card: MetricCard) -> str:
     by = f"by the {card['split']} images, FMD {card['version']}"
-    return f"{title}, {by}, floor {card['floor']:.4g}, blank {card['blank']:.4g}"
+    return f"{title}, {by}, floor {fmd_text(card['floor'])}, blank {fmd_text(card['blank'])}"
 
 
 def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], before: Mapping[str, float]) -> Sheet:
@@ -48,12 +48,7 @@ def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], bef
     rows = [
         [
             standing.trial,
-            f"{standing.fmd:.4g}",
-            f"{standing.low:.3g} to {standing.high:.3g}",
-            behind_text(standing),
-            str(len(standing.fmds)),
-            f"{100 * standing.p_best:.0f} %",
-            f"{standing.normalised:.3f}",
+            *standing_texts(standing, form_of(standings)),
             number(before.get(standing.trial)),
             words.get(standing.trial, ""),
             _remarks(standing),
@@ -63,13 +58,29 @@ def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], bef
     return Sheet(COLUMNS, TEXTS, [("", rows)], drops=DROPS)
 
 
+def form_of(standings: Sequence[Standing]) -> str:
+    """Return the format of the FMDs of standings, of which there is at least one."""
+    return fmd_form(min(standing.fmd for standing in standings))
+
+
+def standing_texts(standing: Standing, form: str) -> list[str]:
+    """Return FMD, interval, behind, seeds, P(best) and norm. of a standing; `form` is the format of the FMDs."""
+    return [
+        f"{standing.fmd:{form}}",
+        interval_text(standing.low, standing.high, form),
+        behind_text(standing),
+        str(len(standing.fmds)),
+        f"{100 * standing.p_best:.0f} %",
+        f"{standing.normalised:.3f}",
+    ]
+
+
 def behind_text(standing: Standing) -> str:
     """Return how far a standing is behind the best in per cent, with the interval; a dash for the best."""
-    if standing.behind is None:
+    behind = standing.behind
+    if behind is None:
         return "-"
-    return "{:.3g} % ({:.3g} to {:.3g})".format(
-        *(100 * value for value in (standing.behind.share, standing.behind.low, standing.behind.high))
-    )
+    return f"{100 * behind.share:.1f} % ({interval_text(100 * behind.low, 100 * behind.high, '.1f')})"
 
 
 def _remarks(standing: Standing) -> str:

@@ -11,7 +11,7 @@ from analysis.statistics.ranking import Row, indistinguishable, metric_card, sha
 from analysis.statistics.readings import ENDED, INTERPOLATED
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.ranking import configuration_legend, fmd_form, place_text, remarks, run_heading
+from analysis.text.ranking import configuration_legend, form_of, place_text, remarks, run_heading
 from analysis.text.words import listed, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "images", "configuration", "remarks")
@@ -42,7 +42,7 @@ def seconds_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
         ranking: as `analysis.statistics.equal_seconds.rank_at_seconds` makes it.
         words: the description of each trial's configuration.
     """
-    form = fmd_form(ranking)
+    form = form_of(ranking)
     rows = [row for row in ranking.to_pylist() if row["seconds"] is not None]
     return [
         (f"{seconds_text(seconds)} of training", [_texts(row, form, words) for row in group])

@@ -6,12 +6,14 @@ import pyarrow as pa
 from rich.table import Table
 
 from analysis.run.evaluations import REAL, Row
+from analysis.text.words import fmd_form
 
-# A line of the table and how its cells are written. `..._by_t` has twenty values, at t = T/20, 2 T/20, ..., T.
+# A line of the table and how its cells are written; `form` is the format of the FMDs. `..._by_t` has twenty values, at
+# t = T/20, 2 T/20, ..., T.
 MEASURES = {
-    "FMD ± s.e.": "{fmd:.1f} ± {fmd_se:.1f}",
+    "FMD ± s.e.": "{fmd:{form}} ± {fmd_se:{form}}",
     "  normalised": "{fmd_normalised:.3f}",
-    "  corrected": "{fmd_corrected:.1f}",
+    "  corrected": "{fmd_corrected:{form}}",
     "report's FMD, 32 images": "{report_normalised:.3f} ± {report_scatter:.3f}",
     "KID ± s.e.": "{kid:.4f} ± {kid_se:.4f}",
     "density": "{density:.3f}",
@@ -47,8 +49,9 @@ def _columns(rows: list[Row]) -> Table:
     table.add_column("")
     for row in rows:
         table.add_column(f"{row['trial']} {row['baseline'] or ''}".strip(), justify="right")
+    form = fmd_form(*min((row["fmd"], row["fmd_se"]) for row in rows))
     for name, template in MEASURES.items():
-        cells = [_cell(template, row) for row in rows]
+        cells = [_cell(template, row | {"form": form}) for row in rows]
         if any(cells):
             table.add_row(name, *cells)
     return table

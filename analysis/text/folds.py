@@ -5,6 +5,7 @@ from analysis.statistics.folds import CrossValidation, cross_validations
 from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import describe_configuration
 from analysis.text.formats import Block, Sheet
+from analysis.text.words import fmd_text
 
 
 def fold_blocks(run: Run) -> list[Block]:
@@ -18,7 +19,7 @@ def _blocks(one: CrossValidation, shared: Row) -> list[Block]:
     heading = [
         f"folds {', '.join(map(str, one.folds))} held out",
         f"{one.images_seen:,} images seen",
-        f"FMD {one.fmd.mean:.1f} ± {one.fmd.sd:.1f}",
+        f"FMD {fmd_text(one.fmd.mean, one.fmd.sd)}",
         "mean ± standard deviation over folds",
     ]
     words = describe_configuration(own)

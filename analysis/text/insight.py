@@ -11,6 +11,7 @@ from analysis.statistics.importances import importances
 from analysis.statistics.pareto import COSTS, front_budget, points
 from analysis.statistics.rung_correlation import FEWEST, rung_correlation
 from analysis.text.formats import Block, Part, Sheet
+from analysis.text.words import fmd_form, fmd_text, interval_text
 
 
 def insight_blocks(run: Run) -> list[Block]:
@@ -48,8 +49,9 @@ def _effects(run: Run) -> list[Block]:
     if not found:
         return [f"The effect of each choice takes more trials of the same choice: {_compared(run)}."]
     parts: list[Part] = []
+    form = fmd_form(min(item.fmd for item in found))
     for name, group in groupby(found, key=lambda item: item.name):
-        rows = [[i.option, str(i.trials), f"{i.fmd:.4g}", f"{i.low:.4g} to {i.high:.4g}"] for i in group]
+        rows = [[i.option, str(i.trials), f"{i.fmd:{form}}", interval_text(i.low, i.high, form)] for i in group]
         parts.append((name, rows))
     title = f"The effect of each choice, as geometric mean FMD: {_compared(run)}."
     return [title, Sheet(("choice", "trials", "FMD", "95 % interval"), ("choice",), parts)]
@@ -80,7 +82,7 @@ def _correlations(run: Run) -> list[Block]:
 
 def _fronts(run: Run) -> list[Block]:
     parts = [
-        (COSTS[cost], [[p.trial, f"{p.cost:,.10g}", f"{p.fmd:.4g}"] for p in found if p.dominated_by is None])
+        (COSTS[cost], [[p.trial, f"{p.cost:,.10g}", fmd_text(p.fmd)] for p in found if p.dominated_by is None])
         for cost, found in points(run).items()
     ]
     if not parts:

@@ -8,7 +8,7 @@ from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
 from analysis.text.labels import CONDITIONING
-from analysis.text.words import listed
+from analysis.text.words import fmd_form, fmd_text, listed
 from spaces.baselines import BASELINES
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
@@ -23,16 +23,18 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) ->
     """
     compared = compare_with_literature(runs, only)
     lines = []
+    measured = [(row["fmd"], row["fmd_se"]) for row in (*compared.literature, *compared.found) if not row["diverged"]]
+    form = fmd_form(*min(measured, default=(1.0, 0.0)))
     for row in compared.literature:
         entry = BASELINES[row["baseline"]]
-        lines.append([entry.name, entry.source, entry.provenance, *_measured(row), entry.reported])
+        lines.append([entry.name, entry.source, entry.provenance, *_measured(row, form), entry.reported])
     for row in compared.found:
         trials = runs[row["run"]].trials()
         words = describe_trials(trials, shared_values(trials))[row["trial"]]
-        lines.append(["found", f"{row['trial']} {words}", "", *_measured(row), ""])
+        lines.append(["found", f"{row['trial']} {words}", "", *_measured(row, form), ""])
     card = compared.card
     heading = f"{compared.images_seen:,} images seen, FMD {card['version']}"
-    heading += f", floor {card['floor']:.4g}, blank {card['blank']:.4g}"
+    heading += f", floor {fmd_text(card['floor'])}, blank {fmd_text(card['blank'])}"
     if compared.stopped:
         heading += f"\nNo further, because {listed(compared.stopped)} went no further: later reports do not compare."
     if any(_knows_labels(runs[row["run"]], row["trial"]) for row in compared.found):
@@ -44,11 +46,11 @@ def _knows_labels(run: Run, trial: str) -> bool:
     return run.starts()[trial].variant.get(CONDITIONING, "none") != "none"
 
 
-def _measured(row: Row) -> list[str]:
+def _measured(row: Row, form: str) -> list[str]:
     if row["diverged"]:
         return ["diverged", "-", "-", "-"]
     return [
-        f"{row['fmd']:.1f} ± {row['fmd_se']:.1f}",
+        f"{row['fmd']:{form}} ± {row['fmd_se']:{form}}",
         f"{row['fmd_normalised']:.3f}",
         f"{row['ssim']:.3f}",
         f"{row['validation_loss']:.4f}",

@@ -1,6 +1,5 @@
 """Write a ranking as text, with each configuration in a few words."""
 
-import math
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
@@ -15,7 +14,7 @@ from analysis.text.answer import answer
 from analysis.text.configuration import describe_configuration, describe_differences, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.words import count_states, number
+from analysis.text.words import count_states, fmd_form, fmd_text, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -31,7 +30,7 @@ def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
     counts = count_states(trials["state"].to_pylist())
     lines = [f"{name}: {len(trials)} trials, {counts}" if counts else f"{name}: {len(trials)} trials"]
     if card:
-        floor, blank = f"{card['floor']:.4g}", f"{card['blank']:.4g}"
+        floor, blank = fmd_text(card["floor"]), fmd_text(card["blank"])
         lines.append(
             f"FMD {card['version']}: real against real images {floor} (norm. 0), a blank set {blank} (norm. 1)"
         )
@@ -62,19 +61,17 @@ def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
         ranking: as `analysis.statistics.ranking.rank` makes it.
         words: the description of each trial's configuration.
     """
-    form = fmd_form(ranking)
+    form = form_of(ranking)
     return [
         ("no report yet" if images is None else f"{images:,} images", [_texts(row, form, words) for row in rows])
         for images, rows in groupby(ranking.to_pylist(), key=lambda row: row["images_seen"])
     ]
 
 
-def fmd_form(ranking: pa.Table) -> str:
-    """Return the format of the FMDs of a ranking: three significant digits of the lowest, or one of its error."""
+def form_of(ranking: pa.Table) -> str:
+    """Return the format of the FMDs of a ranking."""
     rows = zip(ranking["fmd"].to_pylist(), ranking["fmd_se"].to_pylist(), strict=True)
-    fmd, error = min(((fmd, error or 0.0) for fmd, error in rows if fmd), default=(1.0, 0.0))
-    scale = min(fmd, 100 * error) if error else fmd
-    return f".{max(0, 2 - math.floor(math.log10(scale)))}f"
+    return fmd_form(*min(((fmd, error or 0.0) for fmd, error in rows if fmd), default=(1.0, 0.0)))
 
 
 def place_text(row: Row) -> str:

@@ -3,18 +3,18 @@
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
 from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
-from analysis.text.words import counted, listed
+from analysis.text.words import counted, fmd_form, fmd_text, interval_text, listed
 
 
 def headline(run: Run, result: ConfirmationResult) -> str:
     """Return a sentence with the confirmed FMD of the best, what it means, and what the search had said of it."""
     best, card = result.standings[0], result.metric
-    count = len(best.fmds)
+    count, form = len(best.fmds), fmd_form(best.fmd)
     seeds = "one training with a fresh seed" if count == 1 else f"{count} trainings with fresh seeds"
     before = searched(run, result.images_seen).get(best.trial)
     in_search = f"; the search had said {before:.3f}, of one training" if before is not None else ""
     return (
-        f"FMD {best.fmd:.3g}, 95 % interval {best.low:.3g} to {best.high:.3g}, over {seeds}, "
+        f"FMD {best.fmd:{form}}, 95 % interval {interval_text(best.low, best.high, form)}, over {seeds}, "
         f"{card['n']:,} samples each, against real images that the search did not see. Normalised it is "
         f"{best.normalised:.3f}: 0 is as good as real images, 1 a blank set{in_search}."
     )
@@ -45,10 +45,11 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
 def how_far(behind: Behind) -> str:
     """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)"."""
     if behind.share < 1:
-        share, low, high = (f"{100 * value:.1f}" for value in (behind.share, behind.low, behind.high))
-        return f"{share} % worse (95 % interval {low} to {high} %)"
-    share, low, high = (f"{1 + value:.3g}" for value in (behind.share, behind.low, behind.high))
-    return f"at {share} times its FMD (95 % interval {low} to {high} times)"
+        interval = interval_text(100 * behind.low, 100 * behind.high, ".1f")
+        return f"{100 * behind.share:.1f} % worse (95 % interval {interval} %)"
+    times = 1 + behind.share
+    interval = interval_text(1 + behind.low, 1 + behind.high, fmd_form(times))
+    return f"at {fmd_text(times)} times its FMD (95 % interval {interval} times)"
 
 
 def _best(found: Verdict, count: int) -> str:

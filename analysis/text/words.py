@@ -1,5 +1,6 @@
 """Write states, names, numbers and times in words."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -45,3 +46,24 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def fmd_form(fmd: float, error: float | None = None) -> str:
+    """Return the format of an FMD and of what stands beside it: three significant digits of it, or one of its error.
+
+    A column of a table has the form of its lowest FMD.
+    """
+    scale = min(fmd, 100 * error) if error else fmd
+    digits = 2 - math.floor(math.log10(scale)) if 0 < scale < math.inf else 2
+    return f".{max(0, digits)}f"
+
+
+def fmd_text(fmd: float, error: float | None = None) -> str:
+    """Return an FMD, with its standard error where that is given: `7.00`, `18.6`, `187`, `7.00 ± 0.12`."""
+    form = fmd_form(fmd, error)
+    return f"{fmd:{form}}" if error is None else f"{fmd:{form}} ± {error:{form}}"
+
+
+def interval_text(low: float, high: float, form: str) -> str:
+    """Return an interval in the format of the value that it is about: `6.38 to 7.68`."""
+    return f"{low:{form}} to {high:{form}}"

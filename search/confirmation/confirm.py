@@ -16,7 +16,7 @@ from analysis.run.code import copy_code
 from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
-from analysis.text.words import listed
+from analysis.text.words import fmd_text, listed
 from search.confirmation.race import Race
 from search.confirmation.race_time import RaceTime
 from search.confirmation.selection import Selection, select
@@ -81,7 +81,7 @@ def _announce(
         notes.say("search done: no trial has a result")
         return
     first, chosen = next(iter(selection.costs)), selection.chosen
-    best = f"search done: best {first} FMD {run.reports()[first][-1].fmd:.4g} of {reference.n:,} samples"
+    best = f"search done: best {first} FMD {fmd_text(run.reports()[first][-1].fmd)} of {reference.n:,} samples"
     if chosen:
         costs = [selection.costs[start.trial] for start in chosen]
         about = as_clock(min(needed(costs, settings.slots) + END_SECONDS, max(0.0, notes.budget.left())))

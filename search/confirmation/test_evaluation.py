@@ -10,6 +10,7 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.confirmed import ConfirmationResult
+from analysis.text.words import fmd_text
 from search.execution.tasks import each_on_a_slot
 from search.progress.budget import OVERTIME, as_clock
 from search.progress.failures import reason
@@ -99,7 +100,7 @@ class _Stage:
         if row is not None:
             common = {"split": "test", "samples": self._reference.n, "metric": self._reference.version}
             evaluations.store(self._nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
-            fmd = f"FMD {row['fmd']:.4g} ({row['fmd_normalised']:.3f})"
+            fmd = f"FMD {fmd_text(row['fmd'])} ({row['fmd_normalised']:.3f})"
             self._notes.say(f"{start.trial:<22} {'test':>9} images  {fmd:<17}  {self._left()}")
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from rich.console import Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from analysis.text.words import fmd_text
 from search.progress.budget import as_clock
 from search.progress.state import Progress
 from trainables.report import Report
@@ -37,7 +38,7 @@ def summary(progress: Progress) -> str:
 
 def measured(report: Report) -> str:
     """Return a report's FMD, and normalised."""
-    return f"FMD {report.fmd:.4g} ({report.fmd_normalised:.3f})"
+    return f"FMD {fmd_text(report.fmd)} ({report.fmd_normalised:.3f})"
 
 
 def _names(progress: Progress, room: int) -> tuple[list[str], int]:
@@ -105,5 +106,4 @@ def _line(text: str) -> Text:
 def _cells(report: Report | None) -> tuple[str, str, str]:
     if report is None:
         return "", "", ""
-    fmd = f"{report.fmd:.4g} ± {report.fmd_se:.2g}"
-    return f"{report.images_seen:,}", fmd, f"{report.fmd_normalised:.3f}"
+    return f"{report.images_seen:,}", fmd_text(report.fmd, report.fmd_se), f"{report.fmd_normalised:.3f}"

@@ -12,6 +12,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
+from analysis.text.words import fmd_text
 from search.declaration import SettingsError
 from search.options import EvaluateOptions
 from search.trust import install_parts
@@ -87,7 +88,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
             rows.append({"trial": name, "baseline": start.baseline, **common, **columns})
             store(run, rows[-1])
         nothing = "diverged, or ended meanwhile: there is nothing to evaluate"
-        outcome = nothing if columns is None else f"FMD {columns['fmd']:.1f}"
+        outcome = nothing if columns is None else f"FMD {fmd_text(columns['fmd'])}"
         say(f"[{number}/{len(starts)}] {name}: {outcome}, {time.monotonic() - since:.0f} s")
     if rows:
         rows.insert(0, {"trial": REAL, **common, **bench.real()})

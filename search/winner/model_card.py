@@ -10,7 +10,7 @@ from analysis.statistics.confirmed import Standing, confirmation_result
 from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.statistics.winner import Training
 from analysis.text.configuration import describe_configuration
-from analysis.text.words import counted, listed
+from analysis.text.words import counted, fmd_form, fmd_text, interval_text, listed
 from trainables.data.options import NAMED
 from trainables.model import Model
 
@@ -90,14 +90,14 @@ def _rows(run: Run, training: Training) -> Iterator[str]:
 
 
 def _row(what: str, card: MetricCard, row: Mapping[str, Any]) -> str:
-    fmd = f"{row['fmd']:.2f} ± {row['fmd_se']:.2f}"
+    fmd = fmd_text(row["fmd"], row["fmd_se"])
     return f"| {what} | {SPLITS[card['split']]} | {fmd} | {row['fmd_normalised']:.3f} | {card['version']} |"
 
 
 def _standing(standing: Standing, card: MetricCard) -> str:
     trainings = counted(len(standing.fmds), "training")
     what = f"its configuration: mean of {trainings} with fresh seeds, 95 % interval"
-    fmd = f"{standing.fmd:.2f} ({standing.low:.2f} to {standing.high:.2f})"
+    fmd = f"{fmd_text(standing.fmd)} ({interval_text(standing.low, standing.high, fmd_form(standing.fmd))})"
     return f"| {what} | {SPLITS[card['split']]} | {fmd} | {standing.normalised:.3f} | {card['version']} |"
 
 

@@ -16,6 +16,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.text.commands import Commands, short
 from analysis.text.next_steps import uses
+from analysis.text.words import fmd_text
 from search.declaration import SettingsError
 from search.history import end_state
 from search.options import TrainOptions
@@ -107,7 +108,7 @@ def _advance(
 def _line(report: Report) -> str:
     if report.diverged:
         return f"{report.images_seen:>11,} images  diverged"
-    fmd = f"FMD {report.fmd:.4g} ± {report.fmd_se:.2g} ({report.fmd_normalised:.3f})"
+    fmd = f"FMD {fmd_text(report.fmd, report.fmd_se)} ({report.fmd_normalised:.3f})"
     return f"{report.images_seen:>11,} images  {fmd:<28}  {report.images_per_second:,.0f} images/s"
 
 

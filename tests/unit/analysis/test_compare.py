@@ -20,6 +20,8 @@ from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
 from analysis.text.comparison import with_run_column
 from analysis.text.confirmation import behind_text
+from analysis.text.words import fmd_text
+from tests.helpers.commands import refusal
 from trainables.config import Flat
 
 IMAGES = (1_000, 3_000, 9_000)
@@ -179,7 +181,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(
     for fmd in compare(runs).ranking["fmd"].to_pylist():
         assert f"  {fmd:.2f} ± 1.00  " in tables
     for standing in compare(runs).confirmed:
-        assert f"  {standing.fmd:.4g}  " in tables
+        assert f"  {fmd_text(standing.fmd)}  " in tables
         assert f"  {behind_text(standing)}  " in tables
 
 
@@ -187,10 +189,8 @@ def test_a_confirmation_is_refused_and_the_run_that_it_is_of_is_pointed_to(
     runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     confirm(runs[0], {"000-morph": [30.0, 31.0]})
-    assert command.main([str(runs[0].path), str(runs[0].confirmation)]) == 2
-    error = capsys.readouterr().err
-    assert "confirm is the confirmation of a run: give that run, whose confirmed trials come first" in error
-    assert error.count("\n") == 1
+    line = refusal(command.main, [str(runs[0].path), str(runs[0].confirmation)], capsys)
+    assert "confirm is the confirmation of a run: give that run, whose confirmed trials come first" in line
 
 
 def test_runs_that_have_not_begun_compare_without_a_best(tmp_path: Path) -> None:

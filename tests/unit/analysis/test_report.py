@@ -31,7 +31,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
 from analysis.text.formats import csv
 from analysis.text.verdict import conclusions
-from analysis.text.words import duration, listed
+from analysis.text.words import duration, fmd_text, listed
 from search.command_line import parse
 from tests.helpers import fake_runs
 
@@ -298,7 +298,7 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
     assert "one training of one seed" not in answer
     assert all(sentence in answer for sentence in conclusions(run, found))
-    assert f"95 % interval {found.standings[0].low:.3g} to {found.standings[0].high:.3g}" in answer
+    assert f"95 % interval {fmd_text(found.standings[0].low)} to {fmd_text(found.standings[0].high)}" in answer
     assert [row[0] for row in page.rows["confirmed-table"][1:]] == chosen[::-1]
     dots = [trace["x"] for trace in page.figures()[0]["data"] if len(trace["x"]) == 3]
     measured = [[(fmd - 12.5) / 547.5 for fmd in standing.fmds] for standing in found.standings]

@@ -75,7 +75,7 @@ def test_kinds_and_settings_are_ordered_apart(tmp_path: Path) -> None:
     fmds = {"001-a": seeds(30.0), "002-b": seeds(45.0, 0.01), "003-a": seeds(30.05, -0.02), "004-c": seeds(90.0)}
     sentences = said(tmp_path, fmds)
     assert any(
-        one.startswith("Kinds, the best of each: a; then b, 50.0 % worse (") and "; then c, at 3 times" in one
+        one.startswith("Kinds, the best of each: a; then b, 50.0 % worse (") and "; then c, at 3.00 times" in one
         for one in sentences
     )
     assert any(one.startswith("Within a, 003-a is ") and one.endswith("which chance may do.") for one in sentences)
@@ -96,7 +96,7 @@ def test_the_headline_says_what_the_number_means(tmp_path: Path) -> None:
     [
         (Behind(0.032, 0.011, 0.054, 4), "3.2 % worse (95 % interval 1.1 to 5.4 %)"),
         (Behind(0.01, -0.02, 0.04, 4), "1.0 % worse (95 % interval -2.0 to 4.0 %)"),
-        (Behind(5.7, 5.2, 6.1, 1), "at 6.7 times its FMD (95 % interval 6.2 to 7.1 times)"),
+        (Behind(5.7, 5.2, 6.1, 1), "at 6.70 times its FMD (95 % interval 6.20 to 7.10 times)"),
     ],
 )
 def test_how_far_behind_is_a_share_or_many_times(behind: Behind, expected: str) -> None:

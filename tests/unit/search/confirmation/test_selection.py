@@ -45,7 +45,7 @@ def test_a_trial_is_beaten_beyond_doubt_by_one_of_half_its_fmd_at_the_highest_ru
     best = curve(90.0, 60.0, 25.1, 20.0)
     assert defeat(curve(80.0, 75.0, 72.9), best, FULL) == "FMD 72.9 against 25.1 at 36,000 images"
     assert defeat(curve(80.0, BEATEN * 60.0, 49.0), best, FULL) is None
-    assert defeat(curve(80.0, BEATEN * 60.0), best, FULL) == "FMD 120 against 60 at 12,000 images"
+    assert defeat(curve(80.0, BEATEN * 60.0), best, FULL) == "FMD 120 against 60.0 at 12,000 images"
 
 
 def test_a_trial_that_was_stopped_before_a_ninth_of_the_full_budget_could_still_be_the_best() -> None:

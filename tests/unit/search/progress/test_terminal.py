@@ -231,7 +231,7 @@ def test_without_a_terminal_every_report_is_a_plain_line_and_every_minute_is_sum
     assert max(map(len, added)) <= 80
     text = " ".join(line.strip() for line in added)
     counts = "3 of 7 trials: 1 running, 2 pruned, 1 of them diverged"
-    assert text.count(f"{counts}; best 002-x FMD 15 (0.150) at 300 images") == 3
+    assert text.count(f"{counts}; best 002-x FMD 15.0 (0.150) at 300 images") == 3
 
 
 def test_the_line_of_a_report_says_that_its_trial_pauses_or_is_complete(clock: Clock) -> None:

@@ -1,0 +1,28 @@
+"""Test how numbers are written in sentences and tables."""
+
+import math
+
+import pytest
+
+from analysis.text.words import fmd_form, fmd_text, interval_text
+
+
+@pytest.mark.parametrize(
+    ("fmd", "error", "expected"),
+    [
+        (7.0, None, "7.00"),
+        (18.64, None, "18.6"),
+        (187.2, None, "187"),
+        (1234.5, None, "1234"),
+        (7.0, 0.123, "7.00 ± 0.12"),
+        (187.2, 0.12, "187.2 ± 0.1"),  # one digit of the error if that is finer
+        (0.0, None, "0.00"),
+        (math.inf, None, "inf"),
+    ],
+)
+def test_an_fmd_has_three_significant_digits(fmd: float, error: float | None, expected: str) -> None:
+    assert fmd_text(fmd, error) == expected
+
+
+def test_an_interval_has_the_digits_of_what_it_is_about() -> None:
+    assert interval_text(6.384, 12.5, fmd_form(7.0)) == "6.38 to 12.50"
