@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 NAME = "diffusion-search"
-# By its name: the module whose `main` carries a command out, and what it does.
+# By command: the module whose `main` carries it out, and what the command does.
 COMMANDS = {
     "search": ("search.run", "search a space, and confirm the best; --resume goes on"),
     "rank": ("analysis.rank", "print the ranking of a run"),

@@ -71,7 +71,7 @@ def expected_images(settings: Settings) -> float:
 
 
 def _halved(settings: Settings, begin: int) -> float:
-    """Return the images of a trial, on average, if from the rung of index `begin` on 1/eta go on at each."""
+    """Return the mean images of a trial if 1/eta of the trials pass each rung from the index `begin` on."""
     images, seen = 0.0, 0
     for index, rung in enumerate(settings.rungs):
         images += (rung - seen) * settings.reduction_factor ** -max(0, index - begin)

@@ -18,9 +18,9 @@ UNKNOWN, MOST = 0.45, 0.6
 # Sampling and scoring of n times as many samples takes n to the power of this as long, because a part of the work stays
 # the same: 8 times as many took 5 to 6 times as long.
 GROWTH = 0.85
-# Until the processes that train, or that measure on the test images, have imported torch.
+# Time for the processes that train, or that measure on the test images, to import torch.
 START_SECONDS = 5.0
-# After the last measurement: Ray stops, ranking and report are written.
+# Time after the last measurement to stop Ray and to write the ranking and the report.
 END_SECONDS = 6.0
 # Share by which a plan may exceed what is left, because contenders leave the race early.
 TOLERANCE = 0.15
@@ -84,7 +84,7 @@ def in_waves(seconds: Sequence[float], slots: int) -> float:
 
 
 def needed(costs: Sequence[Cost], slots: int) -> float:
-    """Return the wall seconds of confirming contenders with what they lack of `SEEDS` seeds, and of testing them all.
+    """Return the wall seconds in which contenders get the seeds that they lack of `SEEDS`, and are all tested.
 
     Without contenders they are 0.
     """

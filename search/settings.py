@@ -189,7 +189,7 @@ def default_name(space: str) -> str:
 def _dataset(given: str) -> str:
     """Return the name of a data set, or the absolute path of images of the user's own."""
     if given in NAMED or not (is_remote(given) or Path(given).expanduser().exists()):
-        return given  # what is unknown is told when it is read
+        return given  # an unknown name is refused where the data set is read
     if not given.isprintable():
         shown = given.encode("utf-8", "replace").decode()
         raise SettingsError(f"--dataset {shown!r}: its name cannot be printed everywhere; rename it")

@@ -1,7 +1,6 @@
 """A checkpoint's bytes: the state of a trial as torch.save writes it, and then a checksum of that.
 
-torch.load does not look whether what it reads is what was written: a flipped bit, or a zeroed block, becomes other
-weights.
+torch.load does not check that it reads what was written: a flipped bit, or a zeroed block, becomes other weights.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from trainables.data.images import DataError
 # What follows the bytes of torch.save, which torch.load ignores: a mark, and SHA-256 of the bytes before the mark.
 MARK = b"\nsha256:"
 FOOTER = len(MARK) + hashlib.sha256().digest_size
-# With these bytes, of the end of an archive, a checkpoint without a checksum ends.
+# A checkpoint of an earlier version has no checksum. It is a zip archive, whose last END_BYTES begin with END.
 END, END_BYTES = b"PK\5\6", 22
 
 
@@ -44,7 +43,7 @@ def from_bytes(checkpoint: bytes, trial: str) -> dict[str, Any]:
     try:
         # weights_only: a checkpoint is data, and must not be able to run code.
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever foreign bytes lead to, and advises to load them unsafely
+    except Exception as error:  # foreign bytes lead to errors of any type, some of which advise to load them unsafely
         raise CheckpointError(f"the checkpoint of {trial} cannot be read ({type(error).__name__})") from None
     if not isinstance(state, dict):
         raise CheckpointError(f"the checkpoint of {trial} cannot be read (it holds no state of a trial)")
@@ -64,5 +63,5 @@ def _verified(checkpoint: bytes) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(checkpoint)) as archive:
             return checkpoint if archive.testzip() is None else None
-    except Exception:  # zipfile raises whatever damaged bytes lead to
+    except Exception:  # damaged bytes lead to errors of any type in zipfile
         return None

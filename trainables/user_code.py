@@ -1,6 +1,6 @@
 """A user's file and the modules beside it that it imports: kept as texts, and executed from these texts.
 
-What is executed is so what a run keeps and what every machine is sent, whatever becomes of the files.
+So a run, its workers and a later session execute the same code, even if the files change.
 """
 
 import ast

@@ -23,7 +23,8 @@ from analysis.run.checks import (
 from trainables.report import Report
 
 State = Literal["RUNNING", "PAUSED", "PRUNED", "COMPLETE", "FAILED"]
-"""What a trial is: in a process; waiting at a rung; stopped before the full budget; there; given up after failures."""
+"""RUNNING: in a process; PAUSED: waiting at a rung; PRUNED: stopped before the full budget; COMPLETE: at the full
+budget; FAILED: given up after failures."""
 
 Value = str | int | float | bool
 

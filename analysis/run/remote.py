@@ -27,7 +27,7 @@ from trainables.data.cache import cache_dir
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
 
-# Bytes: a long search has few segments, and S3 takes one in some 30 ms, at every line of the log.
+# Bytes. A long search has few segments of this size, and S3 takes one in about 30 ms, which each line of the log costs.
 SEGMENT = 256 * 2**10
 _SEGMENTS = re.compile(r"(.+)\.segment-(\d{6})")
 # Folders that trials and Ray Tune write to; readers do not need them.

@@ -13,7 +13,9 @@ from analysis.run.tables import fields
 # PED-ANOVA wants at least five trials in the top (Optuna's documentation), here a quarter of them, see importances.py.
 # The same is asked of a budget for the effects, so that they and the importances are about the same trials.
 ENOUGH = 20
-LEVELS = 8  # numbers of a domain that lists its values, such as batch sizes; the longest list in spaces/ has seven
+# A field of at most so many different numbers counts as a list of values, such as batch sizes; the longest list in
+# spaces/ has seven.
+LEVELS = 8
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import ComparableTrial, comparable_trials
 
-FREEDOM = 3  # degrees of freedom; with two, t is above four, and an interval spans any FMD there is
+FREEDOM = 3  # the least degrees of freedom; with two, Student's t is above 4, and an interval says nothing
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from analysis.statistics.comparable_trials import ENOUGH, ComparableTrials, comp
 TOP = 0.25
 # For a standard error 50 resamples are often enough: Efron and Tibshirani 1993, An Introduction to the Bootstrap, 6.4.
 RESAMPLES = 50
-FEWEST = 10  # trials that have a field; of fewer, in its three or more groups, there is nothing to see
-SMALLEST = 1e-3  # a share of a thousandth counts as none; its logit is finite
+FEWEST = 10  # trials that have a field: fewer, in three groups or more, show nothing
+SMALLEST = 1e-3  # shares are clipped to this, so that their logits are finite
 
 Array = np.ndarray[Any, Any]
 

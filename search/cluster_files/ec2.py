@@ -19,8 +19,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "timestamp": (str, datetime),
 }
-RAYS_OWN = {"SubnetIds"}  # of a node_config: Ray picks one of them
-ADDED = {"MinCount", "MaxCount"}  # by Ray, to what it sends
+RAYS_OWN = {"SubnetIds"}  # a field of node_config that Ray reads: it sends one of the subnets
+ADDED = {"MinCount", "MaxCount"}  # fields that Ray adds to what it sends
 
 
 def faults(config: dict[str, Any]) -> Iterator[tuple[Where, str]]:

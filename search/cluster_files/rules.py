@@ -1,4 +1,4 @@
-"""Rules for a cluster file: Ray and EC2 take it, its versions are those locked, nobody else gets in, `down` ends it."""
+"""Rules for a cluster file: Ray and EC2 accept it, versions are the locked ones, strangers stay out, nothing stays."""
 
 import copy
 import re
@@ -13,7 +13,7 @@ from search.execution import autoscaler
 START = {"head": "head_start_ray_commands", "worker": "worker_start_ray_commands"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERYONE = ("0.0.0.0/0", "::/0")
-# Where a file can say a version; a Python's are groups, because images write 3.11 as py311.
+# How a cluster file states a version. Python's has two groups, because names of images have py311 for 3.11.
 STATED = {
     "ray": (r"rayproject/ray[\w-]*:(\d+\.\d+\.\d+)", r"\bray(?:\[[\w,-]+\])?==(\d[\w.]*)", r"\bray-(\d[\w.]*)-cp3"),
     "uv": (r"astral\.sh/uv/(\d[\d.]*)/", r"\buv==(\d[\w.]*)"),
@@ -24,8 +24,8 @@ SECRETS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "Ray's token": r"\bRAY_AUTH_TOKEN=[^$\s]|(?<!sha256:)\b[0-9a-f]{64}\b",
 }
-# What Ray puts in where a node_config is silent.
-SILENT = {
+# Fields that a node_config must give, because of what Ray takes where one is missing.
+REQUIRED = {
     "InstanceType": "give the machine's, such as g6.xlarge",
     "ImageId": "Ray would take an Ubuntu 18.04 image; give one with a current NVIDIA driver",
     "SecurityGroupIds": "Ray would make a group that opens SSH to everyone; give one of your own",
@@ -36,7 +36,7 @@ SILENT = {
 def problems(file: ClusterFile, pins: dict[str, str], python: str) -> list[Problem]:
     """Return what is wrong with a file, by line; `pins` are the locked versions, `python` the one that runs, "3.11"."""
     found = list(_schema(file))
-    if not found:  # the others rely on what the schema promises
+    if not found:  # the other rules need a file that fits the schema
         kind = file.get("provider", "type")
         for rule in (_prepared, _token, _open, _secrets, *OF_PROVIDERS.get(kind, ())):
             found.extend(rule(file))
@@ -82,8 +82,8 @@ def _aws(file: ClusterFile) -> Iterator[Problem]:
     for name in file.get("available_node_types") or {}:
         where: Where = ("available_node_types", name, "node_config")
         config = file.get(*where)
-        for key in SILENT.keys() - config.keys():
-            yield Problem(file.line(*where), f"{name} has no {key}: {SILENT[key]}")
+        for key in REQUIRED.keys() - config.keys():
+            yield Problem(file.line(*where), f"{name} has no {key}: {REQUIRED[key]}")
         for inner, text in faults(config):
             yield Problem(file.line(*where, *inner), f"{_dotted((name, *inner))}: {text}")
         for index, disk in enumerate(config.get("BlockDeviceMappings") or ()):

@@ -67,7 +67,7 @@ def samples_that_judge(settings: Settings, images: Images) -> int:
 
 
 def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
-    """Return how many trainings a race can come to, with those of earlier contenders in the confirmation's run."""
+    """Return the most trainings that a race can have, with those of earlier contenders in the confirmation's run."""
     names = {start.trial for start in chosen}
     earlier = [start for start in nested.starts().values() if start.repeats not in names]
     return len(earlier) + seeds * len(chosen)

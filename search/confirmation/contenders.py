@@ -62,7 +62,7 @@ def _leads(reports: Sequence[Report], best: Sequence[Report], full: int) -> bool
 
 
 def fresh_seeds(run: Run) -> Counter[str]:
-    """Return with how many fresh seeds each trial has been trained again; of others there is nothing."""
+    """Return with how many fresh seeds each trial was trained again; 0 for a trial that was not."""
     nested = run.confirmed()
     if nested is None:
         return Counter()

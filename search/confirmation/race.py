@@ -66,7 +66,7 @@ class Race:
         return bool(missing)
 
     def next_trial(self) -> Start | None:
-        """Return the next training, None while those that run decide what comes next, without time, or at the end."""
+        """Return the next training; None while it depends on those that run, when the time is up, or at the end."""
         missing, known = self._round(list(self._contenders))
         # While a round waits for its last training, a free slot does what the next round would ask of the others.
         reported = {name: dict(enumerate(fmds)) for name, fmds in known.items() if fmds}

@@ -32,7 +32,7 @@ class RaceTime:
         return self._cost(contender).training + self.after(contender) <= self._budget.left() + late * self._budget.limit
 
     def after(self, *more: str) -> float:
-        """Return the seconds from the end of the race to the end of the command, with a training of `more`, too."""
+        """Return the seconds from the end of the race to that of the command if each of `more` is trained once more."""
         begun = [str(start.repeats) for start in self._nested.starts().values()]
         models = [self._cost(contender).test for contender in (*begun, *more) if contender in self._costs]
         return START_SECONDS + in_waves(models, self._slots) + END_SECONDS

@@ -88,7 +88,7 @@ class _Stage:
             notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
 
     def is_over(self) -> bool:
-        """Return whether the time is up, with all that may be taken more."""
+        """Return whether the time budget and the overtime that measurements may take are used up."""
         return self._notes.budget.left() < -OVERTIME * self._notes.budget.limit
 
     def take(self, start: Start, row: dict[str, Any] | Exception | None) -> None:

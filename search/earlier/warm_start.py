@@ -46,7 +46,7 @@ class WarmStart:
         comparable = [trial for trial in earlier if _compares(trial, full)]
         measured = frozenset(_key(t.variant) for t in comparable if t.reports[-1].images_seen >= full)
         best = list(_best(earlier, space, full))
-        # What runs anyway, and what is not to run again.
+        # The best run in any case, and what was measured does not run again: baselines apart, neither is queued.
         known = measured.union(_key(variant) for _, variant in best)
         queue = [entry for entry in space.queue() if entry[0] or not _is_known(space, entry[1], known)]
         first = queue[: space.leading] if queue[:1] == space.queue()[:1] else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.machine import MachineError
 
-AUTO, LOCAL = "auto", "local"  # in the place of an address: what the environment says, and no cluster
+AUTO, LOCAL = "auto", "local"  # instead of an address: the one of the environment, and no cluster
 WAIT = 5.0  # seconds for a connection; Ray itself tries for minutes, with warnings
 ALONE = f"--address {LOCAL} searches on this machine alone"
 

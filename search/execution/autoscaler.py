@@ -23,7 +23,7 @@ def refusal(data: dict[str, Any]) -> str | None:
     `ray up` fills in its defaults and validates the result before it asks a provider for anything. These two steps have
     no public function (Ray 2.60); the command itself goes on to start machines.
     """
-    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)  # before the import: it reports what it fills in
+    logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)  # first: the module logs the defaults that it sets
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     try:

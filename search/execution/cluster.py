@@ -42,7 +42,7 @@ def join_ray(address: Address) -> Cluster:
     configuration = _configuration()
     head, workers = _present()
     waited = time.monotonic()
-    # Where none is listed there is no machine to come, or not before there are trials.
+    # A cloud's cluster lists no addresses: its machines come only once there are trials, so nothing is waited for.
     awaited = configuration.get("provider", {}).get("worker_ips")
     while awaited and not workers and time.monotonic() - waited < PATIENCE:
         print(f"waiting for the machines of {configuration['cluster_name']}")
@@ -64,7 +64,8 @@ def grown(configuration: dict[str, Any], present: list[Machine]) -> list[Machine
     workers = dict(configuration.get("available_node_types", {}))
     workers.pop(configuration.get("head_node_type"), None)
     if configuration.get("provider", {}).get("type") == "local":
-        # All of one's own machines are of one type, of which nothing is known: take those to come to be as those there.
+        # All of one's own machines have one type, which says nothing of their size: the missing ones are assumed to
+        # be like those that are up.
         missing = max(0, len(configuration["provider"].get("worker_ips", [])) - len(present))
         return present + present[:1] * missing
     machines: list[Machine] = []

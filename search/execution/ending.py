@@ -1,4 +1,4 @@
-"""The early end of a session: a signal asks for it, or Ray is lost. In order where Ray answers, else by force."""
+"""The early end of a session, by a signal or because Ray is lost: trials save and leave if Ray answers."""
 
 import math
 import os
@@ -19,13 +19,13 @@ from trainables.domain import UsageError
 Address = tuple[str, int]
 
 EVERY = 0.5  # seconds between two looks
-# Seconds. A machine that refuses a connection has lost the process; one that does not answer may come back, and Ray
-# itself ends this process after a minute.
+# Seconds without an answer after which a process of Ray counts as lost. A refused connection says so at once. Ray
+# itself ends this process after a minute of silence.
 SILENT = 45.0
-IN_ORDER = 20.0  # after which an end in order is given up
-LOST = 3.0  # the same, where Ray is lost: it may end this process at any time
-SAVING = 5.0  # in which trials save their checkpoints; those that sample or score have the one of their last rung
-APART = 0.5  # seconds between two ctrl-C, at least: some shells and starters pass on the first once more
+IN_ORDER = 20.0  # seconds that an end in order may take; then the process ends at once
+LOST = 3.0  # the same where Ray is lost, because it may end this process at any time
+SAVING = 5.0  # seconds that trials have to save; one that samples or scores has its checkpoint of the last rung
+APART = 0.5  # seconds within which a second ctrl-C is ignored: some shells and starters send the first one twice
 
 
 class Trials(Protocol):
@@ -40,7 +40,7 @@ class Trials(Protocol):
 
 
 class Left(BaseException):
-    """The session is left; no Exception, because Ray Tune would wait for its trials then."""
+    """Leaves the session; a BaseException, because Ray Tune waits for its trials at an Exception."""
 
 
 class Ending:
@@ -87,7 +87,7 @@ class Ending:
             raise Left
 
     def comes(self) -> bool:
-        """Return whether the session is to end, after the time that it takes to notice that Ray is lost."""
+        """Wait as long as it takes to notice that Ray is lost, and return whether the session is to end."""
         until = time.monotonic() + 3 * EVERY
         while not self.begun and time.monotonic() < until:
             time.sleep(EVERY / 10)
@@ -95,7 +95,7 @@ class Ending:
 
     @contextmanager
     def watched(self, addresses: Mapping[str, Address]) -> Iterator[None]:
-        """Let signals end the session, and the loss of what listens at some addresses, by the names of these."""
+        """End the session at a signal, or when a process of Ray at one of these addresses, by name, is lost."""
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(addresses, over), daemon=True)
         watch.start()
@@ -120,7 +120,7 @@ class Ending:
         while not over.wait(EVERY):
             lost = next((one.name for one in listeners if one.is_lost()), "")
             if self.begun and until == math.inf:
-                self._try_to_write()  # at once: many a system that sends SIGTERM kills soon after
+                self._try_to_write()  # at once, because a system that sends SIGTERM often kills soon after
                 until = time.monotonic() + IN_ORDER
             if lost and not self.lost:
                 self.lost = lost
@@ -131,7 +131,7 @@ class Ending:
                 return
 
     def _try_to_write(self) -> None:
-        with suppress(UsageError):  # a full disk, of which the main thread tells
+        with suppress(UsageError):  # such as a full disk, which the main thread reports
             self._write()
 
 

@@ -1,4 +1,4 @@
-"""The first trial of a session: where its process cannot begin, Ray would try again for ever."""
+"""Whether the first trial of a session begins: where its process cannot start, Ray tries again for ever."""
 
 import time
 from pathlib import Path

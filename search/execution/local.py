@@ -23,7 +23,7 @@ from search.machine import Machine, MachineError
 
 START_ATTEMPTS = 2
 PREFIX = "search-"
-YOUNG = 60.0  # seconds, in which a process has locked the folder that it made
+YOUNG = 60.0  # seconds; a younger folder may not be locked yet by the process that made it
 # Ray's longest name of a socket below its folder: the kernel takes 107 bytes for all of a socket's path.
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 
@@ -46,9 +46,9 @@ def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
 
 
 def stop_ray(*, at_once: bool = False) -> None:
-    """End the Ray that this process started, if it did; `at_once` tells Ray nothing of it.
+    """Stop the Ray that this process started, if it did; `at_once` kills its processes without a shutdown.
 
-    A Ray of which a process has ended already is told nothing either: it would not answer, and end this process.
+    There is no shutdown either if one of its processes has ended: the others would not answer, and end this process.
     """
     node = own_node()
     if node is None:

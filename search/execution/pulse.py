@@ -15,8 +15,8 @@ from ray.experimental.internal_kv import internal_kv_get_gcs_client
 from search.execution.watchdog import RESTS
 
 EVERY = 5.0  # seconds between two looks of the driver
-LATER = 30.0  # seconds in which the process may end itself first, which says where it hangs
-ANSWER = 2.0  # seconds that the store has for an answer; that it is lost is noticed elsewhere
+LATER = 30.0  # seconds that a hung process has to end itself first, because it says where it hangs
+ANSWER = 2.0  # seconds to wait for the store; `search.execution.ending` notices that it is lost
 LEAVE = "leave"
 
 

@@ -4,8 +4,8 @@ import os
 
 from analysis.text.words import counted
 
-# numpy's eigenvalues take one thread always: how many they take decides the last bits of an FMD. Bound to cores by
-# OpenMP, as Slurm scripts ask for, the trials of a machine would all compute on the same ones.
+# The number of threads of numpy's eigenvalue routines decides the last bits of an FMD, so it is always one. OpenMP must
+# not bind threads to cores, as Slurm scripts ask it to: all trials of a machine would compute on the same cores.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}
 """What the environment of a process that trains is to say."""
 OF_TORCH = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")

@@ -175,7 +175,7 @@ class TuneSearcher(_Unsaved, Searcher):
         """Pass on the end of a trial; its last report did not come to `on_trial_result` if it stopped the trial."""
         start = self._running.pop(trial_id)
         if error and self._session.ending.begun:
-            return  # it was asked to leave, and is open when the run goes on
+            return  # the trial left because the session ends; it goes on when the run is resumed
         last = Report.from_dict(result) if result and "images_seen" in result else None
         self._source.on_end(start, last, failed=error)
 
@@ -264,7 +264,7 @@ def _make_tuner(parts: Parts, trainable: Any, session: Session) -> tune.Tuner:
         tune_config=tune.TuneConfig(
             search_alg=TuneSearcher(parts.source, session),
             scheduler=TuneScheduler(parts.limit, parts.source.tries),
-            num_samples=-1,  # the source says when it is enough
+            num_samples=-1,  # no limit: the source ends the search
             max_concurrent_trials=parts.settings.slots,
             reuse_actors=True,
             trial_name_creator=_name,

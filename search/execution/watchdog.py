@@ -15,8 +15,8 @@ class Watchdog:
     """Ends this process, with a traceback of all threads, after `limit` seconds without a sign of life.
 
     A thread of faulthandler counts. It needs neither the interpreter nor its lock, so it also ends code that hangs in a
-    library or on a device. A process has at most one. Each sign is passed on to `show`, for those who watch from
-    outside, and RESTS where nobody counts.
+    library or on a device. A process has at most one. Each sign is passed on to `show`, for a watcher outside this
+    process, and RESTS when counting stops.
     """
 
     def __init__(self, limit: float, show: Callable[[bytes], None] = lambda sign: None) -> None:

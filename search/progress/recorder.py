@@ -82,7 +82,7 @@ class Recorder:
         """
         self._heard[report.trial] = time.monotonic()
         self.run.bring(report.trial)
-        # Before the log has it: a search that dies in between makes the report, and this, once more.
+        # Before the log: if the search dies between the two, the trial reports again, and the dashboard gets it then.
         if self._dashboard is not None:
             self._dashboard.report(start.number, report, leaves)
         if not self.run.append(report):
@@ -117,12 +117,12 @@ class Recorder:
             self.display.note(f"{name} goes on elsewhere: {PREEMPTED}" if moved else retried)
             return
         self.display.note(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
-        self._log_start(start)  # it may have failed on its way to a process
+        self._log_start(start)  # it may have failed before a process ran it
         self._end(name, "FAILED", error)
 
     def on_prune(self, name: str) -> None:
         """Record that a paused trial will not be promoted, or that the time cut off one that ran."""
-        if name in self._started:  # else it was on its way to a process
+        if name in self._started:  # else no process has run it yet
             self._end(name, "PRUNED")
 
     def on_step(self) -> None:
@@ -151,7 +151,7 @@ class Recorder:
         return Decision.PAUSE if start.number in self._paused else Decision.STOP
 
     def _silence(self, name: str) -> str:
-        """Return, of a trial that failed after a long silence, a text that follows its error; else nothing."""
+        """Return what follows the error of a trial that did not report for long before it failed; else ""."""
         silence, limit = time.monotonic() - self._heard.get(name, math.inf), self.display.settings.hang_limit
         if silence < limit:
             return ""

@@ -127,10 +127,10 @@ class Progress:
     def seconds_left(self) -> tuple[float, bool]:
         """Return the seconds that the command may still take, and whether that is an estimate or else a bound.
 
-        The estimate is the trials that are left, those that run as halves, at the pace at which trials of this session
-        ended, or the time that is left to them if that is less, and then what comes after them. There is none before
-        the first end, nor while trials are paused, of which nobody knows how many go on, nor once their time is up. The
-        bound is what is left of the budget.
+        The estimate assumes that the trials that are left end at the pace at which trials of this session ended; a
+        running trial counts as half of one. It is at most the time that is left to the trials, and what comes after
+        them is added. There is no estimate before the first end, after the time of the trials is up, or while trials
+        are paused, because it is not known how many of those continue. The bound is what is left of the budget.
         """
         left, after, counts = self.budget.left(), self._after(), self.counts()
         if not self._pace.ends or counts.get("PAUSED") or left <= after:

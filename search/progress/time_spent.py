@@ -52,7 +52,8 @@ class TimeSpent:
     def report(self, report: Report) -> None:
         """Add the seconds that a trial reports, at most those since it started or last reported in this session.
 
-        What a trial reports beyond them it spent in a session that was killed, whose last seconds nothing has counted.
+        A trial may report more seconds than those: it spent the rest in a session that was killed before it could count
+        them.
         """
         now = time.monotonic()
         since = now - self._heard.get(report.trial, now)

@@ -92,7 +92,7 @@ def _pace(progress: Progress) -> str:
 
 
 def _columns(*columns: tuple[str, JustifyMethod]) -> Table:
-    """Return a table of which the last column gives way where there is no room for all."""
+    """Return a table whose last column is cut where the line is too narrow."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=name != columns[-1][0])

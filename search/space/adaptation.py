@@ -7,10 +7,10 @@ from trainables.config import Flat
 
 
 def adapted(space: Space) -> Iterator[Flat]:
-    """Yield the space's starting points in what `--set` leaves of it: they take the fixed values, where they can.
+    """Yield the space's starting points without the fields that `--set` fixes, each once.
 
-    A point of another value than the fixed one stays if it answers all that the space then asks. It does not where the
-    fixed value is another kind, of which it knows no fields.
+    A starting point with another value than the fixed one is kept if it has a value for every field that the space then
+    asks for. Where another kind is fixed it has none for the fields of that kind, and is left out.
     """
     found: list[Flat] = []
     for start in space.starts:

@@ -17,7 +17,7 @@ class SpaceTrial:
     Attributes:
         asked: the answers of the trial behind it, by name.
         shapes: what Optuna does not let change, by name.
-        broken: an error of the trial behind it that no space is the cause of.
+        broken: an error of the trial behind it that the space did not cause.
     """
 
     def __init__(self, trial: Any, fixed: Flat) -> None:

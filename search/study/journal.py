@@ -153,7 +153,7 @@ def _remove(path: Path) -> None:
 
 
 def _agrees(study: optuna.Study, settings: Settings, history: History) -> bool:
-    """Return whether a study can be that of the log: at most one report or end ahead of it, otherwise behind it."""
+    """Return whether a study fits the log: it lacks events at most, and is ahead by one report or end at most."""
     trials = study.get_trials(deepcopy=False)
     logged = {start.number: name for name, start in history.starts.items()}
     if len(study.directions) != len(settings.objectives) or any(number >= len(trials) for number in logged):

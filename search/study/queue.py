@@ -55,8 +55,8 @@ class TrialQueue:
         trial of a number, or else a new one, to its next rung.
         """
         self.tries = Tries()
-        self.on_prune: Callable[[str], None] = lambda trial: None  # before the study prunes the trial of a name
-        self.note: Callable[[str], None] = lambda line: None  # takes what is said of a draw that cannot be
+        self.on_prune: Callable[[str], None] = lambda trial: None  # called with a trial's name before it is pruned
+        self.note: Callable[[str], None] = lambda line: None  # called with a line about a draw that is no valid variant
         self._settings, self._space, self._study, self._scheduler = settings, space, study, scheduler
         self._has_time = has_time
         self._warm_start = warm_start or WarmStart.of((), space, settings.rungs[-1])
@@ -164,13 +164,13 @@ class TrialQueue:
         return self._study.ask()
 
     def _left_to_ask(self) -> int:
-        """Return how many trials are to be asked for; discarded draws are none, unless there is no end of them."""
+        """Return how many trials are left to ask for; discarded draws do not count, up to REDRAWS for each trial."""
         return self._settings.trials + min(self._discarded, REDRAWS * self._settings.trials) - self._asked
 
     def _prune(self, numbers: list[int]) -> None:
         trials = self._study.get_trials(deepcopy=False) if numbers else []
         for number in numbers:
-            if "trial" in trials[number].user_attrs:  # else it was asked for, and not yet drawn
+            if "trial" in trials[number].user_attrs:  # else it has no variant yet
                 self.on_prune(trials[number].user_attrs["trial"])
             self._close(number, "PRUNED", None)
 

@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.study.names import trial_seed
 
-# Before a model has any use: the trials that a search takes from its sampler to begin with.
+# Trials that a sampler draws at random before it fits a model.
 STARTUP_TRIALS = 10
-# What TPE is shown of a study that has more: its time is then that of so many.
+# How many trials TPE sees at most, because the time of a draw grows with them, and how many of those are the best.
 SHOWN_TRIALS = 100
 SHOWN_BEST = 40
 
@@ -68,7 +68,7 @@ def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _with_parameters(trial: FrozenTrial, state: TrialState, **kept: Any) -> FrozenTrial:
-    """Return a trial of the same number and parameters; of the rest it has what is `kept`."""
+    """Return a new trial with the number and the parameters of `trial`; `kept` are its other fields."""
     made = create_trial(state=state, params=trial.params, distributions=trial.distributions, **kept)
     made.number = trial.number
     return made
@@ -201,7 +201,7 @@ class Needs(NamedTuple):
     """The search that a sampler is made for."""
 
     seed: int
-    startup: int  # trials drawn at random before a model is of use
+    startup: int  # trials drawn at random before a model is fitted
     view: View  # what TPE is shown
 
 

@@ -92,7 +92,7 @@ def begin_session(longer: Run, given: TrainOptions) -> tuple[Start, Plan]:
     rungs = _rungs(longer, start.trial, given.images or settings["rungs"][-1], given.every)
     settings |= {"rungs": list(rungs), "max_images": rungs[-1], "grace_images": rungs[0]}
     longer.update_settings(status="running", settings=settings)
-    if start.trial in longer.ends():  # the log knows no other way back to RUNNING
+    if start.trial in longer.ends():  # only a paused trial can start again
         longer.append(End(start.trial, "PAUSED"))
         longer.append(start)
     return start, Plan(rungs, int(start.sampling_seed or 0))
@@ -104,7 +104,7 @@ def _rungs(longer: Run, trial: str, images: int, every: int | None) -> tuple[int
     state = None if checkpoint is None else from_bytes(checkpoint, trial)
     trained = 0 if state is None else state["trainer"]["images_seen"]
     reported = {report.images_seen for report in longer.reports().get(trial, [])}
-    if state is not None and state["report"]:  # a search that was killed has no more of it than this
+    if state is not None and state["report"]:  # a killed search may not have logged its last report
         reported.add(state["report"]["images_seen"])
     last = max(reported, default=0)
     if images <= last:

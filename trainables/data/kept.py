@@ -1,4 +1,4 @@
-"""Decoded images in the form that the user's cache keeps: one array, split by content, with what there is to say."""
+"""Decoded images in the form that the user's cache keeps: one array, split by content, with facts about it in words."""
 
 import hashlib
 import json

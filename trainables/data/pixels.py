@@ -32,7 +32,7 @@ class Header(NamedTuple):
 
 @contextmanager
 def decoding() -> Iterator[None]:
-    """Keep Pillow's warnings, of odd metadata and large images, from the terminal: an image is read, or it is not."""
+    """Silence Pillow's warnings of odd metadata and large images; what cannot be read still raises an error."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -87,7 +87,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """Return an image turned as its EXIF says; one whose EXIF is damaged stays as it is, as in a viewer."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # its reader raises anything
+    except Exception:  # damaged metadata lead to errors of any type in Pillow, and the pixels are still whole
         return image
 
 
@@ -115,5 +115,5 @@ def _in_one_line() -> Iterator[None]:
         raise DataError("it is no image of a known format") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"it is too large: {first_line(error)}") from None
-    except Exception as error:  # decoders of damaged files raise anything
+    except Exception as error:  # damaged files lead to errors of any type in Pillow's decoders
         raise DataError(first_line(error)) from None

@@ -6,8 +6,8 @@ from trainables.data.images import DataError
 
 SPLITS = ("train", "search", "confirm", "test")
 LEAST = 32  # different images of each split: with fewer an FMD says nothing
-SHARE = 10  # one of so many different images goes to each held-out split ...
-MOST = 5_000  # ... and at most these, as many as MNIST's
+# A held-out split gets one of SHARE different images, and at most MOST, which is what MNIST's splits have.
+SHARE, MOST = 10, 5_000
 
 
 def split(parts: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Adam and AdamW with torch's fused kernels, without torch.optim.
 
 The first optimizer of torch.optim in a process imports torch._dynamo, which takes longer than to import torch
-(tests/benchmarks/start.py).
+(tests/benchmarks/start.py). Without it the fused kernels, and those over lists of tensors, have private names only.
 """
 
 from collections.abc import Iterable
