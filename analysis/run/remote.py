@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from analysis.run.flock import flock
 from analysis.run.log import RunError
+from analysis.run.patience import patiently
 from analysis.run.storage import is_remote, join
 from trainables.data.cache import cache_dir
 
@@ -197,19 +198,22 @@ class Remote:
         return found
 
     def _write(self, name: str, data: bytes) -> None:
-        where = f"{self._root}/{name}"
-        with self._told(f"cannot write to {join(self.uri, name)}"), self._filesystem.open_output_stream(where) as file:
-            file.write(data)
+        def write() -> None:
+            with self._filesystem.open_output_stream(f"{self._root}/{name}") as file:
+                file.write(data)
+
+        with self._told(f"cannot write to {join(self.uri, name)}", "; see to it, then --resume the run"):
+            patiently(write, f"write to {join(self.uri, name)}")
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
 
     @contextmanager
-    def _told(self, failed: str) -> Iterator[None]:
+    def _told(self, failed: str, advice: str = "") -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise RunError(f"{failed}: {_reason(error)}") from None
+            raise RunError(f"{failed}: {_reason(error)}{advice}") from None
 
 
 def _reason(error: Exception) -> str:

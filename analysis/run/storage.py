@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from analysis.run.log import RunError
+from analysis.run.patience import patiently
 from trainables.report import Picture
 
 # What follows the trial's name in the name of its picture.
@@ -133,8 +134,12 @@ class Folder:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             replace_file(Path(path), data)
             return
-        with self._filesystem.open_output_stream(path) as stream:  # an object is there as a whole or not at all
-            stream.write(data)
+
+        def send() -> None:
+            with self._filesystem.open_output_stream(path) as stream:  # an object is there as a whole or not at all
+                stream.write(data)
+
+        patiently(send, f"write to {join(self._uri, name)}")
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name."""
@@ -147,10 +152,14 @@ class Folder:
     def load_checkpoint(self, trial: str) -> bytes | None:
         """Return the trial's checkpoint, or None where there is none."""
         name = f"checkpoints/{trial}.pt"
-        if not self.has(name):
-            return None
-        with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
-            return bytes(stream.read())
+
+        def read() -> bytes | None:
+            if not self.has(name):
+                return None
+            with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
+                return bytes(stream.read())
+
+        return patiently(read, f"read {join(self._uri, name)}")
 
     def require_checkpoint(self, trial: str) -> bytes:
         """Return the trial's checkpoint.
@@ -169,8 +178,9 @@ class Folder:
 
     def drop_checkpoint(self, trial: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
+        name = f"checkpoints/{trial}.pt"
         with suppress(FileNotFoundError):
-            self.delete(f"checkpoints/{trial}.pt")
+            patiently(lambda: self.delete(name), f"delete {join(self._uri, name)}")
 
     def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
         """Replace the trial's picture of this kind."""

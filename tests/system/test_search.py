@@ -61,7 +61,9 @@ def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
     before = reports(Run.open(uri))
     assert len(before) > 2
-    resumed = searches.run(str(SCRIPT), "--resume", "a", *where)
+    refused = searches.run(str(SCRIPT), "--resume", "a", *where)
+    assert (refused.returncode, refused.stderr.count("--trust")) == (2, 1)  # the space file is not known elsewhere
+    resumed = searches.run(str(SCRIPT), "--resume", "a", *where, "--trust")
     assert resumed.returncode == 0, resumed.stderr
     assert f"rank.py {uri}" in resumed.stdout
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a_third"))
@@ -185,6 +187,6 @@ def test_a_search_begins_with_what_another_measured_and_goes_on_when_that_is_del
     run = Run.open(searches.folder / "runs/h")
     check_run(run, 5)
     assert {trial.trial for trial in run.earlier_trials()} == first_starts.keys()
-    second = list(run.starts().values())[1]  # after the space's first starting point
+    second = next(start for start in run.starts().values() if start.number == 1)  # 0: the space's first starting point
     assert second.variant == first_starts[best["trial"]].variant
     assert run.reports()[second.trial][-1].images_seen == 2304

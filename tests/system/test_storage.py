@@ -1,0 +1,42 @@
+"""A search whose object storage does not answer for a while."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis.run.remote import copy_of
+from analysis.run.run import Run
+from tests.helpers.gate import Gate
+from tests.helpers.searches import BUDGET, SCRIPT, TRIALS, Searches, check_run, count_reports, reports, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SECONDS = 60
+
+
+@pytest.mark.parametrize("how", ["stalled", "gone"])
+def test_storage_that_does_not_answer_for_a_minute_costs_no_report(
+    how: str,
+    searches: Searches,
+    object_storage: str,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = Gate(object_storage)
+    where = ["--storage-path", f"{bucket}/runs"]
+    uri = f"{bucket}/runs/a"
+    search = [str(SCRIPT), "--space", "tiny.py", "--name", "a", *where, *BUDGET]
+    process = searches.start(*search, AWS_ENDPOINT_URL=gate.address)
+    wait_for(process, copy_of(uri), lambda events: count_reports(events) > 2)
+    with getattr(gate, how)():
+        time.sleep(SECONDS)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert ("does not answer" in errors) == (how == "gone")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    run = Run.open(uri)
+    check_run(run, TRIALS)
+    assert searches.run(str(SCRIPT), "--space", "tiny.py", "--name", "a", *BUDGET).returncode == 0
+    assert reports(run) == reports(Run.open(searches.folder / "runs" / "a"))
