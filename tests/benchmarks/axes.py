@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: FMD with all parts, and without one of them, at equal CPU-seconds.
 
-    python tests/benchmarks/axes.py [--images 36000] [--seeds 2] [--only PART ...] [--out DIR]
+    python tests/benchmarks/axes.py [--images 36000] [--seeds 2] [--only PART ...] [--out DIR] [--picture FILE.svg]
 
 The cost of a training step is measured first, interleaved; a variant that costs r times as much trains on 1/r of the
 images. As many trainings at a time as there are cores, one thread each, then 2,048 samples against the search's real
@@ -74,12 +74,43 @@ def speeds(variants: dict[str, Flat]) -> dict[str, float]:
     return {name: statistics.median(ratios(spent[name], spent[RECIPE_NAME])) for name in variants}
 
 
+def drawn(over: dict[str, np.ndarray], title: str) -> str:
+    """Return a picture (SVG) of ratios by name: a row each, best first, a dot for each seed, on a logarithmic scale."""
+    left, width, line = 310, 400, 24
+    order = sorted(over, key=lambda name: mean(over[name]))
+    every = np.concatenate(list(over.values()))
+    low, high = np.log(0.95 * every.min()), np.log(1.05 * every.max())
+    height = line * (len(order) + 3)
+
+    def place(value: float) -> float:
+        return left + width * float((np.log(value) - low) / (high - low))
+
+    marks = [mark for mark in (0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7) if low <= np.log(mark) <= high]
+    parts = [f'<text x="10" y="{line * 0.8}" font-weight="bold">{title}</text>']
+    for mark in marks:
+        x, stroke = place(mark), "#333" if mark == 1 else "#ddd"
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{line * 1.4}" y2="{height - line}" stroke="{stroke}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle">{mark}</text>')
+    for row, name in enumerate(order):
+        y = line * (row + 2)
+        parts.append(f'<text x="{left - 14}" y="{y + 5}" text-anchor="end">{name}</text>')
+        dots = (f'<circle cx="{place(value):.1f}" cy="{y}" r="4.5" fill="#1f6fb4"/>' for value in over[name])
+        parts.extend(dots)
+    box = f'viewBox="0 0 {left + width + 30} {height}" width="{left + width + 30}"'
+    white = '<rect width="100%" height="100%" fill="white"/>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="13">'
+        f"{white}{''.join(parts)}</svg>\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=WITHOUT, default=list(WITHOUT), metavar="PART")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/axes.parquet")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios of all seeds")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
@@ -94,13 +125,20 @@ def main() -> None:
         rows = list(pool.map(scored, *zip(*asked, strict=True)))
     keep(given.out, "axes", rows, facts)
     fmds = {name: np.array([row["fmd"] for row in rows if row["flat"] == str(flat)]) for name, flat in variants.items()}
+    over = {name: fmds[name] / fmds[RECIPE_NAME] for name in given.only}
     cells = [(RECIPE_NAME, "1.00", f"{mean(fmds[RECIPE_NAME]):.2f}", "1")]
-    for name in given.only:
-        values = fmds[name] / fmds[RECIPE_NAME]
+    for name, values in over.items():
         span = f"{mean(values):.2f} ({values.min():.2f}-{values.max():.2f})"
         cells.append((f"without {name}", f"{speed[name]:.2f}", f"{mean(fmds[name]):.2f}", span))
     title = f"{given.images:,} images of the recipe, {given.seeds} seeds, n = {N:,}"
     show(title, ("", "speed", "FMD", "over the recipe"), cells)
+    if given.picture:
+        given.picture.write_text(
+            drawn(
+                over,
+                f"FMD over that of the recipe, without one part each, {given.images:,} images at equal CPU-seconds",
+            )
+        )
 
 
 if __name__ == "__main__":
