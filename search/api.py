@@ -82,7 +82,7 @@ def open_run(path: str | Path, trust: bool = False) -> OpenRun:
         SettingsError: it keeps code that this user has not executed before.
     """
     run = Run.open(path)
-    install_parts(run, trust)
+    install_parts(run, trusts=trust)
     return OpenRun(run)
 
 

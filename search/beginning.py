@@ -68,7 +68,7 @@ def resume(given: dict[str, Any], began: float) -> int:
     """Go on with the run that --resume names; return the exit status. See `begin`."""
     given = with_place(given)
     run = open_run(given["storage_path"], given["resume"])
-    return _go_on(run, _machine(given, began), given, code_of(run, given.get("trust", False)), began)
+    return _go_on(run, _machine(given, began), given, code_of(run, trusts=given.get("trust", False)), began)
 
 
 def _go_on(

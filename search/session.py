@@ -213,7 +213,7 @@ def _sharing_gpus(
         with mps() if settings.mps else nullcontext():
             yield settings
         return
-    with mps() if isinstance(machine, Machine) else nullcontext(False) as shared:
+    with mps() if isinstance(machine, Machine) else nullcontext(enter_result=False) as shared:
         trials = best(space, images.shape, machine, settings.cpus_per_trial, notes.say)
         notes.say("their kernels run at the same time, by MPS" if shared else "their kernels run by turns, without MPS")
-        yield settings.sharing(trials, machine, shared)
+        yield settings.sharing(trials, machine, mps=shared)

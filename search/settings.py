@@ -117,7 +117,7 @@ class Settings(SearchOptions):
             right = "seconds depend on what else a machine did; give --against nfe, or parameters"
             raise SettingsError(f"--warm-start with --against seconds: {right}")
 
-    def sharing(self, trials: int, machine: Machine | Cluster, mps: bool) -> Self:
+    def sharing(self, trials: int, machine: Machine | Cluster, *, mps: bool) -> Self:
         """Return these settings with so many trials on each GPU, by MPS or by turns."""
         share = 1 / trials
         return replace(self, gpus_per_trial=share, slots=_slots(machine, self.cpus_per_trial, share), mps=mps)

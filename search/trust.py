@@ -23,7 +23,7 @@ def remember(code: UserCode) -> None:
         write_whole(_note(code), f"{code.folder}/{code.main}\n".encode())
 
 
-def trusted(code: UserCode, trusts: bool) -> UserCode:
+def trusted(code: UserCode, *, trusts: bool) -> UserCode:
     """Return a code that this user trusts; `trusts` is whether the command line says so.
 
     Raises:
@@ -39,7 +39,7 @@ def trusted(code: UserCode, trusts: bool) -> UserCode:
     return code
 
 
-def code_of(run: Run, trusts: bool) -> UserCode | None:
+def code_of(run: Run, *, trusts: bool) -> UserCode | None:
     """Return the code of the user's own that a run was begun with, None for a space of the project.
 
     Raises:
@@ -50,7 +50,7 @@ def code_of(run: Run, trusts: bool) -> UserCode | None:
     space = str(run.settings().get("settings", {}).get("space", ""))
     if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy
         code = UserCode.read(Path(space))
-    return None if code is None else trusted(code, trusts)
+    return None if code is None else trusted(code, trusts=trusts)
 
 
 def kept_code(given: Mapping[str, Any]) -> UserCode | None:
@@ -64,19 +64,19 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
         try:
             run = Run.open(given["repeats"])
         except RunError:  # its search.json was taken out of its folder
-            return trusted(UserCode.read(Path(given["space"])), trusts)
-        return code_of(run, trusts)
+            return trusted(UserCode.read(Path(given["space"])), trusts=trusts)
+        return code_of(run, trusts=trusts)
     if "trained" in given and not own_file:
-        return code_of(Run.open(given["trained"][0]), trusts)
+        return code_of(Run.open(given["trained"][0]), trusts=trusts)
     return None
 
 
-def install_parts(run: Run, trusts: bool) -> None:
+def install_parts(run: Run, *, trusts: bool) -> None:
     """Make this process know the parts that a run's own space file defines, for `Variant.from_flat`; raises as above.
 
     Where it defines none, nothing is executed.
     """
-    if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts)) is not None:
+    if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts=trusts)) is not None:
         install(code)
 
 

@@ -1,20 +1,15 @@
 """The progress of a search: its trials by state, its rungs, its pace, and the time left."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from analysis.run.events import State
+from search.history import History
 from search.progress.budget import Budget
+from search.settings import Settings
 from trainables.report import Report
-
-if TYPE_CHECKING:
-    from search.history import History
-    from search.settings import Settings
 
 STATES: tuple[State, ...] = ("RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAILED")
 

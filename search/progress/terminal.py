@@ -1,26 +1,21 @@
 """What a search shows while it runs: a view that is drawn anew in place, or lines where there is no terminal."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.live import Live
 
 from analysis.run.events import State
+from analysis.run.run import Run
 from analysis.text.words import counted
+from search.history import History
 from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.view import measured, summary, view
 from search.schedulers import Decision
 from search.settings import Settings
 from trainables.report import Report
-
-if TYPE_CHECKING:
-    from analysis.run.run import Run
-    from search.history import History
 
 REFRESH_SECONDS = 1.0
 REFRESH_SHARE = 0.03  # of the driver's time: to draw the view takes up to a tenth of a second of one core

@@ -34,7 +34,7 @@ def evaluate(given: EvaluateOptions) -> int:
         UsageError: there is no such run or trial, or a value does not go with it.
     """
     run = Run.open(given.run)
-    install_parts(run, given.trust)
+    install_parts(run, trusts=given.trust)
     rows = _measured(run, _chosen(run, given.trials), given)
     if not rows:
         return 3

@@ -26,7 +26,7 @@ def export(given: ExportOptions) -> None:
     folder = Path(given.folder)
     require_new(folder, str(folder))
     run = Run.open(given.run)
-    install_parts(run, given.trust)
+    install_parts(run, trusts=given.trust)
     training = training_of(run, given.trial)
     model = load_model(training, given.sampler, given.data_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ def generate(given: GenerateOptions) -> int:
     out = Path(given.out)
     require_place(out)
     run = Run.open(given.run)
-    install_parts(run, given.trust)
+    install_parts(run, trusts=given.trust)
     training = training_of(run, given.trial)
     model = load_model(training, given.sampler, given.data_dir)
     is_picture = out.suffix == ".png"

@@ -26,7 +26,7 @@ def replay(given: ReplayOptions) -> int:
         UsageError: there is no such run or trial, or the data or the metric are others.
     """
     run = Run.open(given.run)
-    install_parts(run, given.trust)
+    install_parts(run, trusts=given.trust)
     start, before = _recorded(run, given.trial)
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True

@@ -38,7 +38,7 @@ def train(given: TrainOptions) -> int:
         UsageError: there is no such model, or nothing is left to train.
     """
     run = Run.open(given.run)
-    install_parts(run, given.trust)
+    install_parts(run, trusts=given.trust)
     longer = longer_run(run, given)
     try:
         with run_lock(longer):

@@ -57,17 +57,17 @@ def test_the_code_that_a_run_keeps_is_the_same_code(run: Run, tmp_path: Path) ->
 
 def test_code_of_somebody_else_is_not_executed(run: Run) -> None:
     with pytest.raises(SettingsError, match=r"would execute .*/runs/mine/code/my_space.py, .* give --trust if it may"):
-        install_parts(run, False)
+        install_parts(run, trusts=False)
     assert not Path("executed").exists()
     assert "mine" not in NETWORKS
 
 
 def test_it_is_where_the_command_line_says_so_and_from_then_on(run: Run) -> None:
-    install_parts(run, True)
+    install_parts(run, trusts=True)
     assert "mine" in NETWORKS
     assert Path("executed").exists()
     uninstall()
-    install_parts(run, False)
+    install_parts(run, trusts=False)
     assert "mine" in NETWORKS
 
 
@@ -75,17 +75,17 @@ def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) 
     code = read_code(run)
     assert code is not None
     remember(code)
-    assert code_of(run, False) == code
+    assert code_of(run, trusts=False) == code
     (run.code_folder / "my_space.py").write_text(TEXT + "# changed")
     with pytest.raises(SettingsError, match="give --trust"):
-        code_of(run, False)
+        code_of(run, trusts=False)
 
 
 def test_where_a_run_defines_no_parts_nothing_is_executed(run: Run) -> None:
     code = read_code(run)
     assert code is not None
     write_code(run, code, [])
-    install_parts(run, True)
+    install_parts(run, trusts=True)
     assert not Path("executed").exists()
 
 
@@ -93,8 +93,8 @@ def test_a_run_that_kept_no_copy_is_asked_about_the_file_it_names(run: Run, tmp_
     run.write_settings({"settings": run.settings()["settings"]})
     (tmp_path / "my_space.py").write_text(TEXT)
     with pytest.raises(SettingsError, match=r"would execute .*/my_space.py, "):
-        code_of(run, False)
-    assert code_of(run, True) == UserCode.read(tmp_path / "my_space.py")
+        code_of(run, trusts=False)
+    assert code_of(run, trusts=True) == UserCode.read(tmp_path / "my_space.py")
 
 
 def test_a_copy_that_lacks_a_file_is_one_line(run: Run) -> None:
