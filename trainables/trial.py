@@ -91,6 +91,7 @@ class Trial:
         images: Images,
         reference: Reference,
         storage: Storage,
+        *,
         pretrained: Callable[[], bytes] | None = None,
         alive: Callable[[], None] = lambda: None,
         should_leave: Callable[[], bool] = lambda: False,
@@ -132,15 +133,7 @@ class Trial:
         self.last: Report | None = None
         self._between: list[tuple[int, float, float]] = []  # images seen, FMD and held-out loss, since the last report
         self._rows: list[torch.Tensor] = []  # samples at each rung passed, uint8 (columns, C, H, W)
-        checkpoint = storage.load_checkpoint(name)
-        if checkpoint is not None:
-            state = from_bytes(checkpoint, name)
-            self.trainer.load_state_dict(state["trainer"])
-            self.last = Report.from_dict({**state["report"], "trial": name}) if state["report"] else None
-            self.watch.seconds |= state.get("seconds", {})
-            self._between, self._rows = state.get("between", []), state.get("rows", [])
-        elif pretrained is not None:
-            self.trainer.load_state_dict(from_bytes(pretrained(), "the trained model")["trainer"])
+        self._load(pretrained)
         self.watch.charge("setup")
         self._saved = time.monotonic()
 
@@ -239,6 +232,17 @@ class Trial:
             self.watch.charge("setup")
         if leaves:
             raise Preempted(PREEMPTED)
+
+    def _load(self, pretrained: Callable[[], bytes] | None) -> None:
+        checkpoint = self.storage.load_checkpoint(self.name)
+        if checkpoint is not None:
+            state = from_bytes(checkpoint, self.name)
+            self.trainer.load_state_dict(state["trainer"])
+            self.last = Report.from_dict({**state["report"], "trial": self.name}) if state["report"] else None
+            self.watch.seconds |= state.get("seconds", {})
+            self._between, self._rows = state.get("between", []), state.get("rows", [])
+        elif pretrained is not None:
+            self.trainer.load_state_dict(from_bytes(pretrained(), "the trained model")["trainer"])
 
     def _save(self) -> None:
         report = None if self.last is None else asdict(self.last)

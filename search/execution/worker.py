@@ -95,7 +95,7 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
                 images,
                 reference,
                 folder,
-                pretrained_by(work.trained),
+                pretrained=pretrained_by(work.trained),
                 alive=watchdog.alive,
                 should_leave=lambda: told.is_to_leave or noticed(),
             )

@@ -67,5 +67,5 @@ def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
     plan = Plan(tuple(settings["rungs"]), start.noise(settings["seed"]), device)
     variant, pretrained = Variant.from_flat(dict(start.variant)), pretrained_by(settings["trained"])
     with tempfile.TemporaryDirectory() as place:
-        trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(place), pretrained)
+        trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(place), pretrained=pretrained)
         yield from trial.reports()
