@@ -1,6 +1,5 @@
 """The summary of a run: search.json at its start, what is printed and returned at its end."""
 
-import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -13,7 +12,7 @@ from analysis.run.run import Run
 from analysis.statistics.ranking import rank_run
 from analysis.text.answer import answer
 from analysis.text.commands import Commands, short
-from analysis.text.formats import print_blocks
+from analysis.text.formats import output, print_blocks
 from analysis.text.next_steps import Step, steps
 from analysis.text.process import INTERRUPTED
 from analysis.text.ranking import ranking_blocks, write_ranking
@@ -69,8 +68,7 @@ def close(run: Run, status: str) -> int:
     """
     write_ranking(run)
     page = write_report(run)
-    console = Console()
-    console = console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
+    console = output()
     print_blocks(ranking_blocks(run, verbose=False, most=SHOWN), console)
     commands, found = Commands.here(run), answer(run)
     ended_early = status in ("interrupted", "lost")

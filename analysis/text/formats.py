@@ -172,10 +172,15 @@ def csv(values: pa.Table) -> str:
     return data.getvalue().decode()
 
 
+def output() -> Console:
+    """Return the standard output, 120 columns wide unless a terminal or COLUMNS says otherwise."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
+
+
 def write_blocks(blocks: Iterable[Block], form: str) -> None:
     """Write paragraphs and tables to the standard output, as "table", "markdown" or "latex".
 
-    A table is 120 columns wide unless a terminal or COLUMNS says otherwise; LaTeX has the paragraphs as comments.
+    LaTeX has the paragraphs as comments.
     """
     if form == "markdown":
         texts = (f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
@@ -184,8 +189,7 @@ def write_blocks(blocks: Iterable[Block], form: str) -> None:
         texts = (comment(block) if isinstance(block, str) else latex(block) for block in blocks)
         sys.stdout.write(printable("".join(texts)))
     else:
-        wide = sys.stdout.isatty() or "COLUMNS" in os.environ
-        print_blocks(blocks, Console(width=None if wide else 120))
+        print_blocks(blocks, output())
 
 
 def write_values(values: pa.Table, form: str) -> None:

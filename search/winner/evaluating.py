@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from analysis.run.evaluations import REAL, store, to_table
 from analysis.run.events import Start
 from analysis.run.run import Run
@@ -104,10 +102,8 @@ def _print(run: Run, table: Any, form: str) -> None:
     if form == "json":
         formats.write_json(formats.rows_without_nulls(table))
         return
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
     first = table.slice(0, 1).to_pylist()[0]
-    console.print(
+    formats.output().print(
         f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
         *terminal_tables(table),
         sep="\n\n",
