@@ -72,20 +72,6 @@ def through_disk(state: dict[str, Any]) -> dict[str, Any]:
     return torch.load(data, map_location="cpu", weights_only=True)
 
 
-@pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """Every batch of clean images that a diffusion is trained on from now on, uint8."""
-    seen: list[Tensor] = []
-    loss = Diffusion.loss
-
-    def spy(self: Diffusion, x0: Tensor, *rest: Any) -> Tensor:
-        seen.append(self.pixels.to_uint8(x0))
-        return loss(self, x0, *rest)
-
-    monkeypatch.setattr(Diffusion, "loss", spy)
-    return seen
-
-
 RECIPES: list[Flat] = [
     *({"training/lr_decay": decay} for decay in decays.options),
     {"training/optimizer": "adamw", "training/weight_decay": 0.01, "training/target": "eps"},
