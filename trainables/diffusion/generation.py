@@ -117,7 +117,7 @@ def in_rows(samples: Tensor, labels: Tensor | None, side: int) -> Tensor:
 
 def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
     """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `scale` wide."""
-    from PIL import Image  # only pictures need it
+    from PIL import Image  # 0.04 s, which only pictures need
 
     rows, columns, channels, height, width = images.shape
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GREY, np.uint8)
