@@ -121,6 +121,16 @@ def small_network() -> nn.Module:
     return UNet(widths="4").build(1, 12)
 
 
+def asked(diffusion: Diffusion, x_t: Tensor, t: float) -> Tensor:
+    """What the network answers at step t."""
+    return diffusion.network(x_t, torch.full((len(x_t),), t / diffusion.T))
+
+
+def theirs_of(kind: Any, target: str, **settings: Any) -> Any:
+    """A scheduler of diffusers for the diffusion that `make` returns."""
+    return kind(num_train_timesteps=T, beta_start=1e-4, beta_end=0.2, prediction_type=THEIR_TARGETS[target], **settings)
+
+
 @pytest.mark.parametrize(("target", "steps"), TARGETS_AND_STEPS)
 @pytest.mark.parametrize(("sampler", "variance"), [("ancestral", "fixed_small"), ("ancestral_large", "fixed_large")])
 def test_ancestral_steps_are_those_of_diffusers(
@@ -128,20 +138,13 @@ def test_ancestral_steps_are_those_of_diffusers(
 ) -> None:
     """Except the last, where diffusers adds noise to the image if it comes from a t > 1: ours is the guess itself."""
     diffusion, times = make(small_network(), target=target), strided(T, steps)
-    theirs = DDPMScheduler(
-        num_train_timesteps=T,
-        beta_start=1e-4,
-        beta_end=0.2,
-        variance_type=variance,
-        prediction_type=THEIR_TARGETS[target],
-        clip_sample=True,
-    )
+    theirs = theirs_of(DDPMScheduler, target, variance_type=variance, clip_sample=True)
     theirs.set_timesteps(timesteps=[t - 1 for t in times[:-1]])
     noise = torch.Generator().manual_seed(11)
     with torch.no_grad():
         path = walk(sampler, diffusion, x_T, x_T, times, make_source(seed=11))
         for t, s, x_t, x_s in zip(times[:-1], times[1:], path[:-1], path[1:], strict=True):
-            prediction = diffusion.network(x_t, torch.full((len(x_t),), t / T))
+            prediction = asked(diffusion, x_t, t)
             step = theirs.step(prediction, t - 1, x_t, generator=noise)
             expected = step.prev_sample if s else step.pred_original_sample
             torch.testing.assert_close(x_s, expected, rtol=1e-4, atol=1e-4)
@@ -155,7 +158,7 @@ def test_without_the_clip_the_larger_ancestral_steps_are_algorithm_18_2_of_princ
     with torch.no_grad():
         path = walk("ancestral_large", diffusion, x_T, x_T, strided(T, T), make_source(seed=11))
         for t, x_t, x_s in zip(range(T, 0, -1), path[:-1], path[1:], strict=True):
-            eps = diffusion.network(x_t, torch.full((len(x_t),), t / T))
+            eps = asked(diffusion, x_t, t)
             beta = 1e-4 + (0.2 - 1e-4) * (t - 1) / (T - 1)
             mean = (x_t - beta / (1 - diffusion.alpha_bar[t]).sqrt() * eps) / (1 - beta) ** 0.5
             added = beta**0.5 * noise.normal(x_t.shape) * (t > 1)
@@ -170,20 +173,13 @@ def test_ddim_steps_are_those_of_diffusers(
 ) -> None:
     """And for Gaussian noise, so are Euler's steps and Algorithm 2 with z solved at each step."""
     diffusion, times = make(small_network(), target=target), strided(T, steps)
-    theirs = DDIMScheduler(
-        num_train_timesteps=T,
-        beta_start=1e-4,
-        beta_end=0.2,
-        prediction_type=THEIR_TARGETS[target],
-        clip_sample=True,
-        timestep_spacing="trailing",
-    )
+    theirs = theirs_of(DDIMScheduler, target, clip_sample=True, timestep_spacing="trailing")
     theirs.set_timesteps(steps)
     assert [t - 1 for t in times[:-1]] == theirs.timesteps.tolist()
     with torch.no_grad():
         path = walk(sampler, diffusion, x_T, x_T, times, make_source())
         for t, x_t, x_s in zip(times[:-1], path[:-1], path[1:], strict=True):
-            prediction = diffusion.network(x_t, torch.full((len(x_t),), t / T))
+            prediction = asked(diffusion, x_t, t)
             expected = theirs.step(prediction, t - 1, x_t, use_clipped_model_output=True).prev_sample
             torch.testing.assert_close(x_s, expected, rtol=1e-4, atol=1e-4)
 
@@ -192,14 +188,12 @@ def test_ddim_steps_are_those_of_diffusers(
 def test_dpmpp_steps_are_those_of_diffusers(target: str, steps: int, x_T: Tensor, make_source: MakeSource) -> None:
     """Along whole paths, of a network unlike any denoiser, without the clip, which theirs lacks."""
     diffusion, times = replace(make(small_network(), target=target), clip=False), strided(T, steps)
-    theirs = DPMSolverMultistepScheduler(
-        num_train_timesteps=T, beta_start=1e-4, beta_end=0.2, prediction_type=THEIR_TARGETS[target], solver_order=2
-    )
+    theirs = theirs_of(DPMSolverMultistepScheduler, target, solver_order=2)
     theirs.set_timesteps(timesteps=[t - 1 for t in times[:-1]])
     with torch.no_grad():
         path, expected = walk("dpmpp", diffusion, x_T, x_T, times, make_source()), x_T
         for t, x_s in zip(times[:-1], path[1:], strict=True):
-            prediction = diffusion.network(expected, torch.full((len(x_T),), t / T))
+            prediction = asked(diffusion, expected, t)
             expected = theirs.step(prediction, t - 1, expected).prev_sample
             torch.testing.assert_close(x_s, expected, rtol=1e-3, atol=1e-3)
 
@@ -224,7 +218,7 @@ def test_steps_of_the_flow_are_those_of_diffusers(
         sample = walk(sampler, diffusion, x_T, x_T, times, make_source())[-1]
         expected = x_T
         for t in theirs.timesteps:
-            velocity = diffusion.network(expected, torch.full((len(x_T),), t.item() / steps))
+            velocity = asked(diffusion, expected, t.item())
             expected = theirs.step(velocity, t, expected).prev_sample
     assert len(theirs.timesteps) == nfe(sampler, steps, len(times) - 1)
     torch.testing.assert_close(sample, expected, rtol=1e-4, atol=1e-4)
