@@ -116,10 +116,16 @@ def end(run: Run, name: str, state: State, error: str = "") -> None:
 
 
 def add_trial(
-    run: Run, variant: Flat, fmds: list[float], state: State = "COMPLETE", baseline: str = "", **more: object
+    run: Run,
+    variant: Flat,
+    fmds: list[float],
+    state: State = "COMPLETE",
+    baseline: str = "",
+    kind: str = "",
+    **more: object,
 ) -> None:
-    """Append a trial with a report for each FMD, at `IMAGES`; keywords change the reports."""
-    name = f"{run.trials().num_rows:03d}"
+    """Append a trial, named by its number and kind, with a report for each FMD, at `IMAGES`; keywords change those."""
+    name = f"{run.trials().num_rows:03d}" + (f"-{kind}" if kind else "")
     start(run, name, variant, baseline)
     for rung, fmd in enumerate(fmds):
         report(run, name, rung, fmd, **{"images_seen": IMAGES[rung], "fmd_se": 1.0, **more})

@@ -14,17 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import compare as command
-from analysis.run.events import from_json
+from analysis.run.events import State
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
 from analysis.text.comparison import with_run_column
 from analysis.text.confirmation import behind_text
 from analysis.text.words import fmd_text
+from tests.helpers import fake_runs
 from tests.helpers.commands import refusal
+from tests.helpers.fake_runs import IMAGES
 from trainables.config import Flat
 
-IMAGES = (1_000, 3_000, 9_000)
 CARD: dict[str, Any] = {
     "version": "flat-1024-n256-ab12cd34",
     "split": "search",
@@ -44,18 +45,8 @@ def create(root: Path, name: str, **more: object) -> Run:
 
 def add(run: Run, kind: str, variant: Flat, fmds: list[float], baseline: str = "", **more: object) -> None:
     """Append a trial with a report for each fmd; keywords change the reports."""
-    number = run.trials().num_rows
-    trial = f"{number:03d}-{kind}"
-    run.append(
-        from_json(
-            {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": baseline, "variant": variant}
-        )
-    )
-    for rung, fmd in enumerate(fmds):
-        values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 565, "fmd_corrected": fmd - 1, "diverged": False}
-        report = {"event": "report", "trial": trial, "images_seen": IMAGES[rung], "rung": rung, "train_seconds": 2.0}
-        run.append(from_json({**report, **values, **more}))
-    run.append(from_json({"event": "end", "trial": trial, "state": "COMPLETE" if len(fmds) == 3 else "PRUNED"}))
+    state: State = "COMPLETE" if len(fmds) == 3 else "PRUNED"
+    fake_runs.add_trial(run, variant, fmds, state, baseline, kind, **{"train_seconds": 2.0} | more)
 
 
 def confirm(run: Run, fmds: dict[str, list[float]], images: int = 9_000, **card: object) -> None:
@@ -64,12 +55,10 @@ def confirm(run: Run, fmds: dict[str, list[float]], images: int = 9_000, **card:
     judged = {"version": "flat-1024-n1024-ab12cd34", "split": "confirm", "floor": 4.0, "blank": 560.0}
     nested.write_settings({"status": "done", "tested": True, "metric": judged | card})
     for number, (trial, fmd) in enumerate((trial, fmd) for trial, values in fmds.items() for fmd in values):
-        name, start = f"{trial}.{number}", {"number": number, "seed": number, "baseline": "", "variant": {}}
-        nested.append(from_json({"event": "start", "trial": name, "repeats": trial, **start}))
-        nested.append(
-            from_json({"event": "report", "trial": name, "images_seen": images, "fmd": fmd, "diverged": False})
-        )
-        nested.append(from_json({"event": "end", "trial": name, "state": "COMPLETE"}))
+        name = f"{trial}.{number}"
+        fake_runs.start(nested, name, {}, repeats=trial)
+        fake_runs.report(nested, name, 2, fmd, images_seen=images)
+        fake_runs.end(nested, name, "COMPLETE")
 
 
 @pytest.fixture

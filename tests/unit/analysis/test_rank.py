@@ -14,7 +14,7 @@ import pyarrow.csv
 import pytest
 
 from analysis import rank as command
-from analysis.run.events import from_json
+from analysis.run.events import State
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.equal_seconds import rank_at_seconds
@@ -40,17 +40,16 @@ SEARCHED: Flat = {"network/kind": "unet", "degradation/kind": "morph", "training
 LITERATURE: Flat = {"network/kind": "cnn", "network/cnn/kernel": 7, "degradation/kind": "morph", "training/lr": 2e-4}
 
 
-def add(run: Run, name: str, variant: Flat, fmds: list[float], state: str = "", **more: object) -> None:
-    """Append a trial with a report for each fmd; keywords change the reports or, for `baseline`, the start."""
-    number = run.trials().num_rows
-    started = {"number": number, "seed": 0, "baseline": more.pop("baseline", ""), "variant": variant}
-    run.append(from_json({"event": "start", "trial": name, **started}))
+def add(
+    run: Run, name: str, variant: Flat, fmds: list[float], state: State | None = None, baseline: str = "", **more: Any
+) -> None:
+    """Append a trial with a report for each fmd; keywords change the reports."""
+    fake_runs.start(run, name, variant, baseline)
     for rung, fmd in enumerate(fmds):
-        values = {"fmd": fmd, "fmd_se": 1.0, "fmd_normalised": fmd / 700, "fmd_corrected": fmd - 0.5, "diverged": False}
-        seen = {"images_seen": RUNGS[rung], "rung": rung, "train_seconds": 12.0}
-        run.append(from_json({"event": "report", "trial": name, **seen, **values, **more}))
+        values = {"fmd_se": 1.0, "fmd_normalised": fmd / 700, "fmd_corrected": fmd - 0.5, "train_seconds": 12.0}
+        fake_runs.report(run, name, rung, fmd, **{"images_seen": RUNGS[rung], **values, **more})
     if state:
-        run.append(from_json({"event": "end", "trial": name, "state": state}))
+        fake_runs.end(run, name, state)
 
 
 @pytest.fixture
@@ -83,7 +82,8 @@ def test_budgets_are_never_compared_whatever_the_values(tmp_path: Path, seed: in
     for number in range(40):
         diverged = draw.random() < 0.2
         fmds = [draw.choice([700.0, draw.lognormvariate(4, 3)]) for _ in range(draw.randint(0, 3))]
-        add(run, f"{number:03d}", SEARCHED, fmds, draw.choice(["", "COMPLETE", "PRUNED", "FAILED"]), diverged=diverged)
+        state = draw.choice([None, "COMPLETE", "PRUNED", "FAILED"])
+        add(run, f"{number:03d}", SEARCHED, fmds, state, diverged=diverged)
     rows = rank(run.trials(), None).to_pylist()
     assert len(rows) == 40
     for above, below in pairwise(rows):
@@ -265,7 +265,7 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
     for form in ("table", "csv", "markdown", "json"):
         assert command.main([str(run.path), "--format", form]) == 0
     add(run, "000-morph", SEARCHED, [90.0])
-    run.append(from_json({"event": "end", "trial": "001-without-a-start", "state": "FAILED"}))
+    fake_runs.end(run, "001-without-a-start", "FAILED")
     with (run.path / "log.jsonl").open("a") as log:
         log.write('{"event": "repo')
     capsys.readouterr()

@@ -7,27 +7,19 @@ from pathlib import Path
 import optuna
 import pytest
 
-from analysis.run.events import from_json
+from analysis.run.events import State
 from analysis.run.run import Run
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
-
-IMAGES = (1_000, 3_000)
+from tests.helpers import fake_runs
+from tests.helpers.fake_runs import IMAGES
 
 
 def add(
-    run: Run, fmds: list[float], nfe: int = 20, seconds: float = 1.0, state: str = "COMPLETE", **more: object
+    run: Run, fmds: list[float], nfe: int = 20, seconds: float = 1.0, state: State = "COMPLETE", **more: object
 ) -> None:
     """Append a trial with a report for each fmd, each after so many seconds more; keywords change the reports."""
-    number = run.trials().num_rows
-    trial = f"{number:03d}"
-    run.append(
-        from_json({"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": {}})
-    )
-    for rung, fmd in enumerate(fmds):
-        spent = {"train_seconds": seconds, "sample_seconds": 0.5, "parameters": 100}
-        measured = {"images_seen": IMAGES[rung], "rung": rung, "fmd": fmd, "nfe": nfe, "diverged": False}
-        run.append(from_json({"event": "report", "trial": trial, **measured, **spent, **more}))
-    run.append(from_json({"event": "end", "trial": trial, "state": state}))
+    values = {"train_seconds": seconds, "sample_seconds": 0.5, "parameters": 100, "nfe": nfe}
+    fake_runs.add_trial(run, {}, fmds, state, **values | more)
 
 
 def fronts(run: Run) -> dict[str, list[str]]:

@@ -14,25 +14,21 @@ import pytest
 from rich.console import Console
 
 from analysis import rank
-from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.ranking import rank_run
 from analysis.text.formats import FORMULA, Sheet, comment, csv, latex, markdown, print_blocks, terminal
 from analysis.text.words import printable
+from tests.helpers import fake_runs
 from trainables.config import Flat
+from trainables.report import Report
 
 HOSTILE = r"50% of_a & b #1 $x^2$ {c} ~3 \d <|> [e] * é"
 SHEET = Sheet(("rank", "trial", "configuration"), ("trial", "configuration"), [("at 10%", [["~1", HOSTILE, "x ± 1"]])])
 
 
 def add(run: Run, name: str, variant: Flat, fmd: float) -> None:
-    number = run.trials().num_rows
-    run.append(
-        from_json({"event": "start", "trial": name, "number": number, "seed": 0, "baseline": "", "variant": variant})
-    )
-    run.append(
-        from_json({"event": "report", "trial": name, "images_seen": 10, "fmd": fmd, "fmd_se": 1.0, "diverged": False})
-    )
+    fake_runs.start(run, name, variant)
+    run.append(Report.from_dict({"trial": name, "images_seen": 10, "fmd": fmd, "fmd_se": 1.0}))
 
 
 @pytest.fixture
