@@ -5,8 +5,8 @@ from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
 from analysis.statistics.confirmed import Standing, normalise
 from analysis.statistics.ranking import MetricCard
-from analysis.text.confirmation import behind_text
-from analysis.text.words import number
+from analysis.text.confirmation import standing_texts
+from analysis.text.words import fmd_form, number
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -41,14 +41,15 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
 
 def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:
     remarks = [s.baseline, "tied" if s.tied and s is not best else "", "left the race" if s.dropped else ""]
+    fmd, interval, behind, seeds, chance, _ = standing_texts(s, fmd_form(best.fmd))
     return [
         context.trial_cell(s.trial),
         Cell(number(s.normalised), s.normalised),
         Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
-        Cell(f"{s.fmd:.1f}, {s.low:.1f} to {s.high:.1f}", s.fmd),
-        Cell(behind_text(s), s.behind.share if s.behind else 0.0),
-        Cell(str(len(s.fmds))),
-        Cell(f"{s.p_best:.2f}", s.p_best),
+        Cell(f"{fmd}, {interval}", s.fmd),
+        Cell(behind, s.behind.share if s.behind else 0.0),
+        Cell(seeds),
+        Cell(chance, s.p_best),
         Cell(context.words.get(s.trial, "")),
         Cell(", ".join(remark for remark in remarks if remark)),
     ]

@@ -24,7 +24,7 @@ from analysis.page.pruned import pruned
 from analysis.page.ranking import ranking
 from analysis.page.schedules import schedules
 from analysis.run.run import Run
-from analysis.text.words import duration, number
+from analysis.text.words import duration, fmd_text, number
 
 # By the name of its template, which is also its id: a section's title in the contents, and the function that returns
 # what fills the template, or None where a run has nothing for the section.
@@ -82,6 +82,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "latex_link": latex_link}
+    environment.filters |= {"number": number, "duration": duration, "fmd_text": fmd_text, "latex_link": latex_link}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment
