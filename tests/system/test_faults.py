@@ -160,7 +160,8 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     starts = ", ".join(f'{{"training/lr": {lr}, "training/target": "x0"}}' for lr in rates)
     (searches.folder / "tiny.py").write_text(SPACE.replace("STARTS = (", f"STARTS = ({starts}, "))
     arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "7"]
-    ended = searches.run("troubled.py", *arguments, "--hang-limit", "45", "--time-budget", "2000")
+    limits = ["--hang-limit", "45", "--time-budget", "2000"]
+    ended = searches.run("troubled.py", *arguments, *limits, COLUMNS="1000")  # no line is wrapped
     assert ended.returncode == 0, ended.stderr
     run = Run.open(searches.folder / "runs" / "a")
     check_run(run, 7)
