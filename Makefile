@@ -22,7 +22,7 @@ help:  ## list the targets and the variables
 	@echo
 	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
 	@echo "  WORKERS=$(WORKERS) (at the most, of pytest, one a core)  PARTS=$(PARTS)"
-	@echo "  ARGS goes to search/run.py or pytest:  make search ARGS='--trials 8'   make test ARGS='-k schedules'"
+	@echo "  ARGS goes to search/run.py, search/show.py or pytest:  make search ARGS='--trials 8'   make test ARGS='-k schedules'"
 
 env: $(STAMP)  ## make the environment, from nothing or where pyproject.toml or constraints.txt changed
 
@@ -68,8 +68,8 @@ format: env  ## let ruff rewrite what lint would refuse
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-tensorboard: env  ## show the runs in LOGDIR
-	$(BIN)/tensorboard --logdir $(LOGDIR)
+tensorboard: env  ## show the runs in LOGDIR, each trial for itself
+	$(BIN)/python search/show.py $(LOGDIR) $(ARGS)
 
 bench: env  ## measure ours against others, two hours; PARTS="training_speed overhead" leaves some out, ARGS='--out DIR'
 	@$(BIN)/python -c 'import accelerate, denoising_diffusion_pytorch, pytorch_fid, smalldiffusion' 2>/dev/null || \

@@ -41,8 +41,8 @@ examples:
       go on after an interruption; nothing that was reported is lost
   python analysis/rank.py runs/mine
       print the ranking, at any time
-  tensorboard --logdir runs/mine
-      show the trials side by side
+  python search/show.py runs/mine
+      show the trials side by side in TensorBoard
 
 exit status: 0 done; 1 Ray was lost, with the line that resumes; 2 a usage
 error; 3 no trial gave a result; 130 interrupted, with the line that resumes

@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": ("analysis.compare", "compare runs"),
     "insight": ("analysis.insight", "show which fields mattered, and what a lower FMD costs"),
     "literature": ("analysis.literature", "compare runs with the literature"),
+    "show": ("search.show", "show runs in TensorBoard, trial by trial"),
     "evaluate": ("search.evaluate", "evaluate trained trials in more ways than a search does"),
     "replay": ("search.replay", "train a trial again and compare the numbers"),
     "generate": ("search.generate", "generate images with the winner, or another trial"),

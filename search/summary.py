@@ -77,7 +77,7 @@ def close(run: Run, status: str) -> int:
     if found is not None:
         print(f"samples of the best   {short(run.picture(found.trial, 'samples'))}")
     print(f"the whole report     {short(page)}")
-    print(f"trials side by side   tensorboard --logdir {short(run.tensorboard)}")
+    print(f"trials side by side   {commands.script('search/show.py', commands.run)}")
     print(f"the ranking again     {commands.script('analysis/rank.py', commands.run)}")
     if ended_early:
         print(f"go on                 {commands.resume()}")

@@ -21,7 +21,7 @@ def method(context: ReportContext) -> dict[str, object]:
     commands = [search_command(context)] if context.search else []
     if context.best and not context.search.get("trained"):
         commands.append(f"python search/replay.py {run} {shlex.quote(context.best[0])}")
-    commands += [f"python analysis/rank.py {run}", f"python analysis/report.py {run}", f"tensorboard --logdir {run}"]
+    commands += [f"python analysis/rank.py {run}", f"python analysis/report.py {run}", f"python search/show.py {run}"]
     return {
         "card": context.card,
         "search_json": settings,

@@ -1,8 +1,12 @@
 """TensorBoard's event files: a run's trials side by side, their configurations, curves over images seen, and images.
 
-TensorBoard takes the columns of its HParams table from the record of an experiment where there is one, and otherwise
-from the fields of all trials. Here no such record is written, because fields depend on each other and a record would
-lack the fields that its trial does not have. A trial writes a record when it starts and one when it ends.
+TensorBoard's HParams table has a row for each group of sessions, with the means of its numbers. A trial's record names
+no group, so that it is a group of its own, under the path of its folder: trials of several runs have the same names.
+
+TensorBoard takes the columns of the table from the record of an experiment where there is one, and otherwise from the
+fields of all trials. Of several such records it takes any one, so a run writes none: search/show.py writes one for all
+runs that it shows. The FMD at each rung is a scalar of its own, because a column has the last value of a scalar, and
+FMDs compare only at the same number of images seen and by the same version of the metric.
 """
 
 import itertools
@@ -17,7 +21,9 @@ from typing import Any
 
 from analysis.run.events import Start, State
 from analysis.run.run import Run
+from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.text.answer import Answer
+from search.progress.event_files import append_events, hparams_record
 from trainables.report import Picture, Report
 
 # Imports inside functions: TensorBoard takes a second, and only a trial that starts needs it.
@@ -29,8 +35,20 @@ IMAGES: dict[Picture, str] = {
     "rungs": "samples at each rung",
     "restorations": "restorations",
 }
+AT_RUNG = "fmd at"  # the group of the scalars that have the FMD at one rung
 _WRITERS = itertools.count()
 PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
+
+
+def hparams(start: Start) -> dict[str, Any]:
+    """Return the fields of a trial's row in HParams: its configuration, and the baseline that it repeats."""
+    return {"baseline": start.baseline or "none", **start.variant}
+
+
+def rung_tag(images_seen: int, card: MetricCard) -> str:
+    """Return the tag of the FMD at a rung, which names what it compares with; `card` may be empty."""
+    metric = f" ({card['split']}, {card['version']})" if card else ""
+    return f"{AT_RUNG}/{images_seen:,} images{metric}"
 
 
 class TensorBoardWriter:
@@ -49,7 +67,7 @@ class TensorBoardWriter:
         """Write a trial's configuration and the baseline that it repeats."""
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        fields = hparams_pb({"baseline": start.baseline or "none", **start.variant}, trial_id=start.trial)
+        fields = hparams_pb(hparams(start), trial_id="")
         state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
         self._write(start.trial, (0, [*fields.value, _state(state)]))
 
@@ -61,7 +79,8 @@ class TensorBoardWriter:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         trial = report.trial
-        values = _scalars({name: getattr(report, name) for name in SCALARS})
+        tag = rung_tag(report.images_seen, metric_card(self._run))
+        values = _scalars({**{name: getattr(report, name) for name in SCALARS}, tag: report.fmd})
         for name, path in {} if report.diverged else self._run.pictures(trial).items():
             values.append(Summary.Value(tag=IMAGES[name], image=_image(path)))
         self._write(trial, *_on_the_way(report), (report.images_seen, values))
@@ -69,17 +88,16 @@ class TensorBoardWriter:
 
     def end(self, trial: str, state: State) -> None:
         """Write the state in which a trial ended."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams.api_pb2 import Status
+        from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
         status = Status.Value("STATUS_FAILURE" if state == "FAILED" else "STATUS_SUCCESS")
         info = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
-        plugin = {"plugin_name": "hparams", "content": info.SerializeToString()}
-        end = Summary.Value(tag="_hparams_/session_end_info", metadata={"plugin_data": plugin})
         last = self._last.pop(trial, None)
         at = f" at {last.images_seen:,} images, FMD {last.fmd:.4g}" if last else ""
-        self._write(trial, (last.images_seen if last else 0, [end, _state(f"{state}{at}")]))
+        values = [hparams_record(SESSION_END_INFO_TAG, info), _state(f"{state}{at}")]
+        self._write(trial, (last.images_seen if last else 0, values))
 
     def answer(self, found: Answer) -> None:
         """Write the run's answer beside its best trial."""
@@ -88,17 +106,8 @@ class TensorBoardWriter:
 
     def _write(self, trial: str, *steps: tuple[int, list[Any]]) -> None:
         """Write the values of TensorBoard's Summary at each step as one event."""
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
         path = self._run.tensorboard / trial / self._file
-        path.parent.mkdir(parents=True, exist_ok=True)  # a run resumed on another machine has no such folder yet
-        begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
-        events = [Event(wall_time=time.time(), step=at, summary=Summary(value=values)) for at, values in steps]
-        with path.open("ab") as file:
-            for event in (*begin, *events):
-                RecordWriter(file).write(event.SerializeToString())
+        append_events(path, list(steps))
         self._run.send(path)
 
 

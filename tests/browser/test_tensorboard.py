@@ -6,6 +6,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,12 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
-from analysis.run.events import Start
 from analysis.run.run import Run
-from search.progress.tensorboard import TensorBoardWriter
-from trainables.report import Report
+from search.progress.tensorboard import rung_tag
+from search.show import MOST
+from tests.helpers import fake_runs
+from tests.helpers.event_files import write_events
+from tests.helpers.pages import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +32,12 @@ TRIALS = {
     "002-blur": (BLUR | {"degradation/blur/sigma": 2.5, "training/lr": 0.004}, "", (80.0,)),
     "003-mask": (MASK | {"degradation/mask/count": 7}, "", ()),
 }
+RUNS = {"one": 1.0, "two": 2.0}
+"""By the run: what its FMDs are multiplied by"""
+BUDGETS = (1000, 3000)
+ROWS = {f"{run}/search/{trial}": (run, trial) for run in RUNS for trial in TRIALS}
+COLUMNS = {images: rung_tag(images, {}) for images in BUDGETS}
+MASKED = "degradation/mask/count"
 SECONDS = 60  # a page is there within ten on an idle machine
 # TensorBoard's own, of libraries that it ships, and Chromium's of a machine without a GPU.
 NOISE = re.compile(
@@ -59,20 +69,35 @@ TICK = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = Run.create(tmp_path_factory.mktemp("runs"), "board")
-    board = TensorBoardWriter(run)
-    for trial, (variant, baseline, fmds) in TRIALS.items():
-        board.start(Start(trial, 0, 0, baseline, variant))
-        for rung, fmd in enumerate(fmds):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two searches whose trials have the same names."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, factor in RUNS.items():
+        run = Run.create(root, name)
+        for trial, (variant, baseline, fmds) in TRIALS.items():
+            fake_runs.start(run, trial, variant, baseline)
             Image.new("L", (56, 28), 60).save(run.picture(trial, "samples"))
             Image.new("L", (84, 14), 60).save(run.picture(trial, "degradation"))
-            numbers = {"fmd": fmd, "fmd_normalised": fmd / 500, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7}
-            rest = {"images_seen": 1000 * 3**rung, "images_per_second": 800.0, "diverged": False}
-            board.report(Report.from_dict({"trial": trial, **numbers, **rest}))
-        if fmds:
-            board.end(trial, "COMPLETE" if len(fmds) > 1 else "PRUNED")
-    return run
+            for rung, fmd in enumerate(fmds):
+                fake_runs.report(run, trial, rung, factor * fmd, images_seen=BUDGETS[rung])
+            if fmds:
+                fake_runs.end(run, trial, "COMPLETE" if len(fmds) > 1 else "PRUNED")
+        write_events(run)
+    return root
+
+
+@contextmanager
+def shown(folder: Path) -> Iterator[str]:
+    """A TensorBoard of a folder of runs as a user starts it; its address."""
+    command = [sys.executable, str(ROOT / "search/show.py"), str(folder), "--port", "0", "--host", "127.0.0.1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        yield next(found[0] for line in process.stderr if (found := re.search(r"http://[\d.:]+/", line)))
+    finally:
+        process.terminate()
+        _, errors = process.communicate()
+    assert "Traceback" not in errors
 
 
 def _get(url: str) -> Any:
@@ -81,20 +106,11 @@ def _get(url: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def url(run: Run) -> Iterator[str]:
-    """A TensorBoard as a user starts it."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run.tensorboard), "--port", "0"]
-    process = subprocess.Popen([*command, "--host", "127.0.0.1"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"http://[\d.:]+/", line):
-            runs = f"{found[0]}data/runs"
-            WebDriverWait(runs, SECONDS, poll_frequency=0.2).until(lambda at: set(TRIALS) == set(_get(at)))
-            yield found[0]
-            break
-    process.terminate()
-    _, errors = process.communicate()
-    assert "Traceback" not in errors
+def url(folder: Path) -> Iterator[str]:
+    """The address of a TensorBoard of both searches that has read all trials."""
+    with shown(folder) as url:
+        WebDriverWait(url, SECONDS, poll_frequency=0.2).until(lambda at: ROWS.keys() <= set(_get(f"{at}data/runs")))
+        yield url
 
 
 @pytest.fixture
@@ -127,35 +143,34 @@ def table(browser: Chrome) -> list[list[str]]:
 def complete_table(browser: Chrome, columns: set[str]) -> list[dict[str, str]] | None:
     """The table by heading, once it has these columns and all trials."""
     headings, *rows = table(browser) or [[]]
-    if not columns <= set(headings) or len(rows) < len(TRIALS):
+    if not columns <= set(headings) or len(rows) < len(ROWS):
         return None
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
-def test_hparams_lists_every_trial_with_what_differs_its_baseline_and_its_fmd(show: Callable[[str], Chrome]) -> None:
+def test_hparams_lists_each_trial_of_each_run_with_what_differs_and_its_fmd_at_each_budget(
+    show: Callable[[str], Chrome],
+) -> None:
     browser = show("hparams")
-    differing = {"baseline", "degradation/blur/sigma", "degradation/kind", "degradation/mask/count", "training/lr"}
-    rows = {row["Trial ID"]: row for row in until(browser, lambda b: complete_table(b, differing | {"fmd"}))}
-    assert list(rows) == list(TRIALS)
-    assert "network/kind" not in rows["000-blur"]  # all have the same
-    for trial, (variant, baseline, fmds) in TRIALS.items():
-        row = rows[trial]
+    found = until(browser, lambda b: complete_table(b, {"baseline", *COLUMNS.values()}))
+    rows = {row["Trial ID"]: row for row in found}
+    assert list(rows) == list(ROWS)
+    everywhere, conditional = ["baseline", "degradation/kind", "training/lr"], ["degradation/blur/sigma", MASKED]
+    metrics = [COLUMNS[3000], COLUMNS[1000], "images_seen", "images_per_second"]
+    assert [name for name in found[0] if name in {*everywhere, *conditional, *metrics}] == [
+        *everywhere,
+        *conditional,
+        *metrics,
+    ]
+    assert "network/kind" not in found[0]  # all have the same
+    for name, (run, trial) in ROWS.items():
+        row, (variant, baseline, fmds) = rows[name], TRIALS[trial]
         assert row["baseline"] == (baseline or "none")
         assert row["degradation/kind"] == variant["degradation/kind"]
-        for name in ("training/lr", "degradation/blur/sigma", "degradation/mask/count"):
-            assert row[name] == "" if name not in variant else float(row[name]) == variant[name]
-        shown = [float(row[name]) for name in ("fmd", "fmd_normalised", "images_seen") if row[name]]
-        assert shown == ([fmds[-1], fmds[-1] / 500, 1000 * 3 ** (len(fmds) - 1)] if fmds else [])
-
-
-def test_a_field_that_all_share_is_last_and_a_tick_away(show: Callable[[str], Chrome]) -> None:
-    browser = show("hparams")
-    until(browser, lambda b: complete_table(b, {"baseline", "fmd"}))
-    browser.execute_script(TICK, ["network/kind"])
-    rows = until(browser, lambda b: complete_table(b, {"network/kind"}))
-    headings = list(rows[0])
-    assert headings.index("network/kind") == headings.index("fmd") - 1
-    assert {row["network/kind"] for row in rows} == {"cnn"}
+        for field in ("training/lr", *conditional):
+            assert row[field] == "" if field not in variant else float(row[field]) == variant[field]
+        shown = {images: float(row[column]) for images, column in COLUMNS.items() if row[column]}
+        assert shown == {images: RUNS[run] * fmd for images, fmd in zip(BUDGETS, fmds, strict=False)}
 
 
 def test_time_series_show_fmd_first_over_images_seen_and_then_the_pictures(show: Callable[[str], Chrome]) -> None:
@@ -164,11 +179,12 @@ def test_time_series_show_fmd_first_over_images_seen_and_then_the_pictures(show:
     titles = until(browser, lambda b: "samples" in (found := b.execute_script(groups)) and found)
     assert titles.index("fmd") < titles.index("fmd_normalised") < titles.index("samples") < titles.index("strip")
     card = "return document.querySelector('scalar-card')?.innerText.split(/\\s*\\n\\s*/) || []"
-    words = until(browser, lambda b: "002-blur" in (found := b.execute_script(card)) and found)
-    for trial, (_, _, fmds) in TRIALS.items():
-        if fmds:
-            at = words.index(trial)  # run, smoothed, value, step
-            assert (float(words[at + 2]), words[at + 3]) == (fmds[-1], f"{1000 * 3 ** (len(fmds) - 1):,}")
+    words = until(browser, lambda b: "two/search/002-blur" in (found := b.execute_script(card)) and found)
+    for name, (run, trial) in ROWS.items():
+        if fmds := TRIALS[trial][2]:
+            at = words.index(name)  # run, smoothed, value, step
+            assert float(words[at + 2]) == RUNS[run] * fmds[-1]
+            assert words[at + 3] == f"{BUDGETS[len(fmds) - 1]:,}"
 
 
 def test_pictures_are_there_at_the_last_report_with_those_before_on_a_slider(show: Callable[[str], Chrome]) -> None:
@@ -180,8 +196,23 @@ def test_pictures_are_there_at_the_last_report_with_those_before_on_a_slider(sho
     )
     loaded = until(browser, lambda b: (found := b.execute_script(pictures)) and all(map(all, found)) and found)
     assert sorted(map(tuple, loaded)) == sorted(
-        (trial, tag, len(fmds), width)
-        for trial, (_, _, fmds) in TRIALS.items()
+        (name, tag, len(fmds), width)
+        for name, (_, trial) in ROWS.items()
         for tag, width in (("samples", 56), ("strip", 84))
-        if fmds
+        if (fmds := TRIALS[trial][2])
     )
+
+
+def test_of_more_trials_than_tensorboard_ticks_it_opens_with_the_best_ticked(browser: Chrome, tmp_path: Path) -> None:
+    run = fake_runs.search(tmp_path, trials=MOST + 2)
+    write_events(run)
+    ticked = EVERYTHING + (
+        "return all.filter(node => node.localName == 'paper-checkbox' && node.checked).map(node => node.id)"
+    )
+    with shown(tmp_path) as url:
+        WebDriverWait(url, SECONDS, poll_frequency=0.2).until(lambda at: len(_get(f"{at}data/runs")) == MOST + 1)
+        browser.get(url)
+        until(browser, lambda b: b.execute_script("return document.querySelectorAll('scalar-card').length > 0"))
+        browser.get("about:blank")
+        browser.get(f"{url}#images")
+        until(browser, lambda b: sum("/search/" in name for name in b.execute_script(ticked)) == MOST)

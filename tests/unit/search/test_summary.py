@@ -72,7 +72,7 @@ def test_the_end_says_where_things_are_and_how_to_go_on(
         assert f"/search/{command}\n" in printed
     assert "/search/export.py 'my runs/run' model\n" in printed
     assert "samples of the best   'my runs/run/samples/001-x.png'" in printed
-    assert "tensorboard --logdir 'my runs/run/tensorboard'" in printed
+    assert "/search/show.py 'my runs/run'\n" in printed
     assert "--resume run --storage-path 'my runs' --trials 6" in printed
     assert run.ranking.is_file()
 

@@ -3,17 +3,13 @@
 import contextlib
 import html
 import io
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.parse
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +19,13 @@ from PIL import Image
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.text.answer import Answer
-from search.progress.tensorboard import SCALARS, TensorBoardWriter
+from search.progress.tensorboard import SCALARS, TensorBoardWriter, rung_tag
+from tests.helpers.event_files import Server, until
 from trainables.config import Flat
 from trainables.report import Report
 
 MASK: Flat = {"degradation/kind": "mask", "degradation/mask/count": 5, "training/lr": 0.002, "network/norm": True}
 BLUR: Flat = {"degradation/kind": "blur", "degradation/blur/sigma": 1.5, "training/lr": 0.001, "network/norm": False}
-DEADLINE = 90  # seconds; a server answers within a few on an idle machine
 
 
 def start(trial: str, variant: Flat, baseline: str = "") -> Start:
@@ -74,53 +70,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-class Server:
-    """A TensorBoard server of its own on this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        from tensorboard import program
-
-        server = program.TensorBoard()
-        arguments = ["--logdir", str(folder), "--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"]
-        server.configure(argv=["tensorboard", *arguments])
-        self.url = server.launch() + "data/"
-
-    def get(self, path: str, **query: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=DEADLINE) as answer:
-            data = answer.read()
-        return json.loads(data) if answer.headers.get_content_type() == "application/json" else data
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
-            return json.loads(answer.read())
-
-    def trials(self) -> dict[str, Any]:
-        statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
-        body = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": []}
-        groups = self.post("plugin/hparams/session_groups", body).get("sessionGroups", [])
-        return {group["name"]: group for group in groups}
-
-
-def until(ready: Callable[[], bool]) -> None:
-    """Ask again and again until the answer is yes; fail after the deadline."""
-    last = time.monotonic() + DEADLINE
-    while not ready():
-        assert time.monotonic() < last, "the server never answered what was expected"
-        time.sleep(0.05)
+def trials(server: Server) -> dict[str, Any]:
+    """The rows of HParams, by the name of their trial; each is one session."""
+    groups = server.groups()
+    assert all([session["name"] for session in group["sessions"]] == [group["name"]] for group in groups)
+    return {group["name"].removeprefix("tensorboard/"): group for group in groups}
 
 
 @pytest.fixture(scope="module")
 def server(run: Run) -> Server:
     server = Server(run.path)
-    until(lambda: sum(group["sessions"][0]["endTimeSecs"] > 0 for group in server.trials().values()) == 3)
-    until(lambda: len(server.trials()) == 4)
+    until(lambda: sum(group["sessions"][0]["endTimeSecs"] > 0 for group in trials(server).values()) == 3)
+    until(lambda: len(trials(server)) == 4)
     return server
 
 
 def test_every_trial_is_there_with_its_state(server: Server) -> None:
-    states = {name: group["sessions"][0].get("status", "STATUS_UNKNOWN") for name, group in server.trials().items()}
+    states = {name: group["sessions"][0].get("status", "STATUS_UNKNOWN") for name, group in trials(server).items()}
     done = {"000-mask": "STATUS_SUCCESS", "001-blur": "STATUS_SUCCESS", "002-blur": "STATUS_FAILURE"}
     assert states == done | {"003-mask": "STATUS_UNKNOWN"}  # the one that runs
 
@@ -128,26 +94,27 @@ def test_every_trial_is_there_with_its_state(server: Server) -> None:
 def test_every_field_of_a_conditional_space_is_a_column_with_each_trials_value(server: Server) -> None:
     columns = {column["name"] for column in server.post("plugin/hparams/experiment", {})["hparamInfos"]}
     assert columns == {"baseline"} | MASK.keys() | BLUR.keys()
-    trials = server.trials()
-    assert trials["000-mask"]["hparams"] == MASK | {"baseline": "A4"}
-    assert trials["001-blur"]["hparams"] == BLUR | {"baseline": "none"}
-    assert trials["002-blur"]["hparams"] == BLUR | {"baseline": "none", "degradation/blur/sigma": 3}
-    assert trials["003-mask"]["hparams"] == MASK | {"baseline": "none", "degradation/mask/count": 7}
+    rows = trials(server)
+    assert rows["000-mask"]["hparams"] == MASK | {"baseline": "A4"}
+    assert rows["001-blur"]["hparams"] == BLUR | {"baseline": "none"}
+    assert rows["002-blur"]["hparams"] == BLUR | {"baseline": "none", "degradation/blur/sigma": 3}
+    assert rows["003-mask"]["hparams"] == MASK | {"baseline": "none", "degradation/mask/count": 7}
 
 
 def test_a_trials_metrics_are_those_of_its_last_report(server: Server) -> None:
     values = {
         name: {value["name"]["tag"]: value["value"] for value in group.get("metricValues", [])}
-        for name, group in server.trials().items()
+        for name, group in trials(server).items()
     }
     assert values["000-mask"]["fmd"] == 45.0
     assert values["000-mask"]["images_seen"] == 2000  # FMDs compare at equal budgets only
     assert values["001-blur"] == pytest.approx(
         {
             **{"fmd": 80.0, "fmd_normalised": 80 / 700, "loss": 0.5, "validation_loss": 0.6, "ssim": 0.7},
-            **{"images_per_second": 800.0, "images_seen": 1000},
+            **{"images_per_second": 800.0, "images_seen": 1000, rung_tag(1000, {}): 80.0},
         }
     )
+    assert (values["000-mask"][rung_tag(1000, {})], values["000-mask"][rung_tag(2000, {})]) == (90.0, 45.0)
     assert "loss" not in values["002-blur"]
     assert values["003-mask"] == {}
 
@@ -228,7 +195,7 @@ def test_a_trial_that_diverged_shows_no_stale_images(tmp_path: Path) -> None:
     writer = TensorBoardWriter(run)
     writer.start(start("000", MASK))
     writer.report(report("000", 0, 700.0, diverged=True))
-    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS]
+    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS, rung_tag(1000, {})]
 
 
 def tags(run: Run, trial: str) -> list[str]:
@@ -260,7 +227,7 @@ writer.report(Report.from_dict(dict(numbers, trial="000", images_seen=1000)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
-    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS]
+    assert tags(run, "000") == ["_hparams_/session_start_info", "state", *SCALARS, rung_tag(1000, {})]
 
 
 def test_tensorboard_is_imported_only_when_something_is_written() -> None:

@@ -1,0 +1,143 @@
+"""What search/show.py does: it finds runs, and makes the folder that TensorBoard shows of them."""
+
+import itertools
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from analysis.run.log import RunError
+from analysis.run.run import Run
+from analysis.run.storage import is_remote
+from analysis.statistics.ranking import metric_card, rank_run
+from analysis.text.process import interruptible
+from search.progress.columns import write_columns
+from search.progress.tensorboard import rung_tag
+
+
+class Part:
+    """A search, or a confirmation, as one folder of TensorBoard.
+
+    Attributes:
+        label: the folder's name below TensorBoard's.
+        run: the run.
+        trials: names of its trials that have curves, best first.
+    """
+
+    def __init__(self, label: str, run: Run) -> None:
+        self.label, self.run = label, run
+        ranked: list[str] = rank_run(run)["trial"].to_pylist()
+        self.trials = [name for name in ranked if (run.tensorboard / name).is_dir()]
+
+
+def show(paths: Sequence[str], most: int, options: Sequence[str]) -> int:
+    """Serve TensorBoard for runs until it is interrupted; return its exit status.
+
+    Args:
+        paths: of runs, or of folders of runs.
+        most: trials to show at the most.
+        options: of TensorBoard.
+
+    Raises:
+        RunError: there is no run, or none with a trial that has curves.
+    """
+    found = parts(found_runs(paths))
+    known = sum(len(part.trials) for part in found)
+    if not known:
+        raise RunError(f"no trial of {' '.join(paths)} has curves yet: show it again once one has begun")
+    with interruptible(), tempfile.TemporaryDirectory(prefix="show-") as folder:
+        shown = fill(Path(folder), found, most)
+        if shown < known:
+            print(f"{shown} of {known} trials, the best of each run; all of them: --most {known}", flush=True)
+        return _serve(Path(folder), options)
+
+
+def found_runs(paths: Iterable[str]) -> list[Run]:
+    """Return the runs at paths, each a run's or that of a folder with runs.
+
+    Raises:
+        RunError: there is none at one of them.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(Run.open(path))
+        except RunError:
+            below = [] if is_remote(path) else _runs_below(Path(path))
+            if not below:
+                raise
+            found += below
+    return found
+
+
+def parts(runs: Iterable[Run]) -> list[Part]:
+    """Return the searches and the confirmations of runs, each under a name of its own."""
+    found: list[Part] = []
+    names = Counter[str]()
+    for run in runs:
+        names[run.name] += 1
+        label = f"{run.name} ({names[run.name]})" if names[run.name] > 1 else run.name
+        found.append(Part(f"{label}/search", run))
+        if (confirmed := run.confirmed()) is not None:
+            found.append(Part(f"{label}/confirmation", confirmed))
+    return found
+
+
+def fill(folder: Path, found: Sequence[Part], most: int) -> int:
+    """Link the best trials of each run, `most` in all, below a folder, and write the columns of their table.
+
+    Where all fit, the folders of the runs are linked, in which trials of a search that goes on appear.
+
+    Returns:
+        How many trials are linked.
+    """
+    chosen = best_of_each(found, most)
+    if len(chosen) == sum(len(part.trials) for part in found):
+        for part in found:
+            _link(folder / part.label, part.run.tensorboard)
+    else:
+        for part, name in chosen:
+            _link(folder / part.label / name, part.run.tensorboard / name)
+    starts = [start for part in found for start in part.run.starts().values()]
+    write_columns(folder / "columns", starts, rung_tags(part.run for part in found))
+    return len(chosen)
+
+
+def best_of_each(found: Sequence[Part], most: int) -> list[tuple[Part, str]]:
+    """Return the best trial of each part, then the second of each, and so on, `most` in all."""
+    rounds = itertools.zip_longest(*([(part, name) for name in part.trials] for part in found))
+    return [trial for turn in rounds for trial in turn if trial is not None][:most]
+
+
+def rung_tags(runs: Iterable[Run]) -> list[str]:
+    """Return the tags of the FMD at each rung of runs: searches first, the full budget before what is below it."""
+    found = {}
+    for run in runs:
+        card = metric_card(run)
+        seen = {report.images_seen for reports in run.reports().values() for report in reports}
+        for images in seen | set(run.settings().get("settings", {}).get("rungs", ())):
+            found[rung_tag(images, card)] = (card.get("split") != "search", -images)
+    return sorted(found, key=lambda tag: (*found[tag], tag))
+
+
+def _link(at: Path, target: Path) -> None:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(target.resolve(), target_is_directory=True)
+
+
+def _runs_below(folder: Path) -> list[Run]:
+    found = []
+    for path in sorted(folder.glob("*")):
+        with suppress(RunError):
+            found.append(Run.open(path))
+    return found
+
+
+def _serve(folder: Path, options: Sequence[str]) -> int:
+    """Serve TensorBoard until it is interrupted; return its exit status."""
+    from tensorboard import program  # takes a second, and usage errors do not need it
+
+    server = program.TensorBoard()
+    server.configure(argv=["tensorboard", "--logdir", str(folder), *options])
+    return 0 if server.main() == 0 else 1
