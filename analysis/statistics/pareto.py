@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 from analysis.run.run import Run
+from analysis.run.tables import fields
 from analysis.statistics.ranking import Row
 
 COSTS = {
@@ -12,6 +14,17 @@ COSTS = {
     "parameters": "weights of the network",
     "train_seconds": "seconds of training up to this budget",
     "sample_seconds": "seconds of sampling for one evaluation",
+}
+
+
+# What seconds depend on, by the cost: the columns of a report, and the fields, of a family all. Trials that have them
+# alike do the same work, and differ in seconds by what else the machine did.
+WORK = {
+    "train_seconds": (
+        ("parameters",),
+        ("network", "degradation/kind", "pixels", "training/batch", "training/optimizer", "training/precision"),
+    ),
+    "sample_seconds": (("parameters", "nfe"), ("network", "degradation/kind", "pixels", "sampler/kind")),
 }
 
 
@@ -39,9 +52,9 @@ def front_budget(run: Run) -> int | None:
 def points(run: Run) -> dict[str, list[Point]]:
     """Return for each of `COSTS` the trials at `front_budget`, baselines included, by ascending cost, then FMD.
 
-    A cost that is the same for all of them is left out. Seconds are rounded to tenths: a smaller difference means
-    nothing, as they depend on what else the machine did. The error of FMD is not considered: of two points closer than
-    that, one may be on the front by chance.
+    A cost that is the same for all of them is left out. Seconds depend on what else the machine did: of trials that do
+    the same work, by `WORK`, each has the median of their seconds, in tenths. The error of FMD is not considered: of
+    two points closer than that, one may be on the front by chance.
     """
     budget = front_budget(run)
     curves = run.curves().to_pylist()
@@ -51,10 +64,26 @@ def points(run: Run) -> dict[str, list[Point]]:
             trained[row["trial"]] += row["train_seconds"] or 0.0
     there = [row for row in curves if row["images_seen"] == budget and not row["diverged"]]
     for row in there:
-        row["train_seconds"] = round(trained[row["trial"]], 1)
-        row["sample_seconds"] = round(row["sample_seconds"] or 0.0, 1)
+        row["train_seconds"] = trained[row["trial"]]
+        row["sample_seconds"] = row["sample_seconds"] or 0.0
+    for cost in WORK:
+        _level(run, there, cost)
     found = {cost: _points(there, cost) for cost in COSTS}
     return {cost: points for cost, points in found.items() if len({point.cost for point in points}) > 1}
+
+
+def _level(run: Run, reports: list[Row], cost: str) -> None:
+    """Replace the seconds of reports by the median, in tenths, over the trials that do the same work."""
+    columns, families = WORK[cost]
+    trials = run.trials()
+    names = [name for name in fields(trials) if any(f"{name}/".startswith(f"{family}/") for family in families)]
+    variants = {row["trial"]: tuple(row[name] for name in names) for row in trials.to_pylist()}
+    work = [(*variants[row["trial"]], *(row[column] for column in columns)) for row in reports]
+    seconds = defaultdict[tuple[object, ...], list[float]](list)
+    for key, row in zip(work, reports, strict=True):
+        seconds[key].append(row[cost])
+    for key, row in zip(work, reports, strict=True):
+        row[cost] = round(median(seconds[key]), 1)
 
 
 def _points(rows: Iterable[Row], cost: str) -> list[Point]:

@@ -57,9 +57,22 @@ def test_a_front_is_that_of_brute_force_and_of_optuna(tmp_path: Path, seed: int)
 def test_seconds_of_training_are_those_up_to_the_budget_and_of_sampling_those_of_one_evaluation(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "seconds")
     add(run, [90.0, 30.0], seconds=2.0)
-    add(run, [90.0, 20.0], seconds=3.0, sample_seconds=0.7)
+    add(run, [90.0, 20.0], seconds=3.0, sample_seconds=0.7, parameters=200)
     assert [(point.cost, point.fmd) for point in points(run)["train_seconds"]] == [(4.0, 30.0), (6.0, 20.0)]
     assert [(point.cost, point.fmd) for point in points(run)["sample_seconds"]] == [(0.5, 30.0), (0.7, 20.0)]
+
+
+def test_trials_that_do_the_same_work_have_the_same_seconds(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "noise")
+    for fmd, seconds in ((30.0, 1.0), (25.0, 9.0), (20.0, 4.0)):  # of one network, on a machine that did more than this
+        add(run, [90.0, fmd], seconds=seconds, sample_seconds=seconds)
+    assert not {"train_seconds", "sample_seconds"} & fronts(run).keys()
+    add(run, [90.0, 10.0], seconds=20.0, parameters=200)
+    assert [(point.cost, point.fmd) for point in points(run)["train_seconds"]] == [
+        *((8.0, fmd) for fmd in (20.0, 25.0, 30.0)),
+        (40.0, 10.0),
+    ]
+    assert fronts(run)["train_seconds"] == ["002", "003"]
 
 
 def test_a_cost_that_does_not_differ_is_left_out(tmp_path: Path) -> None:
