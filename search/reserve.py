@@ -18,6 +18,8 @@ UNKNOWN, MOST = 0.45, 0.6
 # Sampling and scoring of n times as many samples takes n to the power of this as long, because a part of the work stays
 # the same: 8 times as many took 5 to 6 times as long.
 GROWTH = 0.85
+# CPU-seconds that checking 2,048 samples against 50,000 training images takes (trainables/metric/checks.py).
+CHECK_SECONDS = 4.0
 # Time for the processes that train, or that measure on the test images, to import torch.
 START_SECONDS = 5.0
 # Time after the last measurement to stop Ray and to write the ranking and the report.
@@ -36,7 +38,12 @@ class Cost:
     """Trainings that are still to be planned for: fewer than `SEEDS` where the confirmation goes on"""
 
 
-def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0) -> Cost:
+def check_seconds(samples: int, training: int) -> float:
+    """Return the CPU-seconds that checking so many samples against so many training images takes."""
+    return CHECK_SECONDS * samples / 2_048 * training / 50_000
+
+
+def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0, checks: float = 0.0) -> Cost:
     """Return the cost of training a trial again.
 
     Args:
@@ -45,12 +52,13 @@ def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0)
         images: of the full budget.
         scale: how many times the samples of the search the confirmation generates.
         trained: with how many fresh seeds it has been trained again.
+        checks: seconds that checking the samples of a training takes.
     """
     judged = scale**GROWTH * min(
         known(report.sample_seconds, report.score_seconds) / (1 + len(report.between_at)) for report in reports
     )
     beside = known(reports[-1].setup_seconds) + judged
-    return Cost(training_seconds(reports[-1], images) + beside, beside, max(0, SEEDS - trained))
+    return Cost(training_seconds(reports[-1], images) + beside + checks, beside, max(0, SEEDS - trained))
 
 
 def cost_of_another(report: Report) -> Cost:

@@ -15,7 +15,7 @@ EVERY, SHARE = 2.0, 0.01
 class SearchTime:
     """Says how long a search may go on; it plans the reserve from the run's log, anew every few seconds."""
 
-    def __init__(self, run: Run, settings: Settings, budget: Budget, scale: float) -> None:
+    def __init__(self, run: Run, settings: Settings, budget: Budget, scale: float, checks: float = 0.0) -> None:
         """Plan first when asked first.
 
         Args:
@@ -23,8 +23,9 @@ class SearchTime:
             settings: of the search.
             budget: of the whole command.
             scale: how many times the samples of the search the confirmation generates.
+            checks: seconds that checking the samples of a training takes in the confirmation.
         """
-        self._run, self._settings, self._budget, self._scale = run, settings, budget, scale
+        self._run, self._settings, self._budget, self._scale, self._checks = run, settings, budget, scale, checks
         self._due, self._reserve = 0.0, 0.0
 
     def left(self) -> float:
@@ -44,16 +45,16 @@ class SearchTime:
         settings, limit = self._settings, self._budget.limit
         # The first report of each process tells nothing: it comes after several times the seconds of later ones.
         told = sum(len(reports) for reports in self._run.reports().values()) > settings.slots
-        costs = planned_costs(self._run, settings, self._scale) if settings.confirm and told else []
+        costs = planned_costs(self._run, settings, self._scale, self._checks) if settings.confirm and told else []
         planned = reserve(costs, settings.confirm, settings.slots, limit)
         # With so few reports there is nothing to choose from: the first trials may then take all the time.
         return planned if costs or self._budget.left() > planned + END_SECONDS else 0.0
 
 
-def planned_costs(run: Run, settings: Settings, scale: float) -> list[Cost]:
+def planned_costs(run: Run, settings: Settings, scale: float, checks: float = 0.0) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     reports, full = run.reports(), settings.rungs[-1]
     chosen = contenders(run, settings.confirm, full)
     out, seeds = beaten(chosen, reports, full), fresh_seeds(run)
     left = [start.trial for start in chosen if start.trial not in out]
-    return [cost(reports[name], full, scale, seeds[name]) for name in left]
+    return [cost(reports[name], full, scale, seeds[name], checks) for name in left]

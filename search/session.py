@@ -14,7 +14,7 @@ from analysis.run.run import Run
 from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, interruptible, leave
 from analysis.text.words import counted
-from search.confirmation.confirm import confirm, samples_that_judge
+from search.confirmation.confirm import confirm, samples_that_judge, seconds_of_checks
 from search.earlier.earlier_runs import take_over
 from search.earlier.warm_start import WarmStart
 from search.execution.cluster import require_shared
@@ -165,7 +165,8 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
     The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
     """
     budget = notes.budget
-    clock = SearchTime(run, settings, budget, samples_that_judge(settings, images) / reference.n)
+    scale = samples_that_judge(settings, images) / reference.n
+    clock = SearchTime(run, settings, budget, scale, seconds_of_checks(settings, images))
     warm_start = WarmStart.of(run.earlier_trials(), space, settings.rungs[-1])
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
     history = History(run.events(), scheduler)

@@ -12,6 +12,12 @@ Picture = Literal["samples", "degradation", "rungs", "restorations"]
 """A grid of samples; a strip of the degradation there and back; a row of samples for each rung so far; at the full
 budget held-out images, degraded and restored, a row for each t."""
 
+# What is measured of a report's samples beside their FMD, in a confirmation; analysis/run/columns.py describes it.
+CHECKS = (
+    *("unreadable_share", "label_distance", "density", "coverage"),
+    *("memorised_share", "memorised_ratio", "copied_share", "repeated_share"),
+)
+
 # What a report that lacks a value is given, by the value's type; JSON has null for a float that is not finite.
 ABSENT = {"str": "", "int": 0, "bool": False, "float": math.nan, "tuple[float, ...]": ()}
 
@@ -64,6 +70,15 @@ class Report:
     """`fmd` at each of `between_at`."""
     between_validation_loss: tuple[float, ...] = ()
     """`validation_loss` at each of `between_at`."""
+    # Those of `CHECKS`, in a confirmation; None elsewhere.
+    unreadable_share: float | None = None
+    label_distance: float | None = None
+    density: float | None = None
+    coverage: float | None = None
+    memorised_share: float | None = None
+    memorised_ratio: float | None = None
+    copied_share: float | None = None
+    repeated_share: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from trainables.device import finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
+from trainables.metric.checks import CheckReference
+from trainables.metric.classifier import features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score
 from trainables.metric.restoration import Validation, restorations, validation
 from trainables.report import Picture, Report, Stopwatch
@@ -95,6 +97,7 @@ class Trial:
         pretrained: Callable[[], bytes] | None = None,
         alive: Callable[[], None] = lambda: None,
         should_leave: Callable[[], bool] = lambda: False,
+        checks: CheckReference | None = None,
     ) -> None:
         """Prepare training, and continue from the trial's checkpoint if `storage` has one.
 
@@ -109,12 +112,14 @@ class Trial:
             pretrained: returns the checkpoint of another trial, whose weights this one starts from.
             alive: called after each training step.
             should_leave: called after each training step; returns whether to save a checkpoint and raise `Preempted`.
+            checks: what is measured of the samples at a rung beside their FMD; nothing without it.
 
         Raises:
             CheckpointError: the checkpoint cannot be read.
         """
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
         self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
+        self.checks = checks
         device = plan.resolve_device()
         others = getattr(images, FLOOR_SPLITS[reference.split][0])  # those that the samples are not compared with
         train, seen, unseen, held_out = (
@@ -161,12 +166,13 @@ class Trial:
         """Train to the rung, sample and score there."""
         target, before = self.plan.rungs[rung], self.trainer.began
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
+        beside: Mapping[str, Any] = {}
         try:
             loss = self.trainer.run_to(target, self._between_rungs(target))
             self.watch.charge("train")
             samples = self._sample()
             self._draw(samples, rung)
-            score, checked = self._measure(samples)
+            score, checked, beside = self._measure(samples, self.checks)
         except Diverged:
             diverged = True
             self.watch.charge("train")
@@ -182,6 +188,7 @@ class Trial:
             loss=loss,
             diverged=diverged,
             **_measured(score, checked),
+            **beside,
             **spent,
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
@@ -217,7 +224,7 @@ class Trial:
         finish(self.trainer.device)
         self.watch.charge("train")
         try:
-            score, checked = self._measure(self._sample())
+            score, checked, _ = self._measure(self._sample())
         except Diverged:
             return
         self._between.append((self.trainer.images_seen, score.fmd, checked.loss))
@@ -263,13 +270,17 @@ class Trial:
         self.watch.charge("sample")
         return samples
 
-    def _measure(self, samples: torch.Tensor) -> tuple[Score, Validation]:
-        """Return the score of samples, uint8 (n, C, H, W), and the validation of the model."""
-        score = self.reference.score(samples, self.classifier)
+    def _measure(
+        self, samples: torch.Tensor, checks: CheckReference | None = None
+    ) -> tuple[Score, Validation, Mapping[str, Any]]:
+        """Return the score of samples, uint8 (n, C, H, W), the validation of the model, and the samples' checks."""
+        flat = None if checks is None else features(self.classifier, samples)
+        score = self.reference.score(samples, self.classifier, flat)
+        beside = {} if checks is None else checks.of(samples, self.trainer.images, self.classifier, flat)
         given = self.trainer.averaged().given(self.held_out_labels)
         checked = validation(given, self.held_out, self.source, self.plan.sampling_seed)
         self.watch.charge("score")
-        return score, checked
+        return score, checked, beside
 
     def _draw(self, samples: torch.Tensor, rung: int) -> None:
         """Save the pictures of a rung; samples are uint8 (n, C, H, W)."""

@@ -1,12 +1,17 @@
 """The section about the trials that were trained again with fresh seeds."""
 
+from collections.abc import Mapping
+
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
-from analysis.statistics.confirmed import Standing, normalise
+from analysis.statistics.checks import Values
+from analysis.statistics.confirmed import ConfirmationResult, Standing, normalise
 from analysis.statistics.ranking import MetricCard
+from analysis.statistics.verdict import searched
+from analysis.text.checks import REAL, check_rows, shown
 from analysis.text.confirmation import standing_texts
-from analysis.text.words import fmd_form, number
+from analysis.text.words import fmd_form, number, percent
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -15,13 +20,18 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
     if result is None or not result.standings:
         return None
     rows = [_interval(context, standing, result.metric) for standing in result.standings]
+    before = searched(context.run, result.images_seen)
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     return {
         "figure": intervals(rows, logarithmic("normalised FMD", values)),
-        "rows": [_cells(context, standing, result.standings[0]) for standing in result.standings],
+        "rows": [_cells(context, standing, result.standings[0], before) for standing in result.standings],
         "metric": result.metric,
-        "test_rows": [_cells(context, standing, result.test_standings[0]) for standing in result.test_standings],
+        "test_rows": [
+            _cells(context, standing, result.test_standings[0], before) for standing in result.test_standings
+        ],
         "test_metric": result.test_metric,
+        "checks": {check.title: check.meaning for check in shown(result)},
+        "check_rows": _check_cells(context, result),
     }
 
 
@@ -39,12 +49,13 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
     )
 
 
-def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:
+def _cells(context: ReportContext, s: Standing, best: Standing, before: Mapping[str, float]) -> list[Cell]:
     remarks = [s.baseline, "tied" if s.tied and s is not best else "", "left the race" if s.dropped else ""]
     fmd, interval, behind, seeds, chance, _ = standing_texts(s, fmd_form(best.fmd))
     return [
         context.trial_cell(s.trial),
         Cell(number(s.normalised), s.normalised),
+        Cell(number(before.get(s.trial)), before.get(s.trial)),
         Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
         Cell(f"{fmd}, {interval}", s.fmd),
         Cell(behind, s.behind.share if s.behind else 0.0),
@@ -53,3 +64,16 @@ def _cells(context: ReportContext, s: Standing, best: Standing) -> list[Cell]:
         Cell(context.words.get(s.trial, "")),
         Cell(", ".join(remark for remark in remarks if remark)),
     ]
+
+
+def _check_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:
+    """Return the rows of the table of what FMD does not tell."""
+    checks = shown(result)
+    return [
+        [Cell(name) if name == REAL else context.trial_cell(name), *(_share(values, check.name) for check in checks)]
+        for name, values in check_rows(result)
+    ]
+
+
+def _share(values: Values, check: str) -> Cell:
+    return Cell(percent(values[check]), values[check]) if check in values else Cell("-")

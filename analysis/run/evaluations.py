@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.run.columns import COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
+from analysis.run.columns import CHECK_COLUMNS, COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
 from analysis.run.run import Run, RunError
 
 Row = dict[str, Any]
@@ -37,11 +37,7 @@ EVALUATION_COLUMNS = (
     Column("report_scatter", NUMBER, "standard deviation of report_normalised over batches of 32 samples"),
     Column("kid", NUMBER, "kernel distance, 0 on average for real images"),
     Column("kid_se", NUMBER, "standard error of kid"),
-    Column("density", NUMBER, "quality, 1 on average for real images"),
-    Column("coverage", NUMBER, "variety, 0 to 1"),
-    Column("label_distance", NUMBER, "total variation, 0 to 1, of predicted labels of generated and of real images"),
-    Column("memorised_share", NUMBER, "share of samples nearer to a training image than 99 % of held-out images are"),
-    Column("memorised_ratio", NUMBER, "median distance to the nearest training image over that of held-out images"),
+    *CHECK_COLUMNS,
     Column("inception_fid", NUMBER, "FID of at most 1,000 samples; null where Inception is not installed"),
     Column(
         "restored", COUNT, "held-out images that the following columns are measured on; null for 256 of old versions"

@@ -20,7 +20,7 @@ from analysis.run.checks import (
     many,
     optional,
 )
-from trainables.report import Report
+from trainables.report import CHECKS, Report
 
 State = Literal["RUNNING", "PAUSED", "PRUNED", "COMPLETE", "FAILED"]
 """RUNNING: in a process; PAUSED: waiting at a rung; PRUNED: stopped before the full budget; COMPLETE: at the full
@@ -87,6 +87,7 @@ _OF_TYPE = {
     "str": NAME,
     "int": COUNT,
     "float": NUMBER,
+    "float | None": NUMBER,
     "bool": FLAG,
     "tuple[float, ...]": many(optional(NUMBER)),
     "tuple[int, ...]": many(COUNT),
@@ -113,7 +114,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON has it: absent values left out, null for a float that is not finite."""
     kind = next(name for name, cls in KINDS.items() if isinstance(event, cls))
-    absent = {"repeats": None, "sampling_seed": None, "error": "", **dict.fromkeys(LISTS, ())}
+    absent = {"error": "", **dict.fromkeys(("repeats", "sampling_seed", *CHECKS)), **dict.fromkeys(LISTS, ())}
     values = {name: value for name, value in asdict(event).items() if name not in absent or value != absent[name]}
     return finite({"event": kind, **values})
 

@@ -20,6 +20,7 @@ _TOP = {
     "data_card": optional(by_name(LINES)),
     "metric": optional(OBJECT),
     "final_metric": OBJECT,
+    "real": by_name(optional(NUMBER)),
     "code": OBJECT,
     "used_seconds": NUMBER,
     "wall_seconds": NUMBER,

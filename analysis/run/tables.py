@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.run.columns import COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, TIME, Column, schema
+from analysis.run.columns import CHECK_COLUMNS, COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, TIME, Column, schema
 from analysis.run.events import End, Event, Start
 from trainables.report import Report
 
@@ -44,6 +44,7 @@ _REPORT = (
     Column("images_per_second", NUMBER, "training speed"),
     Column("parameters", COUNT, "weights of the network"),
     Column("nfe", COUNT, "network evaluations for one generated image"),
+    *CHECK_COLUMNS,
     Column("labels", COUNTS, "samples by predicted label"),
 )
 _TIMES = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from analysis.run import evaluations
 from analysis.run.run import Run, RunError
+from analysis.statistics.checks import Values, mean_checks, measured
 from analysis.statistics.confidence import may_be_best
 from analysis.statistics.ranking import MetricCard, Row
 from analysis.statistics.two_way import BySeed, Estimates, estimates
@@ -82,6 +83,9 @@ class ConfirmationResult:
         finished: whether the test set was measured, which is the last step.
         test_metric: the card of the metric on the test images; empty before the last step.
         test_standings: on the test images, of what may be the best and the best of the literature.
+        checks: by configuration what was measured of its samples beside their FMD, the mean of its trainings; a run of
+            an older version has none.
+        real: the same of as many real images.
     """
 
     metric: MetricCard
@@ -93,6 +97,8 @@ class ConfirmationResult:
     finished: bool
     test_metric: MetricCard
     test_standings: tuple[Standing, ...]
+    checks: Mapping[str, Values]
+    real: Values
 
 
 def confirmation_result(run: Run) -> ConfirmationResult | None:
@@ -122,6 +128,8 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         finished=settings.get("tested", False),
         test_metric=test_metric,
         test_standings=_standings(kept, tested, test_metric),
+        checks=mean_checks(kept),
+        real=measured(settings.get("real", {})),
     )
 
 

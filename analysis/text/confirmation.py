@@ -6,8 +6,9 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
+from analysis.text.checks import check_rows, shown
 from analysis.text.formats import Block, Sheet
-from analysis.text.words import fmd_form, fmd_text, interval_text, number
+from analysis.text.words import fmd_form, fmd_text, interval_text, number, percent
 
 COLUMNS = (
     *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
@@ -19,6 +20,8 @@ LEGEND = (
     "behind: how much higher its FMD is than that of the first row, with a 95 % interval, from seeds that both have. "
     "norm.: 0 is real images, 1 a blank set. in search: the same, as the search reported it of one training."
 )
+CHECKS_TITLE = "What FMD does not tell: shares of the samples that the confirm images judge, and of as many real images"
+CHECKS_DROPS = ("memorised", "repeated", "labels off")
 
 
 def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str, str]) -> list[Block]:
@@ -29,7 +32,21 @@ def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str
     if result.test_standings:
         title = "The same models on the test images"
         blocks += [_heading(title, result.test_metric), standings_sheet(result.test_standings, words, before)]
-    return [*blocks, LEGEND]
+    return [*blocks, LEGEND, *checks_blocks(result)]
+
+
+def checks_blocks(result: ConfirmationResult) -> list[Block]:
+    """Return a table of what was measured of the samples beside their FMD; nothing for a run without that."""
+    checks = shown(result)
+    if not checks:
+        return []
+    rows = [
+        [name, *(percent(values[check.name]) if check.name in values else "-" for check in checks)]
+        for name, values in check_rows(result)
+    ]
+    legend = " ".join(f"{check.title}: {check.brief}." for check in checks)
+    sheet = Sheet(["trial", *(check.title for check in checks)], ["trial"], [("", rows)], drops=CHECKS_DROPS)
+    return [CHECKS_TITLE, sheet, legend]
 
 
 def _heading(title: str, card: MetricCard) -> str:

@@ -3,6 +3,7 @@
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
 from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
+from analysis.text.checks import checks_sentence
 from analysis.text.words import counted, fmd_form, fmd_text, interval_text, listed
 
 
@@ -35,6 +36,7 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
         _best(found, len(result.standings)),
         *([_over_first(found.best, found.first)] if found.first else []),
         *([_over_literature(found.best, found.literature)] if found.literature else []),
+        *([beside] if (beside := checks_sentence(result)) else []),
         *_kinds(found),
         _scope(run, result),
         *rest,

@@ -28,6 +28,12 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
+def percent(share: float) -> str:
+    """Return a share as per cent: `3.1 %`, `38 %`, `0 %`."""
+    value = 100 * share
+    return f"{value:.0f} %" if share == 0 or value >= 9.95 else f"{value:.1f} %"
+
+
 def duration(seconds: float | None) -> str:
     """Return a time in its largest two units: `8 min 18 s`; a dash for none."""
     if seconds is None:

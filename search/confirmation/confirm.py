@@ -28,11 +28,12 @@ from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
 from search.progress.time_spent import TimeSpent
-from search.reserve import END_SECONDS, needed
+from search.reserve import END_SECONDS, check_seconds, needed
 from search.schedulers import Scheduler
 from search.settings import Settings
 from search.time_limit import TimeLimit
 from trainables.data.images import Images
+from trainables.metric.checks import LEAST, CheckReference
 from trainables.metric.fmd import Reference
 
 # With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
@@ -47,16 +48,19 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     """
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
-    selection = select(run, settings, judge.n / reference.n, notes.budget.left() - END_SECONDS)
+    left = notes.budget.left() - END_SECONDS
+    selection = select(run, settings, judge.n / reference.n, left, seconds_of_checks(settings, images))
     _announce(run, selection, settings, reference, judge, notes)
     if not selection.chosen:
         return "done"
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0)
-    nested.update_settings(**_card(run, full, selection, judge))
+    # Of a few images the shares would tell nothing.
+    checks = CheckReference.build(images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
+    nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
     copy_code(run, nested)
-    status = _race(nested, full, selection, images, judge, notes)
+    status = _race(nested, full, selection, images, judge, checks, notes)
     return _test(run, nested, full, images, judge, notes) if status == "done" else status
 
 
@@ -64,6 +68,11 @@ def samples_that_judge(settings: Settings, images: Images) -> int:
     """Return how many samples of each training a confirmation compares with real images."""
     most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
     return min(most, len(images.search), len(images.confirm))
+
+
+def seconds_of_checks(settings: Settings, images: Images) -> float:
+    """Return the seconds that checking the samples of one training takes; on a GPU they are next to none."""
+    return 0.0 if settings.gpus_per_trial else check_seconds(samples_that_judge(settings, images), len(images.train))
 
 
 def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
@@ -126,7 +135,13 @@ def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) 
 
 
 def _race(
-    nested: Run, settings: Settings, selection: Selection, images: Images, judge: Reference, notes: Notes
+    nested: Run,
+    settings: Settings,
+    selection: Selection,
+    images: Images,
+    judge: Reference,
+    checks: CheckReference | None,
+    notes: Notes,
 ) -> Status:
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
@@ -139,7 +154,7 @@ def _race(
     display = Display(settings, notes, clock.after)
     recorder = Recorder(nested, history, TimeSpent.load(settings.slots, nested.settings()), display, race.tries)
     limit = TimeLimit(scheduler, budget.left, OVERTIME * budget.limit)
-    status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge)
+    status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge, checks)
     if status == "done" and race.is_cut:
         notes.say("there is no time for more trainings: some have fewer seeds than it would take to tell them apart")
         nested.update_settings(cut=True)

@@ -23,7 +23,7 @@ class Selection:
     """Whether there is no time for one of them"""
 
 
-def select(run: Run, settings: Settings, scale: float, left: float) -> Selection:
+def select(run: Run, settings: Settings, scale: float, left: float, checks: float = 0.0) -> Selection:
     """Return which trials race: those that contend, are not beaten beyond doubt, and can be trained in time.
 
     Args:
@@ -31,10 +31,11 @@ def select(run: Run, settings: Settings, scale: float, left: float) -> Selection
         settings: its settings.
         scale: how many times the samples of the search the confirmation generates.
         left: seconds for the trainings and the test images.
+        checks: seconds that checking the samples of a training takes.
     """
     reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     contending = contenders(run, settings.confirm, full)
-    costs = {start.trial: cost(reports[start.trial], full, scale, seeds[start.trial]) for start in contending}
+    costs = {start.trial: cost(reports[start.trial], full, scale, seeds[start.trial], checks) for start in contending}
     reasons = beaten(contending, reports, full)
     settled = reasons.keys() | seeds.keys()
     fresh = [start.trial for start in contending if start.trial not in settled]

@@ -36,6 +36,7 @@ from search.time_limit import TimeLimit
 from search.tries import Tries
 from trainables.data.images import Images
 from trainables.domain import UsageError
+from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
 from trainables.report import Report
 
@@ -84,16 +85,17 @@ class Parts:
     recorder: Recorder
 
 
-def run_trials(parts: Parts, images: Images, reference: Reference) -> Status:
+def run_trials(parts: Parts, images: Images, reference: Reference, checks: CheckReference | None = None) -> Status:
     """Run trials until nothing is left to do, the time is over, a signal interrupts or Ray is lost.
 
-    The records are always written. Ray must be connected.
+    The records are always written. Ray must be connected. `reference` scores their samples, and `checks` says what is
+    measured of them besides.
     """
     recorder, first = parts.recorder, FirstWorker(parts.settings.cpus_per_trial)
     pulse = Pulse(parts.settings.hang_limit)
     ending = Ending(partial(_interrupted, recorder), partial(_quit, parts.run), pulse)
     session = Session(first, pulse, ending)
-    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference), session)
+    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference, checks), session)
     status: Status = "failed"
     try:
         with ending.watched(rays_addresses()):

@@ -17,6 +17,7 @@ from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
 from trainables.data.images import Images
 from trainables.device import share_of
+from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
 from trainables.parts import install
 from trainables.trial import Plan, Trial
@@ -46,7 +47,9 @@ class Work:
     """The user's own file, which may define parts of the variants."""
 
 
-def make_trainable(run: Run, settings: Settings, images: Images, reference: Reference) -> Any:
+def make_trainable(
+    run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None = None
+) -> Any:
     """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
     work = Work(
         plan=Plan(
@@ -62,11 +65,17 @@ def make_trainable(run: Run, settings: Settings, images: Images, reference: Refe
         threads=threads_of(settings.cpus_per_trial),
         code=read_code(run),
     )
-    with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference)
+    with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference, checks=checks)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Reference) -> None:
+def run_trial(
+    config: dict[str, Any],
+    work: Work,
+    images: Images,
+    reference: Reference,
+    checks: CheckReference | None = None,
+) -> None:
     """Run one trial; `config` has its name ("trial"), "seed", flat "variant", and maybe "sampling_seed".
 
     Raises:
@@ -98,6 +107,7 @@ def run_trial(config: dict[str, Any], work: Work, images: Images, reference: Ref
                 pretrained=pretrained_by(work.trained),
                 alive=watchdog.alive,
                 should_leave=lambda: told.is_to_leave or noticed(),
+                checks=checks,
             )
             for network in (trial.trainer.ema, trial.trainer.best):
                 if network is not None:

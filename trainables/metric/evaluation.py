@@ -14,13 +14,14 @@ from trainables.diffusion.generation import generate
 from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.samplers import nfe
 from trainables.diffusion.source import Source
+from trainables.metric.checks import LEAST, CheckReference, draw_real
 from trainables.metric.classifier import Weights, features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.inception import inception_statistics, missing
 from trainables.metric.report_protocol import report_protocol
 from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread
-from trainables.metric.sample_checks import kernel_distance, labels, manifold, memorisation, nearest, total_variation
+from trainables.metric.sample_checks import kernel_distance
 from trainables.trial import Trial
 
 SAMPLES = 2048  # with 256 as in a search, half of a good model's FMD is bias
@@ -57,22 +58,22 @@ class Evaluation:
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS.get(split, ("search",))])
         available = min(len(others), len(getattr(images, split, others)))
         self.n = min(SAMPLES, available) if n is None else n
-        if not 32 <= self.n <= available:
-            raise ValueError(f"give 32 to {available} samples, as many as the '{split}' split can judge, not {self.n}")
+        if not LEAST <= self.n <= available:
+            raise ValueError(
+                f"give {LEAST} to {available} samples, as many as the '{split}' split can judge, not {self.n}"
+            )
         self.images, self.device = images, torch.device(device)
         self.reference = Reference.build(images, split, self.n, weights=weights)
         self.classifier = self.reference.classifier().to(self.device)
         self._training = torch.from_numpy(images.train)
         self.inception_missing = missing() if inception else "it was not asked for"
-        # Random rows: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
-        draw = np.random.default_rng(0)
         held_out = getattr(images, split)
-        order = draw.permutation(len(held_out))
-        self._real = torch.from_numpy(held_out[order[: self.n]]).to(self.device)
-        rows = order[: min(RESTORED, self.n) if restored is None else restored]
+        self._real, self._others = (drawn.to(self.device) for drawn in draw_real(held_out, others, self.n))
+        rows = np.random.default_rng(0).permutation(len(held_out))
+        rows = rows[: min(RESTORED, self.n) if restored is None else restored]
         self._clean = torch.from_numpy(held_out[rows]).to(self.device)
         self._clean_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows]).to(self.device)
-        self._others = torch.from_numpy(others[draw.permutation(len(others))[: self.n]]).to(self.device)
+        self._split, self._weights = split, self.reference.weights
 
     def real(self) -> dict[str, Any]:
         """Return the columns of n real images of other held-out splits, the values to reach."""
@@ -80,12 +81,10 @@ class Evaluation:
 
     def samples(self, generated: Tensor) -> dict[str, Any]:
         """Return the columns of n generated uint8 images (n, C, H, W); analysis/run/evaluations.py describes them."""
-        score = self.reference.score(generated, self.classifier)
-        report = report_protocol(generated, self.images, self.classifier)
         x = features(self.classifier, generated)
-        kid, kid_se = kernel_distance(x, self._features)
-        density, coverage = manifold(x, self._features)
-        share, ratio = memorisation(nearest(generated, self._training), self._nearest)
+        score = self.reference.score(generated, self.classifier, x)
+        report = report_protocol(generated, self.images, self.classifier)
+        kid, kid_se = kernel_distance(x, self._checks.features)
         columns: dict[str, Any] = {
             "fmd": score.fmd,
             "fmd_se": score.se,
@@ -96,14 +95,10 @@ class Evaluation:
             "report_scatter": report.scatter,
             "kid": kid,
             "kid_se": kid_se,
-            "density": density,
-            "coverage": coverage,
-            "memorised_share": share,
-            "memorised_ratio": ratio,
+            **self._checks.of(generated, self._training, self.classifier, x),
         }
-        if self.reference.weights.task == "labels":
-            real = labels(self.classifier, self._features)
-            columns |= {"label_distance": total_variation(score.labels, real), "labels": score.labels}
+        if score.labels:
+            columns["labels"] = score.labels
         if self.inception_missing:
             return columns
         inception = inception_statistics(generated[:INCEPTION_SAMPLES])
@@ -136,12 +131,8 @@ class Evaluation:
         return inception_statistics(self._real[:INCEPTION_SAMPLES])
 
     @cached_property
-    def _features(self) -> np.ndarray:
-        return features(self.classifier, self._real)
-
-    @cached_property
-    def _nearest(self) -> Tensor:
-        return nearest(self._real, self._training)
+    def _checks(self) -> CheckReference:
+        return CheckReference.build(self.images, self._split, self.n, self._weights, self.device)
 
 
 def measure(evaluation: Evaluation, trial: Trial, noise: int) -> dict[str, Any] | None:

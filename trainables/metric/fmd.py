@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.data.cache import cache_dir, write_whole
@@ -127,11 +128,17 @@ class Reference:
         """Return the classifier to score with, on the CPU; no file is read."""
         return self.weights.classifier()
 
-    def score(self, images: np.ndarray | Tensor, classifier: Classifier) -> Score:
-        """Return the score of exactly n uint8 images (n, C, H, W)."""
+    def score(
+        self, images: np.ndarray | Tensor, classifier: Classifier, flat: NDArray[np.float32] | None = None
+    ) -> Score:
+        """Return the score of exactly n uint8 images (n, C, H, W).
+
+        `flat` are their "flat" features, where the caller has them.
+        """
         if len(images) != self.n:
             raise ValueError(f"this reference scores {self.n} images, given {len(images)}; the value depends on n")
-        x = features(classifier, images, self.layer)
+        known = flat if self.layer == "flat" else None
+        x = features(classifier, images, self.layer) if known is None else known
         fmd = frechet_distance(Statistics.from_features(x), self.real)
         halves = [frechet_distance(Statistics.from_features(x[half::2]), self.real) for half in (0, 1)]
         normalised = (fmd - self.floor) / (self.blank - self.floor)

@@ -1,8 +1,11 @@
 """Cross-checks of generated against real images, beside FMD.
 
 KID is a second distance, without the bias of a small n. Density measures quality and coverage variety. Predicted labels
-show missing classes. The distance to the nearest training image shows copies.
+show missing classes, and the probability of the predicted label shows images that are of no class. The distances to the
+nearest training images show copies.
 """
+
+from itertools import count as counting
 
 import numpy as np
 import torch
@@ -15,9 +18,15 @@ from trainables.metric.classifier import Classifier
 Features = NDArray[np.float32]
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4.1
-MEMORISED = 0.01  # of held-out real images are nearer to a training image than this quantile
+NEAREST = 0.01  # of held-out real images are nearer to a training image, or to each other, than this quantile
+# Of held-out real images the classifier is less sure than this quantile; a sample that it is this sure of is readable.
+LEAST_SURE, SURE = 0.01, 0.9
+# A sample is a copy if its nearest training image is at less than a third of the distance of the tenth nearest: Yoon et
+# al. 2023 take the second nearest, which fails where the training images have duplicates. No held-out image of MNIST
+# has its nearest at less than half. Source: tests/benchmarks/checks.py.
+COPY, TENTH = 1 / 3, 10
 CHUNK = 4096  # training images compared at a time
-SIDE = 32  # pixels; larger images are averaged down to find neighbours, as the cost is n x training images x pixels
+VALUES = 1024  # of an image; larger ones are averaged down to find neighbours: the cost is n x training images x values
 
 
 def kernel_distance(generated: Features, real: Features) -> tuple[float, float]:
@@ -56,7 +65,7 @@ def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) 
     """
     if len(real) <= neighbours:
         raise ValueError(f"density and coverage take more than {neighbours} real vectors, given {len(real)}")
-    x, y = (torch.from_numpy(vectors).double() for vectors in (generated, real))
+    x, y = (torch.from_numpy(vectors.astype(np.float64)) for vectors in (generated, real))  # they may be read-only
     radii = torch.cdist(y, y).kthvalue(neighbours + 1, 1).values  # the nearest of all is the vector itself
     inside = torch.cdist(x, y) < radii
     density = inside.double().sum(1).mean().item() / neighbours
@@ -71,38 +80,74 @@ def labels(classifier: Classifier, flat: Features) -> tuple[int, ...]:
     return tuple(torch.bincount(seen, minlength=head.out_features).tolist())
 
 
+@torch.no_grad()
+def sureness(classifier: Classifier, flat: Features) -> Tensor:
+    """Return the probability (n,) of the predicted class of images, given their "flat" features (n, 1024)."""
+    head = classifier.head
+    return head(torch.from_numpy(flat).to(head.weight.device)).softmax(1).amax(1).cpu()
+
+
+def readable_from(held_out: Tensor) -> float:
+    """Return the sureness from which on a sample is readable, given that of held-out real images (n,).
+
+    All but the least sure 1 % of real images are readable, and so is what the classifier gives a probability of 0.9.
+    """
+    return min(SURE, held_out.quantile(LEAST_SURE).item())
+
+
 def total_variation(a: tuple[int, ...], b: tuple[int, ...]) -> float:
     """Return half the sum of the absolute differences of the shares: 0 for equal, 1 for disjoint shares."""
     return float(np.abs(np.array(a) / sum(a) - np.array(b) / sum(b)).sum() / 2)
 
 
-def memorisation(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
-    """Compare the distances to the `nearest` training image, of generated (n,) and held-out images (m,).
+def nearer(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
+    """Compare the distances to a nearest image, of generated (n,) and of held-out real images (m,).
 
     Returns:
         Share of generated images nearer than the 1st percentile of held-out ones: 0.01 if like them, 1 for copies.
         Median distance of generated images over that of held-out ones: 1 if like them, 0 for copies, but below 1 for
         blurred and empty images, too.
     """
-    limit = held_out.quantile(MEMORISED)
+    limit = held_out.quantile(NEAREST)
     return (generated < limit).double().mean().item(), (generated.median() / held_out.median()).item()
 
 
-def nearest(images: Tensor, training: Tensor) -> Tensor:
-    """Return the Euclidean distance (n,) of uint8 images (n, C, H, W) to the nearest training image (N, C, H, W).
+def copied(distances: Tensor) -> float:
+    """Return the share of images that are copies, given the distances to their `nearest` training images (n, count)."""
+    return (distances[:, 0] < COPY * distances[:, -1]).double().mean().item()
 
-    The unit is the range from black to white; images are averaged down to at most 32 pixels a side.
+
+def nearest(images: Tensor, training: Tensor, count: int = TENTH) -> Tensor:
+    """Return the Euclidean distances of uint8 images (n, C, H, W) to the nearest training images (N, C, H, W).
+
+    They are ascending, (n, count), or (n, N) where there are fewer training images. The unit is the range from black to
+    white; images are averaged down to at most 1,024 values.
     """
     queries = _vectors(images)
-    best = queries.new_full((len(queries),), torch.inf)
-    squares = queries.square().sum(1)
+    best = queries.new_empty((len(queries), 0))
+    squares = queries.square().sum(1, keepdim=True)
     for chunk in training.split(CHUNK):
         others = _vectors(chunk.to(images.device))
         products = torch.addmm(others.square().sum(1), queries, others.T, alpha=-2)
-        best = torch.minimum(best, products.min(1).values)
+        found = products.topk(min(count, len(chunk)), 1, largest=False, sorted=False).values
+        best = torch.cat([best, found], 1)
+        best = best.topk(min(count, best.shape[1]), 1, largest=False).values
     return (best + squares).clamp(min=0).sqrt()
 
 
+def nearest_other(images: Tensor) -> Tensor:
+    """Return the distance (n,), as that of `nearest`, of uint8 images (n, C, H, W) to the nearest other of them."""
+    vectors = _vectors(images)
+    return torch.cdist(vectors, vectors).fill_diagonal_(torch.inf).amin(1)
+
+
 def _vectors(images: Tensor) -> Tensor:
-    x, factor = images.float() / 255, -(-max(images.shape[-2:]) // SIDE)
+    x = images.float() / 255
+    factor = next(factor for factor in counting(1) if _values(images, factor) <= VALUES)
     return (x if factor == 1 else functional.avg_pool2d(x, factor)).flatten(1)
+
+
+def _values(images: Tensor, factor: int) -> int:
+    """Return how many values an image has once it is averaged down by a factor."""
+    channels, height, width = images.shape[1:]
+    return channels * (height // factor) * (width // factor)

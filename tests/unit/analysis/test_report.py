@@ -34,6 +34,7 @@ from analysis.text.verdict import conclusions
 from analysis.text.words import duration, fmd_text, listed
 from search.command_line import parse
 from tests.helpers import fake_runs
+from trainables.report import CHECKS
 
 HOSTILE = (
     '</script><img src="x" onerror="alert(1)">',
@@ -303,6 +304,30 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     dots = [trace["x"] for trace in page.figures()[0]["data"] if len(trace["x"]) == 3]
     measured = [[(fmd - 12.5) / 547.5 for fmd in standing.fmds] for standing in found.standings]
     assert [sorted(xs) for xs in dots] == [pytest.approx(sorted(xs)) for xs in measured]
+
+
+def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_number_beside_them(run: Run) -> None:
+    chosen = [row["trial"] for row in ReportContext(run).ranked[:3]]
+    nested, page = fake_runs.confirm(run, chosen), made(run)
+    head, *rows = page.rows["checks-table"]
+    assert [row[0] for row in rows] == [*chosen, "real images"]
+    assert [row[head.index("unreadable")] for row in rows] == ["3.1 %", "6.2 %", "9.3 %", "1.1 %"]
+    assert [row[head.index("copied")] for row in rows] == ["0 %"] * 4
+    assert f"Of the samples of {chosen[0]} 3.1 % cannot be read with confidence (real images: 1.1 %)" in page.words
+    head, *rows = page.rows["confirmed-table"]
+    searched = {row["trial"]: f"{row['fmd_normalised']:.3f}" for row in run.trials().to_pylist()}
+    assert [row[head.index("in search")] for row in rows] == [searched[name] for name in chosen]
+    nested.write_settings({**nested.settings(), "real": {}})
+    (nested.path / "log.jsonl").write_text(
+        "".join(
+            json.dumps({name: value for name, value in json.loads(line).items() if name not in CHECKS}) + "\n"
+            for line in (nested.path / "log.jsonl").read_text().splitlines()
+        )
+    )
+    older = made(Run.open(run.path))
+    assert "confirmed-table" in older.rows
+    assert "checks-table" not in older.rows
+    assert "cannot be read" not in older.words
 
 
 def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:

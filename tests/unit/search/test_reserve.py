@@ -6,7 +6,20 @@ from itertools import pairwise
 
 import pytest
 
-from search.reserve import GROWTH, MOST, SEEDS, UNKNOWN, Cost, affordable, cost, in_waves, needed, reserve
+from search.reserve import (
+    CHECK_SECONDS,
+    GROWTH,
+    MOST,
+    SEEDS,
+    UNKNOWN,
+    Cost,
+    affordable,
+    check_seconds,
+    cost,
+    in_waves,
+    needed,
+    reserve,
+)
 from trainables.report import Report
 
 COST = Cost(training=100.0, test=10.0)
@@ -26,6 +39,13 @@ def test_a_cost_is_that_of_the_full_budget_with_the_samples_of_the_confirmation(
     nothing_trained = Report.from_dict({**values, "images_per_second": 0.0})
     assert cost([nothing_trained], 108_000, scale=1) == Cost(5.5, 5.5)
     assert cost([Report.from_dict({})], 108_000, scale=8) == Cost(0, 0)  # of a version without these numbers
+
+
+def test_samples_are_checked_after_a_training_and_not_on_the_test_images() -> None:
+    report = Report.from_dict({"images_per_second": 1_000.0, "sample_seconds": 2.0})
+    without, with_checks = (cost([report], 9_000, scale=1, checks=checks) for checks in (0.0, 3.0))
+    assert (with_checks.training, with_checks.test) == (without.training + 3, without.test)
+    assert check_seconds(2_048, 50_000) == CHECK_SECONDS == 10 * check_seconds(1_024, 10_000)
 
 
 def test_what_a_confirmation_has_trained_is_not_planned_again() -> None:

@@ -19,8 +19,9 @@ from tests.helpers.memory import Memory
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.diffusion.process import Diverged
+from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
-from trainables.report import Report
+from trainables.report import CHECKS, Report
 from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Preempted, Trial
 
@@ -81,6 +82,20 @@ def poison(network: torch.nn.Module) -> None:
             parameter.fill_(torch.nan)
 
 
+def test_its_samples_are_checked_where_that_is_asked_and_all_else_is_the_same(
+    make: Make, images: Images, small_reference: Reference, storage: Memory
+) -> None:
+    few = replace(images, checksums={"few": "of MNIST"})
+    checks = CheckReference.build(few, "confirm", small_reference.n, small_reference.weights)
+    plain, checked = (list(make(name, **given).reports()) for name, given in (("a", {}), ("b", {"checks": checks})))
+    for one, other in zip(plain, checked, strict=True):
+        assert all(getattr(one, name) is None and getattr(other, name) is not None for name in CHECKS)
+        assert what_it_says(one, *CHECKS) == what_it_says(other, *CHECKS)
+    (again,) = make("b").reports()
+    assert again == checked[-1]
+    assert {type(getattr(again, name)) for name in CHECKS} == {float}
+
+
 @pytest.mark.parametrize("changes", [{}, COLD, {"sampler/kind": "ancestral", "training/target": "v"}], ids=str)
 def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_reference: Reference) -> None:
     trial = make(changes=changes)
@@ -106,6 +121,9 @@ def test_a_report_is_of_plain_numbers_that_json_can_hold(make: Make) -> None:
     for report in (next(make().reports()), next(diverging(make("diverging")))):
         for field in fields(report):
             kinds = {"str": str, "int": int, "float": float, "bool": bool}
+            if field.name in CHECKS:
+                assert getattr(report, field.name) is None
+                continue
             value, (kind, *of) = getattr(report, field.name), str(field.type).removesuffix(", ...]").split("tuple[")
             assert type(value) is (tuple if of else kinds[kind])
             assert not of or {type(one) for one in value} <= {kinds[of[0]]}

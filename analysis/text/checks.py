@@ -1,0 +1,91 @@
+"""Say what an FMD does not tell of a confirmation's samples: as a table, and as a sentence of the best."""
+
+from typing import NamedTuple
+
+from analysis.statistics.checks import Values
+from analysis.statistics.confirmed import ConfirmationResult
+from analysis.text.words import percent
+
+
+class Check(NamedTuple):
+    """A check as it is shown: its name in `trainables.report.CHECKS`, the title of its column, and what it means."""
+
+    name: str
+    title: str
+    brief: str
+    meaning: str
+
+
+# What a narrow screen shows first comes first.
+SHOWN = (
+    Check(
+        "unreadable_share",
+        "unreadable",
+        "the classifier is not sure of their label",
+        "samples that the metric's classifier cannot read with confidence: it is less sure of their label than of "
+        "99 % of real images, and less than 90 % sure",
+    ),
+    Check(
+        "copied_share",
+        "copied",
+        "copies of a training image",
+        "samples that are copies: the nearest training image is at less than a third of the distance of the tenth",
+    ),
+    Check(
+        "coverage",
+        "coverage",
+        "real images with a sample near them",
+        "real images that have a sample near them, by the features; more is better",
+    ),
+    Check(
+        "label_distance",
+        "labels off",
+        "more or fewer of a label than among real images",
+        "samples that would need another label for the labels to be as frequent as those of real images",
+    ),
+    Check(
+        "memorised_share",
+        "memorised",
+        "nearer to a training image than 99 % of real images",
+        "samples nearer to a training image than 99 % of real images are",
+    ),
+    Check(
+        "repeated_share",
+        "repeated",
+        "nearer to each other than 99 % of real images",
+        "samples nearer to another sample than 99 % of real images are to another",
+    ),
+)
+REAL = "real images"
+
+
+def shown(result: ConfirmationResult) -> list[Check]:
+    """Return the checks that were measured of a configuration with a standing, in the order of their columns."""
+    known = [result.checks.get(standing.trial, {}) for standing in result.standings]
+    return [check for check in SHOWN if any(check.name in values for values in known)]
+
+
+def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
+    """Return the configurations with checks, the best first, and then the real images, each with its values."""
+    rows = [(one.trial, result.checks[one.trial]) for one in result.standings if one.trial in result.checks]
+    return [*rows, (REAL, result.real)] if rows and result.real else rows
+
+
+def checks_sentence(result: ConfirmationResult) -> str | None:
+    """Return what was measured of the samples of the best beside its FMD; None of a run without that."""
+    best = result.standings[0].trial
+    found, real = result.checks.get(best, {}), result.real
+    if not {"copied_share", "coverage"} <= found.keys() & real.keys():
+        return None
+    copies = "none is a copy of a training image"
+    if found["copied_share"]:
+        are = f"{percent(found['copied_share'])} are copies of training images"
+        copies = f"{are} (real images: {percent(real['copied_share'])})"
+    covered = (
+        f"They cover {percent(found['coverage'])} of the real images (other real images: {percent(real['coverage'])})."
+    )
+    if "unreadable_share" not in found.keys() & real.keys():
+        return f"Of the samples of {best} {copies}. {covered}"
+    unreadable, of_real = percent(found["unreadable_share"]), percent(real["unreadable_share"])
+    read = f"{unreadable} cannot be read with confidence (real images: {of_real})"
+    return f"Of the samples of {best} {read}; {copies}. {covered}"

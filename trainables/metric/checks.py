@@ -1,0 +1,174 @@
+"""What an FMD does not tell of samples, each measured beside the same of real images.
+
+Two models of one FMD may differ in all of it: whether their samples can be read, have the labels of the data, cover the
+data, and are copies of training images or of each other. The judge of what can be read is the metric's own classifier.
+"""
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.data.cache import cache_dir, write_whole
+from trainables.data.images import Images
+from trainables.metric.classifier import Classifier, Weights, features, load_weights
+from trainables.metric.fmd import FLOOR_SPLITS
+from trainables.metric.sample_checks import (
+    Features,
+    copied,
+    labels,
+    manifold,
+    nearer,
+    nearest,
+    nearest_other,
+    readable_from,
+    sureness,
+    total_variation,
+)
+from trainables.report import CHECKS
+
+CACHE_FORMAT = 1  # part of a cached file's name; raise it when what is measured changes
+LEAST = 32  # images; shares of fewer tell nothing
+
+Checks = dict[str, float | None]
+"""The values of `trainables.report.CHECKS` by name; one that cannot be measured is None, as without labels"""
+
+
+@dataclass(frozen=True)
+class CheckReference:
+    """What checks of n samples compare with, picklable: n real images of one split, and n of other held-out splits."""
+
+    features: Features
+    """Of the real images of the split, "flat" (n, 1024)"""
+    labels: tuple[int, ...]
+    """Their numbers by predicted class; empty for a classifier that knows no labels"""
+    readable: float
+    """The probability of the predicted class from which on a sample is readable; 0 without labels"""
+    nearest: Tensor
+    """Their distances (n,) to the nearest training image"""
+    apart: Tensor
+    """Their distances (n,) to the nearest other of them"""
+    real: Checks
+    """The checks of the n real images of other splits, the values to reach"""
+
+    @classmethod
+    def build(
+        cls,
+        images: Images,
+        split: str,
+        n: int,
+        weights: Weights | None = None,
+        device: str | torch.device = "cpu",
+    ) -> "CheckReference":
+        """Return what n samples are compared with, from the user's cache or computed in 8 CPU-seconds.
+
+        Raises:
+            ValueError: an n below 32, or above the images that the split or the other held-out splits have.
+            WeightsError: the classifier is missing or damaged.
+        """
+        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
+        available = min(len(getattr(images, split)), len(others))
+        if not LEAST <= n <= available:
+            raise ValueError(f"n must be {LEAST} to {available} for checks on the '{split}' split, given {n}")
+        weights = weights or load_weights(images.name, images.checksums)
+        path = cache_dir() / "checks" / f"{_key(images, split, n, weights.sha256)}.npz"
+        found = _read(path)
+        if found is None:
+            found = cls._compute(images, getattr(images, split), others, n, weights, torch.device(device))
+            _write(path, found)
+        return found
+
+    @classmethod
+    def _compute(
+        cls, images: Images, held_out: np.ndarray, others: np.ndarray, n: int, weights: Weights, device: torch.device
+    ) -> "CheckReference":
+        classifier, training = weights.classifier().to(device), torch.from_numpy(images.train)
+        real, rest = (drawn.to(device) for drawn in draw_real(held_out, others, n))
+        x = features(classifier, real)
+        named = weights.task == "labels"
+        counts = labels(classifier, x) if named else ()
+        readable = readable_from(sureness(classifier, x)) if named else 0.0
+        found = cls(x, counts, readable, nearest(real, training, 1)[:, 0].cpu(), nearest_other(real).cpu(), {})
+        return cls(**{**vars(found), "real": found.of(rest, training, classifier)})
+
+    def of(self, samples: Tensor, training: Tensor, classifier: Classifier, flat: Features | None = None) -> Checks:
+        """Return the checks of n samples uint8 (n, C, H, W), in 3 CPU-seconds for 50,000 training images of MNIST.
+
+        Args:
+            samples: as many as the real images, because coverage depends on their number.
+            training: the images that the model was trained on, uint8 (N, C, H, W).
+            classifier: the metric's.
+            flat: the samples' "flat" features, where the caller has them.
+        """
+        if len(samples) != len(self.features):
+            raise ValueError(f"these checks take {len(self.features)} samples, given {len(samples)}")
+        x = features(classifier, samples) if flat is None else flat
+        density, coverage = manifold(x, self.features)
+        distances = nearest(samples, training).cpu()
+        memorised, ratio = nearer(distances[:, 0], self.nearest)
+        repeated, _ = nearer(nearest_other(samples).cpu(), self.apart)
+        unreadable = distance = None
+        if self.labels:
+            unreadable = (sureness(classifier, x) < self.readable).double().mean().item()
+            distance = total_variation(labels(classifier, x), self.labels)
+        values = (unreadable, distance, density, coverage, memorised, ratio, copied(distances), repeated)
+        # Where all held-out images are copies of training images a ratio of distances is not finite.
+        known = (value if value is not None and math.isfinite(value) else None for value in values)
+        return dict(zip(CHECKS, known, strict=True))
+
+
+def draw_real(held_out: np.ndarray, others: np.ndarray, n: int) -> tuple[Tensor, Tensor]:
+    """Return n images of a split and n of other held-out ones, uint8 (n, C, H, W), the same ones every time.
+
+    They are random: in MNIST's order neighbours are by one writer, and the second half of its test set is harder.
+    """
+    draw = np.random.default_rng(0)
+    rows = (draw.permutation(len(images))[:n] for images in (held_out, others))
+    first, second = (images[chosen] for images, chosen in zip((held_out, others), rows, strict=True))
+    return torch.from_numpy(first), torch.from_numpy(second)
+
+
+def _key(images: Images, split: str, n: int, sha256: str) -> str:
+    parts = [CACHE_FORMAT, sha256, images.name, sorted(images.checksums.items()), split, n]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _read(path: Path) -> CheckReference | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = (None if np.isnan(value) else float(value) for value in file["real"])
+            return CheckReference(
+                features=file["features"],
+                labels=tuple(file["labels"].tolist()),
+                readable=float(file["readable"]),
+                nearest=torch.from_numpy(file["nearest"]),
+                apart=torch.from_numpy(file["apart"]),
+                real=dict(zip(CHECKS, values, strict=True)),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # absent or damaged: computed again
+
+
+def _write(path: Path, found: CheckReference) -> None:
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {
+        "features": found.features,
+        "labels": np.array(found.labels, np.int64),
+        "readable": found.readable,
+        "nearest": found.nearest.numpy(),
+        "apart": found.apart.numpy(),
+        "real": np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
+    }
+    np.savez(content, **arrays)
+    try:
+        write_whole(path, content.getvalue())
+    except OSError:
+        return  # without a cache the next process computes it again
