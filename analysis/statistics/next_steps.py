@@ -55,11 +55,13 @@ class Undecided:
         other: the name of the next.
         seeds: how many, with a probability of 80 % if they differ as they seem to; 2, the least that tells of a spread,
             where they share only one; None for more than `MOST_SEEDS`.
+        trainings: how many of these are missing.
         seconds: of the trainings that are missing, one after the other.
     """
 
     other: str
     seeds: int | None
+    trainings: int
     seconds: float
 
 
@@ -161,8 +163,8 @@ def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
         if (quantile(LOOK_LEVEL, difference.dof * count / have) + POWER) * spread / math.sqrt(count) <= difference.mean
     )
     seeds = 2 if have == 1 else next(enough, None)
-    missing = 0 if seeds is None else 2 * seeds - len(best.fmds) - len(other.fmds)
-    return Undecided(other.trial, seeds, missing * _training_seconds(run, {best.trial, other.trial}))
+    missing = sum(max(0, (seeds or 0) - len(standing.fmds)) for standing in (best, other))
+    return Undecided(other.trial, seeds, missing, missing * _training_seconds(run, {best.trial, other.trial}))
 
 
 def _training_seconds(run: Run, trials: set[str]) -> float:

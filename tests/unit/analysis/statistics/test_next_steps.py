@@ -8,7 +8,7 @@ import pytest
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
-from analysis.statistics.next_steps import next_steps
+from analysis.statistics.next_steps import Undecided, next_steps
 from analysis.text.commands import Commands
 from analysis.text.next_steps import steps
 from search.command_line import parse
@@ -79,6 +79,21 @@ def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: 
     assert far is not None
     assert 2 < far < near
     assert needed(0.0001) is None
+
+
+def test_only_trainings_that_are_missing_are_counted(tmp_path: Path) -> None:
+    def found(others: list[float]) -> Undecided:
+        run = confirmed(tmp_path / str(len(others)), {"001-a": [30.0, 33.0], "000-a": [30.45, 33.16, *others]})
+        run.write_settings(fake_runs.settings("run"))
+        undecided = next_steps(run, confirmation_result(run)).undecided
+        assert undecided is not None
+        return undecided
+
+    for others in ([], [32.0, 31.8]):
+        undecided = found(others)
+        assert undecided.seeds is not None
+        assert undecided.seeds > 2
+        assert undecided.trainings == undecided.seeds - 2 + max(0, undecided.seeds - 2 - len(others))
 
 
 def test_one_shared_seed_asks_for_a_second(tmp_path: Path) -> None:
