@@ -137,6 +137,15 @@ class SearchOptions:
         FLAG, "Leave out images of your own that cannot be read; otherwise the first one ends the command.", False
     )
 
+    groups: str | None = _data(
+        TEXT,
+        "What of images of your own stays in one split, such as the photographs of one object: folder, for the folder "
+        "that an image lies in below that of its class; a regular expression, whose one group is captured from the "
+        "path; or a column of parquet files.",
+        metavar="RULE",
+        shown="copies alone",
+    )
+
     trials: int = _budget(whole(1, MOST), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)
     time_budget: float = _budget(
         between(1, YEAR),

@@ -9,7 +9,7 @@ from analysis.text.configuration import describe_configuration
 
 # Settings of the machine rather than of the search: a report is to be the same wherever its run lies.
 LOCAL = ("storage_path", "address", "data_dir", "trained", "fixed", "slots")
-OF_IMAGES = {"image_size": None, "channels": None, "background": "white"}  # with their defaults
+OF_IMAGES = {"image_size": None, "channels": None, "background": "white", "groups": None}  # with their defaults
 OPTIONS = ("trials", "time_budget", "reduction_factor", "scheduler", "sampler", "seed", "against", "confirm", "seeds")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from trainables.data.card import card, grid
 from trainables.data.images import DataError
 from trainables.data.load import load
-from trainables.data.options import LEAST_SIDE, MOST_SIDE, NAMED, ReadOptions, is_colour
+from trainables.data.options import GROUPS, LEAST_SIDE, MOST_SIDE, NAMED, ReadOptions, is_colour
 from trainables.data.sources import readable
 
 DESCRIPTION = """\
@@ -19,7 +19,7 @@ search with the same --dataset and options trains on exactly these images.
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 where the data set cannot be read."""
     options = _parser().parse_args(arguments)
-    how = ReadOptions(options.image_size, options.channels, options.background, options.skip_damaged)
+    how = ReadOptions(options.image_size, options.channels, options.background, options.skip_damaged, options.groups)
     try:
         images = load(options.dataset, options.data_dir, how, lambda line: print(line, file=sys.stderr, flush=True))
         if options.grid is not None:
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--channels", type=int, choices=(1, 3), help="1 for grey, 3 for colour")
     parser.add_argument("--background", type=_background, default="white", help="what transparent pixels show")
     parser.add_argument("--skip-damaged", action="store_true", help="leave out images that cannot be read")
+    parser.add_argument("--groups", metavar="RULE", help=GROUPS)
     parser.add_argument("--grid", type=Path, metavar="FILE.png", help="write a picture of some training images")
     return parser
 

@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from trainables.data.groups import by_path
 from trainables.data.images import DataError
 from trainables.data.sources import PARTS, Found, Part, Sample, counted, readable
 
@@ -35,14 +36,15 @@ class _Tree:
             yield from tree.all_images()
 
 
-def find(path: Path) -> Found | None:
-    """Return what a folder of images holds; None for another path.
+def find(path: Path, groups: str | None = None) -> Found | None:
+    """Return what a folder of images holds, with the groups that a rule makes of paths; None for another path.
 
     Raises:
-        DataError: there are no images, or images lie beside folders of images.
+        DataError: there are no images, or images lie beside folders of images, or the rule is none.
     """
     if not path.is_dir():
         return None
+    group = None if groups is None else by_path(groups)
     passed: Counter[str] = Counter()
     tree = _unwrapped(_read(path, passed, frozenset()))
     parts = _parts(tree, passed)
@@ -54,7 +56,7 @@ def find(path: Path) -> Found | None:
     if len({names is None for names in classes.values()}) > 1:
         flat = next(readable(parts[part].path) for part, names in classes.items() if names is None)
         raise DataError(f"{flat} has no class folders, the other parts have; give all of them some, or none")
-    return Found(_kind(classes), sum(counts.values()), partial(_samples, parts), passed)
+    return Found(_kind(classes), sum(counts.values()), partial(_samples, parts, group), passed)
 
 
 def _read(folder: Path, passed: Counter[str], above: frozenset[Path]) -> _Tree:
@@ -141,17 +143,14 @@ def _kind(classes: dict[Part, list[str] | None]) -> str:
     return f"the folders {' and '.join(classes)} {what}"
 
 
-def _samples(parts: dict[Part, _Tree]) -> Iterator[Sample]:
+def _samples(parts: dict[Part, _Tree], group: Callable[[Path, Path], str] | None) -> Iterator[Sample]:
     for part, tree in parts.items():
-        for path in tree.images:
-            yield _sample(path, part, None)
-        for name, below in tree.folders.items():
-            for path in below.all_images():
-                yield _sample(path, part, readable(name))
-
-
-def _sample(path: Path, part: Part, label: str | None) -> Sample:
-    return Sample(readable(path), part, label, partial(_content, path))
+        labels: list[tuple[str | None, Iterable[Path]]] = [(None, tree.images)]
+        labels += [(readable(name), below.all_images()) for name, below in tree.folders.items()]
+        for label, paths in labels:
+            for path in paths:
+                one = None if group is None else group(path, tree.path)
+                yield Sample(readable(path), part, label, partial(_content, path), one)
 
 
 def _content(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trainables.data.groups import refuse
 from trainables.data.images import DataError
 from trainables.data.sources import PARTS, Found, Part, Sample, labels_of, readable
 
@@ -29,16 +30,17 @@ class _Part(NamedTuple):
     labels: list[str] | None
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path, groups: str | None = None) -> Found | None:
     """Return what the idx files of a folder hold, or those beside one that is named; None where there are none.
 
     Raises:
-        DataError: a file is damaged, or several sets lie in the folder.
+        DataError: a file is damaged, several sets lie in the folder, or groups are asked for.
     """
     named = FILE.fullmatch(path.name) if path.is_file() else None
     files = _files(path.parent if named else path)
     if not files:
         return None
+    refuse(groups, path)
     sets = sorted({name for name, _, _ in files})
     chosen = named["set"].lower() if named else sets[0]
     if len(sets) > 1 and not named:

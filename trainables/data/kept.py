@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache import whole
+from trainables.data.groups import together
 from trainables.data.images import DataError, Images, Overlays
 from trainables.data.options import ReadOptions, colour
 from trainables.data.pixels import Header, decode
@@ -36,7 +37,7 @@ class Kept:
     labels: np.ndarray
     """int64 (N,)"""
     ids: np.ndarray
-    """uint64 (N,), of the contents"""
+    """uint64 (N,), of what stays in one split: of the contents, or of the groups"""
     ends: list[int]
     """The rows behind the last of each split, in the order of SPLITS"""
     classes: list[str]
@@ -54,15 +55,20 @@ class Kept:
         labels = np.array([numbers[sample.label] if sample.label is not None else 0 for sample in samples], np.int64)
         ids = np.array([int.from_bytes(hashlib.sha256(one.tobytes()).digest()[:8]) for one in pixels], np.uint64)
         try:
-            rows = split(np.array([sample.part for sample in samples]), labels, ids)
+            groups = None if options.groups is None else together(ids, [sample.group or "" for sample in samples])
+            rows = split(np.array([sample.part for sample in samples]), labels, ids, groups)
         except DataError as error:
             raise DataError(f"{readable(path)}: {error}") from None
         labels, names = _renumbered(labels, names, rows["train"])
         order = np.concatenate([rows[name] for name in SPLITS])
         ends = np.cumsum([len(rows[name]) for name in SPLITS]).tolist()
         facts = _facts(found, survey, damaged, pixels, options)
-        facts |= _copies(ids, len(samples) - len(order))
-        pixels, labels, ids = pixels[order], labels[order], ids[order]
+        left_out = len(samples) - len(order)
+        if groups is None:
+            facts |= _copies(ids, left_out)
+        else:
+            facts |= _copies(ids, 0) | _groups(options.groups or "", groups, rows, left_out)
+        pixels, labels, ids = pixels[order], labels[order], (ids if groups is None else groups)[order]
         digest = hashlib.sha256(pixels)
         digest.update(labels)
         digest.update(json.dumps([ends, names]).encode())
@@ -204,3 +210,12 @@ def _copies(ids: np.ndarray, left_out: int) -> Facts:
         return {}
     across = f"; {left_out:,} left out, because another part has them" if left_out else ""
     return {"copies": f"{copies:,} images are copies of others, each in the split of its original{across}"}
+
+
+def _groups(rule: str, groups: np.ndarray, rows: dict[str, np.ndarray], left_out: int) -> Facts:
+    """Return how many groups there are and where they went, in words."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    shared = ", ".join(f"{name} {len(np.unique(groups[some])):,}" for name, some in rows.items())
+    text = f"{len(sizes):,} by {rule}, of {sizes.min():,} to {sizes.max():,} images: {shared}"
+    across = f"; {left_out:,} images left out, because another part has their group" if left_out else ""
+    return {"groups": text + across}

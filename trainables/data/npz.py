@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables.data.groups import refuse
 from trainables.data.images import DataError
 from trainables.data.sources import PARTS, Found, Part, Sample, labels_of, pixels_of, readable
 
@@ -20,14 +21,16 @@ NAMES: dict[str, tuple[str, str, Part]] = {
 EXPECTED = "train_images and train_labels (also val_..., test_...), or images and labels"
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path, groups: str | None = None) -> Found | None:
     """Return what an .npz file holds; None for another path.
 
     Raises:
-        DataError: the file is damaged, holds pickled objects or other arrays, or has labels for some of its parts only.
+        DataError: the file is damaged, holds pickled objects or other arrays, or has labels for some of its parts only;
+            or groups are asked for.
     """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
+    refuse(groups, path)
     parts = _arrays(path)
     labelled = {labels is not None for _, _, labels in parts}
     if len(labelled) > 1:

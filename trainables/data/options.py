@@ -9,6 +9,7 @@ from typing import Any, Self
 NAMED = ("mnist", "fashion-mnist", "fruits360", "cifar10", "kmnist", "emnist-letters", "svhn")
 # From 16 pixels on every network of the project fits; the feature maps of larger images exceed a small machine.
 LEAST_SIDE, MOST_SIDE = 16, 256
+GROUPS = "what stays in one split: folder, a regular expression with one group, or a column of parquet files"
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -25,6 +26,8 @@ class ReadOptions:
     """What transparent pixels show: white, black or #rrggbb"""
     skip_damaged: bool = False
     """Whether images that cannot be read are left out, or end the reading"""
+    groups: str | None = None
+    """What stays in one split, a rule of trainables/data/groups.py; None for copies alone"""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

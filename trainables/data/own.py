@@ -12,8 +12,8 @@ from trainables.data.pixels import decoding
 from trainables.data.sources import Found, counted, readable
 from trainables.data.survey import Log, Survey
 
-# A reader returns what it found at a path, or None where the path is not of its kind.
-READERS: dict[str, Callable[[Path], Found | None]] = {
+# A reader returns what it found at a path, with the groups that a rule makes, or None where it is not of its kind.
+READERS: dict[str, Callable[[Path, str | None], Found | None]] = {
     "npz": npz.find,
     "idx": idx.find,
     "parquet": parquet.find,
@@ -35,7 +35,7 @@ def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlay
         DataError: one line; nothing is recognised there, an image is damaged, or there are too few.
     """
     with decoding():
-        found = recognise(path)
+        found = recognise(path, options.groups)
         survey = Survey.of(found, path, options, log)
         file = cache_dir() / "images" / f"{survey.key}.npz"
         kept = Kept.load(file)
@@ -45,12 +45,12 @@ def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlay
     return kept.images(overlays, {"passed over": counted(found.passed_over) or "nothing"})
 
 
-def recognise(path: Path) -> Found:
-    """Return what the first reader that knows the kind of a path found there."""
+def recognise(path: Path, groups: str | None = None) -> Found:
+    """Return what the first reader that knows the kind of a path found there, with the groups that a rule makes."""
     if not path.exists():
         raise DataError(f"{readable(path)}: there is no such file or folder; give --data-dir where the images lie now")
     for find in READERS.values():
-        found = find(path)
+        found = find(path, groups)
         if found is not None:
             return found
     raise DataError(f"{readable(path)} is no data set; give {FORMS}")

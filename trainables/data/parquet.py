@@ -20,12 +20,14 @@ class _File(NamedTuple):
     rows: int
     image: str
     label: str | None
+    group: str | None
+    """The column of groups"""
     names: list[str] | None
     """The names of labels that are numbers, where the file has them"""
 
 
-def find(path: Path) -> Found | None:
-    """Return what a parquet file, or the parquet files of a folder, hold; None where there are none.
+def find(path: Path, groups: str | None = None) -> Found | None:
+    """Return what a parquet file, or the parquet files of a folder, hold, with a column of groups; None without any.
 
     The name of a file begins with that of its part, as train-00000-of-00002.parquet; others count as train.
 
@@ -36,7 +38,7 @@ def find(path: Path) -> Found | None:
     paths = [one for one in candidates if one.suffix.lower() == ".parquet" and one.is_file() and one.name[0] != "."]
     if not paths:
         return None
-    files = [_open(one) for one in paths]
+    files = [_open(one, groups) for one in paths]
     if len({file.label for file in files}) > 1:
         raise DataError(f"{readable(path)}: its parquet files have labels in different columns; give files of one set")
     kind = f"{len(files)} parquet file{'s' if len(files) > 1 else ''} with the column {files[0].image}"
@@ -44,7 +46,7 @@ def find(path: Path) -> Found | None:
     return Found(kind, sum(file.rows for file in files), partial(_samples, files))
 
 
-def _open(path: Path) -> _File:
+def _open(path: Path, groups: str | None) -> _File:
     import pyarrow as pa  # a third of a second, for this reader only
     import pyarrow.parquet as pq
 
@@ -60,9 +62,12 @@ def _open(path: Path) -> _File:
     if image is None:
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise DataError(f"{readable(path)} has the columns {there}; give one of images, as bytes or {{bytes, path}}")
+    if groups is not None and (groups not in schema.names or groups == image):
+        there = ", ".join(name for name in schema.names if name != image)
+        raise DataError(f"--groups {groups}: {readable(path)} has no such column; give one of {there}")
     label = next((name for name in LABELS if name in schema.names and _is_label(schema.field(name).type)), None)
     first = path.name.lower().replace("_", "-").replace(".", "-").split("-")[0]
-    return _File(path, PARTS.get(first, "train"), rows, image, label, _class_names(schema.metadata, label))
+    return _File(path, PARTS.get(first, "train"), rows, image, label, groups, _class_names(schema.metadata, label))
 
 
 def _holds_images(kind: Any) -> bool:
@@ -99,16 +104,19 @@ def _samples(files: list[_File]) -> Iterator[Sample]:
 def _rows(file: _File) -> Iterator[Sample]:
     import pyarrow.parquet as pq
 
-    columns = [file.image, *([file.label] if file.label else [])]
+    columns = list(dict.fromkeys(name for name in (file.image, file.label, file.group) if name is not None))
     row = 0
     with pq.ParquetFile(file.path) as opened:
         for batch in opened.iter_batches(BATCH, columns=columns):
             images = batch.column(file.image).to_pylist()
             labels = batch.column(file.label).to_pylist() if file.label else [None] * len(images)
-            for image, label in zip(images, labels, strict=True):
+            groups = batch.column(file.group).to_pylist() if file.group else [None] * len(images)
+            for image, label, group in zip(images, labels, groups, strict=True):
                 name = f"{readable(file.path)}, row {row}"
                 content = image["bytes"] if isinstance(image, dict) else image
-                yield Sample(name, file.part, _label(label, file, name), partial(_content, content))
+                yield Sample(
+                    name, file.part, _label(label, file, name), partial(_content, content), _group(group, file, name)
+                )
                 row += 1
 
 
@@ -126,3 +134,9 @@ def _label(label: int | str | None, file: _File, name: str) -> str | None:
     if file.names is not None and isinstance(label, int) and 0 <= label < len(file.names):
         return file.names[label]
     return str(label)
+
+
+def _group(group: Any, file: _File, name: str) -> str | None:
+    if file.group is not None and group is None:
+        raise DataError(f"--groups {file.group}: {name} has no value; give all of them one")
+    return None if group is None else str(group)

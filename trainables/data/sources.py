@@ -33,6 +33,8 @@ class Sample(NamedTuple):
     """The name of its class; None in a data set without classes"""
     load: Callable[[], Content]
     """Returns its content; raises OSError or DataError."""
+    group: str | None = None
+    """What it stays in one split with, where --groups says so"""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Survey:
     damaged: dict[int, str]
     """Why each damaged sample cannot be read, by its place"""
     checksum: str
-    """SHA-256 of all contents with their parts and classes, whatever the files are called"""
+    """SHA-256 of all contents with their parts, classes and groups, whatever the files are called"""
     key: str
     """SHA-256 of all that decides what is decoded"""
 
@@ -51,6 +51,7 @@ class Survey:
         headers: list[Header | None] = []
         damaged: dict[int, str] = {}
         lines: list[str] = []
+        groups: dict[str, list[str]] = {}
         for place, (sample, got) in enumerate(each(found, _look, f"looks through {readable(path)}", log)):
             if isinstance(got, DataError):
                 damaged[place] = damage(sample, got, options)
@@ -59,11 +60,14 @@ class Survey:
             digest, size = got
             headers.append(size)
             lines.append(f"{sample.part}\0{sample.label or ''}\0{digest}")
+            if sample.group is not None:
+                groups.setdefault(sample.group, []).append(digest)
         known = [one for one in headers if one is not None]
         if not known:
             raise DataError(f"{readable(path)}: none of its {len(headers):,} images can be read")
         red, green, blue = colour(options.background)
         grey = all(one.is_grey for one in known) and red == green == blue
+        lines += ["\0".join(["group", *sorted(digests)]) for digests in groups.values()]
         checksum = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
         decides = [CACHE_FORMAT, checksum, found.count, found.kind, asdict(options)]
         key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
