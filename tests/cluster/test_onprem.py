@@ -22,7 +22,7 @@ RUNGS = (500, 1500, 4500)
 TRIALS = ("000-gaussian-class", "001-gaussian-class", "002-gaussian", "003-flow-class", "004-morph+noise-class")
 # Networks that see every pixel: their trials last long enough to be interrupted.
 SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
-SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 2 --seeds 2 --time-budget 3600"
+SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 2 --seeds 2 --time-budget 36000"
 SEARCH += f" --trials {len(TRIALS)} --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
 SHORT = f"--space degradations --scheduler none --confirm 0 --trials 1 --max-images {RUNGS[0]}"
@@ -47,7 +47,7 @@ def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
     # The autoscaler's own list has a lost node for half a minute more.
     wait_for(lambda: cluster.laboratory.running(WORKERS[0].name, r"raylet/raylet "), "the raylet's return", 240)
     measured.add("kill -9 of a raylet", "its node is back", time.time() - killed)
-    search.wait_for_end(2000)
+    search.wait_for_end(3000)
     return search, there
 
 
@@ -100,7 +100,7 @@ def test_one_machine_finds_the_same_bit_for_bit(cluster: Onprem, lost: tuple[Wat
     """Also through the loss: what a trial is does not depend on where, or how often, it was begun."""
     search, _ = lost
     alone = f"{SEARCH} --name alone --address local --cpus-per-trial 1"
-    cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone} --quiet", 2000)
+    cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone} --quiet", 3000)
     other = Watched(cluster.runs / "alone")
     assert other.curves() == search.curves()
     confirmed, confirmed_alone = (Watched(watched.path / "confirm") for watched in (search, other))
