@@ -15,14 +15,14 @@ PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test test-long test-all lint docs format tensorboard bench cluster-check lock clean
+.PHONY: help env search test test-long test-all lint docs format tensorboard bench cluster-check cluster-setup cluster-remove lock clean
 
 help:  ## list the targets and the variables
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
 	@echo "  PYTHON=$(PYTHON) (3.11 or newer)  VENV=$(VENV)  INSTALLER=$(INSTALLER) (uv, or pip)  SPACE=$(SPACE)  LOGDIR=$(LOGDIR)"
 	@echo "  WORKERS=$(WORKERS) (at the most, of pytest, one a core)  PARTS=$(PARTS)"
-	@echo "  ARGS goes to search/run.py, search/show.py or pytest:  make search ARGS='--trials 8'   make test ARGS='-k schedules'"
+	@echo "  ARGS goes to the command of the target:  make search ARGS='--trials 8'   make test ARGS='-k schedules'"
 
 env: $(STAMP)  ## make the environment, from nothing or where pyproject.toml or constraints.txt changed
 
@@ -80,6 +80,14 @@ bench: env  ## measure ours against others, two hours; PARTS="training_speed ove
 cluster-check: env  ## check cluster.yaml and cluster-onprem.yaml, offline; ARGS=FILE checks your own
 	@$(BIN)/python -c 'import botocore' 2>/dev/null || $(PIP) -c constraints.txt -e '.[cluster]'
 	@$(BIN)/python -m search.cluster_files.check $(ARGS) || [ $$? -eq 3 ]
+
+cluster-setup: env  ## make what a cluster needs in your AWS account, and my-cluster.yaml for `ray up`; it shows all first, and asks
+	@$(BIN)/python -c 'import boto3' 2>/dev/null || $(PIP) -c constraints.txt -e '.[cluster]'
+	@$(BIN)/python -m search.cluster_files.setup $(ARGS)
+
+cluster-remove: env  ## remove from your AWS account what cluster-setup made; ARGS=--with-results also deletes the bucket's runs
+	@$(BIN)/python -c 'import boto3' 2>/dev/null || $(PIP) -c constraints.txt -e '.[cluster]'
+	@$(BIN)/python -m search.cluster_files.remove $(ARGS)
 
 lock: env  ## compile constraints.txt again from pyproject.toml; delete lines of it first to renew them
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv

@@ -45,7 +45,10 @@ README_LINES = 200
 WIDTH = 160
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 # Commands whose options a user may give without naming the command.
-MAIN = ("search/run.py", "search/evaluate.py", "search/generate.py", "search/train.py")
+MAIN = (
+    *("search/run.py", "search/evaluate.py", "search/generate.py", "search/train.py"),
+    *("search.cluster_files.setup", "search.cluster_files.remove"),
+)
 PYTHON = [command for command in commands() if command.program == "python"]
 MAKE = [command for command in commands() if command.program == "make"]
 

@@ -50,6 +50,7 @@ def test_the_rules_hold(commands: list[list[str]], tree: Path) -> None:
         ("analysis/rank.py", "from search import settings", "analysis is not allowed to import search"),
         ("search/settings.py", "def late():\n    import ray.tune", "search.settings -> ray"),
         ("analysis/rank.py", "def late():\n    from optuna.trial import TrialState", "analysis.rank -> optuna"),
+        ("search/cluster_files/check.py", "def late():\n    import boto3", "search.cluster_files.check -> boto3"),
         ("search/settings.py", 'LOG = "log.jsonl"', "search/settings.py"),
         ("analysis/rank.py", 'def picture(trial):\n    return f"samples/{trial}.png"', "analysis/rank.py"),
     ],

@@ -1,0 +1,82 @@
+"""The AWS account, and the names and tags of what one set-up makes in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from search.cluster_files.aws.errors import of_aws
+from trainables.domain import UsageError
+
+TAG = "diffusion-search-setup"
+"""Key of the tag of all that is made; its value is the name of the set-up."""
+CONFIG = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account, and the region that clients talk to where no other is named."""
+
+    session: Any
+    region: str
+    number: str
+    """Twelve digits."""
+    user: str
+    """The ARN of whose credentials these are."""
+
+    @classmethod
+    def open(cls, region: str) -> "Account":
+        """Return the account of the credentials that boto3 finds.
+
+        Raises:
+            UsageError: the region is unknown, there are no credentials, or AWS does not take them.
+        """
+        with of_aws():
+            session = boto3.Session(region_name=region)
+            partitions = session.get_available_partitions()
+            known = {name for partition in partitions for name in session.get_available_regions("ec2", partition)}
+            if region not in known:
+                raise UsageError(f"AWS has no region {region}; give --region with one of its own, such as us-east-1")
+            caller = session.client("sts", config=CONFIG).get_caller_identity()
+        return cls(session, region, caller["Account"], caller["Arn"])
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return boto3's client of a service."""
+        return self.session.client(service, region_name=region or self.region, config=CONFIG)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of IAM or S3; S3's have no account in them."""
+        number = "" if service == "s3" else self.number
+        return f"arn:{self.session.get_partition_for_region(self.region)}:{service}::{number}:{resource}"
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What one set-up is called, and where it is."""
+
+    name: str
+    """Of the cluster, and the beginning of the names of its roles."""
+    region: str
+    bucket: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of all that is made; roles are the account's, so these say region and bucket too."""
+        return {TAG: self.name, f"{TAG}-region": self.region, f"{TAG}-bucket": self.bucket}
+
+
+def configured_region() -> str | None:
+    """Return the region of the AWS configuration, None if it names none."""
+    with of_aws():
+        return boto3.Session().region_name or None
+
+
+def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Return tags as AWS takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def as_dict(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Return tags that AWS gave."""
+    return {tag["Key"]: tag["Value"] for tag in tags}

@@ -1,0 +1,41 @@
+"""`python -m search.cluster_files.remove`: remove from an AWS account what `search.cluster_files.setup` made in it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from analysis.text.arguments import Parser
+from search.cluster_files.setup import USAGE, add_shared, require_boto3
+from trainables.domain import UsageError
+
+DESCRIPTION = """\
+Remove from your AWS account what the set-up made, and nothing else: it is found
+by its tag. A bucket that has objects in it stays, unless you give
+--with-results. Nothing is removed before it is shown."""
+EPILOG = "exit status: 0 it is removed, or you said no; 2 an error, said in one line"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = Parser(
+        prog="python -m search.cluster_files.remove",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_shared(parser)
+    parser.add_argument("--with-results", action="store_true", help="Delete the bucket with all that is in it.")
+    options = parser.parse_args(arguments)
+    try:
+        require_boto3()
+        from search.cluster_files.aws.removing import remove  # boto3 is an extra, and --help has no need of it
+
+        return remove(options)
+    except UsageError as error:
+        print(f"search/cluster_files/remove.py: {error}", file=sys.stderr)
+        return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
