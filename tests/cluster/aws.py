@@ -14,10 +14,9 @@ from typing import Any
 import yaml
 
 from tests.cluster.commands import wait_for
-from tests.cluster.laboratory import REPOSITORY, Host, Laboratory
+from tests.cluster.laboratory import Host, Laboratory
 from tests.cluster.onprem import ENVIRONMENT, linked
 
-FILE = REPOSITORY / "cluster.yaml"
 REGION = "us-east-1"
 GATEWAY = "10.77.0.1"
 ENDPOINT = f"http://{GATEWAY}:5000"
@@ -36,22 +35,20 @@ LOGIN = {**ENVIRONMENT, **ACCOUNT}
 # At EC2's own address, which the hosts' way out leads to.
 SERVE_METADATA = """\
 ip address add 169.254.169.254/32 dev bridge && exec python -m tests.cluster.metadata 169.254.169.254 80 {folder}"""
-# What stands in the comments as commands of `aws`: printed as JSON.
+# A network with the hosts' addresses, and an image; what is made of it is printed as JSON.
 PREPARE = """
 import boto3, json
-ec2, iam = boto3.client("ec2"), boto3.client("iam")
+ec2 = boto3.client("ec2")
 vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
 zone = "us-east-1a"
 subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.0.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
-group = ec2.create_security_group(GroupName="diffusion-search", Description="diffusion-search", VpcId=vpc)["GroupId"]
-for name in ("diffusion-search-head", "diffusion-search-worker"):
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-    iam.create_instance_profile(InstanceProfileName=name)
-    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
-boto3.client("s3").create_bucket(Bucket=%r)
+ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True})
 image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-print(json.dumps({"subnet": subnet, "group": group, "image": image}))
+print(json.dumps({"vpc": vpc, "subnet": subnet, "image": image}))
 """
+SET_UP = """\
+python -m search.cluster_files.setup --yes --out {path} --region {region} --bucket {bucket} --vpc {vpc} \
+--image {image} --ssh-from 10.77.0.200/32"""
 DESCRIBE = """
 import boto3, json
 pages = boto3.client("ec2").describe_instances()["Reservations"]
@@ -59,19 +56,15 @@ print(json.dumps([one for page in pages for one in page["Instances"]], default=s
 """
 
 
-def filled_in(made: dict[str, str], idle_minutes: float) -> dict[str, Any]:
-    """Return the file with its values, for what `PREPARE` made."""
-    text = FILE.read_text()
-    values = {"image": made["image"], "security-group": made["group"], "bucket": BUCKET}
-    for mark, value in values.items():
-        text = text.replace(f"CHANGE-ME-{mark}", value)
+def fitted(text: str, subnet: str, idle_minutes: float) -> dict[str, Any]:
+    """Return the file that the set-up wrote, for the laboratory."""
     file = linked(yaml.safe_load(text))
     file["provider"]["use_internal_ips"] = True
     file["auth"]["ssh_user"] = "root"
     file["idle_timeout_minutes"] = idle_minutes
     file["available_node_types"]["gpu_spot"]["max_workers"] = 1
     for name, kind in file["available_node_types"].items():
-        kind["node_config"]["SubnetIds"] = [made["subnet"]]
+        kind["node_config"]["SubnetIds"] = [subnet]
         if name != file["head_node_type"]:
             kind["resources"]["CPU"] = 1
     return file
@@ -83,7 +76,7 @@ class Aws:
     path = "~/cluster.yaml"
 
     def __init__(self, laboratory: Laboratory, idle_minutes: float = 1) -> None:
-        """Open the account and do in it what the file's comments say to do once."""
+        """Open the account and set it up, as `make cluster-setup` does."""
         self.laboratory = laboratory
         self.notices = laboratory.folder / "notices"
         self.notices.mkdir()
@@ -93,10 +86,11 @@ class Aws:
         ]
         listening = f"import socket; socket.create_connection(('{GATEWAY}', 5000), 1)"
         wait_for(lambda: not laboratory.start(None, f"python -c {shlex.quote(listening)}").wait(), "moto's server", 60)
-        made = yaml.safe_load(self.ask(PREPARE % BUCKET))
-        home = laboratory.home("laptop")
-        (home / Path(self.path).name).write_text(yaml.safe_dump(filled_in(made, idle_minutes), sort_keys=False))
-        laboratory.run("laptop", "ray get-auth-token --generate >/dev/null && chmod 600 ~/.ray/auth_token")
+        made = yaml.safe_load(self.ask(PREPARE))
+        self.laptop(SET_UP.format(path=self.path, region=REGION, bucket=BUCKET, vpc=made["vpc"], image=made["image"]))
+        file = laboratory.home(LAPTOP.name) / Path(self.path).name
+        fitting = fitted(file.read_text(), made["subnet"], idle_minutes)
+        file.write_text(yaml.safe_dump(fitting, sort_keys=False))
 
     def ask(self, script: str) -> str:
         """Run a Python script that talks to AWS, and return what it printed."""
