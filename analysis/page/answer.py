@@ -41,7 +41,7 @@ def _facts(context: ReportContext, states: list[str]) -> list[tuple[str, str]]:
     facts = [
         ("Trials", f"{len(states)}: {counts}" if counts else "none yet"),
         ("Data", _data(context)),
-        ("Images seen", ", ".join(f"{images:,}" for images in context.search.get("rungs") or [])),
+        ("Rungs, in images seen", ", ".join(f"{images:,}" for images in context.search.get("rungs") or [])),
         ("Time", duration(context.run.used_seconds() or None)),
     ]
     return [(term, meaning) for term, meaning in facts if meaning]

@@ -6,7 +6,7 @@ from typing import Any
 from analysis.page.context import ReportContext, plain
 from analysis.page.coordinates import LANE, Coordinate, coordinate
 from analysis.page.elements import Figure
-from analysis.page.plots import Trace, axis, figure
+from analysis.page.plots import Trace, axis, figure, joined
 from analysis.run.tables import fields
 from analysis.statistics.comparable_trials import comparable_trials
 from analysis.statistics.ranking import Row
@@ -17,26 +17,28 @@ MOST_AXES = 8  # beside FMD; what a page's width shows legibly
 
 
 def choices(context: ReportContext) -> dict[str, object]:
-    """Return parallel coordinates of the varied fields and FMD, by budget, and the fields without an axis."""
+    """Return parallel coordinates of the varied fields and FMD, by budget, and the fields without an axis.
+
+    The budgets are in descending order; the one that the importances are about is shown first.
+    """
     figures: list[Figure] = []
     without_axis: list[str] = []
-    most = 0
+    first, most = 0, 0
+    searched = comparable_trials(context.run)
     for images in _budgets(context):
         rows = _compared(context, images)
         names, others = _fields(context, rows)
         if names:
+            first = len(figures) if searched and searched.images_seen == images else first
             figures.append(_figure(context, rows, names, f"{images:,} images, {len(rows)} trials"))
             without_axis += [name for name in others if name not in without_axis]
             most = max(most, len(names) + 1)
-    return {"figures": figures, "axes": most, "without_axis": without_axis, "enough": ENOUGH}
+    return {"figures": figures, "first": first, "axes": most, "without_axis": without_axis, "enough": ENOUGH}
 
 
 def _budgets(context: ReportContext) -> list[int]:
-    """Return the budgets with enough trials, first the one that the importances are about."""
-    searched = comparable_trials(context.run)
-    first = [searched.images_seen] if searched and len(searched.trials) >= ENOUGH else []
-    compared = [images for images, rows in context.budgets.items() if len(rows) >= ENOUGH]
-    return list(dict.fromkeys([*first, *compared]))
+    """Return the budgets with enough trials, the largest first."""
+    return [images for images, rows in context.budgets.items() if len(rows) >= ENOUGH]
 
 
 def _compared(context: ReportContext, images: int) -> list[Row]:
@@ -68,8 +70,12 @@ def _figure(context: ReportContext, rows: list[Row], names: Sequence[str], label
     coordinates = [coordinate(name, [row[name] for row in rows]) for name in names]
     coordinates.append(coordinate("FMD", [row["fmd"] for row in rows], logarithmic=True))
     lacking = any(LANE in shown.places for shown in coordinates)
+    lines = [
+        (row["trial"] in context.best, _line(context, row, [shown.places[index] for shown in coordinates]))
+        for index, row in enumerate(rows)
+    ]
     return figure(
-        [_line(context, row, [shown.places[index] for shown in coordinates]) for index, row in enumerate(rows)],
+        [*joined([line for best, line in lines if not best]), *(line for best, line in lines if best)],
         axis("", range=[-0.45, len(coordinates) - 0.4], visible=False, fixedrange=True),
         axis("", range=[(LANE if lacking else 0) - 0.06, 1.16], visible=False, fixedrange=True),
         label,
@@ -89,7 +95,6 @@ def _line(context: ReportContext, row: Row, places: list[float]) -> Trace:
         "mode": "lines+markers",
         "line": {"color": colour, "width": 2.2 if best else 1.1},
         "marker": {"color": colour, "size": 6 if best else 4},
-        "opacity": 1 if best else 0.5,
         "hovertext": [context.about(row)] * len(places),
     }
 

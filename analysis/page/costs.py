@@ -1,4 +1,4 @@
-"""The sections that relate FMD to itself at the full budget, to what a model costs, and to the loss."""
+"""The sections that relate FMD to itself at a later rung, to what a model costs, and to the loss."""
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Figure
@@ -9,7 +9,7 @@ from analysis.text.words import fmd_text
 
 
 def rungs(context: ReportContext) -> dict[str, object]:
-    """Return how well the order at each rung predicts the order at the full budget."""
+    """Return how well the order at each rung predicts that at the largest one that enough trials have reached."""
     found = rung_correlation(context.run)
     rows = [
         [
@@ -23,7 +23,7 @@ def rungs(context: ReportContext) -> dict[str, object]:
         ]
         for row in found
     ]
-    return {"rows": rows, "selected": any(row.stopped for row in found)}
+    return {"rows": rows, "selected": any(row.stopped for row in found), "final": found[0].final if found else None}
 
 
 def costs(context: ReportContext) -> dict[str, object]:
@@ -43,7 +43,7 @@ def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
         "y": [p.fmd for p in front],
         "mode": "lines",
         "hoverinfo": "skip",
-        "line": {"shape": "hv", "color": "var(--axis)", "width": 1.5},
+        "line": {"shape": "hv", "color": "var(--muted)", "width": 1.5},
     }
     shown: Trace = {
         "x": [p.cost for p in found],
@@ -52,7 +52,6 @@ def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
         "marker": {
             "color": [context.colour(p.trial) for p in found],
             "size": [10 if p.dominated_by is None else 7 for p in found],
-            "opacity": [1 if p.dominated_by is None or p.trial in context.best else 0.6 for p in found],
         },
         "hovertext": [_about(context, cost, p) for p in found],
     }

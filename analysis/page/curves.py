@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
-from analysis.page.plots import Axis, Trace, axis, band, figure, logarithmic, rule
+from analysis.page.plots import Axis, Trace, axis, band, figure, joined, logarithmic, rule
 from analysis.statistics.ranking import Row
 from analysis.text.words import fmd_text
 
@@ -24,6 +24,8 @@ def curves(context: ReportContext) -> dict[str, object]:
         "figures": [_fmds(context, trials, scale) for scale in SCALES] if len(seen) > 1 else None,
         "losses": [_losses(context, lossy, scale) for scale in SCALES] if lossy else None,
         "floor_sd": context.card.get("floor_sd"),
+        "best": context.best,
+        "others": len(trials) > len(context.best),
     }
 
 
@@ -39,8 +41,12 @@ def _fmds(context: ReportContext, trials: dict[str, list[Row]], scale: str) -> F
     behind = [name for name in trials if name not in context.best]
     scored = {name: _known(trials[name], "fmd") for name in [*behind, *reversed(context.best)]}
     values = [point["fmd"] for points in scored.values() for point in points]
+    lines = {name: _fmd(context, name, points, scale, reports) for name, points in scored.items() if points}
     return figure(
-        [_fmd(context, name, points, scale, reports) for name, points in scored.items() if points],
+        [
+            *joined([line for name, line in lines.items() if name not in context.best]),
+            *(line for name, line in lines.items() if name in context.best),
+        ],
         _across(context, [point for points in scored.values() for point in points], scale),
         logarithmic("FMD", [*values, floor or 1.0, blank or 1.0]),
         label=f"over {scale}",
@@ -66,7 +72,6 @@ def _fmd(
             "size": [size if report else 3 for report in at_rungs],
             "symbol": ["x" if report and report["diverged"] else "circle" for report in at_rungs],
         },
-        "opacity": 1 if best else 0.55,
         "hovertext": [
             context.about(report) if report else _between(name, f"FMD {fmd_text(point['fmd'])}", point)
             for report, point in zip(at_rungs, points, strict=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.text.formats import Sheet, latex
+from analysis.page.latex import narrow, table
+from analysis.text.formats import Sheet
 
 Figure = dict[str, Any]
 
@@ -22,10 +23,16 @@ class Cell:
 Group = tuple[str, Sequence[Sequence[Cell]]]  # a heading, which may be empty, and rows
 
 
-def latex_link(groups: Sequence[Group], columns: Sequence[str], texts: Sequence[str]) -> str:
-    """Return a link that holds a table as LaTeX; for the arguments see `analysis.text.formats.Sheet`."""
+def latex_link(
+    groups: Sequence[Group], title: str, columns: Sequence[str], texts: Sequence[str], compact: bool = False
+) -> str:
+    """Return a link that holds a table as LaTeX, if compact with the columns that fit a narrow column of a paper.
+
+    For the arguments see `analysis.text.formats.Sheet`.
+    """
     parts = [(heading, [[cell.text for cell in row] for row in rows]) for heading, rows in groups]
-    return data_uri("application/x-tex", latex(Sheet(columns, texts, parts)))
+    sheet = Sheet(columns, texts, parts, title=title)
+    return data_uri("application/x-tex", table(narrow(sheet) if compact else sheet))
 
 
 def data_uri(kind: str, content: str | bytes) -> str:

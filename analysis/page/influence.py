@@ -28,7 +28,7 @@ def influence(context: ReportContext) -> dict[str, object]:
         "fields": len(important),
         "importances": _importances_figure(important) if important else None,
         "shown": len(choices),
-        "effects": intervals(choices, logarithmic("geometric mean FMD", ends)) if found else None,
+        "effects": intervals(choices, logarithmic("FMD", ends)) if found else None,
         "rows": [_cells(item, fmd_form(min(item.fmd for item in found))) for item in found],
     }
 

@@ -47,7 +47,7 @@ def _labels(context: ReportContext, names: list[str]) -> Figure:
         for name, of_trial in counts.items()
     ]
     equal = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1 / classes, "y1": 1 / classes}
-    line = {"color": "var(--axis)", "width": 1, "dash": "dot"}
+    line = {"color": "var(--muted)", "width": 1, "dash": "dot"}
     across = axis("predicted label", dtick=1 if classes <= 20 else None, showgrid=False)
     return figure(bars, across, axis("share of samples", tickformat=".0%"), shapes=[{**equal, "line": line}])
 

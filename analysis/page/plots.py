@@ -11,6 +11,7 @@ from analysis.text.words import number
 
 Axis = dict[str, Any]
 Trace = dict[str, Any]
+MOST_LINES = 200  # one trace each; Plotly takes seconds to draw a thousand traces
 DIGITS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8))  # of an axis's marks, for wide axes first
 
 
@@ -81,9 +82,24 @@ def figure(traces: Sequence[Trace], x: Axis, y: Axis, label: str = "", **more: A
     return {"label": label, "data": traces, "layout": layout}
 
 
+def joined(lines: Sequence[Trace]) -> list[Trace]:
+    """Return lines of one style as they are, or as one trace with gaps where there are more than `MOST_LINES`."""
+    if len(lines) <= MOST_LINES:
+        return list(lines)
+    together = {key: _with_gaps([line[key] for line in lines]) for key in ("x", "y", "hovertext")}
+    markers = [line["marker"] for line in lines]
+    listed = [key for key, value in markers[0].items() if isinstance(value, list)]
+    return [{**lines[0], **together, "marker": markers[0] | {k: _with_gaps([m[k] for m in markers]) for k in listed}}]
+
+
+def _with_gaps(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return lists one after the other, each followed by a gap."""
+    return [value for part in parts for value in (*part, None)]
+
+
 def rule(value: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a dotted line across a plot with a logarithmic y axis, at a value of y, and its label."""
-    line = {"color": "var(--axis)", "width": 1, "dash": "dot"}
+    line = {"color": "var(--muted)", "width": 1, "dash": "dot"}
     ends = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": value, "y1": value}
     place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "y", "y": log10(value), "yanchor": "bottom"}
     font = {"size": 11, "color": "var(--muted)"}
@@ -99,7 +115,7 @@ def band(low: float, high: float) -> dict[str, Any]:
         **place,
         "fillcolor": "var(--axis)",
         "opacity": 0.25,
-        "line": {"width": 0},
+        "line": {"width": 1, "color": "var(--ink)"},
         "layer": "below",
     }
 
@@ -129,7 +145,7 @@ def _interval(row: Interval, place: int) -> list[Trace]:
         "x": list(row.single),
         "y": [place + 0.25] * len(row.single),
         "mode": "markers",
-        "marker": {"size": 5, "color": row.colour, "opacity": 0.5},
+        "marker": {"size": 6, "color": row.colour, "symbol": "circle-open"},
         "hovertext": [f"{plain(row.label)}<br>one training: {number(value)}" for value in row.single],
     }
     return [mean, single] if row.single else [mean]

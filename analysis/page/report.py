@@ -3,6 +3,8 @@
 The page depends on nothing but the run, so that a copy of a run has the same page.
 """
 
+import base64
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +65,7 @@ def page(run: Run) -> str:
         space=context.settings.get("space"),
         status=context.settings.get("status"),
         sections=sections,
-        plotly=Markup(get_plotlyjs()),
+        plotly=base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode(),
     )
 
 

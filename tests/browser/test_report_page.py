@@ -20,6 +20,12 @@ from analysis.run.run import Run
 from tests.helpers import fake_runs
 
 SCHEME = "prefers-color-scheme"
+SCROLL = """
+    const next = [...document.querySelectorAll('.plot')].find(plot => !plot.querySelector('.main-svg'));
+    next ? next.scrollIntoView() : scrollTo(0, 0);
+    return !next;
+"""
+PAPER = 688  # CSS pixels between margins of 14 mm on A4
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +48,9 @@ def page(browser: Chrome, run: Run) -> Iterator[Chrome]:
 
 
 def opened(browser: Chrome, run: Run) -> None:
+    """Open a run's page and scroll through it, because a plot is drawn once it is near what is seen."""
     browser.get(run.report.as_uri())
-    drawn = "return [...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
-    WebDriverWait(browser, 60).until(lambda browser: browser.execute_script(drawn))
+    WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda browser: browser.execute_script(SCROLL))
 
 
 def rows(browser: Chrome, table: str) -> list[list[list[str]]]:
@@ -142,6 +148,61 @@ def test_nothing_is_wider_than_the_screen(page: Chrome, run: Run, width: int) ->
         e => !e.closest('.scroll, .plotbox, pre') && e.getBoundingClientRect().right > arguments[0] + 1
     ).map(e => e.outerHTML.slice(0, 80))"""
     assert page.execute_script(outside, width) == []
+
+
+def test_on_paper_no_plot_is_cut_and_nothing_is_folded_away(page: Chrome) -> None:
+    pdf = page.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"]
+    assert len(pdf) > 10_000
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"media": "print", "features": [{"name": SCHEME, "value": "dark"}]}
+    )
+    screen = {"width": PAPER, "height": 950, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    wide = f"""return [...document.querySelectorAll('main *')].filter(
+        node => node.getBoundingClientRect().right > {PAPER} + 1).map(node => node.outerHTML.slice(0, 80))"""
+    assert page.execute_script(wide) == []
+    svg = "return [...document.querySelectorAll('.plot')].map(plot => [plot.getBoundingClientRect().width, " + (
+        "plot.querySelector('.main-svg').getBoundingClientRect().width])"
+    )
+    assert all(drawn <= place + 1 for place, drawn in page.execute_script(svg))
+    folded = "return document.querySelectorAll('details:not([open])').length"
+    assert page.execute_script(folded) == 0
+    ink = "return getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    assert sum(map(int, page.execute_script(ink).strip("rgb()").split(","))) < 300  # dark on white paper
+    page.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert page.execute_script(folded) > 0
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_every_heading_has_something_under_it(page: Chrome) -> None:
+    empty = """return [...document.querySelectorAll('h2, h3')].filter(head => {
+        const next = head.nextElementSibling;
+        const heads = head.localName == 'h2' ? 'h2' : 'h2, h3';
+        return !next || next.matches(heads) || next.getBoundingClientRect().height == 0;
+    }).map(head => head.textContent)"""
+    assert page.execute_script(empty) == []
+
+
+def test_a_table_on_a_phone_is_scrolled_and_its_words_stay_whole(page: Chrome, run: Run) -> None:
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    opened(page, run)
+    narrow = """return [...document.querySelectorAll('tbody td')].filter(
+        cell => cell.textContent.trim() && cell.getBoundingClientRect().width < 24).length"""
+    assert page.execute_script(narrow) == 0
+    hidden = """return [...document.querySelectorAll('.scroll')].filter(
+        box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX != 'auto').length"""
+    assert page.execute_script(hidden) == 0
+
+
+@pytest.mark.slow
+def test_a_page_of_three_thousand_trials_is_small_and_its_tables_sort(browser: Chrome, tmp_path: Path) -> None:
+    run = fake_runs.many(tmp_path, 3_000)
+    write_report(run)
+    assert run.report.stat().st_size < 20_000_000
+    browser.get(run.report.as_uri())
+    assert press(browser, "ranking-table", "FMD") == "ascending"
 
 
 def test_another_budget_can_be_chosen_and_a_trial_singled_out(page: Chrome, run: Run) -> None:

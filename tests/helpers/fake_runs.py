@@ -188,6 +188,25 @@ def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradation
     return run
 
 
+def many(root: Path, trials: int, seed: int = 0) -> Run:
+    """A search of thousands of trials, a third of which reached each next rung, without pictures."""
+    rng, run = random.Random(seed), Run.create(root, "many")
+    run.write_settings(settings("many"))
+    for number in range(trials):
+        kind = rng.choice(KINDS)
+        trial = f"{number:04d}-{kind}"
+        variant: Flat = {"degradation/kind": kind, "schedule/kind": rng.choice(("cosine", "linear"))}
+        variant |= {"training/lr": 10 ** rng.uniform(-4, -2), "training/batch": rng.choice((32, 64, 128))}
+        variant |= {"degradation/mask/count": rng.randint(1, 9)} if kind == "mask" else {}
+        run.append(Start(trial, number, number, "", variant, None, time=1e9 + number))
+        reached = 3 if number % 9 == 0 else 2 if number % 3 == 0 else 1
+        for rung in range(reached):
+            losses = {"losses_at": tuple(range(1_000, 12_001, 1_000)), "losses": tuple(rng.random() for _ in range(12))}
+            report(run, trial, rung, rng.uniform(40, 200) / 1.5**rung, **losses)
+        end(run, trial, "COMPLETE" if reached == 3 else "PRUNED")
+    return run
+
+
 def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: bool = True) -> Run:
     """The confirmation of trials of a run with fresh seeds, the first of them the best by far."""
     rng, nested = random.Random(seed), Run.create(run.path, run.confirmation.name)

@@ -10,8 +10,9 @@ function coloured(value) {
   return JSON.parse(JSON.stringify(value), (key, inner) => (typeof inner === "string" ? look(inner) : inner));
 }
 
-function draw(place, figure) {
+function draw(place, figure, width) {
   const { data, layout } = coloured(figure);
+  if (width) [layout.width, layout.autosize] = [width, false];
   layout.dragmode = mouse ? "zoom" : false; // with a finger one scrolls the page
   const image = { filename: place.id, format: "svg" };
   const config = { responsive: true, displaylogo: false, displayModeBar: mouse ? "hover" : false, toImageButtonOptions: image };
@@ -29,9 +30,9 @@ function singleOut(place) {
   place.on("plotly_unhover", () => place.classList.remove("lit"));
 }
 
-function choice(place, figures, show) {
+function choice(place, figures, shown, show) {
   const select = document.createElement("select");
-  figures.forEach((figure, index) => select.add(new Option(figure.label, index)));
+  figures.forEach((figure, index) => select.add(new Option(figure.label, index, index === shown, index === shown)));
   select.addEventListener("change", () => show(Number(select.value)));
   const label = document.createElement("label");
   label.className = "view";
@@ -39,14 +40,68 @@ function choice(place, figures, show) {
   place.parentElement.before(label);
 }
 
-for (const place of document.querySelectorAll(".plot")) {
+// A plot is drawn once it is near the part of the page that is seen, so that a page of thousands of trials opens at once.
+const plots = new Map(); // by its place: what draws a plot, on paper of a width or, without one, on the screen
+
+function begin(place) {
   const figures = JSON.parse(document.getElementById(place.id + "-figures").textContent);
-  let shown = 0;
-  const show = (index) => draw(place, figures[(shown = index)]);
-  if (figures.length > 1) choice(place, figures, show);
-  show(0).then(() => singleOut(place));
-  dark.addEventListener("change", () => show(shown));
+  let shown = Number(place.dataset.first);
+  let drawn = false;
+  const show = (width) => {
+    const done = draw(place, figures[shown], width);
+    if (!drawn) done.then(() => singleOut(place));
+    drawn = true;
+  };
+  if (figures.length > 1) choice(place, figures, shown, (index) => { shown = index; show(); });
+  plots.set(place, { show, again: () => drawn && show() });
 }
+
+for (const place of document.querySelectorAll(".plot")) begin(place);
+
+const near = new IntersectionObserver((entries) => {
+  for (const entry of entries.filter((one) => one.isIntersecting)) {
+    near.unobserve(entry.target);
+    plots.get(entry.target).show();
+  }
+}, { rootMargin: "600px" });
+
+async function unpackPlotly() {
+  const bytes = Uint8Array.from(atob(document.getElementById("plotly").textContent), (character) => character.charCodeAt(0));
+  const script = document.createElement("script");
+  script.textContent = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  document.head.append(script);
+  for (const place of plots.keys()) near.observe(place);
+}
+
+unpackPlotly();
+
+dark.addEventListener("change", () => plots.forEach(({ again }) => again()));
+
+// Print. All plots are drawn as wide as the paper, in the colours of the light scheme; a wider one is made smaller.
+const PAPER = 660; // CSS pixels between the margins of A4, the narrower of the usual sizes of paper
+const opened = [];
+
+addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("printed");
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    opened.push(details);
+  }
+  if (window.Plotly) plots.forEach(({ show }, place) => {
+    const width = Math.max(PAPER, parseFloat(place.style.minWidth) || 0);
+    place.style.zoom = PAPER / width;
+    show(width);
+  });
+});
+
+addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("printed");
+  for (const details of opened.splice(0)) details.open = false;
+  if (window.Plotly) plots.forEach(({ show }, place) => {
+    place.style.zoom = "";
+    show();
+  });
+});
 
 // Tables. Each group of rows is sorted in itself; what has no value comes last, whichever way.
 function compare(column, number, sign) {
