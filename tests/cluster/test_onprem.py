@@ -47,7 +47,8 @@ def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
     # The autoscaler's own list has a lost node for half a minute more.
     wait_for(lambda: cluster.laboratory.running(WORKERS[0].name, r"raylet/raylet "), "the raylet's return", 240)
     measured.add("kill -9 of a raylet", "its node is back", time.time() - killed)
-    search.wait_for_end(3000)
+    search.wait_for_end()
+    wait_for(lambda: (search.path / "report.html").is_file(), "the confirmation's end", 3000)
     return search, there
 
 
