@@ -48,7 +48,7 @@ def lost(cluster: Onprem, measured: Measured) -> tuple[Watched, set[str]]:
     wait_for(lambda: cluster.laboratory.running(WORKERS[0].name, r"raylet/raylet "), "the raylet's return", 240)
     measured.add("kill -9 of a raylet", "its node is back", time.time() - killed)
     search.wait_for_end()
-    wait_for(lambda: (search.path / "report.html").is_file(), "the confirmation's end", 3000)
+    wait_for((search.path / "report.html").is_file, "the confirmation's end", 3000)
     return search, there
 
 
@@ -104,9 +104,15 @@ def test_one_machine_finds_the_same_bit_for_bit(cluster: Onprem, lost: tuple[Wat
     cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone} --quiet", 3000)
     other = Watched(cluster.runs / "alone")
     assert other.curves() == search.curves()
+    # Which trainings a race still needs depends on which of them end first; their numbers do not.
     confirmed, confirmed_alone = (Watched(watched.path / "confirm") for watched in (search, other))
-    assert confirmed_alone.curves() == confirmed.curves()
-    assert confirmed_alone.test_scores() == confirmed.test_scores()
+    for found, alone_found in (
+        (confirmed.curves(), confirmed_alone.curves()),
+        (confirmed.test_scores(), confirmed_alone.test_scores()),
+    ):
+        both = found.keys() & alone_found.keys()
+        assert both
+        assert {key: found[key] for key in both} == {key: alone_found[key] for key in both}
     runs = [Run.open(watched.path) for watched in (other, search)]
     orders = [[row["trial"] for row in rank(run.trials(), None).to_pylist()] for run in runs]
     assert orders[0] == orders[1]
