@@ -127,6 +127,8 @@ def _in_run(
             status = search(run, settings, space, images, reference, notes)
             if status == "done" and settings.confirm:
                 status = confirm(run, settings, images, reference, notes)
+                if status in ("interrupted", "lost"):
+                    run.update_settings(status="interrupted")
         finally:
             run.update_settings(**notes.budget.used())
     if status == "done":

@@ -21,6 +21,7 @@ from search.confirmation.race import Race
 from search.confirmation.race_time import RaceTime
 from search.confirmation.selection import Selection, select
 from search.confirmation.test_evaluation import measure_on_test_images
+from search.execution.ending import Left, ending_of, loss_text, rays_addresses
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
 from search.progress.budget import OVERTIME, as_clock
@@ -108,10 +109,17 @@ def _test(run: Run, nested: Run, settings: Settings, images: Images, judge: Refe
     result = confirmation_result(run)
     if result is None:
         return "done"
+    ending = ending_of(run, notes.budget.used)
     try:
-        measure_on_test_images(nested, settings, result, images, judge, notes)
+        with ending.watched(rays_addresses()):
+            measure_on_test_images(nested, settings, result, images, judge, notes, ending)
     except KeyboardInterrupt:
         return "interrupted"
+    except Left:
+        status = ending.status()
+        if status == "lost":
+            notes.say(loss_text(run, ending))
+        return status
     return "done"
 
 

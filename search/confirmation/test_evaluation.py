@@ -11,6 +11,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.confirmed import ConfirmationResult
 from analysis.text.words import fmd_text
+from search.execution.ending import Ending
 from search.execution.tasks import each_on_a_slot
 from search.progress.budget import OVERTIME, as_clock
 from search.progress.failures import reason
@@ -43,7 +44,13 @@ class Bench:
 
 
 def measure_on_test_images(
-    nested: Run, settings: Settings, result: ConfirmationResult, images: Images, judge: Reference, notes: Notes
+    nested: Run,
+    settings: Settings,
+    result: ConfirmationResult,
+    images: Images,
+    judge: Reference,
+    notes: Notes,
+    ending: Ending,
 ) -> None:
     """Measure the trainings of a race that has ended on the test images, into the evaluation of its run `nested`.
 
@@ -52,13 +59,16 @@ def measure_on_test_images(
     these numbers. Samples start from noise of the training's own seed, which neither the search nor the race used for
     samples. A model whose checkpoint is gone or damaged is trained again. Models that there is no time for are measured
     once the run goes on.
+
+    Raises:
+        Left: a signal interrupts, or Ray is lost; `ending` knows which.
     """
     bench = _bench(nested, settings, images, judge)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
     lost = dict(_without_model(nested, starts))
     stage = _Stage(nested, bench.reference, starts, lost, settings.slots, notes)
-    for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over):
+    for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over, ending):
         stage.take(start, row)
     stage.close()
 

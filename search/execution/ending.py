@@ -1,5 +1,6 @@
 """The early end of a session, by a signal or because Ray is lost: trials save and leave if Ray answers."""
 
+import gc
 import math
 import os
 import signal
@@ -8,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import ray
 
+from analysis.run.run import Run
+from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, on_stops, write_at_once
+from search.execution.local import stop_ray
 from trainables.domain import UsageError
 
 Address = tuple[str, int]
@@ -72,6 +77,12 @@ class Ending:
     def begun(self) -> bool:
         """Whether the session is to end."""
         return self.interrupted or bool(self.lost)
+
+    def status(self) -> Literal["interrupted", "lost"]:
+        """Return how a session ends that `Left` left; where Ray is lost, Python collects no garbage from then on."""
+        if self.lost:
+            gc.disable()  # objects of Tune tell Ray when they are collected, and wait for it until it ends this process
+        return "interrupted" if self.interrupted else "lost"
 
     def leave(self) -> None:
         """If the session is to end, let trials save their checkpoints for a moment, and raise Left."""
@@ -133,6 +144,30 @@ class Ending:
     def _try_to_write(self) -> None:
         with suppress(UsageError):  # such as a full disk, which the main thread reports
             self._write()
+
+
+def ending_of(run: Run, used: Callable[[], dict[str, Any]], trials: Trials | None = None) -> Ending:
+    """Return the ending of a session on a run: it writes the status, and ends the process where Ray hangs.
+
+    Args:
+        run: the run.
+        used: returns what is written besides, the time that is used up.
+        trials: as `Ending` takes them.
+    """
+    return Ending(lambda: run.update_settings(status="interrupted", **used()), partial(_quit, run), trials)
+
+
+def loss_text(run: Run, ending: Ending) -> str:
+    """Return a line that says that Ray is lost and how to go on."""
+    return f"Ray is lost, {ending.lost} has ended; to go on: {Commands.here(run).resume()}"
+
+
+def _quit(run: Run, status: int) -> None:
+    """End this process, in which Ray hangs."""
+    stop_ray(at_once=True)
+    why = "" if status == INTERRUPTED else "Ray is lost; what was reported is kept\n"
+    write_at_once(1, f"{why}go on                 {Commands.here(run).resume()}\n")
+    os._exit(status)
 
 
 class _Listener:

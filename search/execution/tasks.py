@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
+from search.execution.ending import Ending, Left
 from search.execution.threads import take_threads, threads_of
 from search.settings import Settings
 
@@ -22,6 +23,7 @@ def each_on_a_slot(
     items: Sequence[Item],
     settings: Settings,
     is_over: Callable[[], bool],
+    ending: Ending,
 ) -> Iterator[tuple[Item, Result | RayError]]:
     """Yield each item with the result of its task, or with the error of one that failed, in the order of their ends.
 
@@ -34,6 +36,10 @@ def each_on_a_slot(
         items: its second argument, one a task.
         settings: of the search.
         is_over: says whether the time is up.
+        ending: of the session, which is watched.
+
+    Raises:
+        Left: a signal interrupts, or Ray is lost; `ending` knows which.
     """
     if not items:
         return
@@ -42,12 +48,12 @@ def each_on_a_slot(
     waiting = {remote.remote(threads, task, sent, item): item for item in items}
     try:
         while waiting and not is_over():
-            done, _ = ray.wait(list(waiting), timeout=LOOK)
-            for task_of_item in done:
-                yield waiting.pop(task_of_item), _result(task_of_item)
+            for task_of_item in _ended(list(waiting), ending):
+                yield waiting.pop(task_of_item), _result(task_of_item, ending)
     finally:
-        for task_of_item in waiting:
-            ray.cancel(task_of_item, force=True)
+        if not ending.lost:
+            for task_of_item in waiting:
+                ray.cancel(task_of_item, force=True)
 
 
 def _on_threads(threads: int, task: Callable[[Shared, Item], Result], shared: Shared, item: Item) -> Result:
@@ -55,8 +61,23 @@ def _on_threads(threads: int, task: Callable[[Shared, Item], Result], shared: Sh
     return task(shared, item)
 
 
-def _result(task: Any) -> Any:
+def _ended(tasks: list[Any], ending: Ending) -> list[Any]:
+    """Return the tasks that have ended, after a moment at the latest."""
+    if ending.begun:
+        raise Left
+    try:
+        done, _ = ray.wait(tasks, timeout=LOOK)
+    except Exception:  # Ray raises whatever its end leads to; any other error goes on its way
+        if not ending.comes():
+            raise
+        raise Left from None
+    return list(done)
+
+
+def _result(task: Any, ending: Ending) -> Any:
     try:
         return ray.get(task)
     except RayError as error:
+        if not isinstance(error, RayTaskError) and ending.comes():  # the end of Ray ended the task
+            raise Left from None
         return error

@@ -5,11 +5,8 @@ its state. Tune stops a paused trial too, which frees its process; the queue ret
 the trial continues from its checkpoint. Tune's own pause would hold on to the trial's state.
 """
 
-import gc
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,11 +18,8 @@ from ray.tune.search import Searcher
 
 from analysis.run.events import Start, from_json, to_json
 from analysis.run.run import Run
-from analysis.text.commands import Commands
-from analysis.text.process import INTERRUPTED, write_at_once
-from search.execution.ending import Ending, Left, rays_addresses
+from search.execution.ending import Ending, Left, ending_of, loss_text, rays_addresses
 from search.execution.first_worker import FirstWorker
-from search.execution.local import stop_ray
 from search.execution.pulse import Pulse
 from search.execution.worker import make_trainable
 from search.progress.failures import left_its_machine
@@ -93,7 +87,7 @@ def run_trials(parts: Parts, images: Images, reference: Reference, checks: Check
     """
     recorder, first = parts.recorder, FirstWorker(parts.settings.cpus_per_trial)
     pulse = Pulse(parts.settings.hang_limit)
-    ending = Ending(partial(_interrupted, recorder), partial(_quit, parts.run), pulse)
+    ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     session = Session(first, pulse, ending)
     tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference, checks), session)
     status: Status = "failed"
@@ -105,16 +99,13 @@ def run_trials(parts: Parts, images: Images, reference: Reference, checks: Check
         parts.source.finish()
         status = "done"
     except Left:
-        status = "interrupted" if ending.interrupted else "lost"
-        if ending.lost:
-            # Objects of Tune tell Ray when they are collected; they would wait for it until it ends this process.
-            gc.disable()
+        status = ending.status()
     finally:
         recorder.display.close()
         recorder.write(status="interrupted" if status == "lost" else status)
         recorder.close()
     if status == "lost":
-        recorder.display.note(f"Ray is lost, {ending.lost} has ended; to go on: {Commands.here(parts.run).resume()}")
+        recorder.display.note(loss_text(parts.run, ending))
     return status
 
 
@@ -128,19 +119,6 @@ def _fit(tuner: tune.Tuner, ending: Ending) -> None:
         if not ending.comes():
             raise
         raise Left from None
-
-
-def _interrupted(recorder: Recorder) -> None:
-    """Write what a resume reads besides the log; called in another thread than the rest."""
-    recorder.run.update_settings(status="interrupted", **recorder.display.notes.budget.used())
-
-
-def _quit(run: Run, status: int) -> None:
-    """End this process, in which Ray hangs."""
-    stop_ray(at_once=True)
-    why = "" if status == INTERRUPTED else "Ray is lost; what was reported is kept\n"
-    write_at_once(1, f"{why}go on                 {Commands.here(run).resume()}\n")
-    os._exit(status)
 
 
 class _Unsaved:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -87,6 +88,42 @@ def test_however_it_is_ended_it_says_how_to_go_on_and_goes_on(searches: Searches
     assert before.items() <= reports(Run.open(folder)).items()
     assert os.listdir(places) == []
     os.rmdir(places)
+
+
+@pytest.mark.parametrize(("end", "status"), [(lose_the_gcs, 1), (lose_the_raylet, 1), (terminate, 130)])
+def test_while_test_images_are_measured_it_says_how_to_go_on_and_goes_on(
+    end: Callable[[Searches, subprocess.Popen[str]], None], status: int, searches: Searches
+) -> None:
+    command = [str(SCRIPT), "--space", "tiny.py", "--name", "a", "--trials", "2", "--confirm", "1", "--seeds", "2"]
+    process = searches.start(*command, "--max-images", "256", "--grace-images", "256", "--time-budget", "900")
+    assert process.stdout is not None
+    before = "".join(iter_until(process.stdout, "measured on the test images"))
+    time.sleep(3)  # the measurements begin
+    end(searches, process)
+    output, errors = process.communicate()
+    told = (before, output, errors)
+    assert process.returncode == status, told
+    assert "Traceback" not in output + errors, told
+    assert "Ray is lost" in output or status == 130, told
+    line = re.search(r"^go on +python (.*)$", output, re.MULTILINE)
+    assert line, told
+    while searches.processes():  # those that the raylet had started notice its end by themselves
+        time.sleep(0.1)
+    run = Run.open(searches.folder / "runs" / "a")
+    assert run.settings()["status"] == "interrupted"
+    ended = searches.run(*shlex.split(line[1]))
+    assert ended.returncode == 0, ended.stderr
+    nested = run.confirmed()
+    assert nested is not None
+    assert nested.settings()["tested"]
+
+
+def iter_until(lines: Iterable[str], words: str) -> Iterator[str]:
+    """Yield lines up to the one that has these words."""
+    for line in lines:
+        yield line
+        if words in line:
+            return
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 4.0])

@@ -15,6 +15,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.confirmed import confirmation_result
 from search.confirmation import test_evaluation
+from search.execution.ending import Ending
 from search.machine import Machine
 from search.progress.budget import Budget
 from search.progress.notes import Notes
@@ -52,7 +53,12 @@ def measured(
     order: list[str] = []
 
     def one_by_one(
-        task: object, bench: object, starts: list[Start], settings: Settings, is_over: Callable[[], bool]
+        task: object,
+        bench: object,
+        starts: list[Start],
+        settings: Settings,
+        is_over: Callable[[], bool],
+        ending: Ending,
     ) -> Iterator[tuple[Start, dict[str, Any] | Exception | None]]:
         for start in starts:
             if is_over():
@@ -65,7 +71,7 @@ def measured(
     assert result is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
     judge = Reference.build(mnist, "confirm", 64)
-    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, judge, notes)
+    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, judge, notes, Ending(lambda: None))
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
 
