@@ -1,9 +1,11 @@
 """The AWS account, and the names and tags of what one set-up makes in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 
 from search.cluster_files.aws.errors import of_aws
@@ -12,6 +14,9 @@ from trainables.domain import UsageError
 TAG = "diffusion-search-setup"
 """Key of the tag of all that is made; its value is the name of the set-up."""
 CONFIG = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
+
+# Of all sessions: to read the models of the services takes a second of a core.
+LOADER = botocore.loaders.create_loader()
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Account:
     """Twelve digits."""
     user: str
     """The ARN of whose credentials these are."""
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, region: str) -> "Account":
@@ -33,17 +39,18 @@ class Account:
             UsageError: the region is unknown, there are no credentials, or AWS does not take them.
         """
         with of_aws():
-            session = boto3.Session(region_name=region)
-            partitions = session.get_available_partitions()
-            known = {name for partition in partitions for name in session.get_available_regions("ec2", partition)}
-            if region not in known:
+            session = _session(region)
+            if region not in session.get_available_regions("ec2", session.get_partition_for_region(region)):
                 raise UsageError(f"AWS has no region {region}; give --region with one of its own, such as us-east-1")
             caller = session.client("sts", config=CONFIG).get_caller_identity()
         return cls(session, region, caller["Account"], caller["Arn"])
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return boto3's client of a service."""
-        return self.session.client(service, region_name=region or self.region, config=CONFIG)
+        """Return boto3's client of a service, the same one each time."""
+        where = (service, region or self.region)
+        if where not in self.clients:
+            self.clients[where] = self.session.client(service, region_name=where[1], config=CONFIG)
+        return self.clients[where]
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of IAM or S3; S3's have no account in them."""
@@ -69,7 +76,13 @@ class SetUp:
 def configured_region() -> str | None:
     """Return the region of the AWS configuration, None if it names none."""
     with of_aws():
-        return boto3.Session().region_name or None
+        return _session().region_name or None
+
+
+def _session(region: str | None = None) -> Any:
+    core = botocore.session.Session()
+    core.register_component("data_loader", LOADER)
+    return boto3.Session(region_name=region, botocore_session=core)
 
 
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
