@@ -6,6 +6,8 @@ INSTALLER ?= uv
 SPACE ?= degradations
 LOGDIR ?= runs
 WORKERS ?= 8
+# Every extra but mlflow, whose importlib-metadata is older than that of the others.
+LOCKED := test dashboard cluster inception wandb bench lock
 PARTS ?= start training_speed evaluation_speed distance_speed whole_search overhead overhead_of_ray
 
 BIN := $(VENV)/bin
@@ -91,7 +93,7 @@ cluster-remove: env  ## remove from your AWS account what cluster-setup made; AR
 
 lock: env  ## compile constraints.txt again from pyproject.toml; delete lines of it first to renew them
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv
-	$(BIN)/uv pip compile --quiet --no-annotate --all-extras --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	$(BIN)/uv pip compile --quiet --no-annotate $(LOCKED:%=--extra %) --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	  --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
 
 clean:  ## remove the environment, builds and caches; runs/ stays

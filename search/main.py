@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": ("search.generate", "generate images with the winner, or another trial"),
     "train": ("search.train", "train the winner, or another trial, on more images"),
     "export": ("search.export", "write the winner, or another trial, into a folder of its own"),
+    "send": ("search.send", "send a run to MLflow or Weights & Biases"),
 }
 
 

@@ -1,5 +1,6 @@
 """Every option of every command, declared once; `search.declaration` says how."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,9 @@ from trainables.data.options import LEAST_SIDE, MOST_SIDE, is_colour
 SAMPLERS = ("tpe", "gp", "random", "qmc", "nsga2")  # of search/study/samplers.py
 LEARN_IN_FULL = ("gp", "nsga2")  # samplers that learn nothing from a trial that was stopped early
 LEARN_FROM_EARLIER = ("tpe",)  # samplers that learn from the trials of earlier runs
+TRACKER = re.compile(r"(mlflow|wandb)(:\S+)?")
+TRACKERS = "give mlflow, mlflow:URI, wandb or wandb:PROJECT, without a password"
+TRACKERS_SHOWN = "mlflow[:URI]|wandb[:PROJECT]"
 COSTS = ("nfe", "parameters", "seconds")  # of search/study/journal.py: what FMD can be traded against
 
 KEPT_CHECKPOINTS = 3
@@ -49,6 +53,17 @@ def _names(given: str | list[str]) -> tuple[str, ...]:
     """Return the names that a text has between commas; search.json has a list."""
     names = given.split(",") if isinstance(given, str) else given
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def _trackers(given: str | list[str]) -> tuple[str, ...]:
+    """Return the trackers that texts name, each once; `none` stands for no tracker."""
+    named = tuple(dict.fromkeys(text.strip() for text in _texts(given)))
+    return () if named == ("none",) else named
+
+
+def _are_trackers(values: tuple[str, ...]) -> bool:
+    """Return whether each text names a tracker, and no password: search.json keeps it, and reports are sent around."""
+    return all(TRACKER.fullmatch(text) and "@" not in text.partition("://")[2].partition("/")[0] for text in values)
 
 
 def _texts(given: str | list[str]) -> tuple[str, ...]:
@@ -245,6 +260,14 @@ class SearchOptions:
         KEPT_CHECKPOINTS,
         CHANGEABLE,
     )
+    log_to: tuple[str, ...] = _run(
+        Kind(_trackers, _are_trackers, f"{TRACKERS}; or none", TRACKERS_SHOWN, {"action": "append"}, nested=True),
+        "Send each trial to an experiment tracker as well: MLflow, by default where MLFLOW_TRACKING_URI says, or "
+        "Weights & Biases, on disk with WANDB_MODE=offline. Repeatable.",
+        (),
+        CHANGEABLE,
+        shown="none",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,6 +400,19 @@ class ExportOptions:
     sampler: Mapping[str, str] = _sampler_fields()
     data_dir: str | None = _data_folder()
     trust: bool = option(FLAG, TRUST, False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOptions:
+    """Options of search/send.py."""
+
+    run: str = _run_folder()
+    trackers: tuple[str, ...] = option(
+        Kind(_trackers, lambda given: given and _are_trackers(given), TRACKERS, argparse={"nargs": "+"}, nested=True),
+        "Tracker to send to: mlflow or mlflow:URI, wandb or wandb:PROJECT.",
+        metavar="TRACKER",
+        flag="trackers",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.summary import card, close, require_same_data, require_same_metric
 from search.time_limit import TimeLimit
+from search.trackers.known import trackers_of
+from search.trackers.sending import Trackers
 from trainables.data.images import Images
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.fmd import Reference
@@ -123,13 +125,15 @@ def _in_run(
         run.update_settings(**card(settings, space, images, reference))
         if space.code is not None:  # last: settings without it go on from the file itself
             write_code(run, space.code, [f"{family}/{name}" for family, name in parts()])
+        trackers = trackers_of(settings.log_to, run, notes.say)
         try:
-            status = search(run, settings, space, images, reference, notes)
+            status = search(run, settings, space, images, reference, notes, trackers)
             if status == "done" and settings.confirm:
-                status = confirm(run, settings, images, reference, notes)
+                status = confirm(run, settings, images, reference, notes, trackers)
                 if status in ("interrupted", "lost"):
                     run.update_settings(status="interrupted")
         finally:
+            trackers.close()
             run.update_settings(**notes.budget.used())
     if status == "done":
         notes.say("done; ranking and report follow")
@@ -161,10 +165,19 @@ def close_again(run: Run, why: str) -> int:
         return close(run, "done")
 
 
-def search(run: Run, settings: Settings, space: Space, images: Images, reference: Reference, notes: Notes) -> Status:
+def search(
+    run: Run,
+    settings: Settings,
+    space: Space,
+    images: Images,
+    reference: Reference,
+    notes: Notes,
+    trackers: Trackers | None = None,
+) -> Status:
     """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
 
     The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
+    `trackers` are told of its trials.
     """
     budget = notes.budget
     scale = samples_that_judge(settings, images) / reference.n
@@ -190,6 +203,7 @@ def search(run: Run, settings: Settings, space: Space, images: Images, reference
         paused=scheduler.paused,
         kept_checkpoints=settings.kept_checkpoints,
         dashboard=Dashboard(run, study),
+        trackers=trackers,
     )
     queue.on_prune, queue.note = recorder.on_prune, display.note
     if warm_start.earlier and not history.starts:

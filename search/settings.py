@@ -13,7 +13,10 @@ from analysis.run.storage import is_remote
 from search.declaration import Resume, SettingsError, completed, options
 from search.machine import Cluster, Machine
 from search.options import LEARN_IN_FULL, SearchOptions
+from search.trackers.packages import require_packages
 from trainables.data.options import NAMED
+
+LISTS = ("warm_start", "only", "log_to")  # options that are tuples of texts, and lists in search.json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ class Settings(SearchOptions):
         values = completed(cls, {}, machine.gpus) | {"space_digest": ""}
         values |= {name: known[name] for name in names if name in known}
         values["trained"] = tuple(values["trained"]) if values["trained"] else None
-        values |= {name: tuple(values[name]) for name in ("warm_start", "only")}
+        values |= {name: tuple(values[name]) for name in LISTS}
         for name, declared in options(cls).items():
             if declared.resume is Resume.PER_SESSION:
                 values[name] = given.get(name, declared.default)
@@ -98,6 +101,7 @@ class Settings(SearchOptions):
             raise SettingsError(f"--grace-images {self.grace_images:,}: {right}")
         if self.trained and self.against == "seconds":
             raise SettingsError("--against seconds with --from: nothing is trained; give --against nfe")
+        require_packages(self.log_to)
         if self.warm_start:
             self._require_warm_start()
         if self.scheduler == "none":
@@ -124,8 +128,8 @@ class Settings(SearchOptions):
 
     def saved(self) -> dict[str, Any]:
         """Return these settings, and the rungs that follow from them, as JSON has them."""
-        lists = {"warm_start": list(self.warm_start), "only": list(self.only), "rungs": list(self.rungs)}
-        return {**asdict(self), **lists}
+        lists = {name: list(getattr(self, name)) for name in LISTS}
+        return {**asdict(self), **lists, "rungs": list(self.rungs)}
 
 
 def rungs(grace: int, full: int, eta: int) -> tuple[int, ...]:

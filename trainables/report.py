@@ -88,6 +88,16 @@ class Report:
         """
         return cls(**{entry.name: _value(values.get(entry.name), entry) for entry in fields(cls)})
 
+    def on_the_way(self) -> list[tuple[int, dict[str, float]]]:
+        """Return the training losses and the scores since the report before it, by images seen, ascending."""
+        found: dict[int, dict[str, float]] = {}
+        for at, loss in zip(self.losses_at, self.losses, strict=True):
+            found.setdefault(at, {})["training_loss"] = loss
+        scores = zip(self.between_at, self.between_fmd, self.between_validation_loss, strict=True)
+        for at, fmd, loss in scores:
+            found.setdefault(at, {}).update({"fmd": fmd, "validation_loss": loss})
+        return sorted(found.items())
+
 
 def _value(value: Any, entry: Field[Any]) -> Any:
     if value is None:

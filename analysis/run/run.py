@@ -38,7 +38,7 @@ class Run:
     Attributes:
         path: the run's folder, or the copy of it on this machine.
         settings_file, study_file, earlier, ranking, report, evaluation, lock: its files.
-        samples, artifacts, checkpoints, tensorboard, confirmation, ray, code_folder: its folders.
+        samples, artifacts, checkpoints, tensorboard, wandb, confirmation, ray, code_folder: its folders.
     """
 
     def __init__(self, place: Disk | Remote) -> None:
@@ -52,6 +52,7 @@ class Run:
         self.artifacts = path / "artifacts"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
+        self.wandb = path / "wandb"
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
         self.code_folder = path / "code"

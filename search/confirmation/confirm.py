@@ -33,6 +33,7 @@ from search.reserve import END_SECONDS, check_seconds, needed
 from search.schedulers import Scheduler
 from search.settings import Settings
 from search.time_limit import TimeLimit
+from search.trackers.sending import Trackers
 from trainables.data.images import Images
 from trainables.metric.checks import LEAST, CheckReference
 from trainables.metric.fmd import Reference
@@ -42,10 +43,13 @@ from trainables.metric.fmd import Reference
 SAMPLES = {"cpu": 2_048, "gpu": 5_000}
 
 
-def confirm(run: Run, settings: Settings, images: Images, reference: Reference, notes: Notes) -> Status:
+def confirm(
+    run: Run, settings: Settings, images: Images, reference: Reference, notes: Notes, trackers: Trackers | None = None
+) -> Status:
     """Race the best trials of a search that has ended, and test the winners; Ray must be connected.
 
-    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's.
+    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's, and
+    `trackers` are told of the trainings.
     """
     before = run.confirmed()
     judge = _judge(settings, images, reference, {} if before is None else before.settings())
@@ -61,7 +65,7 @@ def confirm(run: Run, settings: Settings, images: Images, reference: Reference, 
     checks = CheckReference.build(images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
     copy_code(run, nested)
-    status = _race(nested, full, selection, images, judge, checks, notes)
+    status = _race(nested, full, selection, images, judge, checks, notes, trackers)
     return _test(run, nested, full, images, judge, notes) if status == "done" else status
 
 
@@ -150,6 +154,7 @@ def _race(
     judge: Reference,
     checks: CheckReference | None,
     notes: Notes,
+    trackers: Trackers | None,
 ) -> Status:
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
@@ -160,7 +165,8 @@ def _race(
     clock = RaceTime(nested, budget, selection.costs, chosen[0].trial, settings.slots)
     race = Race(settings.seed, settings.seeds, chosen, nested.events(), clock.has_time)
     display = Display(settings, notes, clock.after)
-    recorder = Recorder(nested, history, TimeSpent.load(settings.slots, nested.settings()), display, race.tries)
+    spent = TimeSpent.load(settings.slots, nested.settings())
+    recorder = Recorder(nested, history, spent, display, race.tries, trackers=trackers)
     limit = TimeLimit(scheduler, budget.left, OVERTIME * budget.limit)
     status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge, checks)
     if status == "done" and race.is_cut:

@@ -16,6 +16,7 @@ from search.progress.tensorboard import TensorBoardWriter
 from search.progress.terminal import Display
 from search.progress.time_spent import TimeSpent
 from search.schedulers import Decision
+from search.trackers.sending import Trackers
 from search.tries import Tries
 from trainables.report import Report
 from trainables.trial import PREEMPTED
@@ -41,6 +42,7 @@ class Recorder:
         paused: Container[int] = (),
         kept_checkpoints: int | None = None,
         dashboard: Dashboard | None = None,
+        trackers: Trackers | None = None,
     ) -> None:
         """Go on from `history`, the run's log so far.
 
@@ -53,6 +55,7 @@ class Recorder:
             paused: numbers of the trials that are paused, at every moment.
             kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
             dashboard: shows pictures in the study; None for a run without a study.
+            trackers: what --log-to names; None for none.
         """
         self.run, self.spent, self.display = run, spent, display
         self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
@@ -66,6 +69,8 @@ class Recorder:
         self._written, self._pause = time.monotonic(), TABLES_EVERY
         self._checkpoints = _Checkpoints(run, history, kept_checkpoints)
         self.display.recall(run, history)
+        self._trackers = trackers or Trackers()
+        self._trackers.follow(run)
 
     def on_start(self, start: Start) -> None:
         """Record that a trial starts, or starts again after it was paused, interrupted or failed."""
@@ -90,6 +95,7 @@ class Recorder:
         self._last[report.trial] = report
         self.spent.report(report)
         self._tensorboard.report(report)
+        self._trackers.follow(self.run)
         self.display.reported(report, self._decision(start, leaves))
 
     def on_end(self, start: Start) -> None:
@@ -127,6 +133,7 @@ class Recorder:
 
     def on_step(self) -> None:
         """Refresh the terminal, and write the tables when they are due."""
+        self._trackers.look()
         self.display.refresh()
         if time.monotonic() - self._written >= self._pause:
             self.write()
@@ -162,9 +169,11 @@ class Recorder:
             self._logged.add(start.trial)
             self._started.add(start.trial)
             self.run.append(start)
+            self._trackers.follow(self.run)
 
     def _end(self, name: str, state: State, error: str = "") -> None:
         self.run.append(End(name, state, error))
+        self._trackers.follow(self.run)
         self.spent.end(name)
         self.display.left(name, state)
         if state == "PAUSED":

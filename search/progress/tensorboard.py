@@ -79,11 +79,12 @@ class TensorBoardWriter:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         trial = report.trial
+        points = [(at, _scalars(numbers)) for at, numbers in report.on_the_way()]
         tag = rung_tag(report.images_seen, metric_card(self._run))
         values = _scalars({**{name: getattr(report, name) for name in SCALARS}, tag: report.fmd})
         for name, path in {} if report.diverged else self._run.pictures(trial).items():
             values.append(Summary.Value(tag=IMAGES[name], image=_image(path)))
-        self._write(trial, *_on_the_way(report), (report.images_seen, values))
+        self._write(trial, *points, (report.images_seen, values))
         self._last[trial] = report
 
     def end(self, trial: str, state: State) -> None:
@@ -109,14 +110,6 @@ class TensorBoardWriter:
         path = self._run.tensorboard / trial / self._file
         append_events(path, list(steps))
         self._run.send(path)
-
-
-def _on_the_way(report: Report) -> list[tuple[int, list[Any]]]:
-    """Return the training losses since the report before, and the scores between rungs, by images seen."""
-    found = [(at, {"training_loss": loss}) for at, loss in zip(report.losses_at, report.losses, strict=True)]
-    scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=True)
-    found += [(at, {"fmd": fmd, "validation_loss": loss}) for at, fmd, loss in scores]
-    return [(at, _scalars(numbers)) for at, numbers in sorted(found, key=lambda one: one[0])]
 
 
 def _scalars(numbers: Mapping[str, float]) -> list[Any]:

@@ -24,6 +24,8 @@ PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+]*")
 # Brackets keep the patterns from finding themselves.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:wor[k]|roo[t]|tm[p])/\w")
 REGISTRY = re.compile(r"python[h]osted|pypi[.](?:org|python)|registry[.]npmjs|download[.]pytorch|[-]index-url")
+# Its packages do not go together with the versions of the others.
+NOT_LOCKED = {"mlflow"}
 DATA = {
     "trainables/data/datasets/README.md",
     "trainables/data/datasets/fashion_mnist/t10k-images-idx3-ubyte.gz",
@@ -41,9 +43,10 @@ def locked() -> dict[str, str]:
 
 
 def direct() -> list[Requirement]:
-    """What the project names; one of its extras may name another of them."""
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    lines = (line for group in (PROJECT["project"]["dependencies"], *extras) for line in group)
+    """What the project names, but for the extras that are not locked; one of its extras may name another of them."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    locked_extras = [extras[name] for name in extras if name not in NOT_LOCKED]
+    lines = (line for group in (PROJECT["project"]["dependencies"], *locked_extras) for line in group)
     return [need for need in map(Requirement, lines) if need.name != PROJECT["project"]["name"]]
 
 
@@ -84,6 +87,11 @@ def test_direct_dependencies_are_locked_within_their_bounds(requirement: Require
     name = canonicalize_name(requirement.name)
     assert name in pins
     assert requirement.specifier.contains(pins[name])
+
+
+def test_make_lock_takes_in_every_extra_that_can_be_locked() -> None:
+    (listed,) = re.findall(r"^LOCKED := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(listed.split()) == PROJECT["project"]["optional-dependencies"].keys() - NOT_LOCKED
 
 
 @pytest.mark.skipif(not Path(sys.prefix, ".installed").exists(), reason="not an environment of `make env`")

@@ -15,7 +15,7 @@ import pytest
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search import command_line, evaluate, export, generate, replay, train
+from search import command_line, evaluate, export, generate, replay, send, train
 from search import run as command
 from search.command_line import parse
 from search.declaration import Resume, SettingsError, option, options, whole
@@ -28,6 +28,7 @@ from search.options import (
     ReplayOptions,
     RunOptions,
     SearchOptions,
+    SendOptions,
     TrainOptions,
 )
 from search.settings import Settings
@@ -305,7 +306,7 @@ def shown(read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch) 
     return out.getvalue()
 
 
-@pytest.mark.parametrize("read", [module.main for module in (command, evaluate, replay, generate, train, export)])
+@pytest.mark.parametrize("read", [module.main for module in (command, evaluate, replay, generate, train, export, send)])
 def test_help_fits_a_terminal_and_its_numbers_are_for_people(
     read: Callable[[list[str]], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +317,16 @@ def test_help_fits_a_terminal_and_its_numbers_are_for_people(
 
 @pytest.mark.parametrize(
     "declared",
-    [SearchOptions, RunOptions, EvaluateOptions, ReplayOptions, GenerateOptions, TrainOptions, ExportOptions],
+    [
+        SearchOptions,
+        RunOptions,
+        EvaluateOptions,
+        ReplayOptions,
+        GenerateOptions,
+        TrainOptions,
+        ExportOptions,
+        SendOptions,
+    ],
 )
 def test_every_option_is_explained_by_sentences(declared: type) -> None:
     for one in options(declared).values():
@@ -334,7 +344,7 @@ def test_help_groups_options_and_says_what_goes_with_resume(monkeypatch: pytest.
     assert "python search/run.py --space degradations" in text
 
 
-@pytest.mark.parametrize("name", ["run", "evaluate", "replay", "generate", "train", "export", "main"])
+@pytest.mark.parametrize("name", ["run", "evaluate", "replay", "generate", "train", "export", "send", "main"])
 def test_help_imports_nothing_slow(name: str) -> None:
     code = f"import sys; from search.{name} import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "print(sys.modules.keys() & {'torch', 'ray', 'optuna', 'pyarrow', 'numpy'}, file=sys.stderr)"

@@ -32,7 +32,7 @@ def test_a_command_calls_itself_by_its_name(name: str, capsys: pytest.CaptureFix
     assert "python search/" not in printed
 
 
-@pytest.mark.parametrize("name", ["search", "evaluate", "replay", "generate", "train", "export"])
+@pytest.mark.parametrize("name", ["search", "evaluate", "replay", "generate", "train", "export", "send"])
 def test_an_error_names_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--nothing"]) == 2
     assert capsys.readouterr().err.startswith(f"diffusion-search {name}: ")
