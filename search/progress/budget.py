@@ -1,10 +1,13 @@
 """The time budget of a command, from its first second to its last, over all sessions of its run."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from analysis.run.run import Run
+if TYPE_CHECKING:
+    from analysis.run.run import Run  # it imports pyarrow, which --help has no need of
 
 # Share of the budget for which the confirmation may run on after the end of the budget; then it is cut off.
 OVERTIME = 0.2
