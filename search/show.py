@@ -16,7 +16,8 @@ TICKED = 40  # TensorBoard's tabs Scalars, Images and Text tick no folder where 
 MOST = TICKED - 1  # trials; one folder has the columns
 SHOW = f"""\
 Show runs in TensorBoard: a search's trials under RUN/search, those that its
-confirmation trained again under RUN/confirmation.
+confirmation trained again under RUN/confirmation. The name of a run that is shown
+alone is left out.
 
 The table of the tab HParams has a row for each trial of each run, and a column
 of FMD for each rung. Of more than {MOST} trials the best of each run are shown,

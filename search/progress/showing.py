@@ -71,16 +71,20 @@ def found_runs(paths: Iterable[str]) -> list[Run]:
     return found
 
 
-def parts(runs: Iterable[Run]) -> list[Part]:
-    """Return the searches and the confirmations of runs, each under a name of its own."""
+def parts(runs: Sequence[Run]) -> list[Part]:
+    """Return the searches and the confirmations of runs, each under a name of its own.
+
+    The name of a run that is shown alone is left out, because TensorBoard cuts the names of folders.
+    """
     found: list[Part] = []
     names = Counter[str]()
     for run in runs:
         names[run.name] += 1
         label = f"{run.name} ({names[run.name]})" if names[run.name] > 1 else run.name
-        found.append(Part(f"{label}/search", run))
+        above = f"{label}/" if len(runs) > 1 else ""
+        found.append(Part(f"{above}search", run))
         if (confirmed := run.confirmed()) is not None:
-            found.append(Part(f"{label}/confirmation", confirmed))
+            found.append(Part(f"{above}confirmation", confirmed))
     return found
 
 

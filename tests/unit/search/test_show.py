@@ -116,6 +116,7 @@ def test_of_many_trials_the_best_of_each_run_are_shown(runs: dict[str, Run], tmp
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     runs = [Run.create(tmp_path / folder, "same") for folder in "ab"]
     assert [part.label for part in parts(runs)] == ["same/search", "same (2)/search"]
+    assert [part.label for part in parts(runs[:1])] == ["search"]
 
 
 def test_fields_with_one_value_are_no_columns_and_blank_ones_do_not_differ() -> None:
