@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from analysis.text.arguments import Parser
-from search.cluster_files.setup import USAGE, add_shared, require_boto3
-from trainables.domain import UsageError
+from analysis.text.process import carry_out
+from search.cluster_files.setup import add_shared, require_boto3
 
 DESCRIPTION = """\
 Remove from your AWS account what the set-up made, and nothing else: it is found
@@ -17,6 +17,10 @@ EPILOG = "exit status: 0 it is removed, or you said no; 2 an error, said in one 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    return carry_out("search/cluster_files/remove.py", lambda: _remove(arguments))
+
+
+def _remove(arguments: Sequence[str] | None) -> int:
     parser = Parser(
         prog="python -m search.cluster_files.remove",
         description=DESCRIPTION,
@@ -27,14 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_shared(parser)
     parser.add_argument("--with-results", action="store_true", help="Delete the bucket with all that is in it.")
     options = parser.parse_args(arguments)
-    try:
-        require_boto3()
-        from search.cluster_files.aws.removing import remove  # boto3 is an extra, and --help has no need of it
+    require_boto3()
+    from search.cluster_files.aws.removing import remove  # boto3 is an extra, and --help has no need of it
 
-        return remove(options)
-    except UsageError as error:
-        print(f"search/cluster_files/remove.py: {error}", file=sys.stderr)
-        return USAGE
+    return remove(options)
 
 
 if __name__ == "__main__":

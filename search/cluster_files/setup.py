@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.text.arguments import Parser
+from analysis.text.process import carry_out
 from trainables.domain import UsageError
 
 NAME, OUT = "diffusion-search", "my-cluster.yaml"
@@ -18,11 +19,14 @@ EPILOG = """\
 exit status: 0 all is there, or you said no; 1 the file that was written has
 problems; 2 an error, said in one line. What was made before an error stays,
 and the same command goes on from there."""
-USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    return carry_out("search/cluster_files/setup.py", lambda: _set_up(arguments))
+
+
+def _set_up(arguments: Sequence[str] | None) -> int:
     parser = Parser(
         prog="python -m search.cluster_files.setup",
         description=DESCRIPTION,
@@ -39,14 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--image", metavar="ID", help="Of the machines. (default: today's of AWS, with NVIDIA's driver)"
     )
     options = parser.parse_args(arguments)
-    try:
-        require_boto3()
-        from search.cluster_files.aws.making import make  # boto3 is an extra, and --help has no need of it
+    require_boto3()
+    from search.cluster_files.aws.making import make  # boto3 is an extra, and --help has no need of it
 
-        return make(options)
-    except UsageError as error:
-        print(f"search/cluster_files/setup.py: {error}", file=sys.stderr)
-        return USAGE
+    return make(options)
 
 
 def add_shared(parser: argparse.ArgumentParser) -> None:

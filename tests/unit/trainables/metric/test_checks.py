@@ -1,7 +1,7 @@
 """Checks of samples: quiet on real images, and each of them loud on what it is there for."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from trainables.metric.classifier import Weights, load_weights
 from trainables.metric.sample_checks import readable_from
 from trainables.report import CHECKS
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 N, TRAINING = 256, 8_000
 Check = Callable[[Tensor], dict[str, float]]
 
@@ -29,14 +31,6 @@ def few(mnist: Images) -> Images:
 @pytest.fixture(scope="module")
 def weights() -> Weights:
     return load_weights("mnist")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="module")

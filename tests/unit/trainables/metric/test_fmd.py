@@ -3,7 +3,7 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from trainables.metric.fmd import Reference
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 from trainables.metric.frechet import Statistics, frechet_distance
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 N = 256
 # For laws that need thousands of images; test_frechet.py has both routes, n above and below the number of features.
 MANY_IMAGES = ["spatial_mean", pytest.param("flat", marks=pytest.mark.slow)]
@@ -27,16 +29,8 @@ def classifier() -> Classifier:
     return load_weights("mnist").classifier()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
-
-
 @pytest.fixture(scope="module", params=WIDTHS)
-def reference(request: pytest.FixtureRequest, mnist: Images) -> Reference:
+def reference(request: pytest.FixtureRequest, mnist: Images, cache: Path) -> Reference:
     return Reference.build(mnist, n=N, layer=request.param)
 
 
