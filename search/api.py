@@ -15,7 +15,7 @@ from search.command_line import complete, search_options
 from search.config_file import read_options
 from search.run import search
 from search.settings import default_name, located
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner.models import load_model
 from trainables.domain import Primitive
 from trainables.model import Model
@@ -81,9 +81,7 @@ def open_run(path: str | Path, trust: bool = False) -> OpenRun:
         RunError: there is none.
         SettingsError: it keeps code that this user has not executed before.
     """
-    run = Run.open(path)
-    install_parts(run, trusts=trust)
-    return OpenRun(run)
+    return OpenRun(open_trusted(path, trusts=trust))
 
 
 def start(**options: Any) -> OpenRun:

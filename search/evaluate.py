@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
 from analysis.text.process import carry_out
 from search.command_line import parsed
-from search.options import EvaluateOptions
+from search.winner.options import EvaluateOptions
 
 EVALUATE = """\
 Evaluate trained trials of a run. Each trial generates images, which are

@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
 from analysis.text.process import carry_out
 from search.command_line import parsed
-from search.options import ExportOptions
+from search.winner.options import ExportOptions
 
 EXPORT = """\
 Write the model that won a search, or that of another trial, into a folder that

@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
 from analysis.text.process import carry_out
 from search.command_line import parsed
-from search.options import GenerateOptions
+from search.winner.options import GenerateOptions
 
 GENERATE = """\
 Generate images with the model that won a search, or with that of another trial.

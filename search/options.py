@@ -1,4 +1,4 @@
-"""Every option of every command, declared once; `search.declaration` says how."""
+"""The options of search/run.py and search/send.py, declared once; `search.declaration` says how."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,6 @@ from functools import partial
 from search.declaration import (
     ASSIGNMENTS,
     FLAG,
-    NAMES,
     TEXT,
     Kind,
     Resume,
@@ -34,6 +33,7 @@ KEPT_CHECKPOINTS = 3
 # Bounds far above what anyone needs, below what would overflow somewhere or never end.
 MOST, IMAGES = 100_000, 10**12
 WEEK, YEAR = 604_800, 31_536_000  # seconds
+SEED = whole(0, 2**32 - 1)
 TRUST = "Execute the space file that a run of somebody else keeps. Without it only one's own is executed."
 CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
 # Of --help; the first, without a title, is for commands with few options.
@@ -57,7 +57,7 @@ def _names(given: str | list[str]) -> tuple[str, ...]:
 
 def _trackers(given: str | list[str]) -> tuple[str, ...]:
     """Return the trackers that texts name, each once; `none` stands for no tracker."""
-    named = tuple(dict.fromkeys(text.strip() for text in _texts(given)))
+    named = tuple(dict.fromkeys(text.strip() for text in texts(given)))
     return () if named == ("none",) else named
 
 
@@ -66,7 +66,7 @@ def _are_trackers(values: tuple[str, ...]) -> bool:
     return all(TRACKER.fullmatch(text) and "@" not in text.partition("://")[2].partition("/")[0] for text in values)
 
 
-def _texts(given: str | list[str]) -> tuple[str, ...]:
+def texts(given: str | list[str]) -> tuple[str, ...]:
     """Return one text or several as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
 
@@ -94,7 +94,7 @@ class SearchOptions:
         flag="--from",
     )
     warm_start: tuple[str, ...] = _data(
-        Kind(_texts, all, "give folders of runs", "RUN", {"action": "extend", "nargs": "+"}, nested=True),
+        Kind(texts, all, "give folders of runs", "RUN", {"action": "extend", "nargs": "+"}, nested=True),
         "Begin with what earlier runs on the same data measured: tpe learns from their trials, and the best three run "
         "first. Repeatable.",
         (),
@@ -207,7 +207,7 @@ class SearchOptions:
     against: str | None = _algorithm(
         one_of(COSTS), "Cost to minimise beside FMD: nfe, parameters or seconds. It needs --scheduler none."
     )
-    seed: int = _algorithm(whole(0, 2**32 - 1), "Seed of the sampler and of every trial.", 0)
+    seed: int = _algorithm(SEED, "Seed of the sampler and of every trial.", 0)
 
     confirm: int = _confirmation(
         whole(0, 100),
@@ -310,147 +310,19 @@ class RunOptions:
     )
 
 
-_run_folder = partial(
+run_folder = partial(
     option, TEXT, "Folder of the run, such as runs/degradations, or its URI.", metavar="RUN", flag="run"
 )
-_maybe_trial = partial(
-    option,
-    Kind(str, bool, "give the name of a trial", "TRIAL", {"nargs": "?"}),
-    "Name of a trial, such as 018-gaussian, or of one training of the confirmation, such as 018-gaussian.0.",
-    shown="the winner",
-    flag="trial",
-)
-_sampler_fields = partial(
-    option,
-    ASSIGNMENTS,
-    "Change a field of the sampler: sampler.steps=50, sampler.kind=ddim, sampler.guidance=1. Repeatable.",
-    {},
-    shown="as the trial was searched",
-    flag="--set",
-)
-_data_folder = partial(option, TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerateOptions:
-    """Options of search/generate.py."""
-
-    run: str = _run_folder()
-    trial: str | None = _maybe_trial()
-    out: str = option(
-        TEXT,
-        "Where the images go: a new folder of PNG files, a picture of all of them (.png), or an array (.npz).",
-        "samples.png",
-        metavar="DIR|FILE.png|FILE.npz",
-    )
-    n: int | None = option(whole(1, IMAGES), "Number of images.", shown="1,000, or 100 in a picture")
-    label: tuple[str, ...] = option(
-        Kind(_texts, all, "give a class", "CLASS", {"action": "append"}, nested=True),
-        "Class of the images, by its name or its number. Repeatable: the images are then shared out evenly.",
-        (),
-        shown="classes as often as in training; in a picture all, evenly",
-    )
-    seed: int = option(whole(0, 2**32 - 1), "Seed of the noise: the same seed gives the same images.", 0)
-    sampler: Mapping[str, str] = _sampler_fields()
-    data_dir: str | None = _data_folder()
-    trust: bool = option(FLAG, TRUST, False)
-
-
-# Numbers of images are written as 2000000 or as 2e6.
-_images = Kind(
-    lambda text: int(text) if text.isdecimal() else int(f"{float(text):.0f}"),
-    lambda value: 1 <= value <= IMAGES,
-    f"give a number of images from 1 to {IMAGES:,}, such as 2e6",
-    "N",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """Options of search/train.py."""
-
-    run: str = _run_folder()
-    trial: str | None = _maybe_trial()
-    images: int | None = option(
-        _images,
-        "Number of images that it has trained on in the end, with those of the search: 2000000 or 2e6.",
-        shown="what an earlier session was given",
-    )
-    every: int | None = option(_images, "Number of images after which it is scored.", shown="a tenth of --images")
-    anew: bool = option(FLAG, "Begin with fresh weights, of the trial's seed.", False)
-    fixed: Mapping[str, str] = option(
-        ASSIGNMENTS,
-        "Change a field of the configuration from now on: training.lr_decay=cosine. Repeatable.",
-        {},
-        shown="as the trial was searched",
-        flag="--set",
-    )
-    name: str | None = option(TEXT, "Name of the new run, beside RUN.", shown="names of the run and of the trial")
-    data_dir: str | None = _data_folder()
-    trust: bool = option(FLAG, TRUST, False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """Options of search/export.py."""
-
-    run: str = _run_folder()
-    trial: str | None = _maybe_trial()
-    folder: str = option(TEXT, "Folder to write, new or empty.", metavar="DIR", flag="folder")
-    sampler: Mapping[str, str] = _sampler_fields()
-    data_dir: str | None = _data_folder()
-    trust: bool = option(FLAG, TRUST, False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SendOptions:
     """Options of search/send.py."""
 
-    run: str = _run_folder()
+    run: str = run_folder()
     trackers: tuple[str, ...] = option(
         Kind(_trackers, lambda given: given and _are_trackers(given), TRACKERS, argparse={"nargs": "+"}, nested=True),
         "Tracker to send to: mlflow or mlflow:URI, wandb or wandb:PROJECT.",
         metavar="TRACKER",
         flag="trackers",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
-    """Options of search/evaluate.py."""
-
-    run: str = option(TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
-    trials: tuple[str, ...] = option(
-        NAMES, "Names of trials.", (), shown="all that are kept", metavar="TRIAL", flag="trials"
-    )
-    split: str = option(
-        one_of(("test", "confirm", "search")), "Real images to compare with: test, confirm or search.", "test"
-    )
-    samples: int | None = option(
-        whole(1, IMAGES),
-        "Number of images that each trial generates.",
-        shown="2,048, or as many as there are real ones",
-    )
-    restored: int | None = option(
-        whole(2, IMAGES),
-        "Number of held-out images that each trial restores, at the most all of the split.",
-        shown="256",
-    )
-    steps: int | None = option(whole(1, IMAGES), "Number of steps of the sampler.", shown="the trial's own")
-    sampler: str | None = option(TEXT, "Sampler that generates the images, such as ddim.", shown="the trial's own")
-    no_clip: bool = option(
-        FLAG, "Leave estimates of x0 outside the pixel range, as the literature's samplers do.", False
-    )
-    data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
-    trust: bool = option(FLAG, TRUST, False)
-    format: str = option(one_of(("table", "json", "csv")), "Form of the result: table, json or csv.", "table")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayOptions:
-    """Options of search/replay.py."""
-
-    run: str = option(TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
-    trial: str = option(TEXT, "Name of a trial of it that has reported.", metavar="TRIAL", flag="trial")
-    data_dir: str | None = option(TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
-    trust: bool = option(FLAG, TRUST, False)

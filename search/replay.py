@@ -12,7 +12,7 @@ if __name__ == "__main__":
 from analysis.text.process import carry_out
 from search.command_line import parsed
 from search.execution.threads import ENVIRONMENT
-from search.options import ReplayOptions
+from search.winner.options import ReplayOptions
 
 REPLAY = """\
 Train a trial of a run again, from its configuration and seed, and compare the

@@ -12,7 +12,7 @@ if __name__ == "__main__":
 from analysis.text.process import carry_out
 from search.command_line import parsed
 from search.execution.threads import ENVIRONMENT
-from search.options import TrainOptions
+from search.winner.options import TrainOptions
 
 TRAIN = """\
 Train the model that won a search, or another trial, on more images than the

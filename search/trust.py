@@ -71,13 +71,15 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
     return None
 
 
-def install_parts(run: Run, *, trusts: bool) -> None:
-    """Make this process know the parts that a run's own space file defines, for `Variant.from_flat`; raises as above.
+def open_trusted(path: str | Path, *, trusts: bool) -> Run:
+    """Return a run; this process then knows the parts that the run's own space file defines, for `Variant.from_flat`.
 
-    Where it defines none, nothing is executed.
+    Where it defines none, nothing is executed. Raises as `Run.open` and `code_of` do.
     """
+    run = Run.open(path)
     if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts=trusts)) is not None:
         install(code)
+    return run
 
 
 def _note(code: UserCode) -> Path:

@@ -12,9 +12,9 @@ from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
 from analysis.text.words import fmd_text
 from search.declaration import SettingsError
-from search.options import EvaluateOptions
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner.models import load_images, say
+from search.winner.options import EvaluateOptions
 from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
 from trainables.metric.classifier_training import ensure_classifier
@@ -31,8 +31,7 @@ def evaluate(given: EvaluateOptions) -> int:
     Raises:
         UsageError: there is no such run or trial, or a value does not go with it.
     """
-    run = Run.open(given.run)
-    install_parts(run, trusts=given.trust)
+    run = open_trusted(given.run, trusts=given.trust)
     rows = _measured(run, _chosen(run, given.trials), given)
     if not rows:
         return 3

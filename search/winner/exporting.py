@@ -4,14 +4,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from analysis.run.code import read_code
-from analysis.run.run import Run
 from analysis.statistics.winner import training_of
-from search.options import ExportOptions
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner import exported_sample
 from search.winner.image_files import require_new, write_images
 from search.winner.model_card import model_card
 from search.winner.models import load_model
+from search.winner.options import ExportOptions
 from trainables.data.options import ReadOptions
 
 SHOWN = 100  # images of samples.png
@@ -25,8 +24,7 @@ def export(given: ExportOptions) -> None:
     """
     folder = Path(given.folder)
     require_new(folder, str(folder))
-    run = Run.open(given.run)
-    install_parts(run, trusts=given.trust)
+    run = open_trusted(given.run, trusts=given.trust)
     training = training_of(run, given.trial)
     model = load_model(training, given.sampler, given.data_dir)
     folder.mkdir(parents=True, exist_ok=True)

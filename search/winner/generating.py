@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from analysis.run.run import Run
 from analysis.statistics.winner import training_of
-from search.options import GenerateOptions
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner.image_files import require_place, write_images
 from search.winner.models import load_model
+from search.winner.options import GenerateOptions
 from trainables.diffusion.process import Diverged
 
 # The number of images, unless it is given: in a picture, ten of each of ten classes.
@@ -28,8 +27,7 @@ def generate(given: GenerateOptions) -> int:
     """
     out = Path(given.out)
     require_place(out)
-    run = Run.open(given.run)
-    install_parts(run, trusts=given.trust)
+    run = open_trusted(given.run, trusts=given.trust)
     training = training_of(run, given.trial)
     model = load_model(training, given.sampler, given.data_dir)
     is_picture = out.suffix == ".png"

@@ -13,7 +13,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder, join, parent
 from analysis.statistics.winner import Training, training_of
 from search.declaration import SettingsError
-from search.options import TrainOptions
+from search.winner.options import TrainOptions
 from trainables.checkpoint import from_bytes
 from trainables.config import Variant, parse_flat
 from trainables.trial import Plan

@@ -11,9 +11,9 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder, pretrained_by
 from search.declaration import SettingsError
 from search.execution.threads import take_threads, threads_of
-from search.options import ReplayOptions
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner.models import load_images, reference_of
+from search.winner.options import ReplayOptions
 from trainables.config import Variant
 from trainables.report import Report
 from trainables.trial import Plan, Trial
@@ -25,8 +25,7 @@ def replay(given: ReplayOptions) -> int:
     Raises:
         UsageError: there is no such run or trial, or the data or the metric are others.
     """
-    run = Run.open(given.run)
-    install_parts(run, trusts=given.trust)
+    run = open_trusted(given.run, trusts=given.trust)
     start, before = _recorded(run, given.trial)
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True

@@ -19,11 +19,11 @@ from analysis.text.next_steps import uses
 from analysis.text.words import fmd_text
 from search.declaration import SettingsError
 from search.history import end_state
-from search.options import TrainOptions
 from search.progress.tensorboard import TensorBoardWriter
-from search.trust import install_parts
+from search.trust import open_trusted
 from search.winner.longer import begin_session, longer_run
 from search.winner.models import load_images, reference_of
+from search.winner.options import TrainOptions
 from trainables.config import Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
@@ -37,8 +37,7 @@ def train(given: TrainOptions) -> int:
     Raises:
         UsageError: there is no such model, or nothing is left to train.
     """
-    run = Run.open(given.run)
-    install_parts(run, trusts=given.trust)
+    run = open_trusted(given.run, trusts=given.trust)
     longer = longer_run(run, given)
     try:
         with run_lock(longer):

@@ -20,20 +20,11 @@ from search import run as command
 from search.command_line import parse
 from search.declaration import Resume, SettingsError, option, options, whole
 from search.machine import Machine, this_machine
-from search.options import (
-    GROUPS,
-    EvaluateOptions,
-    ExportOptions,
-    GenerateOptions,
-    ReplayOptions,
-    RunOptions,
-    SearchOptions,
-    SendOptions,
-    TrainOptions,
-)
+from search.options import GROUPS, RunOptions, SearchOptions, SendOptions
 from search.settings import Settings
 from search.space.load import load
 from search.space.space import SpaceError
+from search.winner.options import EvaluateOptions, ExportOptions, GenerateOptions, ReplayOptions, TrainOptions
 from spaces.baselines import BASELINES
 from tests.helpers import fake_runs
 from trainables.config import Training

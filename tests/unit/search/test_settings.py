@@ -12,12 +12,13 @@ import pytest
 from search import options as declared
 from search.declaration import SettingsError, options
 from search.machine import Cluster, Machine
-from search.options import EvaluateOptions, RunOptions, SearchOptions
+from search.options import RunOptions, SearchOptions
 from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
 from search.space.load import load
 from search.study.journal import OBJECTIVES
+from search.winner.options import EvaluateOptions
 
 LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
 

@@ -10,7 +10,7 @@ from analysis.run.run import Run, RunError
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.trust import code_of, install_parts, kept_code, remember
+from search.trust import code_of, kept_code, open_trusted, remember
 from trainables.networks import NETWORKS
 from trainables.parts import uninstall
 from trainables.user_code import UserCode
@@ -57,17 +57,17 @@ def test_the_code_that_a_run_keeps_is_the_same_code(run: Run, tmp_path: Path) ->
 
 def test_code_of_somebody_else_is_not_executed(run: Run) -> None:
     with pytest.raises(SettingsError, match=r"would execute .*/runs/mine/code/my_space.py, .* give --trust if it may"):
-        install_parts(run, trusts=False)
+        open_trusted(run.uri, trusts=False)
     assert not Path("executed").exists()
     assert "mine" not in NETWORKS
 
 
 def test_it_is_where_the_command_line_says_so_and_from_then_on(run: Run) -> None:
-    install_parts(run, trusts=True)
+    open_trusted(run.uri, trusts=True)
     assert "mine" in NETWORKS
     assert Path("executed").exists()
     uninstall()
-    install_parts(run, trusts=False)
+    open_trusted(run.uri, trusts=False)
     assert "mine" in NETWORKS
 
 
@@ -85,7 +85,7 @@ def test_where_a_run_defines_no_parts_nothing_is_executed(run: Run) -> None:
     code = read_code(run)
     assert code is not None
     write_code(run, code, [])
-    install_parts(run, trusts=True)
+    open_trusted(run.uri, trusts=True)
     assert not Path("executed").exists()
 
 
