@@ -8,7 +8,6 @@ a confirmed FMD does not. Seconds compare only between runs on equal machines. G
 what was confirmed is taken from each run, and compared within the seeds that they share.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "compare.py") ->
 
 
 def _compare(arguments: Sequence[str] | None, command: str) -> int:
-    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, such as runs/degradations")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")
     parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)

@@ -4,7 +4,6 @@ Which fields mattered, the effect of each choice, how well the order at each run
 what a lower FMD costs.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "insight.py") ->
 
 
 def _insight(arguments: Sequence[str] | None, command: str) -> int:
-    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__)
     parser.add_argument("run", help="the folder of a run, such as runs/degradations; it may still be going on")
     parser.add_argument(
         "--schedules",

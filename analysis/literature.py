@@ -6,7 +6,6 @@ are of other measures and other budgets: FID by other networks, losses of other 
 cross-validation of a run of --space folds.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "literature.py")
 
 
 def _literature(arguments: Sequence[str] | None, command: str) -> int:
-    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__)
     parser.add_argument(
         "runs",
         nargs="+",

@@ -4,7 +4,6 @@
 pruned, and how to do it again.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "report.py") -> 
 
 
 def _report(arguments: Sequence[str] | None, command: str) -> int:
-    parser = Parser(prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=command, description=__doc__)
     parser.add_argument(
         "run", metavar="RUN", help="the run's folder, such as runs/degradations; it may still be going on"
     )

@@ -1,6 +1,5 @@
 """`python search/show.py RUN ...`: show runs in TensorBoard, trial by trial; see --help."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,8 +33,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/show.py"
 
 
 def _show(arguments: Sequence[str] | None, command: str) -> int:
-    form = argparse.RawDescriptionHelpFormatter
-    parser = Parser(prog=command, description=SHOW, formatter_class=form, allow_abbrev=False)
+    parser = Parser(prog=command, description=SHOW, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run, such as runs/mine, or a folder of runs")
     parser.add_argument("--most", type=int, default=MOST, metavar="N", help="trials at the most (%(default)s)")
     given, others = parser.parse_known_args(arguments)

@@ -1,7 +1,7 @@
 """The command-line parser of the commands in this package."""
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from analysis.text.words import printable
 
@@ -12,7 +12,10 @@ AT_HELP = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose usage errors are one line, with exit status 2."""
+    """A parser whose description keeps its lines, and whose usage errors are one line, with exit status 2."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit."""

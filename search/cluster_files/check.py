@@ -1,6 +1,5 @@
 """`python -m search.cluster_files.check [FILE ...]`: check cluster files, offline."""
 
-import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -27,11 +26,7 @@ COMPLETE, WRONG, USAGE, UNSET = range(4)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = Parser(
-        prog="python -m search.cluster_files.check",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog="python -m search.cluster_files.check", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     shipped = " and ".join(FILES)
     parser.add_argument("files", metavar="FILE", nargs="*", help=f"Cluster files. (default: {shipped} of this project)")

@@ -1,6 +1,5 @@
 """`python -m search.cluster_files.remove`: remove from an AWS account what `search.cluster_files.setup` made in it."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -22,11 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _remove(arguments: Sequence[str] | None) -> int:
     parser = Parser(
-        prog="python -m search.cluster_files.remove",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog="python -m search.cluster_files.remove", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     add_shared(parser)
     parser.add_argument("--with-results", action="store_true", help="Delete the bucket with all that is in it.")

@@ -28,11 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _set_up(arguments: Sequence[str] | None) -> int:
     parser = Parser(
-        prog="python -m search.cluster_files.setup",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog="python -m search.cluster_files.setup", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     add_shared(parser)
     parser.add_argument("--bucket", help="Of the runs. (default: NAME-ACCOUNT, with the number of your account)")
