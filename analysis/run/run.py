@@ -74,14 +74,19 @@ class Run:
             RunError: the name is not a file name or is taken, or root cannot be written to.
         """
         cls.require_new(root, name)
-        if not is_remote(root):
-            return cls(Disk(Path(root) / name))._create()
-        uri = join(str(root), name)
-        run = cls(remote := Remote(uri, copy_of(uri)))
-        if not remote.has(run.settings_file.name):
+        run = cls._at(join(str(root), name))
+        if not isinstance(run._place, Remote):
+            return run._create()
+        if not run._place.has(run.settings_file.name):
             shutil.rmtree(run.path, ignore_errors=True)  # the copy of a run that is not there any more
         run._create().write_settings({})
         return run
+
+    @classmethod
+    def _at(cls, path: str | Path) -> Self:
+        """Return the run at a folder or a URI, whatever is there."""
+        uri = str(path).rstrip("/")
+        return cls(Remote(uri, copy_of(uri)) if is_remote(uri) else Disk(Path(path)))
 
     @classmethod
     def require_new(cls, root: str | Path, name: str) -> None:
@@ -123,15 +128,12 @@ class Run:
 
     @classmethod
     def _require_free(cls, root: str | Path, name: str) -> None:
-        if not is_remote(root):
-            run = cls(Disk(Path(root) / name))
+        run = cls._at(join(str(root), name))
+        if not isinstance(run._place, Remote):
             if run.path.exists():
                 run._require_half_made()
-            return
-        uri = join(str(root), name)
-        run = cls(remote := Remote(uri, copy_of(uri)))
-        if remote.has(run.settings_file.name):
-            pull_unless_busy(remote)
+        elif run._place.has(run.settings_file.name):
+            pull_unless_busy(run._place)
             run._require_half_made()
 
     def _require_half_made(self) -> None:
@@ -151,15 +153,12 @@ class Run:
         Raises:
             RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
         """
-        if is_remote(path):
-            uri = str(path).rstrip("/")
-            run = cls(remote := Remote(uri, copy_of(uri)))
-            if not remote.has(run.settings_file.name):
-                raise RunError(f"no run at {uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
-            pull_unless_busy(remote)
+        run = cls._at(path)
+        if isinstance(run._place, Remote):
+            if not run._place.has(run.settings_file.name):
+                raise RunError(f"no run at {run.uri}: give the URI of a run, such as s3://BUCKET/runs/degradations")
+            pull_unless_busy(run._place)
             run._complete()
-        else:
-            run = cls(Disk(Path(path)))
         if not run.path.is_dir():
             raise RunError(f"no run at {path}: give the folder of a run, such as runs/degradations")
         if not run._log.path.is_file():

@@ -138,13 +138,23 @@ def markdown(sheet: Sheet) -> str:
 
 def latex(sheet: Sheet) -> str:
     """Return a sheet as a tabular that needs no package and does not break over pages."""
+    return comment(sheet.title) + "\n".join([*tabular(sheet, (r"\hline", r"\hline", r"\hline")), ""])
+
+
+def tabular(sheet: Sheet, rules: tuple[str, str, str], between: Sequence[str] = ()) -> list[str]:
+    """Return the lines of a tabular with `rules` above its head, below it and at the end.
+
+    The lines `between` stand before each part that has a title, but for the first.
+    """
+    top, middle, bottom = rules
     sides = "".join(WRAPPED if name in sheet.wraps else "l" if name in sheet.texts else "r" for name in sheet.columns)
-    lines = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", _latex_row(sheet.columns), r"\hline"]
-    for title, rows in sheet.parts:
+    lines = [rf"\begin{{tabular}}{{{sides}}}", top, _latex_row(sheet.columns), middle]
+    for place, (title, rows) in enumerate(sheet.parts):
         if title:
+            lines += between if place else ()
             lines.append(rf"\multicolumn{{{len(sheet.columns)}}}{{l}}{{\textbf{{{title.translate(LATEX)}}}}} \\")
         lines += [_latex_row(row) for row in rows]
-    return comment(sheet.title) + "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
+    return [*lines, bottom, r"\end{tabular}"]
 
 
 def comment(text: str) -> str:
