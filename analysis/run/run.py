@@ -354,11 +354,8 @@ class Run:
 
     def reports(self) -> dict[str, list[Report]]:
         """Return the reports of each trial that has any, by its name, in the log's order."""
-        reports: dict[str, list[Report]] = {}
-        for event in self.events():
-            if isinstance(event, Report):
-                reports.setdefault(event.trial, []).append(event)
-        return reports
+        self._read_on()
+        return self._fold.reports()
 
     def ends(self) -> dict[str, End]:
         """Return the last end of each trial that has one, by its name."""

@@ -115,6 +115,14 @@ class Fold:
             row.update({column.name: getattr(event, column.name) for column in _REPORT})
         row.update(spent)
 
+    def reports(self) -> dict[str, list[Report]]:
+        """Return the reports of each trial that has any, by its name, in the order of their events."""
+        reports: dict[str, list[Report]] = {}
+        for event in self.events:
+            if isinstance(event, Report):
+                reports.setdefault(event.trial, []).append(event)
+        return reports
+
     def trials(self) -> pa.Table:
         """Return the table of trials, in the order of their numbers; before a first report its columns are null."""
         rows = sorted(self._rows.values(), key=_by_number)
@@ -133,13 +141,9 @@ class Fold:
 
     def training(self) -> pa.Table:
         """Return the table of training curves, by trial and images seen."""
-        reports: dict[str, list[Report]] = {}
-        for event in self.events:
-            if isinstance(event, Report):
-                reports.setdefault(event.trial, []).append(event)
         rows = [
             {"trial": name, "number": self._rows[name].get("number"), **point}
-            for name, of_trial in reports.items()
+            for name, of_trial in self.reports().items()
             for point in training_curve(sorted(of_trial, key=lambda report: report.images_seen))
         ]
         return _table(sorted(rows, key=lambda row: (_by_number(row), row["images_seen"])), TRAINING)
@@ -155,10 +159,9 @@ def training_curve(reports: Sequence[Report]) -> list[dict[str, Any]]:
     for report in reports:
         end, spent = report.images_seen, report.train_seconds if math.isfinite(report.train_seconds) else 0.0
         at: dict[int, dict[str, Any]] = {images: {} for images in (*report.losses_at, *report.between_at, end)}
-        # A damaged log may have lists of different lengths.
-        for images, loss in zip(report.losses_at or (end,), report.losses or (report.loss,), strict=False):
+        for images, loss in zip(report.losses_at or (end,), report.losses or (report.loss,), strict=True):
             at[images]["loss"] = loss
-        scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=False)
+        scores = zip(report.between_at, report.between_fmd, report.between_validation_loss, strict=True)
         for images, fmd, held_out in scores:
             at[images] |= {"fmd": fmd, "validation_loss": held_out}
         at[end] |= {"fmd": report.fmd, "validation_loss": report.validation_loss, "rung": report.rung}
