@@ -26,9 +26,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/run.py")
 def search(given: dict[str, Any], began: float) -> int:
     """Search with options by name, as `search.command_line.parse` returns them; return the exit status.
 
-    Args:
-        given: the options.
-        began: when the command began, by the monotonic clock.
+    `began` is when the command began, by the monotonic clock.
 
     Raises:
         UsageError: one line, before the search begins.

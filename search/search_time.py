@@ -18,12 +18,8 @@ class SearchTime:
     def __init__(self, run: Run, settings: Settings, budget: Budget, scale: float, checks: float = 0.0) -> None:
         """Plan first when asked first.
 
-        Args:
-            run: whose log is read.
-            settings: of the search.
-            budget: of the whole command.
-            scale: how many times the samples of the search the confirmation generates.
-            checks: seconds that checking the samples of a training takes in the confirmation.
+        `budget` is that of the whole command. The confirmation generates `scale` times the samples of the search, and
+        takes `checks` seconds to check the samples of a training.
         """
         self._run, self._settings, self._budget, self._scale, self._checks = run, settings, budget, scale, checks
         self._due, self._reserve = 0.0, 0.0

@@ -65,15 +65,9 @@ def run_session(
 ) -> int:
     """Search, confirm and print the result; return the exit status.
 
-    Args:
-        run: the run to go on with; None makes a new one.
-        settings: checked, for `machine`.
-        space: the search space.
-        images: the data set.
-        machine: where trials run; a cluster is connected already.
-        began: when the command began, by the monotonic clock.
-        quiet: print only the result.
-        measures_gpu: measure first how many trials share a GPU.
+    A `run` of None makes a new one. `settings` are checked for `machine`; a cluster is connected already. `began` is
+    when the command began, by the monotonic clock. If `quiet`, only the result is printed; if `measures_gpu`, it is
+    measured first how many trials share a GPU.
 
     Raises:
         MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.

@@ -22,13 +22,10 @@ class TimeLimit:
         overtime: float = math.inf,
         reports: Iterable[tuple[int, Report]] = (),
     ) -> None:
-        """Take in the reports of earlier sessions.
+        """Take in the reports of earlier sessions, each with the number of its trial.
 
-        Args:
-            scheduler: decides while there is time.
-            left: returns the seconds that are left; less than 0 once the time is up.
-            overtime: seconds after that for which trials that run may go on.
-            reports: of earlier sessions, each with the number of its trial.
+        `left` returns the seconds that are left, less than 0 once the time is up. Trials that run may go on for
+        `overtime` seconds after that.
         """
         self._scheduler, self._left, self._overtime = scheduler, left, overtime
         self._last: dict[int, Report] = {}

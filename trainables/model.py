@@ -49,13 +49,7 @@ class Model:
     def of_checkpoint(
         cls, variant: Variant, checkpoint: dict[str, Any], images: Images, device: torch.device | str = "cpu"
     ) -> Self:
-        """Return the model of a trial's checkpoint.
-
-        Args:
-            variant: what was trained; its sampler may be another.
-            checkpoint: the state of the trial, see `trainables.checkpoint`.
-            images: what it was trained on.
-            device: where it samples.
+        """Return the model of a trial's checkpoint, trained on `images`; the sampler of `variant` may be another.
 
         Raises:
             CheckpointError: the checkpoint has the weights of another network.

@@ -55,12 +55,9 @@ def _heading(title: str, card: MetricCard) -> str:
 
 
 def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], before: Mapping[str, float]) -> Sheet:
-    """Return the standings of a confirmation as a table.
+    """Return the standings of a confirmation, the best first, as a table.
 
-    Args:
-        standings: the best first.
-        words: describe the trials' configurations.
-        before: by trial the normalised FMD that the search reported.
+    By trial `words` describe the configuration, and `before` has the normalised FMD that the search reported.
     """
     rows = [
         [

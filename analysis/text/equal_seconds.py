@@ -36,11 +36,9 @@ def seconds_blocks(run: Run, trials: pa.Table) -> list[Block]:
 
 
 def seconds_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
-    """Return a ranking at equal seconds as text, without the trials that have no level.
+    """Return a ranking of `rank_at_seconds` as text, without the trials that have no level.
 
-    Args:
-        ranking: as `analysis.statistics.equal_seconds.rank_at_seconds` makes it.
-        words: the description of each trial's configuration.
+    `words` describe the trials' configurations.
     """
     form = form_of(ranking)
     rows = [row for row in ranking.to_pylist() if row["seconds"] is not None]

@@ -10,9 +10,7 @@ CONDITIONING = "network/conditioning"
 def labels_sentence(trials: pa.Table, order: Sequence[str]) -> str:
     """Return sentences about the trials with labels and without; empty where a run has one kind only.
 
-    Args:
-        trials: the table of `Run.trials`.
-        order: the names of the trials that were measured, the best first.
+    `order` has the names of the trials that were measured, the best first.
     """
     if CONDITIONING not in trials.column_names:
         return ""

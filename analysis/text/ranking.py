@@ -55,11 +55,9 @@ def configuration_legend(trials: pa.Table, shared: Row) -> list[str]:
 
 
 def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
-    """Return a ranking as text: for each budget its name and its rows, those with one text for each of `COLUMNS`.
+    """Return a ranking of `rank` as text: for each budget its name and its rows, a text for each of `COLUMNS`.
 
-    Args:
-        ranking: as `analysis.statistics.ranking.rank` makes it.
-        words: the description of each trial's configuration.
+    `words` describe the trials' configurations.
     """
     form = form_of(ranking)
     return [
@@ -102,10 +100,8 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
 def ranking_blocks(run: Run, verbose: bool = True, most: int | None = None) -> list[Block]:
     """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer.
 
-    Args:
-        run: the run.
-        verbose: whether configurations are told in full, or as what differs from the first row.
-        most: rows of the ranking at the most; all without it.
+    Configurations are told in full if `verbose`, else as what differs from the first row. The ranking has `most` rows
+    at the most, all without it.
     """
     trials, result, found = run.trials(), confirmation_result(run), answer(run)
     blocks = trials_blocks(run, trials, verbose, most)

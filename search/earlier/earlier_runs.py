@@ -22,12 +22,7 @@ def with_runs(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def take_over(settings: Settings, checksums: Mapping[str, str], metric: Mapping[str, Any]) -> list[EarlierTrial]:
-    """Return the trials of the runs that a new search begins with.
-
-    Args:
-        settings: those of the new search.
-        checksums: those of its data.
-        metric: the card of its metric.
+    """Return the trials of the runs that a new search begins with; `metric` is the card of its metric.
 
     Raises:
         SettingsError: a run has other data, another metric or another trained model, or no trial of it has reported.

@@ -149,10 +149,7 @@ class Ending:
 def ending_of(run: Run, used: Callable[[], dict[str, Any]], trials: Trials | None = None) -> Ending:
     """Return the ending of a session on a run: it writes the status, and ends the process where Ray hangs.
 
-    Args:
-        run: the run.
-        used: returns what is written besides, the time that is used up.
-        trials: as `Ending` takes them.
+    `used` returns what is written besides, the time that is used up; `trials` are as `Ending` takes them.
     """
     return Ending(lambda: run.update_settings(status="interrupted", **used()), partial(_quit, run), trials)
 

@@ -27,16 +27,9 @@ def each_on_a_slot(
 ) -> Iterator[tuple[Item, Result | RayError]]:
     """Yield each item with the result of its task, or with the error of one that failed, in the order of their ends.
 
-    Tasks begin in the order of the items and take the resources of a trial. Those that have not ended when the time is
-    up are cancelled, and their items are not yielded. Ray must be connected.
-
-    Args:
-        task: a function of a module.
-        shared: its first argument, sent once to each machine.
-        items: its second argument, one a task.
-        settings: of the search.
-        is_over: says whether the time is up.
-        ending: of the session, which is watched.
+    `task` is a function of a module. Its first argument is `shared`, which is sent once to each machine, its second an
+    item. Tasks begin in the order of the items and take the resources of a trial. Those that have not ended when the
+    time is up are cancelled, and their items are not yielded. Ray must be connected, and `ending` be watched.
 
     Raises:
         Left: a signal interrupts, or Ray is lost; `ending` knows which.

@@ -22,10 +22,8 @@ Value = str | float | bool
 def write_columns(folder: Path, starts: Iterable[Start], rungs: Sequence[str]) -> None:
     """Write an event file that says which columns the table has; none where no field differs.
 
-    Args:
-        folder: a new folder below TensorBoard's.
-        starts: the trials of all runs.
-        rungs: tags of the FMD at each rung, in the order of the columns.
+    `folder` is a new one below TensorBoard's, `starts` are the trials of all runs. `rungs` are the tags of the FMD at
+    each rung, in the order of the columns.
     """
     from tensorboard.plugins.hparams.api_pb2 import Experiment, MetricInfo, MetricName
     from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG

@@ -46,16 +46,9 @@ class Recorder:
     ) -> None:
         """Go on from `history`, the run's log so far.
 
-        Args:
-            run: what is written to.
-            history: the run's log so far.
-            spent: counts where the time goes.
-            display: the terminal.
-            tries: says whether a trial that failed is tried again.
-            paused: numbers of the trials that are paused, at every moment.
-            kept_checkpoints: of how many of the best complete trials the checkpoint stays; None: of all.
-            dashboard: shows pictures in the study; None for a run without a study.
-            trackers: what --log-to names; None for none.
+        `tries` says whether a trial that failed is tried again, and `paused` has the numbers of the trials that are
+        paused, at every moment. Of the best complete trials `kept_checkpoints` keep theirs, of None all. A run without
+        a study has no `dashboard`.
         """
         self.run, self.spent, self.display = run, spent, display
         self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
@@ -106,9 +99,7 @@ class Recorder:
     def on_error(self, start: Start, error: str) -> None:
         """Record that a trial failed; it is tried again from its checkpoint while it has tries.
 
-        Args:
-            start: of the trial.
-            error: a traceback, or what Ray says in its place.
+        `error` is a traceback, or what Ray says in its place.
 
         Raises:
             RunError: the disk takes nothing more.

@@ -34,10 +34,7 @@ class Part:
 def show(paths: Sequence[str], most: int, options: Sequence[str]) -> int:
     """Serve TensorBoard for runs until it is interrupted; return its exit status.
 
-    Args:
-        paths: of runs, or of folders of runs.
-        most: trials to show at the most.
-        options: of TensorBoard.
+    `paths` are those of runs, or of folders of runs. It shows `most` trials at the most, with `options` of TensorBoard.
 
     Raises:
         RunError: there is no run, or none with a trial that has curves.

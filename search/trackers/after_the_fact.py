@@ -9,11 +9,7 @@ from search.trackers.packages import require_packages
 
 
 def send(path: str, log_to: Iterable[str]) -> int:
-    """Send a run and its confirmation to trackers; return the exit status, 1 if one of them failed.
-
-    Args:
-        path: of the run's folder, or its URI.
-        log_to: trackers, as --log-to has them.
+    """Send a run and its confirmation to trackers, as --log-to has them; return the exit status, 1 if one failed.
 
     Raises:
         UsageError: there is no such run, a search goes on in it, or a package is missing.

@@ -10,10 +10,8 @@ from search.trackers.sending import Sending, Tracker, Trackers
 def trackers_of(log_to: Iterable[str], run: Run, say: Callable[[str], None]) -> Trackers:
     """Return the trackers of a run, to which threads of their own connect.
 
-    Args:
-        log_to: values of --log-to.
-        run: the run of the search, whose name the runs there are grouped under.
-        say: called with the lines that are for a person.
+    `log_to` has the values of --log-to, and `say` is called with the lines that are for a person. At a tracker, the
+    trials are grouped under the name of the run.
     """
     return Trackers([Sending(given, partial(_connect, given, run)) for given in log_to], say)
 

@@ -44,9 +44,8 @@ class MlflowRuns:
     def __init__(self, search: str, uri: str) -> None:
         """Find what is there of a search; raises MlflowException where the server does not answer.
 
-        Args:
-            search: the name of the search, and so of the experiment.
-            uri: of the server or store; empty for MLflow's own default, which MLFLOW_TRACKING_URI sets.
+        The search gives the experiment its name. An empty `uri` stands for MLflow's own default, which
+        MLFLOW_TRACKING_URI sets.
         """
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)

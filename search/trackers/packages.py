@@ -9,11 +9,7 @@ PACKAGES = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
 
 
 def require_packages(log_to: Iterable[str]) -> None:
-    """Raise SettingsError where the package of a tracker is not installed.
-
-    Args:
-        log_to: values of --log-to.
-    """
+    """Raise SettingsError where the package of a tracker, which a value of --log-to names, is not installed."""
     for given in log_to:
         package = PACKAGES[given.partition(":")[0]]
         try:

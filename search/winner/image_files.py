@@ -35,14 +35,10 @@ def require_new(folder: Path, given: str) -> None:
 
 
 def write_images(out: Path, chunks: Iterable[Tensor], n: int, labels: Tensor | None, classes: Sequence[str]) -> None:
-    """Write images into a picture (.png), an array (.npz) or a folder; a file that is there is replaced.
+    """Write images into a picture (.png), an array (.npz) or a folder, as the name says; it replaces a file.
 
-    Args:
-        out: tells by its name which of them.
-        chunks: the images in their order, uint8 (k, C, H, W).
-        n: the number of images.
-        labels: int64 (n,); None where they are unknown.
-        classes: the names of the labels.
+    `chunks` are the n images in their order, uint8 (k, C, H, W). Their labels int64 (n,) have the names `classes`; None
+    where they are unknown.
     """
     if out.suffix == ".png":
         out.write_bytes(grid_png(in_label_rows(torch.cat(list(chunks)).cpu(), labels)))

@@ -24,10 +24,8 @@ from trainables.model import Model
 def load_model(training: Training, sampler: Mapping[str, str] | None = None, data_dir: str | None = None) -> Model:
     """Return the model of a training, on a GPU where there is one.
 
-    Args:
-        training: of a run.
-        sampler: fields of its sampler that are to be others, as `--set` has them.
-        data_dir: the folder of the data set, where it is not where it lay in the search.
+    `sampler` has fields of its sampler that are to be others, as `--set` does. `data_dir` is the folder of the data
+    set, where it is not where it lay in the search.
 
     Raises:
         UsageError: a field cannot be, or the data or the checkpoint cannot be read; one line.

@@ -23,13 +23,10 @@ FORMS = "a folder of images, of class folders, of train and test, of idx or parq
 
 
 def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlays], log: Log = print) -> Images:
-    """Return the images at a path, from the user's cache, or decoded and kept there.
+    """Return the images at a path of one of the FORMS, from the user's cache, or decoded and kept there.
 
-    Args:
-        path: of one of the FORMS.
-        options: how to read them.
-        overlays: returns images of a named data set for the degradation `morph`.
-        log: called with progress, where there is much to read.
+    `overlays` returns images of a named data set for the degradation `morph`. `log` is called with progress, where
+    there is much to read.
 
     Raises:
         DataError: one line; nothing is recognised there, an image is damaged, or there are too few.

@@ -12,13 +12,9 @@ from trainables.domain import ConfigError
 def build(
     variant: Variant, image_shape: tuple[int, ...], label_counts: Tensor | None, device: torch.device
 ) -> Diffusion:
-    """Return the diffusion of a variant on a device, with fresh weights of torch's own generator.
+    """Return the diffusion of a variant for images (C, H, W) on a device, with fresh weights of torch's own generator.
 
-    Args:
-        variant: the configuration.
-        image_shape: (C, H, W).
-        label_counts: int64 (classes,), the training images of each label; None where the network knows no labels.
-        device: of the network and of the images.
+    `label_counts` int64 (classes,) are the training images of each label; None where the network knows no labels.
     """
     classes = 0 if label_counts is None else len(label_counts)
     network = variant.network.build(image_shape[0], image_shape[-1], classes)
