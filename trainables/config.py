@@ -7,7 +7,7 @@ parquet columns, TensorBoard's HParams and, with dots, in `--set`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
@@ -147,9 +147,10 @@ class Variant:
         Raises:
             ConfigError: an unknown name, a value outside its domain, or a field of a kind that is not selected.
         """
-        flat = {**_default_kinds(cls()), **flat}
+        kinds = {name: value for name, value in cls().flat().items() if name.endswith("/kind")}
+        flat = {**kinds, **flat}
         _refuse_unknown(flat)
-        parts: dict[str, Any] = {name: _member(name, flat) for name in ("schedule", "network")}
+        parts: dict[str, Any] = {name: _member(name, flat[f"{name}/kind"], flat) for name in ("schedule", "network")}
         parts["degradation"] = _composition(flat)
         for name, section in (("training", Training), ("sampler", Sampling)):
             parts[name] = construct(section, name, _below(name, flat))
@@ -212,9 +213,7 @@ def domain_of(name: str) -> Domain:
     """
     table = all_domains()
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=3, cutoff=0.4)
-        known = f"did you mean {' or '.join(near)}?" if near else f"names start with {', '.join(_beginnings(table))}"
-        raise ConfigError(f"unknown field {name}: {known}")
+        raise _unknown(name, table)
     return table[name]
 
 
@@ -241,12 +240,11 @@ def parse_flat(texts: Mapping[str, str]) -> Flat:
     return {name: domain_of(name).parse(name, text) for name, text in named.items()}
 
 
-def _beginnings(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(name.partition("/")[0] for name in names))
-
-
-def _default_kinds(default: Variant) -> Flat:
-    return {name: value for name, value in default.flat().items() if name.endswith("/kind")}
+def _unknown(name: str, table: Mapping[str, Domain]) -> ConfigError:
+    if near := difflib.get_close_matches(name, table, n=3, cutoff=0.4):
+        return ConfigError(f"unknown field {name}: did you mean {' or '.join(near)}?")
+    beginnings = dict.fromkeys(known.partition("/")[0] for known in table)
+    return ConfigError(f"unknown field {name}: names start with {', '.join(beginnings)}")
 
 
 def _refuse_unknown(flat: Flat) -> None:
@@ -255,7 +253,7 @@ def _refuse_unknown(flat: Flat) -> None:
         known[f"{family}/kind"].check(f"{family}/kind", flat[f"{family}/kind"])
     for name in flat:
         if name not in known:
-            domain_of(name)
+            raise _unknown(name, known)
         family, _, rest = name.partition("/")
         kind, _, own = rest.partition("/")
         if own and family in FAMILIES and kind not in str(flat[f"{family}/kind"]).split("+"):
@@ -269,14 +267,11 @@ def _below(prefix: str, flat: Flat) -> Flat:
     return {name.removeprefix(prefix + "/"): value for name, value in flat.items() if name.startswith(prefix + "/")}
 
 
-def _member(family: str, flat: Flat) -> Any:
-    kind = str(flat[f"{family}/kind"])
+def _member(family: str, kind: Primitive, flat: Flat) -> Any:
     prefix = f"{family}/{kind}"
-    return construct(FAMILIES[family][kind], prefix, _below(prefix, flat))
+    return construct(FAMILIES[family][str(kind)], prefix, _below(prefix, flat))
 
 
 def _composition(flat: Flat) -> Degradation:
-    kinds = str(flat["degradation/kind"]).split("+")
-    prefixes = [f"degradation/{kind}" for kind in kinds]
-    parts = tuple(construct(DEGRADATIONS[k], p, _below(p, flat)) for k, p in zip(kinds, prefixes, strict=True))
+    parts = tuple(_member("degradation", kind, flat) for kind in str(flat["degradation/kind"]).split("+"))
     return parts[0] if len(parts) == 1 else Chain(parts)

@@ -19,7 +19,9 @@ from trainables.diffusion.source import Source
 # on either. The chunks belong to what fixes the noise, and the generators differ between devices anyway.
 CHUNKS = {"cpu": 256, "cuda": 512}
 LABEL_ROWS = 10
+COLUMNS = 9  # of a strip
 GREY = 96  # behind the images of a picture
+SCALE, GAP = 2, 1  # pixels of a picture for each of an image, and image pixels between two images
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
@@ -88,16 +90,16 @@ def in_chunks(
 
 
 @torch.inference_mode()
-def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int, columns: int = 9) -> Tensor:
-    """Return uint8 (2 N, columns, C, H, W): N rows of x0 (N, C, H, W) at growing t, then N of samples at falling t."""
+def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> Tensor:
+    """Return uint8 (2 N, COLUMNS, C, H, W): N rows of x0 (N, C, H, W) at growing t, then N of samples at falling t."""
     source.generator.manual_seed(seed)
     z = diffusion.degradation.draw(x0, source)
-    ts = [torch.full((len(x0),), round(diffusion.T * k / (columns - 1)), device=x0.device) for k in range(columns)]
+    ts = [torch.full((len(x0),), round(diffusion.T * k / (COLUMNS - 1)), device=x0.device) for k in range(COLUMNS)]
     forward = [diffusion.degradation(x0, diffusion.step(t), z) for t in ts]
     x_T, z = start(diffusion, sampling, x0.shape, source)
     given = diffusion.given(draw_labels(diffusion, len(x0), seed), sampling.guided, sampling.clip)
     path = [x_T, *SAMPLERS[sampling.kind](given, x_T, z, strided(diffusion.T, sampling.steps), source)]
-    backward = [path[round((len(path) - 1) * k / (columns - 1))] for k in range(columns)]
+    backward = [path[round((len(path) - 1) * k / (COLUMNS - 1))] for k in range(COLUMNS)]
     rows = torch.cat([torch.stack(forward, 1), torch.stack(backward, 1)])
     return source.pixels.to_uint8(rows)
 
@@ -115,20 +117,20 @@ def in_rows(samples: Tensor, labels: Tensor | None, side: int) -> Tensor:
     return samples[: rows * side].unflatten(0, (rows, side))
 
 
-def grid_png(images: Tensor, scale: int = 2, gap: int = 1) -> bytes:
-    """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `scale` wide."""
+def grid_png(images: Tensor) -> bytes:
+    """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `SCALE` wide."""
     from PIL import Image  # 0.04 s, which only pictures need
 
     rows, columns, channels, height, width = images.shape
-    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GREY, np.uint8)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), GREY, np.uint8)
     tiles = images.permute(0, 1, 3, 4, 2).cpu().numpy()
     for row in range(rows):
         for column in range(columns):
-            top, left = gap + row * (height + gap), gap + column * (width + gap)
+            top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
             canvas[top : top + height, left : left + width] = tiles[row, column]
     picture = Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas)
     data = io.BytesIO()
-    picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(data, "PNG")
+    picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST).save(data, "PNG")
     return data.getvalue()
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from trainables.diffusion.schedules import Step
 from trainables.diffusion.source import Source
 
+FITTED = 1024  # training images that the default prior is fitted to
 Latent = Any  # a tensor (N, ...), or a tuple of them for a composition
 
 
@@ -45,19 +46,17 @@ class Degradation(ABC):
         return fitted_prior(self, shape, step, source)
 
 
-def fitted_prior(
-    degradation: Degradation, shape: torch.Size, step: Step, source: Source, images: int = 1024
-) -> tuple[Tensor, Latent]:
-    """Return (x_T, z), x_T normal with the mean and covariance of `images` degraded training images.
+def fitted_prior(degradation: Degradation, shape: torch.Size, step: Step, source: Source) -> tuple[Tensor, Latent]:
+    """Return (x_T, z), x_T normal with the mean and covariance of `FITTED` degraded training images.
 
     x_T = mean + sum_i w_i (x_i - mean) / sqrt(n - 1) with w ~ N(0, 1), which needs no factorisation of the covariance.
     Where the degradation can be solved for z, z leads from the mean training image to x_T.
     """
-    x0 = source.images(images)
-    at = Step(*(part[:1].expand(images) for part in step))
+    x0 = source.images(FITTED)
+    at = Step(*(part[:1].expand(FITTED) for part in step))
     degraded = degradation(x0, at, degradation.draw(x0, source)).flatten(1)
     mean = degraded.mean(0)
-    weights = source.normal(torch.Size((shape[0], images))) / (images - 1) ** 0.5
+    weights = source.normal(torch.Size((shape[0], FITTED))) / (FITTED - 1) ** 0.5
     x_T = (mean + weights @ (degraded - mean)).view(shape)
     return x_T, degradation.estimate(x_T, x0.mean(0, keepdim=True).expand(shape), step, degradation.draw(x_T, source))
 
