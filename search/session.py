@@ -44,7 +44,7 @@ from search.time_limit import TimeLimit
 from search.trackers.known import trackers_of
 from search.trackers.sending import Trackers
 from trainables.data.images import Images
-from trainables.metric.classifier_training import ensure_classifier
+from trainables.metric.classifier_training import ensure_classifier, ensure_others
 from trainables.metric.fmd import Reference
 from trainables.parts import parts
 
@@ -79,6 +79,8 @@ def run_session(
         if run is not None:
             require_same_data(run, images.checksums, f"--resume {run.name}")
         weights = ensure_classifier(images, notes.say)
+        if settings.confirm:
+            ensure_others(images, notes.say)
         reference = Reference.build(images, weights=weights)
         earlier = take_over(shared, images.checksums, reference.card()) if run is None else None
         if run is not None:

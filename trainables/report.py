@@ -12,10 +12,14 @@ Picture = Literal["samples", "degradation", "rungs", "restorations"]
 """A grid of samples; a strip of the degradation there and back; a row of samples for each rung so far; at the full
 budget held-out images, degraded and restored, a row for each t."""
 
+# Frechet distances on the features of other networks than the metric's; each learned what its name says.
+OTHERS = ("by_labels", "by_rotations")
+
 # What is measured of a report's samples beside their FMD, in a confirmation; analysis/run/columns.py describes it.
 CHECKS = (
     *("unreadable_share", "label_distance", "density", "coverage"),
     *("memorised_share", "memorised_ratio", "copied_share", "repeated_share"),
+    *OTHERS,
 )
 
 # What a report that lacks a value is given, by the value's type; JSON has null for a float that is not finite.
@@ -79,6 +83,8 @@ class Report:
     memorised_ratio: float | None = None
     copied_share: float | None = None
     repeated_share: float | None = None
+    by_labels: float | None = None
+    by_rotations: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -11,7 +11,8 @@ from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.checks import REAL, check_rows, shown
 from analysis.text.confirmation import standing_texts
-from analysis.text.words import fmd_form, number, percent
+from analysis.text.opinions import opinion_rows, opinion_titles
+from analysis.text.words import fmd_form, fmd_text, number, percent
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -30,6 +31,8 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
             _cells(context, standing, result.test_standings[0], before) for standing in result.test_standings
         ],
         "test_metric": result.test_metric,
+        "opinion_titles": opinion_titles(result),
+        "opinion_rows": _opinion_cells(context, result),
         "checks": {check.title: check.meaning for check in shown(result)},
         "check_rows": _check_cells(context, result),
     }
@@ -66,12 +69,23 @@ def _cells(context: ReportContext, s: Standing, best: Standing, before: Mapping[
     ]
 
 
+def _opinion_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:
+    """Return the rows of the table of distances by the features of other networks."""
+    return [
+        [_name(context, name), *(Cell(fmd_text(value), value) for value in values)]
+        for name, values in opinion_rows(result)
+    ]
+
+
+def _name(context: ReportContext, name: str) -> Cell:
+    return Cell(name) if name == REAL else context.trial_cell(name)
+
+
 def _check_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:
     """Return the rows of the table of what FMD does not tell."""
     checks = shown(result)
     return [
-        [Cell(name) if name == REAL else context.trial_cell(name), *(_share(values, check.name) for check in checks)]
-        for name, values in check_rows(result)
+        [_name(context, name), *(_share(values, check.name) for check in checks)] for name, values in check_rows(result)
     ]
 
 

@@ -36,6 +36,8 @@ CHECK_COLUMNS = (
         "share of samples whose nearest training image is at less than a third of the distance of the tenth nearest",
     ),
     Column("repeated_share", NUMBER, "share of samples nearer to another sample than 99 % of real images to another"),
+    Column("by_labels", NUMBER, "Frechet distance on 96 features of a residual network that learned the labels"),
+    Column("by_rotations", NUMBER, "the same of one that learned how an image is turned"),
 )
 
 

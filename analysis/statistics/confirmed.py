@@ -5,30 +5,12 @@ from dataclasses import dataclass
 
 from analysis.run import evaluations
 from analysis.run.run import Run, RunError
+from analysis.statistics.behind import Behind, behind
 from analysis.statistics.checks import Values, mean_checks, measured
 from analysis.statistics.confidence import may_be_best
+from analysis.statistics.others import Opinion, opinions
 from analysis.statistics.ranking import MetricCard, Row
-from analysis.statistics.two_way import BySeed, Estimates, estimates
-
-
-@dataclass(frozen=True)
-class Behind:
-    """How far the mean FMD of a configuration is above that of another, as a share of it: 0.1 is 10 % worse.
-
-    Attributes:
-        share, low, high: the share and its 95 % interval, from differences within the seeds that both have.
-        seeds: how many these are.
-    """
-
-    share: float
-    low: float
-    high: float
-    seeds: int
-
-    @property
-    def certain(self) -> bool:
-        """Whether the interval leaves out that both are equally good."""
-        return self.low > 0 or self.high < 0
+from analysis.statistics.two_way import BySeed, estimates
 
 
 @dataclass(frozen=True)
@@ -86,6 +68,7 @@ class ConfirmationResult:
         checks: by configuration what was measured of its samples beside their FMD, the mean of its trainings; a run of
             an older version has none.
         real: the same of as many real images.
+        opinions: what the features of other networks say of the order; empty for a run of an older version.
     """
 
     metric: MetricCard
@@ -99,6 +82,7 @@ class ConfirmationResult:
     test_standings: tuple[Standing, ...]
     checks: Mapping[str, Values]
     real: Values
+    opinions: tuple[Opinion, ...]
 
 
 def confirmation_result(run: Run) -> ConfirmationResult | None:
@@ -118,9 +102,10 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
     kept = [row for row in rows if row["repeats"] not in excluded]
     test_metric = settings.get("final_metric", {})
     tested = _test_fmds(nested, test_metric)
+    found = _standings(kept, {row["trial"]: row["fmd"] for row in kept}, settings["metric"])
     return ConfirmationResult(
         metric=settings["metric"],
-        standings=_standings(kept, {row["trial"]: row["fmd"] for row in kept}, settings["metric"]),
+        standings=found,
         excluded=tuple(sorted(excluded)),
         images_seen=max(row["images_seen"] for row in rows),
         left_out=settings.get("left_out", {}),
@@ -130,6 +115,7 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         test_standings=_standings(kept, tested, test_metric),
         checks=mean_checks(kept),
         real=measured(settings.get("real", {})),
+        opinions=opinions(kept, found[0].trial) if len(found) > 1 else (),
     )
 
 
@@ -191,12 +177,6 @@ def standings(fmds: Mapping[str, BySeed], baselines: Mapping[str, str], card: Me
         )
 
     return tuple(standing(name) for name in estimated.ordered)
-
-
-def behind(estimated: Estimates, fmds: Mapping[str, BySeed], name: str, other: str) -> Behind:
-    """Return how far a configuration is behind another."""
-    share, low, high = (ratio - 1 for ratio in estimated.difference(name, other).ratio())
-    return Behind(share, low, high, len(fmds[name].keys() & fmds[other].keys()))
 
 
 def normalise(fmd: float, card: MetricCard) -> float:

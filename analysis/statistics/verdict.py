@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
+from analysis.statistics.behind import Behind
+from analysis.statistics.confirmed import ConfirmationResult, Standing
 
 N = TypeVar("N", Start, Standing)  # has the name of a trial
 

@@ -6,8 +6,10 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
+from analysis.text.behind import behind_text
 from analysis.text.checks import check_rows, shown
 from analysis.text.formats import Block, Sheet
+from analysis.text.opinions import opinion_rows, opinion_titles
 from analysis.text.words import fmd_form, fmd_text, interval_text, number, percent
 
 COLUMNS = (
@@ -21,6 +23,7 @@ LEGEND = (
     "norm.: 0 is real images, 1 a blank set. in search: the same, as the search reported it of one training."
 )
 CHECKS_TITLE = "What FMD does not tell: shares of the samples that the confirm images judge, and of as many real images"
+OPINIONS_TITLE = "The same samples by the features of other networks: Frechet distances to the confirm images"
 CHECKS_DROPS = ("memorised", "repeated", "labels off")
 
 
@@ -32,7 +35,15 @@ def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str
     if result.test_standings:
         title = "The same models on the test images"
         blocks += [_heading(title, result.test_metric), standings_sheet(result.test_standings, words, before)]
-    return [*blocks, LEGEND, *checks_blocks(result)]
+    return [*blocks, LEGEND, *opinion_blocks(result), *checks_blocks(result)]
+
+
+def opinion_blocks(result: ConfirmationResult) -> list[Block]:
+    """Return a table of the distances by the features of other networks; nothing for a run without them."""
+    if not result.opinions:
+        return []
+    rows = [[name, *map(fmd_text, values)] for name, values in opinion_rows(result)]
+    return [OPINIONS_TITLE, Sheet(["trial", "FMD", *opinion_titles(result)], ["trial"], [("", rows)], drops=())]
 
 
 def checks_blocks(result: ConfirmationResult) -> list[Block]:
@@ -82,19 +93,11 @@ def standing_texts(standing: Standing, form: str) -> list[str]:
     return [
         f"{standing.fmd:{form}}",
         interval_text(standing.low, standing.high, form),
-        behind_text(standing),
+        behind_text(standing.behind),
         str(len(standing.fmds)),
         f"{100 * standing.p_best:.0f} %",
         f"{standing.normalised:.3f}",
     ]
-
-
-def behind_text(standing: Standing) -> str:
-    """Return how far a standing is behind the best in per cent, with the interval; a dash for the best."""
-    behind = standing.behind
-    if behind is None:
-        return "-"
-    return f"{100 * behind.share:.1f} % ({interval_text(100 * behind.low, 100 * behind.high, '.1f')})"
 
 
 def _remarks(standing: Standing) -> str:

@@ -24,6 +24,8 @@ MEASURES = {
     "memorised, ratio": "{memorised_ratio:.3f}",
     "copied, share": "{copied_share:.3f}",
     "repeated, share": "{repeated_share:.3f}",
+    "by other features: labels": "{by_labels:{form}}",
+    "  rotations": "{by_rotations:{form}}",
     "Inception-FID": "{inception_fid:.1f}",
     "restored from T: SSIM": "{ssim:.3f} ± {ssim_se:.3f}",
     "  PSNR, dB": "{psnr:.2f} ± {psnr_se:.2f}",

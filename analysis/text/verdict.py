@@ -1,10 +1,12 @@
 """Say in words what a confirmation shows: which configuration is best, over what, how surely, and for what it holds."""
 
 from analysis.run.run import Run
-from analysis.statistics.confirmed import Behind, ConfirmationResult, Standing
+from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
+from analysis.text.behind import how_far
 from analysis.text.checks import checks_sentence
-from analysis.text.words import counted, fmd_form, fmd_text, interval_text, listed
+from analysis.text.opinions import opinion_sentences
+from analysis.text.words import counted, fmd_form, interval_text, listed
 
 
 def headline(run: Run, result: ConfirmationResult) -> str:
@@ -36,22 +38,13 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
         _best(found, len(result.standings)),
         *([_over_first(found.best, found.first)] if found.first else []),
         *([_over_literature(found.best, found.literature)] if found.literature else []),
+        *opinion_sentences(result),
         *([beside] if (beside := checks_sentence(result)) else []),
         *_kinds(found),
         _scope(run, result),
         *rest,
         *(f"{line}." for name, line in result.left_out.items() if name not in told),
     ]
-
-
-def how_far(behind: Behind) -> str:
-    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)"."""
-    if behind.share < 1:
-        interval = interval_text(100 * behind.low, 100 * behind.high, ".1f")
-        return f"{100 * behind.share:.1f} % worse (95 % interval {interval} %)"
-    times = 1 + behind.share
-    interval = interval_text(1 + behind.low, 1 + behind.high, fmd_form(times))
-    return f"at {fmd_text(times)} times its FMD (95 % interval {interval} times)"
 
 
 def _best(found: Verdict, count: int) -> str:

@@ -33,7 +33,8 @@ from side_by_side import (
 from torchmetrics.image.fid import _compute_fid
 
 from trainables.data.load import load
-from trainables.metric.classifier import WIDTHS, Layer, features, load_weights
+from trainables.metric.classifier import WIDTHS, features, load_weights
+from trainables.metric.feature_network import Layer
 from trainables.metric.frechet import Statistics, frechet_distance
 
 PACKAGES = ("scipy", "torchmetrics", "pytorch-fid")

@@ -19,7 +19,8 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.diffusion.generation import generate, sampling_source
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_weights
+from trainables.metric.classifier import WIDTHS, Classifier, features, load_weights
+from trainables.metric.feature_network import Layer
 from trainables.metric.fmd import Reference
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 from trainables.training.trainer import Trainer

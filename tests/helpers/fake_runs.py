@@ -33,6 +33,8 @@ CHECKED = {
     "memorised_ratio": 1.02,
     "copied_share": 0.0,
     "repeated_share": 0.104,
+    "by_labels": 2.5,
+    "by_rotations": 3.5,
 }
 REAL_CHECKED = {
     **CHECKED,
@@ -40,6 +42,8 @@ REAL_CHECKED = {
     "label_distance": 0.016,
     "coverage": 0.951,
     "repeated_share": 0.009,
+    "by_labels": 0.4,
+    "by_rotations": 0.5,
 }
 KINDS = ("gaussian", "mask", "blur", "morph")
 DRAWN: tuple[Picture, ...] = ("samples", "degradation")

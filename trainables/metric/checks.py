@@ -2,6 +2,7 @@
 
 Two models of one FMD may differ in all of it: whether their samples can be read, have the labels of the data, cover the
 data, and are copies of training images or of each other. The judge of what can be read is the metric's own classifier.
+Two other networks, residual ones that learned the labels and how an image is turned, give a second opinion on FMD.
 """
 
 import hashlib
@@ -9,7 +10,8 @@ import io
 import json
 import math
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,18 @@ from torch import Tensor
 
 from trainables.data.cache import cache_dir, write_whole
 from trainables.data.images import Images
-from trainables.metric.classifier import Classifier, Weights, features, load_weights
-from trainables.metric.fmd import FLOOR_SPLITS
+from trainables.metric.classifier import (
+    OTHER_TASKS,
+    RECIPES,
+    Weights,
+    WeightsError,
+    features,
+    load_weights,
+    other_name,
+    shipped,
+)
+from trainables.metric.feature_network import FeatureNetwork, Layer
+from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.metric.sample_checks import (
     Features,
     copied,
@@ -33,10 +45,12 @@ from trainables.metric.sample_checks import (
     sureness,
     total_variation,
 )
+from trainables.metric.tasks import TaskName
 from trainables.report import CHECKS
 
-CACHE_FORMAT = 1  # part of a cached file's name; raise it when what is measured changes
+CACHE_FORMAT = 2  # part of a cached file's name; raise it when what is measured changes
 LEAST = 32  # images; shares of fewer tell nothing
+OTHER_LAYER: Layer = "spatial_mean"  # of the other networks: 96 features
 
 Checks = dict[str, float | None]
 """The values of `trainables.report.CHECKS` by name; one that cannot be measured is None, as without labels"""
@@ -58,6 +72,8 @@ class CheckReference:
     """Their distances (n,) to the nearest other of them"""
     real: Checks
     """The checks of the n real images of other splits, the values to reach"""
+    others: Mapping[TaskName, Reference]
+    """What the Frechet distances by the other networks need, by what these learned; without those that are missing"""
 
     @classmethod
     def build(
@@ -79,16 +95,28 @@ class CheckReference:
         if not LEAST <= n <= available:
             raise ValueError(f"n must be {LEAST} to {available} for checks on the '{split}' split, given {n}")
         weights = weights or load_weights(images.name, images.checksums)
-        path = cache_dir() / "checks" / f"{_key(images, split, n, weights.sha256)}.npz"
-        found = _read(path)
+        references = {
+            task: Reference.build(images, split, n, OTHER_LAYER, other) for task, other in other_weights(images).items()
+        }
+        sha256s = [weights.sha256, *(reference.weights.sha256 for reference in references.values())]
+        path = cache_dir() / "checks" / f"{_key(images, split, n, sha256s)}.npz"
+        found = _read(path, references)
         if found is None:
-            found = cls._compute(images, getattr(images, split), others, n, weights, torch.device(device))
+            held_out = getattr(images, split)
+            found = cls._compute(images, held_out, others, n, weights, references, torch.device(device))
             _write(path, found)
         return found
 
     @classmethod
     def _compute(
-        cls, images: Images, held_out: np.ndarray, others: np.ndarray, n: int, weights: Weights, device: torch.device
+        cls,
+        images: Images,
+        held_out: np.ndarray,
+        others: np.ndarray,
+        n: int,
+        weights: Weights,
+        references: Mapping[TaskName, Reference],
+        device: torch.device,
     ) -> "CheckReference":
         classifier, training = weights.classifier().to(device), torch.from_numpy(images.train)
         real, rest = (drawn.to(device) for drawn in draw_real(held_out, others, n))
@@ -96,10 +124,11 @@ class CheckReference:
         named = weights.task == "labels"
         counts = labels(classifier, x) if named else ()
         readable = readable_from(sureness(classifier, x)) if named else 0.0
-        found = cls(x, counts, readable, nearest(real, training, 1)[:, 0].cpu(), nearest_other(real).cpu(), {})
-        return cls(**{**vars(found), "real": found.of(rest, training, classifier)})
+        distances = nearest(real, training, 1)[:, 0].cpu(), nearest_other(real).cpu()
+        found = cls(x, counts, readable, *distances, real={}, others=references)
+        return replace(found, real=found.of(rest, training, classifier))
 
-    def of(self, samples: Tensor, training: Tensor, classifier: Classifier, flat: Features | None = None) -> Checks:
+    def of(self, samples: Tensor, training: Tensor, classifier: FeatureNetwork, flat: Features | None = None) -> Checks:
         """Return the checks of n samples uint8 (n, C, H, W), in 3 CPU-seconds for 50,000 training images of MNIST.
 
         Args:
@@ -119,10 +148,36 @@ class CheckReference:
         if self.labels:
             unreadable = (sureness(classifier, x) < self.readable).double().mean().item()
             distance = total_variation(labels(classifier, x), self.labels)
-        values = (unreadable, distance, density, coverage, memorised, ratio, copied(distances), repeated)
+        by_others = [self._distance(task, samples, classifier) for task in OTHER_TASKS]
+        values = (unreadable, distance, density, coverage, memorised, ratio, copied(distances), repeated, *by_others)
         # Where all held-out images are copies of training images a ratio of distances is not finite.
         known = (value if value is not None and math.isfinite(value) else None for value in values)
         return dict(zip(CHECKS, known, strict=True))
+
+    def _distance(self, task: TaskName, samples: Tensor, classifier: FeatureNetwork) -> float | None:
+        """Return the Frechet distance by the other network that learned `task`; None without it."""
+        if task not in self.others:
+            return None
+        reference = self.others[task]
+        network = reference.classifier().to(classifier.head.weight.device)
+        return reference.score(samples, network).fmd
+
+
+def other_weights(images: Images) -> dict[TaskName, Weights]:
+    """Return the other networks of a data set that are there, by what they learned.
+
+    Raises:
+        WeightsError: one that comes with the package is damaged.
+    """
+    found: dict[TaskName, Weights] = {}
+    for task in OTHER_TASKS:
+        name = other_name(images.name, task)
+        try:
+            found |= {task: load_weights(name, images.checksums)} if name in RECIPES else {}
+        except WeightsError:
+            if shipped(name):
+                raise
+    return found
 
 
 def draw_real(held_out: np.ndarray, others: np.ndarray, n: int) -> tuple[Tensor, Tensor]:
@@ -136,12 +191,12 @@ def draw_real(held_out: np.ndarray, others: np.ndarray, n: int) -> tuple[Tensor,
     return torch.from_numpy(first), torch.from_numpy(second)
 
 
-def _key(images: Images, split: str, n: int, sha256: str) -> str:
-    parts = [CACHE_FORMAT, sha256, images.name, sorted(images.checksums.items()), split, n]
+def _key(images: Images, split: str, n: int, sha256s: list[str]) -> str:
+    parts = [CACHE_FORMAT, sha256s, images.name, sorted(images.checksums.items()), split, n]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _read(path: Path) -> CheckReference | None:
+def _read(path: Path, others: Mapping[TaskName, Reference]) -> CheckReference | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             values = (None if np.isnan(value) else float(value) for value in file["real"])
@@ -152,6 +207,7 @@ def _read(path: Path) -> CheckReference | None:
                 nearest=torch.from_numpy(file["nearest"]),
                 apart=torch.from_numpy(file["apart"]),
                 real=dict(zip(CHECKS, values, strict=True)),
+                others=others,
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: computed again

@@ -21,20 +21,23 @@ from trainables.data.images import DataError, Images
 from trainables.data.load import DATASETS, load
 from trainables.device import is_faster_in_bf16
 from trainables.metric.classifier import (
+    NETWORKS,
+    OTHER_TASKS,
     RECIPES,
-    Classifier,
     Recipe,
     Weights,
     WeightsError,
     features,
     load_weights,
+    other_name,
     own,
     pack,
     shipped,
     weights_file,
     write,
 )
-from trainables.metric.tasks import TASKS
+from trainables.metric.feature_network import FeatureNetwork
+from trainables.metric.tasks import TASKS, TaskName
 
 CPU = torch.device("cpu")
 TIMED_STEPS = 5  # after the first, which is slow; the time of training is estimated from these
@@ -48,14 +51,28 @@ def ensure_classifier(images: Images, log: Log = print) -> Weights:
     Raises:
         WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
     """
+    return _ensure(images, images.name, log)
+
+
+def ensure_others(images: Images, log: Log = print) -> dict[TaskName, Weights]:
+    """Return the other networks of a data set by what they learned, trained and stored where they are not there yet.
+
+    Raises:
+        WeightsError: the package's weights are damaged.
+    """
+    names = {task: other_name(images.name, task) for task in OTHER_TASKS}
+    return {task: _ensure(images, name, log) for task, name in names.items() if name in RECIPES}
+
+
+def _ensure(images: Images, name: str, log: Log) -> Weights:
     try:
-        return load_weights(images.name, images.checksums)
+        return load_weights(name, images.checksums)
     except WeightsError:
-        if shipped(images.name):
+        if shipped(name):
             raise
-    weights, content, card = train_tested(images, RECIPES[images.name], log)
+    weights, content, card = train_tested(images, RECIPES[name], log)
     try:
-        write(content, card, weights_file(images.name, images.checksums))
+        write(content, card, weights_file(name, images.checksums))
     except OSError as error:
         log(f"the classifier cannot be kept for the next time: {error}")
     return weights
@@ -65,12 +82,12 @@ def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, byt
     """Train a classifier; return it with the bytes of its file, and its card."""
     started = time.process_time()
     with one_thread():
-        weights, content = pack(train(images, recipe, log), recipe.stored, recipe.task)
+        weights, content = pack(train(images, recipe, log), recipe.stored, recipe.task, recipe.network)
         seconds = time.process_time() - started
         held_out = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
         test, labels = TASKS[recipe.task].held_out(*held_out)
         reached = accuracy(weights.classifier(), test, labels)
-    told = f"{_title(images)} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
+    told = f"{_title(images, recipe)} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
     if reached < recipe.required_accuracy:
         raise WeightsError(f"{told}, below the {recipe.required_accuracy:.2%} that the metric needs; it is not kept")
     log(f"{told}, after {seconds:.0f} CPU-seconds")
@@ -80,10 +97,12 @@ def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, byt
     return weights, content, card
 
 
-def _title(images: Images) -> str:
-    if images.name in DATASETS:
-        return f"the classifier of {images.name}"
-    return f"the classifier of these images by their {'classes' if images.labelled else 'rotation'}"
+def _title(images: Images, recipe: Recipe) -> str:
+    what = "classifier" if recipe.network == "plain" else "other network"
+    if images.name in DATASETS and recipe.network == "plain":
+        return f"the {what} of {images.name}"
+    these = images.name if images.name in DATASETS else "these images"
+    return f"the {what} of {these} by their {'classes' if recipe.task == 'labels' else 'rotation'}"
 
 
 def _warning(recipe: Recipe, guessed: float) -> str:
@@ -95,14 +114,15 @@ def _warning(recipe: Recipe, guessed: float) -> str:
     )
 
 
-def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
+def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
     """Train a classifier on a data set's `train` split on the CPU; the bits depend on the number of threads.
 
     Adam with one cosine cycle of the learning rate, random shifts, and bfloat16 where the CPU has matrix units for it.
     """
     torch.manual_seed(recipe.seed)
     count, task = len(images.train), TASKS[recipe.task]
-    classifier = Classifier(images.shape[0], images.shape[1], classes=task.classes(images.train_labels))
+    network, classes = NETWORKS[recipe.network], task.classes(images.train_labels)
+    classifier = network(images.shape[0], images.shape[1], classes=classes)
     steps = recipe.steps_of(count)
     optimizer = torch.optim.Adam(classifier.parameters(), recipe.peak_learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -110,7 +130,7 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> Classifier:
     )
     labels, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
     batches = islice(_batches(count, recipe), steps)
-    for rows in _timed(batches, steps, f"training {_title(images)}", log):
+    for rows in _timed(batches, steps, f"training {_title(images, recipe)}", log):
         shown, targets = task.batch(shifted(resident[rows], recipe.shift_pixels), labels[rows])
         with torch.autocast("cpu", torch.bfloat16, enabled=is_faster_in_bf16(CPU)):
             loss = nn.functional.cross_entropy(classifier(classifier.to_unit(shown)), targets)
@@ -132,9 +152,9 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(classifier: FeatureNetwork, images: np.ndarray, labels: np.ndarray) -> float:
     """Return the share 0..1 of uint8 images (N, C, H, W) that the classifier gives their label (N,), in float32."""
-    predicted = classifier.head(torch.from_numpy(features(classifier, images))).argmax(1)
+    predicted = classifier.head(torch.from_numpy(features(classifier, images, classifier.last))).argmax(1)
     return float((predicted.numpy() == labels).mean())
 
 
@@ -153,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0 if done, 1 if the accuracy is too low, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m trainables.metric.classifier_training", description=__doc__)
     parser.add_argument("--dataset", default="mnist", choices=tuple(DATASETS))
+    parser.add_argument("--other", choices=OTHER_TASKS, help="train the other network that learns this")
     parser.add_argument("--data-dir", help="where the data set lies, as it was published")
     parser.add_argument("--epochs", type=int, help="default: the data set's own")
     parser.add_argument("--out", type=Path, help="safetensors file to write; default: where searches look for it")
@@ -161,10 +182,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--epochs must be 1 or more, given {options.epochs}")
     try:
         images = load(options.dataset, options.data_dir)
-        recipe = RECIPES[images.name]
+        name = other_name(images.name, options.other) if options.other else images.name
+        recipe = RECIPES[name]
         if options.epochs is not None:
             recipe = replace(recipe, epochs=options.epochs, least_images=0)
-        out = options.out or weights_file(images.name, images.checksums)
+        out = options.out or weights_file(name, images.checksums)
         _, content, card = train_tested(images, recipe, print)
         write(content, card, out)
     except (DataError, OSError, WeightsError) as error:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from trainables.data.cache import cache_dir, write_whole
 from trainables.data.images import Images
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights
+from trainables.metric.classifier import WIDTHS, Weights, features, load_weights
+from trainables.metric.feature_network import FeatureNetwork, Layer
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
 from trainables.metric.sample_checks import labels
 
@@ -74,7 +75,7 @@ class Reference:
         It begins with `rotations-` where the classifier learned how images are turned, for want of labels.
         """
         task = "" if self.weights.task == "labels" else f"{self.weights.task}-"
-        return f"{task}{self.layer}-{WIDTHS[self.layer]}-n{self.n}-{self.weights.sha256[:8]}"
+        return f"{task}{self.layer}-{len(self.real.mean)}-n{self.n}-{self.weights.sha256[:8]}"
 
     def card(self) -> dict[str, str | int | float]:
         """Return the description of the metric that a run keeps."""
@@ -124,12 +125,12 @@ class Reference:
         spread = float(np.std(floors, ddof=1)) if subsets > 1 else 0.0
         return cls(split, layer, n, real, float(np.mean(floors)), spread, blank, weights)
 
-    def classifier(self) -> Classifier:
+    def classifier(self) -> FeatureNetwork:
         """Return the classifier to score with, on the CPU; no file is read."""
         return self.weights.classifier()
 
     def score(
-        self, images: np.ndarray | Tensor, classifier: Classifier, flat: NDArray[np.float32] | None = None
+        self, images: np.ndarray | Tensor, classifier: FeatureNetwork, flat: NDArray[np.float32] | None = None
     ) -> Score:
         """Return the score of exactly n uint8 images (n, C, H, W).
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, features, load_weights
+from trainables.metric.classifier import WIDTHS, features, load_weights
+from trainables.metric.feature_network import FeatureNetwork, Layer
 from trainables.metric.fmd import LAYER
 from trainables.metric.frechet import Statistics, frechet_distance
 
@@ -26,7 +27,7 @@ class FrechetMnistDistance(Metric):
     higher_is_better = False
     full_state_update = False
 
-    def __init__(self, layer: Layer = LAYER, classifier: Classifier | None = None) -> None:
+    def __init__(self, layer: Layer = LAYER, classifier: FeatureNetwork | None = None) -> None:
         super().__init__()
         self.layer = layer
         self.classifier = load_weights().classifier() if classifier is None else classifier

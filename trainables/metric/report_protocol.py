@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from trainables.data.images import Images
-from trainables.metric.classifier import Classifier, features
+from trainables.metric.classifier import features
+from trainables.metric.feature_network import FeatureNetwork
 from trainables.metric.frechet import Statistics, frechet_distance
 
 BATCH, REAL, BATCHES = 32, 512, 15
@@ -28,7 +29,7 @@ class ReportProtocol:
     one: float
 
 
-def report_protocol(samples: np.ndarray | Tensor, images: Images, classifier: Classifier) -> ReportProtocol:
+def report_protocol(samples: np.ndarray | Tensor, images: Images, classifier: FeatureNetwork) -> ReportProtocol:
     """Return the report's FMD of uint8 samples (n, C, H, W), with this project's classifier."""
     if min(len(samples), len(images.test)) < BATCH:
         raise ValueError(f"the report's FMD takes {BATCH} samples or more, given {len(samples)}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.metric.classifier import Classifier
+from trainables.metric.feature_network import FeatureNetwork
 
 Features = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) 
 
 
 @torch.no_grad()
-def labels(classifier: Classifier, flat: Features) -> tuple[int, ...]:
+def labels(classifier: FeatureNetwork, flat: Features) -> tuple[int, ...]:
     """Return the numbers of images by predicted class, given their "flat" features (n, 1024)."""
     head = classifier.head
     seen = head(torch.from_numpy(flat).to(head.weight.device)).argmax(1)
@@ -81,7 +81,7 @@ def labels(classifier: Classifier, flat: Features) -> tuple[int, ...]:
 
 
 @torch.no_grad()
-def sureness(classifier: Classifier, flat: Features) -> Tensor:
+def sureness(classifier: FeatureNetwork, flat: Features) -> Tensor:
     """Return the probability (n,) of the predicted class of images, given their "flat" features (n, 1024)."""
     head = classifier.head
     return head(torch.from_numpy(flat).to(head.weight.device)).softmax(1).amax(1).cpu()

@@ -18,8 +18,8 @@ from analysis.run.events import State
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparison import compare, run_of
 from analysis.statistics.ranking import rank
+from analysis.text.behind import behind_text
 from analysis.text.comparison import with_run_column
-from analysis.text.confirmation import behind_text
 from analysis.text.words import fmd_text
 from tests.helpers import fake_runs
 from tests.helpers.commands import refusal
@@ -171,7 +171,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(
         assert f"  {fmd:.2f} ± 1.00  " in tables
     for standing in compare(runs).confirmed:
         assert f"  {fmd_text(standing.fmd)}  " in tables
-        assert f"  {behind_text(standing)}  " in tables
+        assert f"  {behind_text(standing.behind)}  " in tables
 
 
 def test_a_confirmation_is_refused_and_the_run_that_it_is_of_is_pointed_to(

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.statistics.confirmed import Behind, confirmation_result
-from analysis.text.verdict import conclusions, headline, how_far
+from analysis.statistics.behind import Behind
+from analysis.statistics.confirmed import confirmation_result
+from analysis.text.behind import how_far
+from analysis.text.verdict import conclusions, headline
 from tests.helpers.fake_runs import confirmed
 from trainables.report import Report
 

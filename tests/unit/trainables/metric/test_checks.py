@@ -14,7 +14,7 @@ from trainables.data.images import Images
 from trainables.metric.checks import CheckReference, Checks
 from trainables.metric.classifier import Weights, load_weights
 from trainables.metric.sample_checks import readable_from
-from trainables.report import CHECKS
+from trainables.report import CHECKS, OTHERS
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -67,6 +67,19 @@ def test_real_images_have_the_values_to_reach(check: Check, reference: CheckRefe
         assert values["memorised_ratio"] == pytest.approx(1, abs=0.1)
         assert values["copied_share"] == 0
         assert values["repeated_share"] < 0.05
+
+
+def test_other_networks_see_real_images_as_near_and_grey_or_missing_ones_as_far(
+    check: Check, reference: CheckReference, real: Tensor, mnist: Images
+) -> None:
+    found = check(real)
+    grey = check((real.float() * 0.9 + 25).to(torch.uint8))
+    without_ones = check(torch.from_numpy(mnist.test[mnist.test_labels != 1][:N]))
+    for name in OTHERS:
+        value = reference.real[name]
+        assert value is not None
+        assert found[name] == pytest.approx(value, rel=0.25)
+        assert min(grey[name], without_ones[name]) > 1.5 * value
 
 
 def test_digits_laid_over_each_other_cannot_be_read(check: Check, real: Tensor) -> None:

@@ -15,12 +15,12 @@ from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.data.mnist import CHECKSUMS
 from trainables.metric.classifier import (
+    NETWORKS,
     RECIPES,
     SHIPPED,
     WIDTHS,
     Block,
     Classifier,
-    Layer,
     Stored,
     WeightsError,
     features,
@@ -31,6 +31,7 @@ from trainables.metric.classifier import (
     write,
 )
 from trainables.metric.classifier_training import accuracy, ensure_classifier, main, shifted, train
+from trainables.metric.feature_network import Layer, NetworkName
 
 QUICK = dataclasses.replace(RECIPES["fruits360"], least_images=0, epochs=12, batch=8)
 SHAPES = [(1, 28, 10), (3, 28, 2), (3, 64, 5), (3, 65, 5), (3, 100, 131)]
@@ -83,7 +84,7 @@ def test_the_shipped_classifier_is_as_accurate_as_its_card_says(mnist: Images, c
 def test_every_shipped_classifier_is_good_enough_and_of_the_published_data(name: str) -> None:
     card, classifier = load_card(name), load_weights(name).classifier()
     assert card["test_accuracy"] >= RECIPES[name].required_accuracy
-    assert card["data_checksums"] == CHECKSUMS[name]
+    assert card["data_checksums"] == CHECKSUMS[card["dataset"]]
     assert classifier.shape == (1, 28, 28)
 
 
@@ -111,11 +112,14 @@ def test_the_architecture_is_the_literatures(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize(("channels", "size", "classes"), SHAPES)
-def test_features_are_of_the_same_width_for_images_of_any_size(channels: int, size: int, classes: int) -> None:
-    classifier = Classifier(channels, size, classes)
+@pytest.mark.parametrize(("network", "widths"), [("plain", WIDTHS), ("residual", {"spatial_mean": 96, "flat": 1536})])
+def test_features_are_of_the_same_width_for_images_of_any_size(
+    network: NetworkName, widths: dict[Layer, int], channels: int, size: int, classes: int
+) -> None:
+    classifier = NETWORKS[network](channels, size, classes)
     x = torch.rand(2, channels, size, size)
     assert classifier(x).shape == (2, classes)
-    for layer, width in WIDTHS.items():
+    for layer, width in widths.items():
         assert classifier.features(x, layer).shape == (2, width)
     # The last block sees 4 x 4 cells or more, and few enough to be quick.
     assert 4 <= classifier.blocks(x).shape[-1] <= 16

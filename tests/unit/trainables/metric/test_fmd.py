@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from trainables.data.images import Images
-from trainables.metric.classifier import WIDTHS, Classifier, Layer, Weights, features, load_weights, pack
+from trainables.metric.classifier import WIDTHS, Classifier, Weights, features, load_weights, pack
+from trainables.metric.feature_network import Layer
 from trainables.metric.fmd import Reference
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 from trainables.metric.frechet import Statistics, frechet_distance

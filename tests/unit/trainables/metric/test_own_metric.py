@@ -14,8 +14,9 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.domain import ConfigError
+from trainables.metric.checks import OTHER_LAYER, other_weights
 from trainables.metric.classifier import RECIPES, Recipe, Weights, WeightsError, load_card, load_weights
-from trainables.metric.classifier_training import ensure_classifier, train_tested
+from trainables.metric.classifier_training import ensure_classifier, ensure_others, train_tested
 from trainables.metric.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.metric.tasks import Rotations
@@ -29,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A user's cache, and recipes that take seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for name in ("own", "own-unlabelled"):
+        for name in [name for name in RECIPES if name.startswith("own")]:
             patch.setitem(RECIPES, name, replace(RECIPES[name], epochs=1, least_images=2_500))
         yield
 
@@ -62,6 +63,23 @@ def test_a_network_that_learned_the_images_is_trained_once_and_told(name: str, r
     again = ensure_classifier(images, pytest.fail)
     assert (again.sha256, again.task) == (weights.sha256, weights.task)
     assert load_card(images.name, images.checksums)["task"] == weights.task
+
+
+@pytest.mark.parametrize(("name", "tasks"), [("labelled", {"labels", "rotations"}), ("unlabelled", {"rotations"})])
+def test_other_networks_learn_the_images_once(name: str, tasks: set[str], request: pytest.FixtureRequest) -> None:
+    images: Images = request.getfixturevalue(name)
+    assert other_weights(images) == {}
+    said: list[str] = []
+    others = ensure_others(images, said.append)
+    assert set(others) == tasks
+    for what in ("classes", "rotation")[-len(tasks) :]:
+        assert any(f"the other network of these images by their {what} gets 100.00%" in line for line in said)
+    assert {task: one.sha256 for task, one in other_weights(images).items()} == {
+        task: one.sha256 for task, one in ensure_others(images, pytest.fail).items()
+    }
+    for one in others.values():
+        reference = Reference.build(images, "confirm", layer=OTHER_LAYER, weights=one)
+        assert 0 < reference.floor < reference.blank
 
 
 def test_the_version_of_the_metric_names_what_was_learned(labelled: Images, unlabelled: Images) -> None:

@@ -1,0 +1,51 @@
+"""Say what the features of other networks tell of a confirmation's order."""
+
+from analysis.statistics.confirmed import ConfirmationResult
+from analysis.statistics.others import Opinion
+from analysis.text.behind import how_far
+from analysis.text.checks import REAL
+from analysis.text.words import counted, listed
+
+# By the names of `trainables.report.OTHERS`: the title of a column, and what the network learned.
+TITLES = {"by_labels": "by labels", "by_rotations": "by rotations"}
+LEARNED = {"by_labels": "the labels", "by_rotations": "how an image is turned"}
+
+
+def opinion_titles(result: ConfirmationResult) -> list[str]:
+    """Return the titles of the columns of distances by other networks."""
+    return [TITLES[opinion.name] for opinion in result.opinions]
+
+
+def opinion_rows(result: ConfirmationResult) -> list[tuple[str, list[float]]]:
+    """Return FMD and the distances by other networks of each configuration, the best first, and of real images."""
+    rows = [
+        (one.trial, [one.fmd, *(opinion.means[one.trial] for opinion in result.opinions)]) for one in result.standings
+    ]
+    names = [opinion.name for opinion in result.opinions]
+    if names and result.real.keys() >= set(names):
+        rows.append((REAL, [result.metric["floor"], *(result.real[name] for name in names)]))
+    return rows
+
+
+def opinion_sentences(result: ConfirmationResult) -> list[str]:
+    """Return whether other networks put the same configuration first, as sentences; nothing where none was asked."""
+    if not result.opinions:
+        return []
+    best = result.standings[0].trial
+    agreeing = [opinion for opinion in result.opinions if opinion.behind is None]
+    same = [f"By the features of {_networks(agreeing)} {best} is first, too."] if agreeing else []
+    return same + [_otherwise(opinion, best) for opinion in result.opinions if opinion.behind is not None]
+
+
+def _otherwise(opinion: Opinion, best: str) -> str:
+    assert opinion.behind is not None  # of those that put another one first
+    told = "" if opinion.behind.certain else ", which chance may do"
+    first = f"By the features of {_networks([opinion])} {opinion.first} is first"
+    return f"{first}: {best} is {how_far(opinion.behind)}{told}."
+
+
+def _networks(opinions: list[Opinion]) -> str:
+    learned = [LEARNED[opinion.name] for opinion in opinions]
+    if len(learned) == 1:
+        return f"another network, which learned {learned[0]},"
+    return f"{counted(len(learned), 'other network')}, which learned {listed(learned)},"

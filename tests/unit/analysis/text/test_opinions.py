@@ -1,0 +1,96 @@
+"""What other networks say, in words and as a table beside the same of real images."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.run.run import Run
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.text.confirmation import opinion_blocks
+from analysis.text.formats import Sheet
+from analysis.text.opinions import opinion_rows, opinion_sentences
+from tests.helpers import fake_runs
+
+
+def judged(folder: Path, labels: tuple[float | None, float | None], rotations: tuple[float, float]) -> Run:
+    """The run of a confirmation of 003-a, the best by FMD, and 001-b, with distances of either by other networks."""
+    run = fake_runs.confirmed(folder, {"003-a": [], "001-b": []})
+    nested = run.confirmed()
+    assert nested is not None
+    nested.update_settings(real={"by_labels": 0.4, "by_rotations": 0.5})
+    for place, name in enumerate(("003-a", "001-b")):
+        for seed in range(2):
+            trial = f"{name}.{seed}"
+            fake_runs.start(nested, trial, {}, repeats=name, seed=seed)
+            distances = {"by_labels": labels[place], "by_rotations": rotations[place]}
+            fake_runs.report(nested, trial, 2, (30.0 + 10 * place) * (1 + seed / 100), **distances)
+    return run
+
+
+def result_of(run: Run) -> ConfirmationResult:
+    found = confirmation_result(Run.open(run.path))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("labels", "rotations", "expected"),
+    [
+        (
+            (2.0, 3.0),
+            (5.0, 6.0),
+            [
+                "By the features of 2 other networks, which learned the labels and how an image is turned, 003-a is "
+                "first, too."
+            ],
+        ),
+        (
+            (2.0, 3.0),
+            (6.0, 5.0),
+            [
+                "By the features of another network, which learned the labels, 003-a is first, too.",
+                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is "
+                "20.0 % worse (95 % interval",
+            ],
+        ),
+        (
+            (2.0, 3.0),
+            (5.01, 5.0),
+            [
+                "By the features of another network, which learned the labels, 003-a is first, too.",
+                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is "
+                "0.2 % worse (95 % interval",
+            ],
+        ),
+        (
+            (None, None),
+            (5.0, 6.0),
+            ["By the features of another network, which learned how an image is turned, 003-a is first, too."],
+        ),
+    ],
+)
+def test_the_sentences_name_who_is_first_and_how_far_the_best_is_behind(
+    tmp_path: Path,
+    labels: tuple[float | None, float | None],
+    rotations: tuple[float, float],
+    expected: list[str],
+) -> None:
+    said = opinion_sentences(result_of(judged(tmp_path, labels, rotations)))
+    assert len(said) == len(expected)
+    assert all(sentence.startswith(beginning) for sentence, beginning in zip(said, expected, strict=True))
+    is_close = rotations[0] / rotations[1] == pytest.approx(1.002, abs=0.001)
+    assert said[-1].endswith("which chance may do.") == is_close
+
+
+def test_the_table_has_every_configuration_and_real_images(tmp_path: Path) -> None:
+    result = result_of(judged(tmp_path, (2.0, 3.0), (5.0, 6.0)))
+    (best, _), (second, _), (real, of_real) = opinion_rows(result)
+    assert (best, second, real) == ("003-a", "001-b", "real images")
+    assert of_real == [fake_runs.JUDGE["floor"], 0.4, 0.5]
+    (sheet,) = (block for block in opinion_blocks(result) if isinstance(block, Sheet))
+    assert list(sheet.columns) == ["trial", "FMD", "by labels", "by rotations"]
+
+
+def test_a_run_of_an_older_version_says_nothing(tmp_path: Path) -> None:
+    result = result_of(fake_runs.confirmed(tmp_path, {"003-a": [30.0, 31.0], "001-b": [40.0, 41.0]}))
+    assert (opinion_sentences(result), opinion_blocks(result)) == ([], [])
