@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.run.earlier import EarlierTrial
 from analysis.run.run import Run
+from search.confirmation.kinds import with_kinds
 from search.declaration import SettingsError
 from search.earlier.earlier_runs import take_over, with_runs
 from search.earlier.pretrained import with_trained
@@ -44,14 +45,14 @@ def begin(given: dict[str, Any], began: float) -> int:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
     given.setdefault("dataset", space.dataset)
     machine = _machine(given, began)
-    settings = Settings.resolve(given, space.given, space.digest, machine)
+    settings = with_kinds(Settings.resolve(given, space.given, space.digest, machine), space)
     if not given.get("auto_resume"):
         Run.require_new(settings.storage_path, settings.name)
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)
         space = _space(given, space.code)
-        settings = Settings.resolve(given, space.given, space.digest, machine)
+        settings = with_kinds(Settings.resolve(given, space.given, space.digest, machine), space)
     if given.get("dry_run"):
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
@@ -85,7 +86,7 @@ def _go_on(
 
         return close_again(run, why)
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
-    settings = with_space(run, settings, space)
+    settings = with_kinds(with_space(run, settings, space), space)
     return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
 
 

@@ -217,6 +217,13 @@ class SearchOptions:
         3,
         CHANGEABLE,
     )
+    confirm_by: tuple[str, ...] = _confirmation(
+        Kind(_names, are_texts, "give names of fields, such as network.cnn.activation", "NAME,...", nested=True),
+        "Field whose values are the kinds that the confirmation compares; none: only the ranking counts.",
+        (),
+        CHANGEABLE,
+        shown="the space's own, mostly the degradation",
+    )
     seeds: int = _confirmation(
         whole(2, 100, ", one seed tells nothing of the spread"),
         "Number of fresh seeds of each, at most. A trial that cannot be the best gets fewer, and so do all where time "

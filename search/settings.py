@@ -16,7 +16,7 @@ from search.options import LEARN_IN_FULL, SearchOptions
 from search.trackers.packages import require_packages
 from trainables.data.options import NAMED
 
-LISTS = ("warm_start", "only", "log_to")  # options that are tuples of texts, and lists in search.json
+LISTS = ("warm_start", "only", "confirm_by", "log_to")  # options that are tuples of texts, and lists in search.json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from trainables.domain import Choice, Log
 from trainables.networks import ACTIVATIONS
 
 BASELINES = ("A0", "A2", "A3")
+CONFIRM_BY = ("network/cnn/activation", "network/unet/activation")
 
 STARTS = tuple({"network/kind": "cnn", "network/cnn/activation": activation} for activation in ACTIVATIONS)
 

@@ -5,6 +5,7 @@ from trainables.config import Flat
 from trainables.domain import Choice, Domain, Log
 
 BASELINES = ("A0", "B0", "C3", "F")
+CONFIRM_BY = ("network/kind",)
 
 CNN_WIDTHS = ("16-32-32-16", "32-32-32-32", "64-64-64-64", "16-32-64-32-16", "32-64-128-64-32", "32-32-32-32-32-32")
 

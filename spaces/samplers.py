@@ -7,6 +7,7 @@ from trainables.domain import Choice
 
 SAMPLES_ONLY = True
 BASELINES: tuple[str, ...] = ()
+CONFIRM_BY = ("sampler/kind",)
 
 STEPS = (2, 5, 10, 20, 50, 100, 250)
 STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)

@@ -5,6 +5,7 @@ from trainables.config import Flat
 from trainables.domain import Choice, Domain, Log, Uniform
 
 BASELINES = ("A0", "B1", "B2", "C1", "C2", "D2")
+CONFIRM_BY = ("schedule/kind",)
 
 # None means the field's own domain. The other domains leave 3e-2 to 1e-9 of the image's variance at T = 1000; most of
 # the fields' own domains keep the image, or lose it in the first few steps.

@@ -6,6 +6,7 @@ from trainables.config import Flat
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A6", "D2")
+CONFIRM_BY = ("training/target",)
 
 STARTS: tuple[Flat, ...] = ({"training/target": "x0"}, {"training/target": "v"}, {"training/target": "eps"})
 

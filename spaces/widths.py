@@ -5,6 +5,7 @@ from trainables.config import Flat
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "A2", "A3", "B0")
+CONFIRM_BY = ("network/cnn/widths",)
 
 WIDTHS = ("16-32-32-16", "32-32-32-32", "64-64-64-64", "16-32-64-32-16", "32-64-64-32", "32-32-32-32-32-32")
 STARTS = tuple({"network/cnn/widths": widths, "network/cnn/patch": 2} for widths in WIDTHS)

@@ -1,15 +1,12 @@
 """The verdict of a confirmation: which configuration is best, and how far what it is measured by is behind it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.behind import Behind
 from analysis.statistics.confirmed import ConfirmationResult, Standing
-
-N = TypeVar("N", Start, Standing)  # has the name of a trial
+from analysis.statistics.kinds import Kinds
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Verdict:
         rivals: those that may be the best, too, the best first.
         first: the first trial of the search, a starting point that was known to be good; None where it has no result.
         literature: the best of the literature's configurations among the contenders; None without any.
-        kinds: the best of each kind, the best first; empty where all are of one kind.
+        kinds: of each kind its name and its best, the best first; empty where all are of one kind.
         within: of the best one's kind the second; None where there is one only.
     """
 
@@ -47,7 +44,7 @@ class Verdict:
     rivals: tuple[Standing, ...]
     first: Measure | None
     literature: Measure | None
-    kinds: tuple[Standing, ...]
+    kinds: tuple[tuple[str, Standing], ...]
     within: Standing | None
 
 
@@ -59,14 +56,15 @@ def verdict(run: Run, result: ConfirmationResult) -> Verdict:
     first = first_trial(run)
     literature = next((name for name in contending if baselines.get(name)), None)
     drawn = [standing for standing in result.standings if not standing.baseline]
-    kinds = first_of_each_kind(drawn)
-    same = [standing for standing in drawn if kind_of(standing.trial) == kind_of(best.trial)]
+    kinds = Kinds.of_run(run)
+    first_ones = [(kinds.of(standing.trial), standing) for standing in kinds.first_of_each(drawn)]
+    same = [standing for standing in drawn if kinds.of(standing.trial) == kinds.of(best.trial)]
     return Verdict(
         best=best,
         rivals=tuple(standing for standing in result.standings[1:] if standing.tied),
         first=_first(run, result, first, best.trial) if first else None,
         literature=_measure(literature, result) if literature else None,
-        kinds=tuple(kinds) if len(kinds) > 1 else (),
+        kinds=tuple(first_ones) if len(first_ones) > 1 else (),
         within=same[1] if len(same) > 1 else None,
     )
 
@@ -74,19 +72,6 @@ def verdict(run: Run, result: ConfirmationResult) -> Verdict:
 def first_trial(run: Run) -> str | None:
     """Return the first trial of a search, which spaces begin with a starting point; None if it is the literature's."""
     return next((name for name, one in run.starts().items() if one.number == 0 and not one.baseline), None)
-
-
-def kind_of(trial: str) -> str:
-    """Return what a trial's name says of its configuration: all but its number."""
-    return trial.partition("-")[2]
-
-
-def first_of_each_kind(ordered: Iterable[N]) -> list[N]:
-    """Return the first one of each kind, in order."""
-    found: dict[str, N] = {}
-    for one in ordered:
-        found.setdefault(kind_of(one.trial), one)
-    return list(found.values())
 
 
 def _first(run: Run, result: ConfirmationResult, first: str, best: str) -> Measure | None:

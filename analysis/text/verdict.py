@@ -2,7 +2,8 @@
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
-from analysis.statistics.verdict import Measure, Verdict, kind_of, searched, verdict
+from analysis.statistics.kinds import named
+from analysis.statistics.verdict import Measure, Verdict, searched, verdict
 from analysis.text.behind import how_far
 from analysis.text.checks import checks_sentence
 from analysis.text.opinions import opinion_sentences
@@ -84,7 +85,7 @@ def _over_first(best: Standing, first: Measure) -> str:
 
 
 def _over_literature(best: Standing, literature: Measure) -> str:
-    name = kind_of(literature.trial)
+    name = named(literature.trial)
     if literature.trial == best.trial:
         return f"The literature's {name} is ahead itself: the search found nothing that beats it."
     if literature.behind is None:
@@ -103,14 +104,12 @@ def _kinds(found: Verdict) -> list[str]:
     """Return the order of the kinds, and of settings within the first kind, where there are several kinds."""
     if not found.kinds:
         return []
-    first, *others = found.kinds
-    behind = [f"{kind_of(other.trial)}, {how_far(other.behind)}" for other in others if other.behind is not None]
-    sentences = [f"Kinds, the best of each: {'; then '.join([kind_of(first.trial), *behind])}."]
+    (first, _), *others = found.kinds
+    behind = [f"{kind}, {how_far(other.behind)}" for kind, other in others if other.behind is not None]
+    sentences = [f"Kinds, the best of each: {'; then '.join([first, *behind])}."]
     if found.within is not None and found.within.behind is not None:
         told = "" if found.within.behind.certain else ", which chance may do"
-        sentences.append(
-            f"Within {kind_of(first.trial)}, {found.within.trial} is {how_far(found.within.behind)}{told}."
-        )
+        sentences.append(f"Within {first}, {found.within.trial} is {how_far(found.within.behind)}{told}.")
     return sentences
 
 

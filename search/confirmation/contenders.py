@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from analysis.statistics.verdict import first_of_each_kind
+from analysis.statistics.kinds import Kinds
 from analysis.text.words import fmd_text
 from trainables.domain import Primitive
 from trainables.report import Report
@@ -42,7 +42,7 @@ def contenders(run: Run, best: int, full: int) -> list[Start]:
     sound = sorted((report for report in last if not report.diverged), key=lambda r: _order(r, starts[r.trial]))
     ranked = [starts[report.trial] for report in sound]
     leading = [start for start in ranked if _leads(reports[start.trial], reports[ranked[0].trial], full)]
-    kinds = first_of_each_kind(start for start in leading if not start.baseline)
+    kinds = Kinds.of_run(run).first_of_each(start for start in leading if not start.baseline)
     chosen: list[Start] = []
     for start in [*ranked[:1], *kinds, *ranked]:
         if len(chosen) < best and not any(alike(start.variant, other.variant) for other in chosen):

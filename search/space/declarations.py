@@ -1,4 +1,4 @@
-"""What a space's file declares beside its function: BASELINES and STARTS."""
+"""What a space's file declares beside its function: BASELINES, STARTS and CONFIRM_BY."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -16,7 +16,7 @@ def baselines_of(given: str, module: ModuleType, only: Sequence[str], exact: boo
     Raises:
         SpaceError: a name is unknown, or there are none to be exact about.
     """
-    names = only or _named(given, module)
+    names = only or _texts(given, module, "BASELINES", 'the names of baselines, such as ("A0",)')
     if unknown := [name for name in names if name not in BASELINES]:
         where, there = "--only" if only else "BASELINES", f"known are {', '.join(BASELINES)}"
         raise SpaceError(f"space {given}: unknown baseline {unknown[0]!r} in {where}; {there}")
@@ -43,11 +43,20 @@ def starts_of(given: str, module: ModuleType) -> tuple[Flat, ...]:
     return tuple(read)
 
 
-def _named(given: str, module: ModuleType) -> list[str]:
-    names = getattr(module, "BASELINES", None) or ()
-    if isinstance(names, str):
-        raise SpaceError(f"space {given}: BASELINES is the text {names!r}; write BASELINES = ({names!r},)")
-    return list(_each(given, "BASELINES", names, 'the names of baselines, such as ("A0",)'))
+def confirm_by_of(given: str, module: ModuleType) -> tuple[str, ...]:
+    """Return the fields whose values a confirmation compares.
+
+    Raises:
+        SpaceError: they are not texts in a row.
+    """
+    return tuple(_texts(given, module, "CONFIRM_BY", 'the names of fields, such as ("network/kind",)'))
+
+
+def _texts(given: str, module: ModuleType, name: str, right: str) -> list[str]:
+    texts = getattr(module, name, None) or ()
+    if isinstance(texts, str):
+        raise SpaceError(f"space {given}: {name} is the text {texts!r}; write {name} = ({texts!r},)")
+    return list(_each(given, name, texts, right))
 
 
 def _each(given: str, name: str, values: Any, right: str) -> Iterator[Any]:

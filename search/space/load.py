@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import spaces
 from search.space.adaptation import adapted
-from search.space.declarations import baselines_of, starts_of
+from search.space.declarations import baselines_of, confirm_by_of, starts_of
 from search.space.space import Space, SpaceError
 from trainables.config import Flat, Variant, parse_flat
 from trainables.parts import install, uninstall
@@ -50,6 +50,7 @@ def load(
         fixed=parse_flat(fixed),
         dataset=reported.pop() if len(reported) == 1 else str(getattr(module, "DATASET", "mnist")),
         samples_only=bool(getattr(module, "SAMPLES_ONLY", False)),
+        confirm_by=confirm_by_of(given, module),
         code=code,
     )
     space = replace(space, starts=tuple(adapted(space)))

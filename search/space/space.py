@@ -51,6 +51,8 @@ class Space:
     """The data set unless another is given."""
     samples_only: bool = False
     """Whether it varies nothing but how a trained model is sampled."""
+    confirm_by: tuple[str, ...] = ()
+    """Fields whose values a confirmation compares unless --confirm-by says otherwise."""
     code: UserCode | None = None
     """The user's own file, which defines the space, its parts or both."""
 

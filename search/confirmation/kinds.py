@@ -1,0 +1,46 @@
+"""The option --confirm-by: which kinds of configurations a confirmation compares."""
+
+from dataclasses import replace
+
+from analysis.statistics.kinds import NONE
+from search.declaration import SettingsError
+from search.settings import Settings
+from search.space.space import Space
+from trainables.config import domain_of, full_name
+from trainables.domain import ConfigError, Uniform
+
+
+def with_kinds(settings: Settings, space: Space) -> Settings:
+    """Return the settings with the whole names of the fields of --confirm-by; by default they are the space's.
+
+    Raises:
+        SettingsError: a field is unknown, the space does not vary it, or it is a real number.
+    """
+    if settings.confirm_by == NONE:
+        return settings
+    if settings.confirm_by:
+        names = [_varied(given, space) for given in settings.confirm_by]
+    else:
+        declared = [_known(given, f"space {space.given}: CONFIRM_BY has") for given in space.confirm_by]
+        names = [name for name in declared if name in space.names]  # without those that --set has fixed
+    return replace(settings, confirm_by=tuple(names))
+
+
+def _varied(given: str, space: Space) -> str:
+    name = _known(given, "--confirm-by")
+    choices = [other.replace("/", ".") for other in space.names if not isinstance(domain_of(other), Uniform)]
+    right = f"give one of {', '.join([*choices, *NONE])}"
+    if name not in space.names:
+        raise SettingsError(f"--confirm-by {given}: space {space.given} does not vary it; {right}")
+    if isinstance(domain_of(name), Uniform):
+        raise SettingsError(f"--confirm-by {given}: a real number has no kinds; {right}")
+    return name
+
+
+def _known(given: str, where: str) -> str:
+    try:
+        name = full_name(given.replace(".", "/"))
+        domain_of(name)
+    except ConfigError as error:
+        raise SettingsError(f"{where} {given}: {error}") from None
+    return name
