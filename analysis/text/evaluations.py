@@ -1,6 +1,7 @@
 """Write what search/evaluate.py measured as text."""
 
 from string import Formatter
+from typing import NamedTuple
 
 import pyarrow as pa
 from rich.table import Table
@@ -38,25 +39,50 @@ MEASURES = {
     "  x0_hat clipped": "{clip}",
     "images seen": "{images_seen:,}",
 }
-PER_TABLE = 4  # trials, next to the real images and the names of the measures, in 120 columns
+GAP = 2  # columns of the terminal between two columns of a table
 
 
-def terminal_tables(table: pa.Table) -> list[Table]:
-    """Return the rows for a terminal: a column for each, a line for each measure, the real images in every table."""
+class Column(NamedTuple):
+    """A column of a table: its title, and a cell for each of `MEASURES`."""
+
+    title: str
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal that it takes, with the gap before it."""
+        return GAP + max(map(len, (self.title, *self.cells)))
+
+
+def terminal_tables(table: pa.Table, width: int) -> list[Table]:
+    """Return the rows for a terminal of so many columns: a column for each row, a line for each measure.
+
+    Trials for which there is no room stand in further tables; the real images are in every table.
+    """
     rows = table.to_pylist()
-    real = [row for row in rows if row["trial"] == REAL]
-    trials = [row for row in rows if row["trial"] != REAL]
-    return [_columns(real + trials[first : first + PER_TABLE]) for first in range(0, max(len(trials), 1), PER_TABLE)]
-
-
-def _columns(rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for row in rows:
-        table.add_column(f"{row['trial']} {row['baseline'] or ''}".strip(), justify="right")
     form = fmd_form(*min((row["fmd"], row["fmd_se"]) for row in rows))
-    for name, template in MEASURES.items():
-        cells = [_cell(template, row | {"form": form}) for row in rows]
+    real = [_column(row, form) for row in rows if row["trial"] == REAL]
+    room = width - max(map(len, MEASURES)) - sum(column.width for column in real)
+    groups: list[list[Column]] = [[]]
+    for column in (_column(row, form) for row in rows if row["trial"] != REAL):
+        if groups[-1] and sum(one.width for one in (*groups[-1], column)) > room:
+            groups.append([])
+        groups[-1].append(column)
+    return [_drawn([*real, *group]) for group in groups]
+
+
+def _column(row: Row, form: str) -> Column:
+    title = f"{row['trial']} {row['baseline'] or ''}".strip()
+    return Column(title, [_cell(template, row | {"form": form}) for template in MEASURES.values()])
+
+
+def _drawn(columns: list[Column]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    for index, name in enumerate(MEASURES):
+        cells = [column.cells[index] for column in columns]
         if any(cells):
             table.add_row(name, *cells)
     return table

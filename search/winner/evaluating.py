@@ -102,9 +102,10 @@ def _print(run: Run, table: Any, form: str) -> None:
         formats.write_json(formats.rows_without_nulls(table))
         return
     first = table.slice(0, 1).to_pylist()[0]
-    formats.output().print(
+    console = formats.output()
+    console.print(
         f"{run.name}: {first['samples']:,} samples against the {first['split']} images, FMD {first['metric']}",
-        *terminal_tables(table),
+        *terminal_tables(table, console.width),
         sep="\n\n",
         highlight=False,
     )

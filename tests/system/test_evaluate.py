@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 from analysis.run.evaluations import REAL, SCHEMA, store, stored, to_table
 from analysis.run.events import from_json
@@ -227,9 +228,17 @@ def test_a_row_of_an_older_version_was_sampled_with_the_clip(tmp_path: Path) -> 
     assert sorted(stored(run).column("fmd").to_pylist()) == [0.5, 2.0]
 
 
-def test_many_trials_are_shown_in_tables_of_a_few() -> None:
-    rows = [{"trial": name, "fmd": 1.0, "fmd_se": 0.1} for name in (REAL, *(f"{i:03}-x" for i in range(9)))]
-    tables = terminal_tables(to_table(rows))
-    assert [len(table.columns) - 2 for table in tables] == [4, 4, 1]
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_trials_are_shown_in_tables_that_fit_the_terminal_each_with_the_real_images(width: int) -> None:
+    names = [f"{number:03}-mask+gaussian" for number in range(9)]
+    rows = [{"trial": name, "fmd": 1.0, "fmd_se": 0.1} for name in (REAL, *names)]
+    tables = terminal_tables(to_table(rows), width)
+    assert [column.header for table in tables for column in table.columns[2:]] == names
     assert all(table.columns[1].header == REAL for table in tables)
+    drawn = io.StringIO()
+    Console(width=width, file=drawn).print(*tables)
+    lines = drawn.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert all(any(name in line for line in lines) for name in names)
+    assert len(tables) < len(names) or width == 60
     assert pa.types.is_list(SCHEMA.field("labels").type)
