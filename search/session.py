@@ -125,9 +125,9 @@ def _in_run(
         try:
             status = search(run, settings, space, images, reference, notes, trackers)
             if status == "done" and settings.confirm:
+                run.update_settings(status="running")
                 status = confirm(run, settings, images, reference, notes, trackers)
-                if status in ("interrupted", "lost"):
-                    run.update_settings(status="interrupted")
+                run.update_settings(status="interrupted" if status == "lost" else status)
         finally:
             trackers.close()
             run.update_settings(**notes.budget.used())
