@@ -3,6 +3,9 @@
 import importlib
 import importlib.util
 import re
+import runpy
+import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,6 +53,7 @@ MAIN = (
     *("search.cluster_files.setup", "search.cluster_files.remove"),
 )
 PYTHON = [command for command in commands() if command.program == "python"]
+MODULES = sorted({command.words[1] for command in PYTHON if command.words[0] == "-m"} - {"pytest"})
 MAKE = [command for command in commands() if command.program == "make"]
 
 
@@ -115,6 +119,16 @@ def test_python_commands_exist(command: Command) -> None:
     given = set(OPTION.findall(" ".join(words)))
     if given:
         assert given <= options_of(program) | {"--help"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_that_pages_run_can_be_run(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit, match="0"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        runpy.run_module(module, run_name="__main__")
+    assert f"usage: python -m {module}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(MAKE), ids=str)

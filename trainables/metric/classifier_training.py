@@ -229,3 +229,7 @@ def _timed(batches: Iterator[Tensor], steps: int, title: str, log: Log) -> Itera
             seconds = (time.monotonic() - started) / TIMED_STEPS * steps
             log(f"{title}: {steps:,} steps, about {seconds:.0f} s; only this once")
         yield rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
