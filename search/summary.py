@@ -36,6 +36,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "settings": settings.saved(),
         "space": space.title,
         "domains": searched_domains(space),
+        "starting_point": bool(space.starts or settings.warm_start),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
         "data_card": describe(images),

@@ -70,7 +70,12 @@ def verdict(run: Run, result: ConfirmationResult) -> Verdict:
 
 
 def first_trial(run: Run) -> str | None:
-    """Return the first trial of a search, which spaces begin with a starting point; None if it is the literature's."""
+    """Return the first trial of a search if it is a starting point that was known to be good; None if there is none.
+
+    Runs of an older version do not say whether their space had one; all of the project's spaces have.
+    """
+    if not run.settings().get("starting_point", True):
+        return None
     return next((name for name, one in run.starts().items() if one.number == 0 and not one.baseline), None)
 
 

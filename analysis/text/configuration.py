@@ -45,7 +45,10 @@ def describe_differences(trials: pa.Table, shared: Row, first: str) -> dict[str,
     names = fields(trials)
     rows = trials.select(["trial", "baseline", *names]).to_pylist()
     own = next(row for row in rows if row["trial"] == first)
-    return _describe(rows, names, _searched(rows, names, shared), {row["trial"]: own for row in rows} | {first: shared})
+    # What the first one lacks, such as a field of another schedule, may be the same in all that have it.
+    known = {**shared, **{name: own[name] for name in names if own[name] is not None}}
+    described = {row["trial"]: known for row in rows} | {first: shared}
+    return _describe(rows, names, _searched(rows, names, shared), described)
 
 
 def _searched(rows: Sequence[Row], names: Sequence[str], shared: Row) -> set[str]:

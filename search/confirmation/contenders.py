@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.kinds import Kinds
+from analysis.statistics.verdict import first_trial
 from analysis.text.words import fmd_text
 from trainables.domain import Primitive
 from trainables.report import Report
@@ -28,8 +29,9 @@ def contenders(run: Run, best: int, full: int) -> list[Start]:
 
     The first is the first of the ranking. The best trial of each other leading kind follows, because most searches ask
     which kind is best; then the rest of the ranking follows. Of trials that are alike only the best is taken. The
-    search's first trial is a starting point that the others are compared with. It takes the last place if it is not
-    chosen already; if it is beaten beyond doubt it takes no place, but is returned too, so that the result names it.
+    search's first trial, if it is a starting point, is what the others are compared with. It takes the last place if it
+    is not chosen already. If it is beaten beyond doubt it takes no place, but is returned too, so that the result names
+    it.
 
     Args:
         run: whose log is read.
@@ -47,7 +49,8 @@ def contenders(run: Run, best: int, full: int) -> list[Start]:
     for start in [*ranked[:1], *kinds, *ranked]:
         if len(chosen) < best and not any(alike(start.variant, other.variant) for other in chosen):
             chosen.append(start)
-    first = next((start for start in ranked if start.number == 0 and not start.baseline), None)
+    known = first_trial(run)
+    first = next((start for start in ranked if start.trial == known), None)
     if first is not None and first not in chosen and best > 1:
         is_beaten = defeat(reports[first.trial], reports[chosen[0].trial], full) is not None
         chosen = [*(chosen if is_beaten else chosen[: best - 1]), first]

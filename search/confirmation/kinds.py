@@ -27,7 +27,8 @@ def with_kinds(settings: Settings, space: Space) -> Settings:
 
 
 def _varied(given: str, space: Space) -> str:
-    name = _known(given, "--confirm-by")
+    last = [name for name in space.names if name.rpartition("/")[2] == given]
+    name = last[0] if len(last) == 1 else _known(given, "--confirm-by")
     choices = [other.replace("/", ".") for other in space.names if not isinstance(domain_of(other), Uniform)]
     right = f"give one of {', '.join([*choices, *NONE])}"
     if name not in space.names:

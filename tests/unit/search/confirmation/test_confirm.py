@@ -63,6 +63,14 @@ def test_the_best_of_each_leading_kind_contends_and_the_first_trial_in_the_last_
     assert chosen(4) == ["001-a", "003-b", "002-a", "000-a"]
 
 
+def test_a_first_trial_that_was_drawn_has_no_place_of_its_own(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings({"starting_point": False})
+    for number, (name, fmd) in enumerate((("000-a", 32.0), ("001-a", 30.0), ("002-a", 31.0))):
+        add(run, name, {"training/batch": number}, 900, fmd)
+    assert [start.trial for start in contenders(run, 2, FULL)] == ["001-a", "002-a"]
+
+
 def test_a_first_trial_that_is_beaten_beyond_doubt_contends_beside_the_best_to_be_named(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
     for name, fmd in (("000-a", 90.0), ("001-a", 30.0), ("002-a", 31.0)):

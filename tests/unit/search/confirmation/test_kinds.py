@@ -65,7 +65,7 @@ def test_a_space_of_ones_own_that_names_an_unknown_field_is_refused() -> None:
 @pytest.mark.parametrize(
     ("confirm_by", "chosen", "kind"),
     [
-        ([ACTIVATION], ["002-a", "003-a", "000-a"], "network.cnn.activation=gelu"),
+        ([ACTIVATION], ["002-a", "000-a", "003-a"], "network.cnn.activation=gelu"),
         (["none"], ["002-a", "001-a", "000-a"], ""),
         ([], ["002-a", "001-a", "000-a"], "a"),
     ],
@@ -74,7 +74,7 @@ def test_the_best_of_each_leading_value_contends(
     tmp_path: Path, confirm_by: list[str], chosen: list[str], kind: str
 ) -> None:
     run = Run.create(tmp_path, "run")
-    run.write_settings({"settings": {"confirm_by": confirm_by}})
+    run.write_settings({"settings": settings("activations", *confirm_by).saved()})
     trials = [("relu", 32.0), ("gelu", 30.5), ("gelu", 30.0), ("silu", 40.0)]
     for number, (activation, fmd) in enumerate(trials):
         name, variant = f"00{number}-a", {ACTIVATION: activation, "training/batch": number}

@@ -121,8 +121,14 @@ def test_features_are_of_the_same_width_for_images_of_any_size(
     assert classifier(x).shape == (2, classes)
     for layer, width in widths.items():
         assert classifier.features(x, layer).shape == (2, width)
-    # The last block sees 4 x 4 cells or more, and few enough to be quick.
-    assert 4 <= classifier.blocks(x).shape[-1] <= 16
+
+
+@pytest.mark.parametrize(("channels", "size", "classes"), SHAPES)
+def test_the_last_block_sees_4_x_4_cells_or_more_and_few_enough_to_be_quick(
+    channels: int, size: int, classes: int
+) -> None:
+    x = torch.rand(2, channels, size, size)
+    assert 4 <= Classifier(channels, size, classes).blocks(x).shape[-1] <= 16
 
 
 def test_a_block_equals_torchs_layer_norm_over_channels_and_space() -> None:

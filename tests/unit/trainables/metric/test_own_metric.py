@@ -73,7 +73,7 @@ def test_other_networks_learn_the_images_once(name: str, tasks: set[str], reques
     others = ensure_others(images, said.append)
     assert set(others) == tasks
     for what in ("classes", "rotation")[-len(tasks) :]:
-        assert any(f"the other network of these images by their {what} gets 100.00%" in line for line in said)
+        assert any(f"the other network of these images by their {what} gets" in line for line in said)
     assert {task: one.sha256 for task, one in other_weights(images).items()} == {
         task: one.sha256 for task, one in ensure_others(images, pytest.fail).items()
     }

@@ -1,0 +1,27 @@
+"""A configuration is described by what it does not share with the others, in the words of its fields."""
+
+from pathlib import Path
+
+from analysis.run.run import Run
+from analysis.statistics.ranking import shared_values
+from analysis.text.configuration import describe_differences
+from tests.helpers import fake_runs
+
+
+def test_what_all_that_have_a_field_share_is_no_difference_to_one_that_lacks_it(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    sigmoid = {"schedule/kind": "sigmoid", "schedule/sigmoid/tau": 1.0}
+    variants = {
+        "000-a": {"schedule/kind": "cosine", "training/lr": 1e-3},
+        "001-a": {**sigmoid, "training/lr": 1e-3},
+        "002-a": {**sigmoid, "training/lr": 2e-3},
+    }
+    for name, variant in variants.items():
+        fake_runs.start(run, name, variant)
+        fake_runs.report(run, name, 0, 30.0)
+    trials = run.trials()
+    assert describe_differences(trials, shared_values(trials), "000-a") == {
+        "000-a": "cosine lr=0.001",
+        "001-a": "sigmoid",
+        "002-a": "sigmoid lr=0.002",
+    }
