@@ -44,17 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
+    usage = f"usage: {NAME} COMMAND [options]\n       {NAME} COMMAND --help"
     lines = [f"  {name:<12} {meaning}" for name, (_, meaning) in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"usage: {NAME} COMMAND [options]",
-            f"       {NAME} COMMAND --help",
-            "",
-            "Search over diffusion models, and use what is found.",
-            "",
-            *lines,
-        ]
-    )
+    return "\n".join([usage, "", "Search over diffusion models, and use what is found.", "", *lines])
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def plan(
         _line("trials", _trials(settings, measures_gpu)),
         *_queue(settings, space, begins),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
-        _line("time", _limits(settings)),
+        _line("time", f"{as_clock(settings.time_budget)} from the start of the command to its end"),
         _line("estimate", _estimate(settings, _pace(settings, shape))),
         _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
@@ -131,10 +131,6 @@ def _estimate(settings: Settings, pace: float) -> str:
 def _pace(settings: Settings, shape: tuple[int, int, int]) -> float:
     """Return the images a second of a trial, which takes as much longer as images have more pixels."""
     return float(IMAGES_PER_SECOND.on(settings.gpus_per_trial)) * math.prod(MNIST[1:]) / math.prod(shape[1:])
-
-
-def _limits(settings: Settings) -> str:
-    return f"{as_clock(settings.time_budget)} from the start of the command to its end"
 
 
 def _flat(values: Flat) -> str:

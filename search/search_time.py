@@ -47,7 +47,7 @@ class SearchTime:
         return planned if costs or self._budget.left() > planned + END_SECONDS else 0.0
 
 
-def planned_costs(run: Run, settings: Settings, scale: float, checks: float = 0.0) -> list[Cost]:
+def planned_costs(run: Run, settings: Settings, scale: float, checks: float) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     reports, full = run.reports(), settings.rungs[-1]
     chosen = contenders(run, settings.confirm, full)

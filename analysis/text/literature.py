@@ -16,7 +16,7 @@ TEXTS = ("row", "setting", "from", "reported")
 DROPS = ("from", "SSIM", "held-out loss", "norm.")
 
 
-def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None = None) -> list[Block]:
+def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None) -> list[Block]:
     """Return a heading and the comparison as a table, with what the literature's authors report.
 
     With `only` there are these rows of the literature, else all that the runs trained.

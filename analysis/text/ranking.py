@@ -97,7 +97,7 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
     ]
 
 
-def ranking_blocks(run: Run, verbose: bool = True, most: int | None = None) -> list[Block]:
+def ranking_blocks(run: Run, verbose: bool, most: int | None = None) -> list[Block]:
     """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer.
 
     Configurations are told in full if `verbose`, else as what differs from the first row. The ranking has `most` rows

@@ -2,7 +2,8 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 
@@ -144,14 +145,14 @@ def _versions(file: ClusterFile, pins: dict[str, str], python: str) -> Iterator[
     setup = file.line("setup_commands")
     texts = list(file.texts())
     for package, patterns in STATED.items():
-        stated = [(line, hit) for line, text in texts for pattern in patterns for hit in re.findall(pattern, text)]
+        stated = list(_hits(patterns, texts))
         for line, version in stated:
             if version != pins[package]:
                 yield Problem(line, f"{package} {version}: constraints.txt has {pins[package]}; give {pins[package]}")
         if package == "ray" and not stated:
             text = f"the file names no version of Ray; install ray=={pins['ray']}, as constraints.txt has it"
             yield Problem(setup, text)
-    pythons = [(line, ".".join(hit)) for line, text in texts for regex in PYTHONS for hit in re.findall(regex, text)]
+    pythons = [(line, ".".join(hit)) for line, hit in _hits(PYTHONS, texts)]
     for line, version in pythons:
         if version != python:
             text = f"this is Python {python}, and Ray wants one Python everywhere"
@@ -160,6 +161,14 @@ def _versions(file: ClusterFile, pins: dict[str, str], python: str) -> Iterator[
         yield Problem(setup, f"the file names no version of Python; set the machines up with {python}, as here")
     if not any("constraints.txt" in text for _, text in file.texts("setup_commands")):
         yield Problem(setup, "setup_commands install without constraints.txt; give -c constraints.txt")
+
+
+def _hits(patterns: Iterable[str], texts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Any]]:
+    """Yield what patterns find in texts, with its line."""
+    for line, text in texts:
+        for pattern in patterns:
+            for hit in re.findall(pattern, text):
+                yield line, hit
 
 
 def _starts(file: ClusterFile, role: str) -> Iterator[tuple[int, str]]:

@@ -21,7 +21,7 @@ from analysis.text.process import INTERRUPTED, on_stops, write_at_once
 from search.execution.local import stop_ray
 from trainables.domain import UsageError
 
-Address = tuple[str, int]
+HostPort = tuple[str, int]
 
 EVERY = 0.5  # seconds between two looks
 # Seconds without an answer after which a process of Ray counts as lost. A refused connection says so at once. Ray
@@ -105,7 +105,7 @@ class Ending:
         return self.begun
 
     @contextmanager
-    def watched(self, addresses: Mapping[str, Address]) -> Iterator[None]:
+    def watched(self, addresses: Mapping[str, HostPort]) -> Iterator[None]:
         """End the session at a signal, or when a process of Ray at one of these addresses, by name, is lost."""
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(addresses, over), daemon=True)
@@ -125,7 +125,7 @@ class Ending:
         elif number == signal.SIGINT and now - self._asked > APART:
             self._by_force(INTERRUPTED)
 
-    def _watch(self, addresses: Mapping[str, Address], over: threading.Event) -> None:
+    def _watch(self, addresses: Mapping[str, HostPort], over: threading.Event) -> None:
         listeners = [_Listener(name, address) for name, address in addresses.items()]
         until = math.inf
         while not over.wait(EVERY):
@@ -170,7 +170,7 @@ def _quit(run: Run, status: int) -> None:
 class _Listener:
     """A process of Ray, known by what it listens on."""
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, address: HostPort) -> None:
         self.name, self._address = name, address
         self._heard, self._refused = time.monotonic(), 0
 
@@ -183,7 +183,7 @@ class _Listener:
         return self._refused > 1 or time.monotonic() - self._heard > SILENT
 
 
-def rays_addresses() -> dict[str, Address]:
+def rays_addresses() -> dict[str, HostPort]:
     """Return where the Ray that this process is connected to listens: its control and this machine's part."""
     context = ray.get_runtime_context()
     host, _, port = context.gcs_address.rpartition(":")
@@ -194,7 +194,7 @@ def rays_addresses() -> dict[str, Address]:
     return addresses
 
 
-def _error_of(address: Address) -> OSError | None:
+def _error_of(address: HostPort) -> OSError | None:
     """Return why nobody can be reached at an address, None where someone can."""
     try:
         socket.create_connection(address, timeout=5).close()

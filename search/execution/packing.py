@@ -125,7 +125,7 @@ def measure(
 class _Process:
     """A process that trains on command."""
 
-    def __init__(self, flat: Flat, shape: tuple[int, ...], device: str, code: UserCode | None = None) -> None:
+    def __init__(self, flat: Flat, shape: tuple[int, ...], device: str, code: UserCode | None) -> None:
         spawn = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self._connection, there = spawn.Pipe()
         self._process = spawn.Process(target=_answer, args=(there, code, flat, shape, device), daemon=True)

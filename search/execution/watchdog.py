@@ -19,7 +19,7 @@ class Watchdog:
     process, and RESTS when counting stops.
     """
 
-    def __init__(self, limit: float, show: Callable[[bytes], None] = lambda sign: None) -> None:
+    def __init__(self, limit: float, show: Callable[[bytes], None]) -> None:
         self._limit, self._show, self._shown = limit, show, 0.0
 
     def start(self) -> None:

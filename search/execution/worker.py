@@ -48,7 +48,7 @@ class Work:
 
 
 def make_trainable(
-    run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None = None
+    run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None
 ) -> Any:
     """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
     work = Work(

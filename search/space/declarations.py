@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from search.space.plain import plain
 from search.space.space import SpaceError
+from search.space.space_trial import plain
 from spaces.baselines import BASELINES, Baseline
 from trainables.config import Flat
 

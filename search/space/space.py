@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from search.space.fake_trial import FakeTrial, Outside
-from search.space.plain import plain
-from search.space.space_trial import Shape, SpaceTrial, difference
+from search.space.space_trial import Shape, SpaceTrial, difference, plain
 from spaces.baselines import Baseline
 from trainables.config import FAMILIES, Flat, Variant
 from trainables.domain import ConfigError, UsageError
@@ -47,13 +46,13 @@ class Space:
     starts: tuple[Flat, ...]
     fixed: Flat
     """Fields that `--set` took out of the search."""
-    dataset: str = "mnist"
+    dataset: str
     """The data set unless another is given."""
-    samples_only: bool = False
+    samples_only: bool
     """Whether it varies nothing but how a trained model is sampled."""
-    confirm_by: tuple[str, ...] = ()
+    confirm_by: tuple[str, ...]
     """Fields whose values a confirmation compares unless --confirm-by says otherwise."""
-    code: UserCode | None = None
+    code: UserCode | None
     """The user's own file, which defines the space, its parts or both."""
 
     def queue(self) -> list[tuple[str, Flat]]:

@@ -3,12 +3,18 @@
 from collections.abc import Collection
 from typing import Any
 
-from search.space.plain import plain
+import numpy as np
+
 from trainables.config import Flat
 from trainables.domain import ConfigError, Primitive
 
 # What Optuna does not let change between two trials of a study: the method, and the choices or the scale.
 Shape = tuple[object, ...]
+
+
+def plain(value: Any) -> Any:
+    """Return the Python number, text or bool that a scalar of NumPy stands for; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class SpaceTrial:

@@ -22,7 +22,7 @@ READERS: dict[str, Callable[[Path, str | None], Found | None]] = {
 FORMS = "a folder of images, of class folders, of train and test, of idx or parquet files, an .npz or a .parquet file"
 
 
-def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlays], log: Log = print) -> Images:
+def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlays], log: Log) -> Images:
     """Return the images at a path of one of the FORMS, from the user's cache, or decoded and kept there.
 
     `overlays` returns images of a named data set for the degradation `morph`. `log` is called with progress, where
@@ -42,7 +42,7 @@ def read_own(path: Path, options: ReadOptions, overlays: Callable[[str], Overlay
     return kept.images(overlays, {"passed over": counted(found.passed_over) or "nothing"})
 
 
-def recognise(path: Path, groups: str | None = None) -> Found:
+def recognise(path: Path, groups: str | None) -> Found:
     """Return what the first reader that knows the kind of a path found there, with the groups that a rule makes."""
     if not path.exists():
         raise DataError(f"{readable(path)}: there is no such file or folder; give --data-dir where the images lie now")

@@ -9,7 +9,7 @@ BEGIN = """
 import time, torch
 from search.execution import watchdog
 watchdog.EVERY = 0.01
-dog, network = watchdog.Watchdog(3.0), torch.nn.Linear(2, 2)
+dog, network = watchdog.Watchdog(3.0, lambda sign: None), torch.nn.Linear(2, 2)
 network(torch.zeros(2))  # the first call takes torch a while
 dog.watch(network)
 dog.start()
