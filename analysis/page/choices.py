@@ -25,7 +25,9 @@ def choices(context: ReportContext) -> dict[str, object]:
     without_axis: list[str] = []
     first, most = 0, 0
     searched = comparable_trials(context.run)
-    for images in _budgets(context):
+    for images, reports in context.budgets.items():
+        if len(reports) < ENOUGH:
+            continue
         rows = _compared(context, images)
         names, others = _fields(context, rows)
         if names:
@@ -34,11 +36,6 @@ def choices(context: ReportContext) -> dict[str, object]:
             without_axis += [name for name in others if name not in without_axis]
             most = max(most, len(names) + 1)
     return {"figures": figures, "first": first, "axes": most, "without_axis": without_axis, "enough": ENOUGH}
-
-
-def _budgets(context: ReportContext) -> list[int]:
-    """Return the budgets with enough trials, the largest first."""
-    return [images for images, rows in context.budgets.items() if len(rows) >= ENOUGH]
 
 
 def _compared(context: ReportContext, images: int) -> list[Row]:

@@ -56,11 +56,8 @@ def split(
         rows |= _deal(of["train"], labels, ids, missing)
     else:
         rows |= _deal_groups(of["train"], labels, ids, groups, missing)
-    return {name: some[np.lexsort((labels[some], ids[some]))] for name, some in sorted(rows.items(), key=_place)}
-
-
-def _place(entry: tuple[str, np.ndarray]) -> int:
-    return SPLITS.index(entry[0])
+    ordered = ((name, rows[name]) for name in SPLITS)
+    return {name: some[np.lexsort((labels[some], ids[some]))] for name, some in ordered}
 
 
 def _require(ids: np.ndarray, part: str, splits: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ def to_make(account: Account, setup: SetUp) -> Step:
         UsageError: it is another account's, or in another region.
     """
     s3, name = account.client("s3"), setup.bucket
-    if not _owned(s3, name):
+    if name not in _buckets(s3, name):
         if _exists(s3, name):
             look = "these credentials lack the right s3:ListBucket"
             raise UsageError(f"another account has a bucket {name}, or {look}; give another name with --bucket")
@@ -62,10 +62,6 @@ def _removal(s3: Any, bucket: str, with_results: bool) -> Step:
 def _buckets(s3: Any, prefix: str = "") -> list[str]:
     pages = s3.get_paginator("list_buckets").paginate(Prefix=prefix)
     return [bucket["Name"] for page in pages for bucket in page["Buckets"]]
-
-
-def _owned(s3: Any, name: str) -> bool:
-    return name in _buckets(s3, name)
 
 
 def _exists(s3: Any, name: str) -> bool:
