@@ -341,8 +341,7 @@ class Run:
 
     def events(self) -> list[Event]:
         """Return the events that count, in the log's order: all but the reports that repeat an earlier one."""
-        self._read_on()
-        return list(self._fold.events)
+        return list(self._read_on().events)
 
     def starts(self) -> dict[str, Start]:
         """Return the first start of each trial, by its name."""
@@ -354,8 +353,7 @@ class Run:
 
     def reports(self) -> dict[str, list[Report]]:
         """Return the reports of each trial that has any, by its name, in the log's order."""
-        self._read_on()
-        return self._fold.reports()
+        return self._read_on().reports()
 
     def ends(self) -> dict[str, End]:
         """Return the last end of each trial that has one, by its name."""
@@ -363,18 +361,15 @@ class Run:
 
     def trials(self) -> pa.Table:
         """Return one row a trial; the columns are those of analysis/run/tables.py."""
-        self._read_on()
-        return self._fold.trials()
+        return self._read_on().trials()
 
     def curves(self) -> pa.Table:
         """Return one row a report; the columns are those of analysis/run/tables.py."""
-        self._read_on()
-        return self._fold.curves()
+        return self._read_on().curves()
 
     def training(self) -> pa.Table:
         """Return one row a point of a training curve; the columns are those of analysis/run/tables.py."""
-        self._read_on()
-        return self._fold.training()
+        return self._read_on().training()
 
     def write_tables(self) -> None:
         """Replace trials.parquet, curves.parquet and training.parquet."""
@@ -392,9 +387,11 @@ class Run:
         """Close the log's file; the next `append` opens it again."""
         self._log.close()
 
-    def _read_on(self) -> None:
+    def _read_on(self) -> Fold:
+        """Return the state that the log tells at this moment."""
         for event in self._log.read_on():
             self._fold.add(event)
+        return self._fold
 
     def _nested(self) -> Self:
         nested = type(self)(self._place.child(self.confirmation.name))
