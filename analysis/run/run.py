@@ -25,7 +25,7 @@ from analysis.run.events import End, Event, Start, finite
 from analysis.run.log import Log, RunError
 from analysis.run.remote import LOCK, Remote, copy_of, pull_unless_busy
 from analysis.run.search_json import FORMAT
-from analysis.run.storage import PICTURES, Disk, is_remote, join, write_atomically
+from analysis.run.storage import PICTURES, Disk, is_remote, join, replace_file
 from analysis.run.tables import Fold
 from trainables.report import Picture, Report
 
@@ -320,7 +320,10 @@ class Run:
         Raises:
             RunError: the disk is full or the folder is read-only, or the object storage does not take it.
         """
-        write_atomically(path, data)
+        try:
+            replace_file(path, data)
+        except OSError as error:
+            raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None
         self._place.put(path)
 
     def append(self, event: Event) -> bool:

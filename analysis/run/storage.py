@@ -39,20 +39,12 @@ def parent(uri: str) -> str:
     return folder.rstrip("/").rpartition("/")[0] + mark + options
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Replace a file such that a reader, or a crash, finds the old one or the new one.
 
     Raises:
-        RunError: it cannot be written.
+        OSError: it cannot be written; no part of the new file is left.
     """
-    try:
-        replace_file(path, data)
-    except OSError as error:
-        raise RunError(f"cannot write to {path}, {error.strerror}: see to it, then --resume the run") from None
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file as `write_atomically` does; raises OSError, and then leaves no part of the new file."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:

@@ -61,11 +61,6 @@ CELLS = (
         return [Math.round(at.y + at.height / 2), Math.round(at.x), node.innerText.trim()];
     }).filter(([y, x, text]) => y > 0)"""
 )
-TICK = (
-    EVERYTHING
-    + """all.filter(node => node.localName == 'paper-checkbox' && arguments[0].includes(node.textContent.trim()))
-        .forEach(node => node.checked || node.click())"""
-)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.networks import inputs
-from trainables.config import Variant
 from trainables.domain import Choice, ConfigError, domains
 from trainables.networks import ACTIVATIONS, NETWORKS, FruitsUNet
 
@@ -145,12 +144,6 @@ def test_gradients_are_the_same_each_time(kind: str) -> None:
         gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
     assert len(gradients[0]) == len(list(network.parameters()))
     assert all(torch.equal(first, second) for first, second in zip(*gradients, strict=True))
-
-
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_every_network_is_a_configuration(kind: str) -> None:
-    flat = Variant.from_flat({"network/kind": kind}).flat()
-    assert Variant.from_flat(flat).network == NETWORKS[kind]()
 
 
 @pytest.mark.parametrize(("widths", "patch", "least"), [("4-6", 1, 2), ("4-6-8-8", 1, 8), ("4-6-8", 2, 7)])
