@@ -13,12 +13,7 @@ from trainables.data.sources import Found, counted, readable
 from trainables.data.survey import Log, Survey
 
 # A reader returns what it found at a path, with the groups that a rule makes, or None where it is not of its kind.
-READERS: dict[str, Callable[[Path, str | None], Found | None]] = {
-    "npz": npz.find,
-    "idx": idx.find,
-    "parquet": parquet.find,
-    "folder": folder.find,
-}
+READERS: tuple[Callable[[Path, str | None], Found | None], ...] = (npz.find, idx.find, parquet.find, folder.find)
 FORMS = "a folder of images, of class folders, of train and test, of idx or parquet files, an .npz or a .parquet file"
 
 
@@ -46,7 +41,7 @@ def recognise(path: Path, groups: str | None) -> Found:
     """Return what the first reader that knows the kind of a path found there, with the groups that a rule makes."""
     if not path.exists():
         raise DataError(f"{readable(path)}: there is no such file or folder; give --data-dir where the images lie now")
-    for find in READERS.values():
+    for find in READERS:
         found = find(path, groups)
         if found is not None:
             return found
