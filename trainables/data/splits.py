@@ -29,6 +29,12 @@ def split(
     Raises:
         DataError: a part has too few different images, or too few groups.
     """
+
+    def dealt(rows: np.ndarray, splits: tuple[str, ...], everything: bool = False) -> dict[str, np.ndarray]:
+        if groups is None:
+            return _deal(rows, labels, ids, splits, everything)
+        return _deal_groups(rows, labels, ids, groups, splits, everything)
+
     one = ids if groups is None else groups
     of = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
     of["val"] = of["val"][~np.isin(one[of["val"]], one[of["test"]])]
@@ -42,20 +48,10 @@ def split(
     missing = tuple(name for name in SPLITS[1:] if name not in rows)
     if len(of["val"]):
         _require(ids[of["val"]], "the validation part", ("search", "confirm"))
-        held_out = ("search", "confirm")
-        rows |= (
-            _deal(of["val"], labels, ids, held_out, everything=True)
-            if groups is None
-            else _deal_groups(of["val"], labels, ids, groups, held_out, everything=True)
-        )
+        rows |= dealt(of["val"], ("search", "confirm"), everything=True)
         missing = ()
     _require(ids[of["train"]], "the data set" if len(missing) == 3 else "the training part", ("train", *missing))
-    if not missing:
-        rows["train"] = of["train"]
-    elif groups is None:
-        rows |= _deal(of["train"], labels, ids, missing)
-    else:
-        rows |= _deal_groups(of["train"], labels, ids, groups, missing)
+    rows |= dealt(of["train"], missing) if missing else {"train": of["train"]}
     ordered = ((name, rows[name]) for name in SPLITS)
     return {name: some[np.lexsort((labels[some], ids[some]))] for name, some in ordered}
 
@@ -68,7 +64,7 @@ def _require(ids: np.ndarray, part: str, splits: tuple[str, ...]) -> None:
 
 
 def _deal(
-    rows: np.ndarray, labels: np.ndarray, ids: np.ndarray, splits: tuple[str, ...], everything: bool = False
+    rows: np.ndarray, labels: np.ndarray, ids: np.ndarray, splits: tuple[str, ...], everything: bool
 ) -> dict[str, np.ndarray]:
     """Return the rows of each of the splits, a tenth of the contents for each, and of train; or all, and no train.
 
@@ -96,7 +92,7 @@ def _deal_groups(
     ids: np.ndarray,
     groups: np.ndarray,
     splits: tuple[str, ...],
-    everything: bool = False,
+    everything: bool,
 ) -> dict[str, np.ndarray]:
     """Return the rows of each of the splits and of train, as `_deal` does, with no group in two of them."""
     names = splits if everything else ("train", *splits)
