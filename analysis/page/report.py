@@ -6,6 +6,7 @@ The page depends on nothing but the run, so that a copy of a run has the same pa
 import base64
 import gzip
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -50,8 +51,6 @@ SECTIONS: dict[str, tuple[str, Callable[[ReportContext], dict[str, object] | Non
 
 def page(run: Run) -> str:
     """Return a run's report as HTML."""
-    from plotly.offline import get_plotlyjs  # 0.4 s
-
     context = ReportContext(run)
     environment = _environment()
     sections = []
@@ -65,7 +64,7 @@ def page(run: Run) -> str:
         space=context.settings.get("space"),
         status=context.settings.get("status"),
         sections=sections,
-        plotly=base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode(),
+        plotly=_plotly(),
     )
 
 
@@ -75,6 +74,14 @@ def write_report(run: Run) -> Path:
     return run.report
 
 
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs  # 0.4 s
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
+
+
+@cache
 def _environment() -> Environment:
     """Return the templates; every value is escaped unless this package made it as `Markup`."""
     environment = Environment(

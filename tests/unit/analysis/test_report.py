@@ -31,7 +31,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
 from analysis.text.formats import csv
 from analysis.text.verdict import conclusions
-from analysis.text.words import duration, fmd_text, listed
+from analysis.text.words import fmd_text
 from search.command_line import parse
 from tests.helpers import fake_runs
 from trainables.report import CHECKS
@@ -477,18 +477,6 @@ def test_an_axis_keeps_the_order_of_numbers_and_the_options_of_words_apart(seed:
     ends = sorted((min(places), max(places)) for places in spans.values() if places)
     assert all(upper[0] > lower[1] for lower, upper in pairwise(ends))
     assert set(spans[None]) <= {LANE}
-
-
-def test_words_for_times_and_names() -> None:
-    assert [duration(s) for s in (None, 0.4, 59.6, 498, 3600 * 5 + 61)] == [
-        "-",
-        "0 s",
-        "1 min 0 s",
-        "8 min 18 s",
-        "5 h 1 min",
-    ]
-    assert [listed(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
-    assert listed(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
 
 
 def test_the_command_line_writes_the_page_and_says_where(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

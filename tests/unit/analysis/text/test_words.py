@@ -1,10 +1,10 @@
-"""Test how numbers are written in sentences and tables."""
+"""How numbers, times and names are written in sentences and tables."""
 
 import math
 
 import pytest
 
-from analysis.text.words import fmd_form, fmd_text, interval_text
+from analysis.text.words import duration, fmd_form, fmd_text, interval_text, listed
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,15 @@ def test_an_fmd_has_three_significant_digits(fmd: float, error: float | None, ex
 
 def test_an_interval_has_the_digits_of_what_it_is_about() -> None:
     assert interval_text(6.384, 12.5, fmd_form(7.0)) == "6.38 to 12.50"
+
+
+def test_words_for_times_and_names() -> None:
+    assert [duration(s) for s in (None, 0.4, 59.6, 498, 3600 * 5 + 61)] == [
+        "-",
+        "0 s",
+        "1 min 0 s",
+        "8 min 18 s",
+        "5 h 1 min",
+    ]
+    assert [listed(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+    assert listed(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
