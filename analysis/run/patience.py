@@ -17,11 +17,8 @@ Result = TypeVar("Result")
 def patiently(action: Callable[[], Result], what: str) -> Result:
     """Return what an action on object storage returns, and try it again for ten minutes while the storage is away.
 
-    pyarrow itself tries three times in six seconds.
-
-    Args:
-        action: may be carried out several times.
-        what: what it does, for a warning, such as "write to s3://bucket/runs/a".
+    pyarrow itself tries three times in six seconds. The action may be carried out several times; `what` it does is for
+    a warning, such as "write to s3://bucket/runs/a".
 
     Raises:
         OSError: the storage refuses it, or is away for longer.

@@ -21,12 +21,9 @@ READ = ("seconds", "reading", "images_seen", "fmd", "fmd_se", "fmd_normalised")
 
 
 def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa.Table:
-    """Order and rank trials at equal seconds of training.
+    """Order and rank the trials of a table of `Run.trials` at equal seconds of training.
 
-    Args:
-        trials: the table of `Run.trials`.
-        reports: that of `Run.curves`, of these trials and maybe of others.
-        card: of the metric.
+    `reports`, a table of `Run.curves`, may have those of other trials, too.
 
     Returns:
         One row a trial: seconds (the level; null for a trial whose FMD is known at none), rank (from 1 at each level;

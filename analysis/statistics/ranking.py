@@ -42,11 +42,9 @@ def metric_card(run: Run) -> MetricCard:
 
 
 def rank(trials: pa.Table, floor: float | None) -> pa.Table:
-    """Order and rank trials.
+    """Order and rank the trials of a table of `Run.trials`.
 
-    Args:
-        trials: the table of `Run.trials`.
-        floor: FMD of real against real images; a column of the result, so that each row explains itself.
+    `floor`, the FMD of real against real images, is a column of the result, so that each row explains itself.
 
     Returns:
         One row a trial: images_seen, rung, rank (int64, from 1 in each rung; null for a trial that diverged or has not

@@ -63,11 +63,9 @@ class Curve:
 
 
 def curves_of(reports: Iterable[Row], patient: Iterable[str] = ()) -> dict[str, Curve]:
-    """Return the curve of each trial.
+    """Return the curve of each trial from rows of `Run.curves`, whose seconds are those since the previous report.
 
-    Args:
-        reports: rows of `Run.curves`, whose seconds are those since the previous report.
-        patient: the trials whose training may end by itself.
+    `patient` are the trials whose training may end by itself.
     """
     patient, curves = set(patient), {}
     for trial, group in groupby(reports, key=itemgetter("trial")):

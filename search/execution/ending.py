@@ -64,10 +64,8 @@ class Ending:
     ) -> None:
         """Begin with a session that goes on.
 
-        Args:
-            write: writes that the session is interrupted; called in a thread of its own.
-            by_force: ends this process with an exit status.
-            trials: those that run, which are asked to leave; None where there are none.
+        `write` writes that the session is interrupted, in a thread of its own; `by_force` ends this process with an
+        exit status. `trials` are those that run, which are asked to leave; None where there are none.
         """
         self.interrupted, self.lost = False, ""
         self._write, self._by_force, self._trials = write, by_force, trials
