@@ -44,11 +44,11 @@ def test_a_gpu_that_is_full_is_left_to_one_trial_and_an_empty_one_to_all() -> No
 @pytest.mark.parametrize("name", ["widths", "networks", "literature"])
 def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: str) -> None:
     space = load(name, {})
-    _, largest = drawn(space, SHAPE)
-    assert all(footprint(baseline.variant, SHAPE) <= footprint(largest, SHAPE) for baseline in space.baselines)
+    most = footprint(drawn(space, SHAPE)[1], SHAPE)
+    assert all(footprint(baseline.variant, SHAPE) <= most for baseline in space.baselines)
     rng = random.Random(1)
     others = [footprint(space.draw(FakeTrial({}, rng)), SHAPE) for _ in range(4)]
-    assert sum(footprint(largest, SHAPE) >= other for other in others) >= 3
+    assert sum(most >= other for other in others) >= 3
 
 
 def test_a_batch_and_the_pixels_of_a_network_count_as_its_parameters_do() -> None:
