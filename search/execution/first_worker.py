@@ -1,6 +1,7 @@
 """Whether the first trial of a session begins: where its process cannot start, Ray tries again for ever."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ray
@@ -10,18 +11,28 @@ from search.machine import MachineError
 
 # Imports before the first step take seconds, and a minute on a machine that is busy with other things.
 LIMIT = 300.0  # seconds
+EVERY = 5.0  # seconds between two looks
+TELL = 20.0  # seconds without a place after which it is said
+FULL = "the cluster has no free cores or GPUs for a trial: this search waits for some, and its time goes on"
 
 
 class FirstWorker:
-    """Ends a session in which a trial was given out, and none has begun in `limit` seconds or before the time is up."""
+    """Ends a session where a trial has its place, and none begins in `limit` seconds or before the time is up.
 
-    def __init__(self, cpus_per_trial: float, limit: float = LIMIT) -> None:
-        self._cpus, self._limit = cpus_per_trial, limit
-        self._begun, self._asked = False, 0.0
+    A place is the cores and GPUs of a trial on one machine. On a cluster others may have taken them all, or its
+    machines are still to come: that may last.
+    """
+
+    def __init__(self, note: Callable[[str], object], limit: float = LIMIT) -> None:
+        """Begin without a trial; `note` is told once if there is no place for one."""
+        self._note, self._limit = note, limit
+        self._begun = self._told = False
+        self._asked = self._looked = self._placed = 0.0
 
     def asked(self) -> None:
         """Take in that a trial is to begin."""
-        self._asked = self._asked or time.monotonic()
+        if not self._asked:
+            self._asked = self._looked = time.monotonic()
 
     def begins(self) -> None:
         """Take in that a trial has begun."""
@@ -29,12 +40,31 @@ class FirstWorker:
 
     def require(self, *, at_the_end: bool = False) -> None:
         """Raise MachineError if it is too late for a trial to begin."""
-        waited = time.monotonic() - self._asked
-        if self._begun or not self._asked or (waited < self._limit and not at_the_end):
+        if self._begun or not self._asked:
             return
-        if not any(node["Alive"] and node["Resources"].get("CPU", 0) >= self._cpus for node in ray.nodes()):
-            self._asked = time.monotonic()  # the machines of a cluster are still to come
+        now = time.monotonic()
+        if now - self._looked >= EVERY and not at_the_end:
+            self._look(now)
+        if self._placed and (at_the_end or now - self._placed >= self._limit):
+            said = last_complaint(Path(ray.get_runtime_context().get_temp_dir()))
+            told = f"; the last that one of them said is: {said}" if said else ""
+            waited = now - self._placed
+            raise MachineError(f"no trial began in {waited:.0f} seconds, because their processes do not start{told}")
+
+    def _look(self, now: float) -> None:
+        """Take in whether a trial has a place."""
+        self._looked = now
+        if _has_place():
+            self._placed = self._placed or now
             return
-        said = last_complaint(Path(ray.get_runtime_context().get_temp_dir()))
-        told = f"; the last that one of them said is: {said}" if said else ""
-        raise MachineError(f"no trial began in {waited:.0f} seconds, because their processes do not start{told}")
+        self._placed = 0.0
+        if now - self._asked >= TELL and not self._told:
+            self._told = True
+            self._note(FULL)
+
+
+def _has_place() -> bool:
+    """Return whether Ray holds a place for any trial of this session."""
+    own = ray.get_runtime_context().get_job_id()  # with which the names of what a session asks for end
+    groups = ray.util.placement_group_table()
+    return any(name.endswith(own) and group["state"] == "CREATED" for name, group in groups.items())

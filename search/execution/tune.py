@@ -85,7 +85,8 @@ def run_trials(parts: Parts, images: Images, reference: Reference, checks: Check
     The records are always written. Ray must be connected. `reference` scores their samples, and `checks` says what is
     measured of them besides.
     """
-    recorder, first = parts.recorder, FirstWorker(parts.settings.cpus_per_trial)
+    recorder = parts.recorder
+    first = FirstWorker(recorder.display.note)
     pulse = Pulse(parts.settings.hang_limit)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     session = Session(first, pulse, ending)

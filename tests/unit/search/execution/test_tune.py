@@ -70,7 +70,7 @@ def tune_trial(start: Start, error: Path | None = None) -> Any:
 
 def make_session() -> Session:
     watched = Pulse(600.0)
-    return Session(FirstWorker(1), watched, Ending(lambda: None, trials=watched))
+    return Session(FirstWorker(print), watched, Ending(lambda: None, trials=watched))
 
 
 def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
