@@ -4,6 +4,7 @@ A run may come from somebody else. The user's cache has the digest of each space
 with, so that one's own runs go on without a question.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,7 @@ def trusted(code: UserCode, *, trusts: bool) -> UserCode:
     """
     if trusts:
         remember(code)
-    elif not _note(code).is_file():
+    elif not _noted(code):
         raise SettingsError(
             f"this would execute {Path(code.folder, code.main)}, and you began no search with it on this machine: "
             "read it, and give --trust if it may run"
@@ -80,6 +81,14 @@ def open_trusted(path: str | Path, *, trusts: bool) -> Run:
     if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts=trusts)) is not None:
         install(code)
     return run
+
+
+def _noted(code: UserCode) -> bool:
+    """Return whether this user trusts a code; others can write to a cache that lies beside temporary files."""
+    try:
+        return _note(code).stat().st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def _note(code: UserCode) -> Path:

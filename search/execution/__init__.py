@@ -7,7 +7,6 @@ change of networks. Under `uv run`, Ray would start workers in an environment of
 """
 
 import os
-import tempfile
 
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -22,4 +21,4 @@ os.environ |= {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
 if os.path.expanduser("~") == "~":  # Ray wants a home; a container with --user 1234 has none
-    os.environ["HOME"] = tempfile.gettempdir()
+    os.environ["HOME"] = "/"  # as Docker has it; a folder for temporary files would be the home of every such user

@@ -20,6 +20,7 @@ from analysis.run.flock import flock
 from search.execution.connection import connect, own_node
 from search.execution.logs import last_complaint
 from search.machine import Machine, MachineError
+from trainables.data.cache import temporary_dir
 
 START_ATTEMPTS = 2
 PREFIX = "search-"
@@ -125,7 +126,7 @@ def _folder() -> tuple[Path, int]:
     Raises:
         MachineError: there is no place for it.
     """
-    asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    asked = os.environ.get("RAY_TMPDIR") or str(temporary_dir())
     for root in (asked, "/tmp", "/var/tmp", "/dev/shm"):
         with suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))

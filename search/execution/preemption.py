@@ -9,12 +9,13 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-NOTICE = Path(tempfile.gettempdir()) / "diffusion-search-preempted"
+from trainables.data.cache import temporary_dir
+
+NOTICE = temporary_dir() / "diffusion-search-preempted"
 # The address is the same in all of EC2; its documentation recommends a request every five seconds.
 METADATA = "http://169.254.169.254"
 EVERY = 5.0

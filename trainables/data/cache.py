@@ -4,25 +4,48 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from trainables.domain import UsageError
 
 UNFINISHED = ".unfinished-"
 ABANDONED = 24 * 3600  # seconds after which the file of a process that was killed is removed
 
 
 def cache_dir() -> Path:
-    """Return this project's folder in the XDG cache, or beside temporary files for a user without a home.
+    """Return this project's folder in the XDG cache, or beside temporary files for a user without a home of their own.
 
     The folder may not exist yet.
     """
     if folder := os.environ.get("XDG_CACHE_HOME"):
         return Path(folder) / "diffusion-search"
+    with suppress(RuntimeError):  # HOME is unset, and the user has no name, as in a container with `--user 1234`
+        own = Path.home() / ".cache" / "diffusion-search"
+        if _can_be_written(own):
+            return own
+    return temporary_dir() / f"diffusion-search-{os.getuid()}"
+
+
+def temporary_dir() -> Path:
+    """Return the folder for temporary files.
+
+    Raises:
+        UsageError: there is none, as in a container that may write to one folder of its own alone.
+    """
     try:
-        return Path.home() / ".cache" / "diffusion-search"
-    except RuntimeError:  # HOME is unset, and the user has no name, as in a container with `--user 1234`
-        return Path(tempfile.gettempdir()) / f"diffusion-search-{os.getuid()}"
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        raise UsageError(
+            "temporary files can be written neither to /tmp, /var/tmp nor here: give a folder of yours as TMPDIR"
+        ) from None
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Return whether this user can write to a folder, or make it; HOME may be / or that of another user."""
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def write_whole(path: Path, content: bytes) -> None:

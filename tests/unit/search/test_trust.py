@@ -1,5 +1,6 @@
 """Whose code is executed: a file that the command line names, and what this user executed before."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) 
     remember(code)
     assert code_of(run, trusts=False) == code
     (run.code_folder / "my_space.py").write_text(TEXT + "# changed")
+    with pytest.raises(SettingsError, match="give --trust"):
+        code_of(run, trusts=False)
+
+
+def test_what_another_user_noted_is_not_trusted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = read_code(run)
+    assert code is not None
+    remember(code)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(SettingsError, match="give --trust"):
         code_of(run, trusts=False)
 
