@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import secrets
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -186,8 +187,9 @@ def _slots(machine: Machine | Cluster, cpus: float, gpus: float) -> int:
 
 
 def default_name(space: str) -> str:
-    """Return the name of a run that is given none, of its space and the time."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-") + time.strftime("-%Y%m%d-%H%M%S")
+    """Return the name of a run that is given none: its space, the time, and what sets it apart in that second."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-")
+    return f"{stem}{time.strftime('-%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def _dataset(given: str) -> str:

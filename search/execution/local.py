@@ -90,6 +90,7 @@ def _start(machine: Machine, data_bytes: int, folder: Path) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # Ray starts idle workers ahead of need; Tune's trials, which have an environment of their own, never use them.
     os.environ |= {"RAY_prestart_worker_first_driver": "0"}
+    os.environ.pop("RAY_GCS_SERVER_PORT", None)  # the port of a cluster, at which a Ray on this machine may listen
     for _ in range(START_ATTEMPTS):
         # Ray's processes inherit what is blocked here, so that signals to all processes end a search in order. Ray
         # itself does so for SIGINT.

@@ -104,6 +104,10 @@ def test_a_run_is_named_after_its_space() -> None:
     assert resolve(name="mine").name == "mine"
 
 
+def test_searches_that_begin_in_one_second_have_names_of_their_own() -> None:
+    assert len({resolve().name for _ in range(10)}) > 5  # the last four characters are random
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
