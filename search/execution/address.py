@@ -8,7 +8,10 @@ from pathlib import Path
 from search.machine import MachineError
 
 AUTO, LOCAL = "auto", "local"  # instead of an address: the one of the environment, and no cluster
-WAIT = 5.0  # seconds for a connection; Ray itself tries for minutes, with warnings
+WAIT = 10.0  # seconds for a connection, and for an answer; Ray itself tries for a quarter of an hour, with warnings
+# Ray speaks gRPC, over HTTP/2: a client begins with a fixed text and its settings, a server with its settings.
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 ALONE = f"--address {LOCAL} searches on this machine alone"
 
 
@@ -49,15 +52,19 @@ def address_of(given: str | None) -> Address | None:
 
 
 def _refusal(address: str) -> str:
-    """Return why nothing can be heard at HOST:PORT, "" where something listens."""
+    """Return why no Ray can be heard at HOST:PORT, "" where one may listen."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         return "give HOST:PORT"
     try:
-        socket.create_connection((host.strip("[]"), int(port)), WAIT).close()
+        with socket.create_connection((host.strip("[]"), int(port)), WAIT) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") != "0":  # Ray encrypts what it says
+                return ""
+            connection.sendall(GREETING)
+            answer = connection.recv(len(SETTINGS))
     except (OSError, OverflowError) as error:
         return str(error)
-    return ""
+    return "" if answer[3:4] == SETTINGS[3:4] else "what listens there is not Ray"
 
 
 def _started() -> str | None:

@@ -1,12 +1,15 @@
 """The cluster that a search joins: by option, by environment, or by what `ray start` left; else none."""
 
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from search import run
+from search.execution import address
 from search.execution.address import Address, address_of
 from search.machine import MachineError
 
@@ -20,10 +23,30 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """An address at which each connection is given an answer, and no other."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            kept = []
+            while True:
+                try:
+                    kept.append(server.accept()[0])
+                except OSError:  # it is closed
+                    return
+                kept[-1].sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.fixture
 def listening() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    """An address at which something answers as Ray does; that Ray itself does so is seen in whole searches."""
+    with answering(address.SETTINGS) as where:
+        yield where
 
 
 @pytest.fixture
@@ -70,6 +93,18 @@ def test_one_that_does_not_answer_any_more_is_not(silent: str, temporary: Path) 
     assert address_of(None) is None
     with pytest.raises(MachineError, match="--address auto: no Ray runs here"):
         address_of("auto")
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(b"-ERR unknown command\r\n", "is not Ray"), (b"", "timed out")])
+def test_what_listens_at_rays_port_and_is_not_ray_is_not_joined(
+    answer: bytes, reason: str, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "WAIT", 0.5)
+    with answering(answer) as where:
+        started(temporary, where)
+        assert address_of(None) is None
+        with pytest.raises(MachineError, match=rf"--address {where}: no Ray cluster can be reached there .*{reason}"):
+            address_of(where)
 
 
 def test_nor_is_that_of_another_user(listening: str, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
