@@ -1,4 +1,4 @@
-"""A search whose object storage does not answer for a while."""
+"""A search whose storage does not answer for a while: object storage, and disks."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from analysis.run.remote import copy_of
 from analysis.run.run import Run
+from tests.helpers.disks import ExFat, Ext4
 from tests.helpers.gate import Gate
 from tests.helpers.searches import BUDGET, SCRIPT, TRIALS, Searches, check_run, count_reports, reports, wait_for
 
@@ -40,3 +41,23 @@ def test_storage_that_does_not_answer_for_a_minute_costs_no_report(
     check_run(run, TRIALS)
     assert searches.run(str(SCRIPT), "--space", "tiny.py", "--name", "a", *BUDGET).returncode == 0
     assert reports(run) == reports(Run.open(searches.folder / "runs" / "a"))
+
+
+@pytest.mark.parametrize("kind", [Ext4, ExFat])
+def test_a_disk_that_blocks_for_half_a_minute_costs_no_report(kind: type[Ext4 | ExFat], searches: Searches) -> None:
+    disk = kind(searches.folder / "disk")
+    try:
+        search = [str(SCRIPT), "--space", "tiny.py", "--name", "a", *BUDGET]
+        process = searches.start(*search, "--storage-path", "disk")
+        wait_for(process, disk.path / "a", lambda events: count_reports(events) > 2)
+        with disk.blocked():
+            time.sleep(30)
+        output, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
+        assert "is tried again" not in output
+        check_run(Run.open(disk.path / "a"), TRIALS)
+        assert searches.run(*search).returncode == 0
+        assert reports(Run.open(disk.path / "a")) == reports(Run.open(searches.folder / "runs" / "a"))
+    finally:
+        searches.kill()
+        disk.remove()
