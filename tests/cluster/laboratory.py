@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -157,6 +158,13 @@ class Laboratory:
         """Pull a host's network cable, or plug it in again: it hears nothing and nobody is told."""
         self._ip("link", "set", self._cable(name), "up" if in_ else "down")
 
+    def renew(self, name: str) -> None:
+        """Take a host away with all that is its own, and put a new one of its name and address in its place."""
+        os.kill(self._pids.pop(name), signal.SIGKILL)
+        wait_for(lambda: self._cable(name) not in self._ip("link", "show"), f"the end of {name}", 20)
+        shutil.rmtree(self.folder / "hosts" / name)
+        self._start_host(list(self.hosts).index(name), self.hosts[name])
+
     def running(self, name: str, pattern: str) -> list[int]:
         """Return the host's own numbers of its processes whose command line has the pattern."""
         lines = [line.split(maxsplit=1) for line in self.run(name, "ps -eo pid=,args=").splitlines()]
@@ -208,9 +216,9 @@ class Laboratory:
     def _entering(self, name: str | None) -> list[str]:
         return ["nsenter", "--target", str(self._first if name is None else self._pids[name]), "--all", "--"]
 
-    def _ip(self, *arguments: str) -> None:
+    def _ip(self, *arguments: str) -> str:
         command = ["nsenter", "--target", str(self._first), "--net", "--", "ip", *arguments]
-        subprocess.run(command, check=True, capture_output=True)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def _cable(self, name: str) -> str:
         return f"cable{list(self.hosts).index(name)}"

@@ -74,11 +74,8 @@ class Onprem:
         for step in comments("Once:").splitlines():
             if not step.startswith("ssh-copy-id"):
                 self.laptop(step.partition("   ")[0])
-        key = laboratory.home("laptop") / ".ssh/diffusion-search.pub"
         for host in (HEAD, *WORKERS):
-            folder = laboratory.home(host.name) / ".ssh"
-            folder.mkdir(mode=0o700)
-            shutil.copy(key, folder / "authorized_keys")
+            self._copy_id(host)
 
     def laptop(self, command: str, seconds: float = 300, check: bool = True) -> str:
         """Run a command on the laptop, in the project's folder; return what it printed."""
@@ -91,6 +88,15 @@ class Onprem:
     def up(self) -> None:
         """Start the cluster, as the file's comments say."""
         self.laptop(f"ray up --yes {self.path}")
+
+    def down(self) -> None:
+        """Stop Ray on the head, and forget its machine."""
+        self.laptop(f"ray down --yes {self.path}")
+
+    def renew_head(self) -> None:
+        """Lose the head's machine with its disk, and set up a new one as far as the file's comments ask for."""
+        self.laboratory.renew(HEAD.name)
+        self._copy_id(HEAD)
 
     def wait_for_workers(self, workers: int = len(WORKERS), seconds: float = 240) -> None:
         """Wait until the autoscaler counts the head and so many workers."""
@@ -125,6 +131,12 @@ class Onprem:
         folders = [folder for session in sessions for folder in session.glob("artifacts/*/ray/working_dirs/*")]
         young = [folder.name for folder in folders if folder.stat().st_ctime >= since]
         return {re.sub(r"_[0-9a-f]{4}$", "", name) for name in young}
+
+    def _copy_id(self, host: Host) -> None:
+        """Let the laptop into a host, as ssh-copy-id does."""
+        folder = self.laboratory.home(host.name) / ".ssh"
+        folder.mkdir(mode=0o700)
+        shutil.copy(self.laboratory.home(LAPTOP.name) / ".ssh/diffusion-search.pub", folder / "authorized_keys")
 
     def _status(self) -> str:
         """Return what the autoscaler last wrote of its nodes; `ray status` takes a core for seconds to say the same."""

@@ -1,4 +1,4 @@
-"""What else can break under a search on a cluster: its own process, the head, a network cable; no report is lost."""
+"""Another search beside one on a cluster, and the loss of its process, its head or a cable; no report is lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ RUNGS = (500, 1500, 4500)
 TRIALS = ("000-gaussian-class", "001-gaussian-class", "002-gaussian")
 # Networks that see every pixel: their trials last long enough to be interrupted.
 SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
-SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
-SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
+EACH = f"--space degradations {SLOW} --scheduler none --confirm 0 --time-budget 3600 --grace-images {RUNGS[0]}"
+SEARCH = f"{EACH} --trials {len(TRIALS)} --max-images {RUNGS[-1]}"
+ONE = f"{EACH} --trials 1 --max-images {2 * RUNGS[-1]}"  # of one trial, which leaves a worker to others
 
 
 def begin(cluster: Onprem, search: Watched) -> None:
@@ -41,6 +42,28 @@ def require_all_there_once(search: Watched) -> None:
     assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
     assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
     assert len(search.events("end")) == len(TRIALS)
+
+
+def test_two_searches_at_a_time_find_what_each_finds_alone(cluster: Onprem) -> None:
+    """Their trials have one name and one worker each; the seeds tell them apart."""
+    cluster.wait_for_workers()
+    both = [Watched(cluster.runs / f"beside-{seed}") for seed in range(2)]
+    for seed, search in enumerate(both):
+        cluster.search(f"{ONE} --seed {seed} --name {search.path.name}")
+    for search in both:
+        search.wait_for_end()
+        assert set(search.reports().values()) == {1}
+        assert [event["state"] for event in search.events("end")] == ["COMPLETE"]
+    begun = [min(event["time"] for event in search.events("report")) for search in both]
+    ended = [max(event["time"] for event in search.events("report")) for search in both]
+    assert max(begun) < min(ended), "one reported nothing while the other ran"
+    first, second = (search.curves() for search in both)
+    assert first.keys() == second.keys()
+    assert not set(first.values()) & set(second.values())
+    for seed, search in enumerate(both):
+        alone = f"{ONE} --seed {seed} --name alone-{seed} --address local --cpus-per-trial 1 --quiet"
+        cluster.head(f"cd diffusion-search && RAY_AUTH_MODE=disabled python search/run.py {alone}", 900)
+        assert search.curves() == Watched(cluster.runs / f"alone-{seed}").curves()
 
 
 def test_a_search_whose_process_was_killed_goes_on(cluster: Onprem, measured: Measured) -> None:
@@ -68,6 +91,24 @@ def test_a_search_whose_head_died_goes_on_after_ray_up(cluster: Onprem, measured
     measured.add("kill -9 of the head's gcs_server", "ray up has brought all back", time.time() - killed)
     again = resume(cluster, search)
     measured.add("kill -9 of the head's gcs_server", "with --resume its trials report again", again - killed)
+    require_all_there_once(search)
+    assert reported.items() <= search.reports().items()
+
+
+def test_a_search_whose_head_was_lost_with_its_disk_goes_on_from_the_storage(
+    cluster: Onprem, measured: Measured
+) -> None:
+    search = Watched(cluster.runs / "anew")
+    begin(cluster, search)
+    reported = search.reports()
+    lost = time.time()
+    cluster.renew_head()
+    cluster.down()
+    cluster.up()
+    cluster.wait_for_workers()
+    measured.add("the head is lost with its disk", "ray up has brought all back on a new machine", time.time() - lost)
+    again = resume(cluster, search)
+    measured.add("the head is lost with its disk", "with --resume its trials report again", again - lost)
     require_all_there_once(search)
     assert reported.items() <= search.reports().items()
 

@@ -145,7 +145,7 @@ def test_the_script_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
 
 
 def test_what_the_comments_say_ends_ray_everywhere(cluster: Onprem, measured: Measured) -> None:
-    cluster.laptop(f"ray down --yes {cluster.path}")
+    cluster.down()
     (stop,) = re.findall(r"ssh .*/ray stop", comments("Then"))
     for worker in WORKERS:
         cluster.laptop(
