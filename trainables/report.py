@@ -60,6 +60,8 @@ class Report:
     parameters: int
     nfe: int
     """Network evaluations for one generated image."""
+    draws: int = 1
+    """Sets of samples, each scored alone, whose mean score is reported."""
     time: float = 0.0
     """When the log took it, seconds since 1970; 0 until then."""
     labels: tuple[int, ...] = ()

@@ -19,7 +19,7 @@ from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
 from trainables.metric.checks import CheckReference
 from trainables.metric.classifier import features
-from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score
+from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score, mean_score
 from trainables.metric.restoration import Validation, restorations, validation
 from trainables.report import Picture, Report, Stopwatch
 from trainables.training.trainer import Trainer, evenly
@@ -70,6 +70,12 @@ class Plan:
     """Seconds of training after which a checkpoint is saved on the way to a rung."""
     report_every: int = 0
     """Images between scores on the way to a rung, which decide nothing; 0 for none."""
+    draws: tuple[int, ...] = ()
+    """By rung the sets of samples, from the noise of as many seeds, whose mean score is reported; 1 where it ends"""
+
+    def draws_of(self, rung: int) -> int:
+        """Return how many sets of samples a trial is scored by at a rung."""
+        return self.draws[rung] if rung < len(self.draws) else 1
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
@@ -166,6 +172,7 @@ class Trial:
         """Train to the rung, sample and score there."""
         target, before = self.plan.rungs[rung], self.trainer.began
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
+        draws = self.plan.draws_of(rung)
         beside: Mapping[str, Any] = {}
         try:
             loss = self.trainer.run_to(target, self._between_rungs(target))
@@ -173,6 +180,7 @@ class Trial:
             samples = self._sample()
             self._draw(samples, rung)
             score, checked, beside = self._measure(samples, self.checks)
+            score = mean_score([score, *self._further_scores(draws)])
         except Diverged:
             diverged = True
             self.watch.charge("train")
@@ -193,6 +201,7 @@ class Trial:
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=nfe(sampling.kind, self.variant.schedule.T, sampling.steps, sampling.guided),
+            draws=draws,
             losses_at=tuple(losses),
             losses=tuple(losses.values()),
             between_at=tuple(at for at, _, _ in between),
@@ -263,9 +272,13 @@ class Trial:
         self.storage.save_checkpoint(self.name, to_bytes(state))
         self._saved = time.monotonic()
 
-    def _sample(self) -> torch.Tensor:
-        """Return the samples to score, uint8 (n, C, H, W)."""
-        shape, seed = tuple(self.trainer.images.shape[1:]), self.plan.sampling_seed
+    def _further_scores(self, draws: int) -> list[Score]:
+        """Return the scores of the sets of samples after the first of `draws`."""
+        return [self.reference.score(self._sample(draw), self.classifier) for draw in range(1, draws)]
+
+    def _sample(self, draw: int = 0) -> torch.Tensor:
+        """Return the samples to score, uint8 (n, C, H, W); `draw` counts the sets of samples of one model."""
+        shape, seed = tuple(self.trainer.images.shape[1:]), self.plan.sampling_seed + draw
         samples = generate(self.trainer.averaged(), self.variant.sampler, self.reference.n, shape, self.source, seed)
         self.watch.charge("sample")
         return samples

@@ -48,6 +48,7 @@ _PARTS: dict[str, dict[str, Kind]] = {
         "max_images": COUNT,
         "grace_images": COUNT,
         "seed": COUNT,
+        "draws": COUNT,
         "time_budget": NUMBER,
         "cpus_per_trial": NUMBER,
         "gpus_per_trial": NUMBER,

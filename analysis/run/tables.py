@@ -44,6 +44,7 @@ _REPORT = (
     Column("images_per_second", NUMBER, "training speed"),
     Column("parameters", COUNT, "weights of the network"),
     Column("nfe", COUNT, "network evaluations for one generated image"),
+    Column("draws", COUNT, "sets of samples, each scored alone, whose mean score is reported"),
     *CHECK_COLUMNS,
     Column("labels", COUNTS, "samples by predicted label"),
 )

@@ -60,7 +60,7 @@ def confirm(
         return "done"
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
-    full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0)
+    full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0, draws=1)
     # Of a few images the shares would tell nothing.
     checks = CheckReference.build(images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)

@@ -47,6 +47,11 @@ class Work:
     """The user's own file, which may define parts of the variants."""
 
 
+def draws_of(settings: Settings) -> tuple[int, ...]:
+    """Return by rung the sets of samples that trials are scored by: several at the full budget, else one."""
+    return (*(1 for _ in settings.rungs[:-1]), settings.draws)
+
+
 def make_trainable(
     run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None
 ) -> Any:
@@ -57,6 +62,7 @@ def make_trainable(
             settings.seed,
             device="cuda" if settings.gpus_per_trial else "cpu",
             report_every=settings.report_every,
+            draws=draws_of(settings),
         ),
         run_uri=run.uri,
         trained=settings.trained,

@@ -29,7 +29,8 @@ def replay(given: ReplayOptions) -> int:
     start, before = _recorded(run, given.trial)
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True
-    for old, new in zip(before, _reports(run, start, given.data_dir), strict=False):
+    draws = tuple(report.draws for report in before)
+    for old, new in zip(before, _reports(run, start, given.data_dir, draws), strict=False):
         same, verdict = judge(old, new.fmd, new.fmd_se)
         agree = agree and same
         print(f"{new.images_seen:>11,} images  FMD {old.fmd:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)
@@ -56,14 +57,17 @@ def _recorded(run: Run, name: str) -> tuple[Start, list[Report]]:
     return start, sorted(known[name], key=lambda report: report.images_seen)
 
 
-def _reports(run: Run, start: Start, data_dir: str | None) -> Iterator[Report]:
-    """Yield the trial's reports as they come out now; its files are in a temporary folder."""
+def _reports(run: Run, start: Start, data_dir: str | None, draws: tuple[int, ...]) -> Iterator[Report]:
+    """Yield the trial's reports as they come out now, scored by so many sets of samples at each rung.
+
+    Its files are in a temporary folder.
+    """
     settings = run.begun_settings()["settings"]
     take_threads(threads_of(settings["cpus_per_trial"]))
     images = load_images(run, data_dir)
     reference = reference_of(run, images)
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
-    plan = Plan(tuple(settings["rungs"]), start.noise(settings["seed"]), device)
+    plan = Plan(tuple(settings["rungs"]), start.noise(settings["seed"]), device, draws=draws)
     variant, pretrained = Variant.from_flat(dict(start.variant)), pretrained_by(settings["trained"])
     with tempfile.TemporaryDirectory() as place:
         trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(place), pretrained=pretrained)

@@ -7,9 +7,12 @@ beside every number. Numbers of different versions do not compare.
 import hashlib
 import io
 import json
+import math
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -52,6 +55,17 @@ class Score:
     se: float
     corrected: float
     labels: tuple[int, ...] = ()
+
+
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Return the score of one model by several sets of n samples; its labels are those of the first set."""
+    return Score(
+        fmd=fmean(score.fmd for score in scores),
+        normalised=fmean(score.normalised for score in scores),
+        se=math.hypot(*(score.se for score in scores)) / len(scores),
+        corrected=fmean(score.corrected for score in scores),
+        labels=scores[0].labels,
+    )
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,11 @@ def make(storage: Memory, images: Images, small_reference: Reference) -> Make:
         rungs: tuple[int, ...] = RUNGS,
         save_every: float = 60.0,
         report_every: int = 0,
+        sampling_seed: int = 11,
+        draws: tuple[int, ...] = (),
         **hooks: Any,
     ) -> Trial:
-        plan = Plan(rungs, sampling_seed=11, device="cpu", save_every=save_every, report_every=report_every)
+        plan = Plan(rungs, sampling_seed, "cpu", save_every, report_every, draws)
         variant = Variant.from_flat({**TINY, **(changes or {})})
         return Trial(name, variant, seed, plan, images, small_reference, storage, **hooks)
 
@@ -115,6 +117,20 @@ def test_it_reports_at_exactly_the_rungs(changes: Flat, make: Make, small_refere
         assert len(report.loss_by_t) == len(report.ssim_by_t) == 10
         assert report.nfe == 3
         assert report.parameters == sum(p.numel() for p in trial.trainer.diffusion.network.parameters())
+
+
+def test_several_sets_of_samples_have_the_mean_of_their_scores_and_train_no_other_model(make: Make) -> None:
+    one, other = (list(make(f"noise {seed}", sampling_seed=seed).reports()) for seed in (11, 12))
+    both = list(make("both", draws=(1, 1, 2)).reports())
+    assert [what_it_says(report) for report in both[:2]] == [what_it_says(report) for report in one[:2]]
+    for name in ("fmd", "fmd_normalised", "fmd_corrected"):
+        values = [getattr(report[-1], name) for report in (one, other)]
+        assert values[0] != values[1]
+        assert getattr(both[-1], name) == pytest.approx(np.mean(values))
+    assert both[-1].fmd_se == pytest.approx(np.hypot(one[-1].fmd_se, other[-1].fmd_se) / 2)
+    assert [report.draws for report in both] == [1, 1, 2]
+    unscored = ("fmd", "draws")
+    assert what_it_says(both[-1], *unscored) == what_it_says(one[-1], *unscored)
 
 
 def test_a_report_is_of_plain_numbers_that_json_can_hold(make: Make) -> None:
