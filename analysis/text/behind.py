@@ -15,7 +15,13 @@ def how_far(behind: Behind) -> str:
 
 
 def behind_text(behind: Behind | None) -> str:
-    """Return how far one is behind the best in per cent, with the interval; a dash for the best."""
+    """Return how far one is behind the best, with the interval: in per cent, or how many times its FMD is the best's.
+
+    It is a dash for the best.
+    """
     if behind is None:
         return "-"
+    if behind.share >= 1:
+        form = fmd_form(1 + behind.share)
+        return f"{1 + behind.share:{form}} times ({interval_text(1 + behind.low, 1 + behind.high, form)})"
     return f"{100 * behind.share:.1f} % ({interval_text(100 * behind.low, 100 * behind.high, '.1f')})"
