@@ -210,4 +210,4 @@ def test_of_more_trials_than_tensorboard_ticks_it_opens_with_the_best_ticked(bro
         until(browser, lambda b: b.execute_script("return document.querySelectorAll('scalar-card').length > 0"))
         browser.get("about:blank")
         browser.get(f"{url}#images")
-        until(browser, lambda b: sum("/search/" in name for name in b.execute_script(ticked)) == MOST)
+        until(browser, lambda b: sum("search/" in name for name in b.execute_script(ticked)) == MOST)
