@@ -16,11 +16,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 USER = 12345  # nobody has this number
 HOST = Host("host", "10.77.0.10", shares=False, has_repository=True)
+TMP = "/tmp"  # of the host
+OWN, THEIRS = f"{TMP}/own", f"{TMP}/theirs"
 SEARCH = shlex.join(["--space", "tiny.py", "--name", "a", *BUDGET, "--trials", "2"])
 
 
 class User:
-    """A user of the host by number, who owns the folder /tmp/own there and nothing else."""
+    """A user of the host by number, who owns the folder `OWN` there and nothing else."""
 
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory, self.tmp = laboratory, laboratory.folder / "hosts" / HOST.name / "tmp"
@@ -34,7 +36,7 @@ class User:
         """Run a search with these arguments of `env`; return its status and what it wrote to the standard error."""
         script = shlex.quote(str(REPOSITORY / "search" / "run.py"))
         as_user = f"setpriv --reuid {USER} --regid {USER} --clear-groups env {variables}"
-        command = f"cd /tmp/own && {as_user} python {script} {options} >output 2>errors"
+        command = f"cd {OWN} && {as_user} python {script} {options} >output 2>errors"
         return self._laboratory.start(HOST.name, command).wait(), (self.own / "errors").read_text()
 
     def runs(self) -> Run:
@@ -50,7 +52,7 @@ def user(tmp_path: Path) -> Iterator[User]:
         user = User(laboratory)
         user.own.mkdir()
         (user.own / "tiny.py").write_text(SPACE)
-        user.root(f"chown -R {USER}:{USER} /tmp/own")
+        user.root(f"chown -R {USER}:{USER} {OWN}")
         yield user
 
 
@@ -59,12 +61,12 @@ def user(tmp_path: Path) -> Iterator[User]:
     [
         "-u HOME",
         "HOME=/",  # as Docker has it with --user
-        "HOME=/tmp/theirs RAY_TMPDIR=/tmp/theirs TMPDIR=/tmp/theirs",  # as `su` without a dash leaves it
+        f"HOME={THEIRS} RAY_TMPDIR={THEIRS} TMPDIR={THEIRS}",  # as `su` without a dash leaves it
     ],
 )
 def test_a_number_without_a_home_searches_beside_folders_of_others(variables: str, user: User) -> None:
     # What `ray start` of another user leaves, at the place where this user's would be.
-    user.root("mkdir -m 700 /tmp/ray /tmp/theirs && echo 127.0.0.1:6379 >/tmp/ray/ray_current_cluster")
+    user.root(f"mkdir -m 700 {TMP}/ray {TMP}/theirs && echo 127.0.0.1:6379 >{TMP}/ray/ray_current_cluster")
     assert user.run(variables, SEARCH) == (0, "")
     check_run(user.runs(), 2)
     # The code of the space is of this user, who is not asked again.
@@ -76,17 +78,17 @@ def test_a_number_without_a_home_searches_beside_folders_of_others(variables: st
 
 
 def test_where_nothing_can_be_written_a_search_ends_in_one_line(user: User) -> None:
-    user.root("mkdir /tmp/closed && chmod 755 /tmp/closed")
-    status, line = user.run("-u HOME", f"{SEARCH} --storage-path /tmp/closed")
+    user.root(f"mkdir {TMP}/closed && chmod 755 {TMP}/closed")
+    status, line = user.run("-u HOME", f"{SEARCH} --storage-path {TMP}/closed")
     assert status == 2
-    assert line == "search/run.py: cannot write to /tmp/closed, Permission denied: give a writable --storage-path\n"
+    assert line == f"search/run.py: cannot write to {TMP}/closed, Permission denied: give a writable --storage-path\n"
     assert not list((user.tmp / "closed").iterdir())
 
 
 def test_without_any_folder_for_temporary_files_a_search_ends_in_one_line(user: User) -> None:
     # A container that is read-only but for the folder of the runs.
     user.root("mount --bind /var/tmp /var/tmp && mount -o remount,bind,ro /var/tmp && chmod 755 /tmp /dev/shm")
-    user.root("chown root /tmp/own && mkdir -m 777 /tmp/own/runs")
+    user.root(f"chown root {TMP}/own && mkdir -m 777 {TMP}/own/runs")
     status, line = user.run("-u HOME", SEARCH)
     assert status == 2, line
     assert line.startswith("search/run.py: ")
