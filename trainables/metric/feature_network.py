@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 Layer = Literal["spatial_mean", "flat"]
-SMALL = 64  # pixels; larger images are made small faster
 NetworkName = Literal["plain", "residual"]
 
 

@@ -9,9 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.metric.feature_network import SMALL, FeatureNetwork, Layer
+from trainables.metric.feature_network import FeatureNetwork, Layer
 
 CHANNELS = (32, 64, 96)  # of the three stages; with 28 pixels at 14 x 14, 7 x 7 and 4 x 4
+SMALL = 32  # pixels; larger images are made small twice as fast, so that training on them takes seconds, too
 
 
 class ResidualBlock(nn.Module):
@@ -36,7 +37,8 @@ class ResidualNetwork(FeatureNetwork):
 
     def __init__(self, channels: int = 1, size: int = 28, classes: int = 10) -> None:
         super().__init__(channels, size)
-        self.stem = _convolution(channels, CHANNELS[0], 3, 2 if size <= SMALL else 4)
+        stride = 2 if size <= SMALL else 4
+        self.stem = _convolution(channels, CHANNELS[0], stride + 1, stride)
         stages = zip((CHANNELS[0], *CHANNELS), CHANNELS, (1, 2, 2), strict=False)
         self.blocks = nn.Sequential(*(ResidualBlock(before, after, stride) for before, after, stride in stages))
         self.pool = nn.AdaptiveAvgPool2d(4)
