@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "rank.py") -> in
 def _rank(arguments: Sequence[str] | None, command: str) -> int:
     parser = Parser(
         prog=command,
-        description="Rank the trials of a run, each among those of equal images seen or of equal\nseconds of training.",
+        description="Rank the trials of a run at equal images seen, or at equal seconds of training.",
     )
     parser.add_argument("run", help="the run's folder, such as runs/degradations; it may still be going on")
     parser.add_argument("--format", choices=("table", "csv", "markdown", "json", "latex", "parquet"), default="table")

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.run.earlier import EarlierTrial
 from analysis.run.run import Run
-from search.confirmation.kinds import with_kinds
+from search.confirmation.kinds import fields_compared
 from search.declaration import SettingsError
 from search.earlier.earlier_runs import take_over, with_runs
 from search.earlier.pretrained import with_trained
@@ -45,14 +45,16 @@ def begin(given: dict[str, Any], began: float) -> int:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
     given.setdefault("dataset", space.dataset)
     machine = _machine(given, began)
-    settings = with_kinds(Settings.resolve(given, space.given, space.digest, machine), space)
+    settings = Settings.resolve(given, space.given, space.digest, machine)
+    fields_compared(settings, space)  # refuses what it cannot compare
     if not given.get("auto_resume"):
         Run.require_new(settings.storage_path, settings.name)
     images = _images(settings, given, began)
     if not images.labelled:
         given = without_classes(given, settings.dataset)
         space = _space(given, space.code)
-        settings = with_kinds(Settings.resolve(given, space.given, space.digest, machine), space)
+        settings = Settings.resolve(given, space.given, space.digest, machine)
+        fields_compared(settings, space)
     if given.get("dry_run"):
         warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
@@ -86,7 +88,8 @@ def _go_on(
 
         return close_again(run, why)
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
-    settings = with_kinds(with_space(run, settings, space), space)
+    settings = with_space(run, settings, space)
+    fields_compared(settings, space)
     return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
 
 

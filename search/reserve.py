@@ -55,7 +55,8 @@ def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0,
         checks: seconds that checking the samples of a training takes.
     """
     judged = scale**GROWTH * min(
-        known(report.sample_seconds, report.score_seconds) / (1 + len(report.between_at)) for report in reports
+        known(report.sample_seconds, report.score_seconds) / (report.draws + len(report.between_at))
+        for report in reports
     )
     beside = known(reports[-1].setup_seconds) + judged
     return Cost(training_seconds(reports[-1], images) + beside + checks, beside, max(0, SEEDS - trained))

@@ -16,6 +16,7 @@ from analysis.text.formats import output, print_blocks
 from analysis.text.next_steps import Step, steps
 from analysis.text.process import INTERRUPTED
 from analysis.text.ranking import ranking_blocks, write_ranking
+from search.confirmation.kinds import fields_compared
 from search.declaration import SettingsError
 from search.progress.tensorboard import TensorBoardWriter
 from search.settings import Settings
@@ -36,6 +37,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "settings": settings.saved(),
         "space": space.title,
         "domains": searched_domains(space),
+        "confirm_by": list(fields_compared(settings, space)),
         "starting_point": bool(space.starts or settings.warm_start),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
@@ -106,5 +108,7 @@ def pending(run: Run, settings: Settings) -> bool:
     if nested is None or "settings" not in nested.settings():
         return True
     begun = nested.settings()
-    asked = (begun["settings"]["confirm"], begun["settings"]["seeds"])
-    return not begun.get("tested") or begun.get("cut", False) or asked != (settings.confirm, settings.seeds)
+    before = begun["settings"]
+    asked = (before["confirm"], before["seeds"], tuple(before.get("confirm_by", ())))
+    wanted = (settings.confirm, settings.seeds, settings.confirm_by)
+    return not begun.get("tested") or begun.get("cut", False) or asked != wanted

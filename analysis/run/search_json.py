@@ -29,6 +29,7 @@ _TOP = {
     "slot_seconds": NUMBER,
     "overhead": optional(NUMBER),
     "idle": optional(NUMBER),
+    "confirm_by": many(TEXT),
     "starting_point": FLAG,
     "contenders": many(TEXT),
     "left_out": by_name(TEXT),

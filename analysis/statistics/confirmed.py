@@ -8,7 +8,7 @@ from analysis.run.run import Run, RunError
 from analysis.statistics.behind import Behind, behind
 from analysis.statistics.checks import Values, mean_checks, measured
 from analysis.statistics.confidence import may_be_best
-from analysis.statistics.others import Opinion, opinions
+from analysis.statistics.opinions import Opinion, opinions
 from analysis.statistics.ranking import MetricCard, Row
 from analysis.statistics.two_way import BySeed, estimates
 

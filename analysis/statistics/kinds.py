@@ -28,8 +28,8 @@ class Kinds:
 
     @classmethod
     def of_run(cls, run: Run) -> Self:
-        """Return the kinds of a run by its option --confirm-by."""
-        return cls(tuple(run.settings().get("settings", {}).get("confirm_by", ())), run.starts())
+        """Return the kinds that a run compares."""
+        return cls(tuple(run.settings().get("confirm_by", ())), run.starts())
 
     def of(self, trial: str) -> str:
         """Return the kind of a trial in words, such as "gaussian-class" or "network.cnn.activation=gelu"."""

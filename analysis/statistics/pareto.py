@@ -13,7 +13,7 @@ COSTS = {
     "nfe": "network evaluations for one generated image",
     "parameters": "weights of the network",
     "train_seconds": "seconds of training up to this budget",
-    "sample_seconds": "seconds of sampling for one evaluation",
+    "sample_seconds": "seconds of sampling for the score at this budget",
 }
 
 

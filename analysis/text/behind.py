@@ -4,14 +4,17 @@ from analysis.statistics.behind import Behind
 from analysis.text.words import fmd_form, fmd_text, interval_text
 
 
-def how_far(behind: Behind) -> str:
-    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)"."""
+def how_far(behind: Behind, measure: str = "FMD") -> str:
+    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)".
+
+    `measure` names what is compared, of one that is at many times the other's.
+    """
     if behind.share < 1:
         interval = interval_text(100 * behind.low, 100 * behind.high, ".1f")
         return f"{100 * behind.share:.1f} % worse (95 % interval {interval} %)"
     times = 1 + behind.share
     interval = interval_text(1 + behind.low, 1 + behind.high, fmd_form(times))
-    return f"at {fmd_text(times)} times its FMD (95 % interval {interval} times)"
+    return f"at {fmd_text(times)} times its {measure} (95 % interval {interval} times)"
 
 
 def behind_text(behind: Behind | None) -> str:

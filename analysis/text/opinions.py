@@ -1,7 +1,7 @@
 """Say what the features of other networks tell of a confirmation's order."""
 
 from analysis.statistics.confirmed import ConfirmationResult
-from analysis.statistics.others import Opinion
+from analysis.statistics.opinions import Opinion
 from analysis.text.behind import how_far
 from analysis.text.checks import REAL
 from analysis.text.words import counted, listed
@@ -41,7 +41,7 @@ def _otherwise(opinion: Opinion, best: str) -> str:
     assert opinion.behind is not None  # of those that put another one first
     told = "" if opinion.behind.certain else ", which chance may do"
     first = f"By the features of {_networks([opinion])} {opinion.first} is first"
-    return f"{first}: {best} is {how_far(opinion.behind)}{told}."
+    return f"{first}: {best} is {how_far(opinion.behind, 'distance')}{told}."
 
 
 def _networks(opinions: list[Opinion]) -> str:

@@ -1,7 +1,5 @@
 """The option --confirm-by: which kinds of configurations a confirmation compares."""
 
-from dataclasses import replace
-
 from analysis.statistics.kinds import NONE
 from search.declaration import SettingsError
 from search.settings import Settings
@@ -10,25 +8,28 @@ from trainables.config import domain_of, full_name
 from trainables.domain import ConfigError, Uniform
 
 
-def with_kinds(settings: Settings, space: Space) -> Settings:
-    """Return the settings with the whole names of the fields of --confirm-by; by default they are the space's.
+def fields_compared(settings: Settings, space: Space) -> tuple[str, ...]:
+    """Return the whole names of the fields of --confirm-by, by default the space's, without those that are fixed.
 
     Raises:
         SettingsError: a field is unknown, the space does not vary it, or it is a real number.
     """
     if settings.confirm_by == NONE:
-        return settings
+        return NONE
     if settings.confirm_by:
-        names = [_varied(given, space) for given in settings.confirm_by]
-    else:
-        declared = [_known(given, f"space {space.given}: CONFIRM_BY has") for given in space.confirm_by]
-        names = [name for name in declared if name in space.names]  # without those that --set has fixed
-    return replace(settings, confirm_by=tuple(names))
+        named = [_named(given, space) for given in settings.confirm_by]
+        return tuple(_varied(name, space) for name in named if name not in space.fixed)
+    declared = [_known(given, f"space {space.given}: CONFIRM_BY has") for given in space.confirm_by]
+    return tuple(name for name in declared if name in space.names)
 
 
-def _varied(given: str, space: Space) -> str:
+def _named(given: str, space: Space) -> str:
     last = [name for name in space.names if name.rpartition("/")[2] == given]
-    name = last[0] if len(last) == 1 else _known(given, "--confirm-by")
+    return last[0] if len(last) == 1 else _known(given, "--confirm-by")
+
+
+def _varied(name: str, space: Space) -> str:
+    given = name.replace("/", ".")
     choices = [other.replace("/", ".") for other in space.names if not isinstance(domain_of(other), Uniform)]
     right = f"give one of {', '.join([*choices, *NONE])}"
     if name not in space.names:

@@ -49,7 +49,8 @@ class Work:
 
 def draws_of(settings: Settings) -> tuple[int, ...]:
     """Return by rung the sets of samples that trials are scored by: several at the full budget, else one."""
-    return (*(1 for _ in settings.rungs[:-1]), settings.draws)
+    full = settings.rungs[-1]
+    return tuple(settings.draws if rung == full else 1 for rung in settings.rungs)
 
 
 def make_trainable(

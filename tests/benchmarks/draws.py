@@ -1,10 +1,10 @@
 """How many sets of 256 samples tell models apart: `python tests/benchmarks/draws.py RUN`.
 
-Each trial of a run that kept its checkpoint of the full budget draws eight sets of 256 samples, scored as a search
-does, and two of 2,048, scored against the confirm images as a confirmation does. For the mean over 1, 2, 4 and 8 sets
-the table has Kendall's tau with the mean of the large ones, and how much worse than the best the model is that the sets
-put first, both averaged over the ways to take so many of the eight in a row. The best models alone, by the large sets,
-are those that a search has to tell apart. Source of `search.settings.DRAWS`.
+Each trial of a run, but for baselines, that kept its checkpoint of the full budget draws eight sets of 256 samples,
+scored as a search does, and two of 2,048, scored against the confirm images as a confirmation does. For the mean over
+1, 2, 4 and 8 sets the table has Kendall's tau with the mean of the large ones, and how much worse than the best the
+model is that the sets put first, both averaged over the ways to take so many of the eight in a row. The best models
+alone, by the large sets, are those that a search has to tell apart. Source of `search.settings.DRAWS`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def main() -> None:
     given = parser.parse_args()
     heading(machine(()))
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")) as pool:
-        found = pool.map(partial(measured, given.run), Run.open(given.run).starts())
+        searched = [name for name, start in Run.open(given.run).starts().items() if not start.baseline]
+        found = pool.map(partial(measured, given.run), searched)
         models = sorted(one for one in found if one is not None)
     cells = []
     for best in (len(models), 15, 10):

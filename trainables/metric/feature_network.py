@@ -1,5 +1,6 @@
 """What every network has whose features a Frechet distance compares."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ Layer = Literal["spatial_mean", "flat"]
 NetworkName = Literal["plain", "residual"]
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(nn.Module, ABC):
     """A classifier of square images (N, channels, size, size), whose `head` takes the features of layer `last`."""
 
     head: nn.Linear
@@ -24,9 +25,9 @@ class FeatureNetwork(nn.Module):
         """Return the logits (N, classes) of float images (N, C, H, W) in [0, 1]."""
         return self.head(self.features(x, self.last))
 
+    @abstractmethod
     def features(self, x: Tensor, layer: Layer) -> Tensor:
         """Return the features (N, d) of float images (N, C, H, W) in [0, 1]."""
-        raise NotImplementedError
 
     def to_unit(self, images: np.ndarray | Tensor) -> Tensor:
         """Return uint8 images (N, C, H, W) as float32 in [0, 1] on the network's device."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from trainables.metric.feature_network import FeatureNetwork, Layer
 
-CHANNELS = (32, 64, 96)  # of the three stages; with 28 pixels at 14 x 14, 7 x 7 and 4 x 4
+WIDTH = 32  # channels of the stem
+STAGES = ((32, 1), (64, 2), (96, 2))  # channels and stride of each; with 28 pixels at 14 x 14, 7 x 7 and 4 x 4
 SMALL = 32  # pixels; larger images are made small twice as fast, so that training on them takes seconds, too
 
 
@@ -38,11 +39,14 @@ class ResidualNetwork(FeatureNetwork):
     def __init__(self, channels: int = 1, size: int = 28, classes: int = 10) -> None:
         super().__init__(channels, size)
         stride = 2 if size <= SMALL else 4
-        self.stem = _convolution(channels, CHANNELS[0], stride + 1, stride)
-        stages = zip((CHANNELS[0], *CHANNELS), CHANNELS, (1, 2, 2), strict=False)
-        self.blocks = nn.Sequential(*(ResidualBlock(before, after, stride) for before, after, stride in stages))
+        self.stem = _convolution(channels, WIDTH, stride + 1, stride)
+        blocks, width = [], WIDTH
+        for channels_out, stride in STAGES:
+            blocks.append(ResidualBlock(width, channels_out, stride))
+            width = channels_out
+        self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(4)
-        self.head = nn.Linear(CHANNELS[-1], classes)
+        self.head = nn.Linear(width, classes)
         self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor, layer: Layer) -> Tensor:

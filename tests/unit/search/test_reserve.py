@@ -35,7 +35,9 @@ def test_a_cost_is_that_of_the_full_budget_with_the_samples_of_the_confirmation(
     judged = 8**GROWTH * 2.5
     assert cost([slow_first, Report.from_dict(values)], 108_000, scale=8) == Cost(3 + 108 + judged, 3 + judged)
     scored_between = Report.from_dict({**values, "sample_seconds": 8.0, "score_seconds": 2.0, "between_at": (1, 2, 3)})
-    assert cost([scored_between], 108_000, scale=8) == Cost(3 + 108 + judged, 3 + judged)
+    two_sets = Report.from_dict({**values, "sample_seconds": 4.0, "score_seconds": 1.0, "draws": 2})
+    for report in (scored_between, two_sets):
+        assert cost([report], 108_000, scale=8) == Cost(3 + 108 + judged, 3 + judged)
     nothing_trained = Report.from_dict({**values, "images_per_second": 0.0})
     assert cost([nothing_trained], 108_000, scale=1) == Cost(5.5, 5.5)
     assert cost([Report.from_dict({})], 108_000, scale=8) == Cost(0, 0)  # of a version without these numbers

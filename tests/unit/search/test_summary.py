@@ -132,4 +132,5 @@ def test_a_confirmation_that_lacked_time_is_to_go_on(changes: dict[str, Any], ex
     run.begin_confirmation().write_settings({"settings": SETTINGS.saved(), "tested": True, **changes})
     assert pending(run, SETTINGS) == expected
     assert pending(run, replace(SETTINGS, seeds=SETTINGS.seeds + 1))
+    assert pending(run, replace(SETTINGS, confirm_by=("network.cnn.kernel",)))
     assert not pending(run, replace(SETTINGS, confirm=0))

@@ -63,6 +63,15 @@ def result_of(run: Run) -> ConfirmationResult:
             ],
         ),
         (
+            (2.0, 3.0),
+            (15.0, 5.0),
+            [
+                "By the features of another network, which learned the labels, 003-a is first, too.",
+                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is at "
+                "3.00 times its distance (95 % interval",
+            ],
+        ),
+        (
             (None, None),
             (5.0, 6.0),
             ["By the features of another network, which learned how an image is turned, 003-a is first, too."],

@@ -9,7 +9,7 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.kinds import Kinds
 from search.confirmation.contenders import contenders
-from search.confirmation.kinds import with_kinds
+from search.confirmation.kinds import fields_compared
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
@@ -17,29 +17,36 @@ from search.space.load import known, load
 from trainables.report import Report
 
 ACTIVATION = "network/cnn/activation"
+MACHINE = Machine(cpus=2, gpus=0)
 
 
 def settings(space: str, *confirm_by: str) -> Settings:
-    return Settings.resolve({"name": "run", "confirm_by": confirm_by}, space, "", Machine(cpus=2, gpus=0))
+    return Settings.resolve({"name": "run", "confirm_by": confirm_by}, space, "", MACHINE)
 
 
 @pytest.mark.parametrize("name", [name for name in known() if name != "samplers"])
 def test_every_space_names_fields_of_its_own(name: str) -> None:
     space = load(name, {})
-    assert set(with_kinds(settings(name), space).confirm_by) == set(space.confirm_by) <= set(space.names)
+    assert set(fields_compared(settings(name), space)) == set(space.confirm_by) <= set(space.names)
 
 
 @pytest.mark.parametrize("given", ["widths", "network.cnn.widths", "network/cnn/widths"])
-def test_a_field_is_given_as_set_takes_it_and_a_resumed_search_keeps_it(given: str) -> None:
-    space = load("widths", {})
-    found = with_kinds(settings("widths", given), space)
-    assert found.confirm_by == ("network/cnn/widths",)
-    assert with_kinds(found, space) == found
+def test_a_field_is_given_as_set_takes_it(given: str) -> None:
+    assert fields_compared(settings("widths", given), load("widths", {})) == ("network/cnn/widths",)
 
 
 def test_what_is_fixed_is_not_compared() -> None:
-    assert with_kinds(settings("activations"), load("activations", {"network.kind": "cnn"})).confirm_by == (ACTIVATION,)
-    assert with_kinds(settings("schedules"), load("schedules", {"schedule.kind": "cosine"})).confirm_by == ()
+    assert fields_compared(settings("activations"), load("activations", {"network.kind": "cnn"})) == (ACTIVATION,)
+    cosine = load("schedules", {"schedule.kind": "cosine"})
+    assert fields_compared(settings("schedules"), cosine) == ()
+    assert fields_compared(settings("schedules", "schedule.kind", "training.target"), cosine) == ("training/target",)
+
+
+def test_a_search_that_begins_with_the_options_of_another_may_fix_what_that_compared() -> None:
+    saved = settings("activations").saved()["confirm_by"]
+    assert fields_compared(settings("activations", *saved), load("activations", {"network.kind": "cnn"})) == (
+        ACTIVATION,
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,14 +59,14 @@ def test_what_is_fixed_is_not_compared() -> None:
 )
 def test_what_has_no_kinds_is_refused_with_what_would_be_right(given: str, message: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        with_kinds(settings("widths", given), load("widths", {}))
+        fields_compared(settings("widths", given), load("widths", {}))
     assert str(raised.value).startswith(message)
 
 
 def test_a_space_of_ones_own_that_names_an_unknown_field_is_refused() -> None:
     space = replace(load("widths", {}), confirm_by=("network/cnn/width",))
     with pytest.raises(SettingsError, match=r"space widths: CONFIRM_BY has network/cnn/width: unknown field .*widths"):
-        with_kinds(settings("widths"), space)
+        fields_compared(settings("widths"), space)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,7 @@ def test_the_best_of_each_leading_value_contends(
     tmp_path: Path, confirm_by: list[str], chosen: list[str], kind: str
 ) -> None:
     run = Run.create(tmp_path, "run")
-    run.write_settings({"settings": settings("activations", *confirm_by).saved()})
+    run.write_settings({"confirm_by": confirm_by})
     trials = [("relu", 32.0), ("gelu", 30.5), ("gelu", 30.0), ("silu", 40.0)]
     for number, (activation, fmd) in enumerate(trials):
         name, variant = f"00{number}-a", {ACTIVATION: activation, "training/batch": number}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analysis.statistics.others import opinions
+from analysis.statistics.opinions import opinions
 from trainables.report import OTHERS
 
 SEEDS = {0: 0.8, 1: 1.25, 2: 1.0, 3: 1.1}  # what a seed does to all configurations
