@@ -30,8 +30,8 @@ def _start(kind: str, conditioning: Flat) -> Flat:
 # Every degradation once, with noise, because samples without noise lack diversity.
 _WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
 STARTS = (
-    _start("gaussian", GUIDED),
     _start("gaussian", {**GUIDED, "schedule/kind": "sigmoid"}),
+    _start("gaussian", GUIDED),
     _start("gaussian", {"network/conditioning": "none"}),
     *(_start(kind, GUIDED) for kind in ("flow", *_WITH_NOISE)),
 )

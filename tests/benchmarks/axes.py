@@ -29,10 +29,12 @@ from trainables.config import Flat, Variant
 from trainables.data.load import load
 from trainables.training.trainer import Trainer
 
-ALL: Flat = {**RECIPE, **GUIDED, "training/lr": 8e-3}
+ALL: Flat = {**RECIPE, **GUIDED, "schedule/kind": "sigmoid", "training/lr": 8e-3}
 WITHOUT: dict[str, Flat] = {
     "classes": {"network/conditioning": "none", "sampler/guidance": 0.0},
     "guidance": {"sampler/guidance": 0.0},
+    "guidance 0.7, but 0.4": {"sampler/guidance": 0.4},
+    "guidance 0.7, but 1": {"sampler/guidance": 1.0},
     "an interval of guidance": {"sampler/guidance_low": 0.0, "sampler/guidance_high": 1.0},
     "batch 32, but 64": {"training/batch": 64},
     "batch 32, but 16": {"training/batch": 16},
@@ -50,8 +52,8 @@ WITHOUT: dict[str, Flat] = {
     "an average of 0.1, but 0.05": {"training/average": 0.05},
     "an average of 0.1, but 0.2": {"training/average": 0.2},
     "10 steps of sampling, but 20": {"sampler/steps": 20},
-    "cosine, but sigmoid": {"schedule/kind": "sigmoid"},
-    "cosine, but sigmoid, beta2 0.9, 5 blocks": QUALITY[0],
+    "the sigmoid schedule, but cosine": {"schedule/kind": "cosine"},
+    "beta2 0.95 and 4 blocks, but 0.9 and 5": QUALITY[0],
 }
 RECIPE_NAME = "the recipe"
 ROUNDS, IMAGES = 9, 640
