@@ -220,7 +220,8 @@ def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: b
     rows = {row["trial"]: row for row in run.trials().to_pylist()}
     for place, name in enumerate(names):
         for repeat in range(seeds):
-            start(nested, f"{name}.{repeat}", {}, baseline=rows[name]["baseline"], repeats=name, seed=repeat)
+            variant = run.starts()[name].variant
+            start(nested, f"{name}.{repeat}", variant, baseline=rows[name]["baseline"], repeats=name, seed=repeat)
             trial, fmd = f"{name}.{repeat}", 30 * 1.3**place * rng.uniform(0.99, 1.01)
             report(nested, trial, 2, fmd, **{**CHECKED, "unreadable_share": 0.031 * (1 + place)})
             end(nested, trial, "COMPLETE")

@@ -83,14 +83,14 @@ def test_a_row_is_one_trial_of_one_run(runs: dict[str, Run], shown: Server) -> N
     check_rows({group["name"]: group for group in shown.groups()}, runs, ("search", "confirmation"))
 
 
-def test_columns_are_what_differs_and_those_that_may_be_blank_come_last(runs: dict[str, Run], shown: Server) -> None:
+def test_columns_in_which_own_trials_differ_come_first(runs: dict[str, Run], shown: Server) -> None:
     fields = shown.post("plugin/hparams/experiment", {})["hparamInfos"]
-    variants = [start.variant for run in runs.values() for start in run.starts().values()]
-    assert [field["name"] for field in fields if field["differs"]] == [
-        "baseline"
-    ]  # `confirm` gives its trials no fields
-    blank = [field["name"] for field in fields if not field["differs"]]
-    assert blank == sorted({name for variant in variants for name in variant})
+    first = ["degradation/kind", "schedule/kind", "training/batch", "training/lr"]
+    last = ["baseline", "degradation/mask/count"]  # the baseline's, and one that is blank for some
+    assert [(field["name"], field["differs"]) for field in fields] == [
+        *((name, True) for name in first),
+        *((name, False) for name in last),
+    ]
 
 
 def test_budgets_and_judges_have_columns_of_their_own(runs: dict[str, Run], shown: Server) -> None:
@@ -119,14 +119,19 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert [part.label for part in parts(runs[:1])] == ["search"]
 
 
-def test_fields_with_one_value_are_no_columns_and_blank_ones_do_not_differ() -> None:
+def test_fields_with_one_value_are_no_columns_and_those_of_baselines_come_last() -> None:
     trials: list[dict[str, Value]] = [
-        {"lr": 0.1, "kind": "mask", "count": 5, "norm": True, "same": 1},
-        {"lr": 0.2, "kind": "mask", "count": 7, "norm": False, "same": 1},
-        {"lr": 0.1, "kind": "blur", "sigma": 1.5, "norm": True, "same": 1},
+        {"baseline": "none", "lr": 0.1, "kind": "mask", "count": 5, "norm": True, "same": 1, "batch": 32},
+        {"baseline": "none", "lr": 0.2, "kind": "mask", "count": 7, "norm": False, "same": 1, "batch": 32},
+        {"baseline": "none", "lr": 0.1, "kind": "blur", "sigma": 1.5, "norm": True, "same": 1, "batch": 32},
+        {"baseline": "A0", "kind": "flow", "lr": 0.1, "same": 1, "batch": 128},
     ]
-    blanks = {name: blank for name, _, blank in differing(trials)}
-    assert blanks == {"count": True, "kind": False, "lr": False, "norm": False}
+    first = {name: comes_first for name, _, comes_first in differing(trials)}
+    last = dict.fromkeys(("baseline", "batch", "count"), False)
+    assert first == dict.fromkeys(("kind", "lr", "norm"), True) | last
+    assert {name: comes_first for name, _, comes_first in differing(trials[-1:] * 2)} == {}
+    alone = [trials[-1], trials[-1] | {"baseline": "B3", "lr": 0.2}]
+    assert {name: comes_first for name, _, comes_first in differing(alone)} == {"baseline": True, "lr": True}
 
 
 @pytest.mark.parametrize("words", [["nowhere"], ["."], ["--most", "0", "."]])
