@@ -32,11 +32,7 @@ def to_bytes(state: dict[str, Any]) -> bytes:
 
 
 def from_bytes(checkpoint: bytes, trial: str) -> dict[str, Any]:
-    """Return the state of a checkpoint, its tensors on the CPU; `trial` is named in the error.
-
-    Raises:
-        CheckpointError: the checkpoint is damaged, or these bytes are none.
-    """
+    """Return the state of a checkpoint, its tensors on the CPU; a CheckpointError names the `trial`."""
     content = _verified(checkpoint)
     if content is None:
         raise CheckpointError(f"the checkpoint of {trial} is damaged: its content is not what was written")

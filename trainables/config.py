@@ -144,14 +144,14 @@ class Variant:
     def from_flat(cls, flat: Flat) -> Variant:
         """Return the variant of a flat dict, with defaults for the names that it leaves out.
 
-        Raises:
-            ConfigError: an unknown name, a value outside its domain, or a field of a kind that is not selected.
+        It raises ConfigError for an unknown name, a value outside its domain, or a field of a kind not selected.
         """
         kinds = {name: value for name, value in cls().flat().items() if name.endswith("/kind")}
         flat = {**kinds, **flat}
         _refuse_unknown(flat)
         parts: dict[str, Any] = {name: _member(name, flat[f"{name}/kind"], flat) for name in ("schedule", "network")}
-        parts["degradation"] = _composition(flat)
+        degradations = tuple(_member("degradation", kind, flat) for kind in str(flat["degradation/kind"]).split("+"))
+        parts["degradation"] = degradations[0] if len(degradations) == 1 else Chain(degradations)
         for name, section in (("training", Training), ("sampler", Sampling)):
             parts[name] = construct(section, name, _below(name, flat))
         for name, own in OWN_FIELDS.items():
@@ -175,7 +175,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Composition:
+class Composition(Domain):
     """The domain of different degradations joined by "+", in order of application."""
 
     def check(self, name: str, value: object) -> str:
@@ -187,10 +187,6 @@ class Composition:
                 "in order of application, as in mask+contrast+gaussian"
             )
         return str(value)
-
-    def parse(self, name: str, text: str) -> str:
-        """Return `text` without surrounding spaces; raise ConfigError as `check` does."""
-        return self.check(name, text.strip())
 
 
 def all_domains() -> dict[str, Domain]:
@@ -206,11 +202,7 @@ def all_domains() -> dict[str, Domain]:
 
 
 def domain_of(name: str) -> Domain:
-    """Return the domain of a flat name.
-
-    Raises:
-        ConfigError: there is no such name; the message has the nearest ones.
-    """
+    """Return the domain of a flat name; raise ConfigError, with the nearest names, where there is none."""
     table = all_domains()
     if name not in table:
         raise _unknown(name, table)
@@ -218,11 +210,7 @@ def domain_of(name: str) -> Domain:
 
 
 def full_name(name: str) -> str:
-    """Return the flat name of which `name` is the last part, where there is one alone; else `name` as it is.
-
-    Raises:
-        ConfigError: several fields end so.
-    """
+    """Return the flat name of which `name` is the last part, where there is one alone; else `name` as it is."""
     table = all_domains()
     ends = [] if name in table else [field for field in table if field.rpartition("/")[2] == name]
     if len(ends) > 1:
@@ -231,11 +219,7 @@ def full_name(name: str) -> str:
 
 
 def parse_flat(texts: Mapping[str, str]) -> Flat:
-    """Return a flat dict of values that texts write, by names as `--set` has them: with dots, or only their last part.
-
-    Raises:
-        ConfigError: there is no such name, or a text writes no value of its domain.
-    """
+    """Return a flat dict of the values that texts write; names are as in `--set`, with dots or only the last part."""
     named = {full_name(name.replace(".", "/")): text for name, text in texts.items()}
     return {name: domain_of(name).parse(name, text) for name, text in named.items()}
 
@@ -270,8 +254,3 @@ def _below(prefix: str, flat: Flat) -> Flat:
 def _member(family: str, kind: Primitive, flat: Flat) -> Any:
     prefix = f"{family}/{kind}"
     return construct(FAMILIES[family][str(kind)], prefix, _below(prefix, flat))
-
-
-def _composition(flat: Flat) -> Degradation:
-    parts = tuple(_member("degradation", kind, flat) for kind in str(flat["degradation/kind"]).split("+"))
-    return parts[0] if len(parts) == 1 else Chain(parts)

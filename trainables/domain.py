@@ -29,6 +29,7 @@ class Domain(Protocol):
 
     def parse(self, name: str, text: str) -> Primitive:
         """Return the value that `text` writes; raise ConfigError when it is none of this domain."""
+        return self.check(name, text.strip())
 
 
 def _number(name: str, value: object, low: float, high: float) -> float:
@@ -52,7 +53,7 @@ class Uniform:
 
     def parse(self, name: str, text: str) -> float:
         """Return the number written in `text`; raise ConfigError when it is none or outside [low, high]."""
-        return self.check(name, _read(float, text))
+        return self.check(name, _read(text))
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Int:
 
     def parse(self, name: str, text: str) -> int:
         """Return the whole number written in `text`; raise ConfigError when it is none or outside [low, high]."""
-        return self.check(name, _read(float, text))
+        return self.check(name, _read(text))
 
 
 @dataclass(frozen=True, init=False)
@@ -117,7 +118,7 @@ class Member(Choice):
 
 
 @dataclass(frozen=True)
-class Widths:
+class Widths(Domain):
     """Channels of successive blocks, written `16-32-32-16`: `least` to `most` numbers, each from 1 to 1024."""
 
     least: int = 1
@@ -132,10 +133,6 @@ class Widths:
                 "as in 16-32-32-16"
             )
         return str(value)
-
-    def parse(self, name: str, text: str) -> str:
-        """Return `text` without surrounding spaces; raise ConfigError when it is not such a list."""
-        return self.check(name, text.strip())
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -166,8 +163,8 @@ def construct(cls: type, prefix: str, values: dict[str, Any]) -> Any:
     return cls(**{name: allowed[name].check(f"{prefix}/{name}", value) for name, value in values.items()})
 
 
-def _read(kind: type, text: str) -> object:
+def _read(text: str) -> object:
     try:
-        return kind(text)
+        return float(text)
     except ValueError:
         return text

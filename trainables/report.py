@@ -15,7 +15,7 @@ budget held-out images, degraded and restored, a row for each t."""
 # Frechet distances on the features of other networks than the metric's; each learned what its name says.
 OTHERS = ("by_labels", "by_rotations")
 
-# What is measured of a report's samples beside their FMD, in a confirmation; analysis/run/columns.py describes it.
+# What is measured of a report's samples beside their FMD, in a confirmation; analysis/run/tables.py describes it.
 CHECKS = (
     *("unreadable_share", "label_distance", "density", "coverage"),
     *("memorised_share", "memorised_ratio", "copied_share", "repeated_share"),

@@ -45,15 +45,12 @@ class Storage(Protocol):
 
     def load_checkpoint(self, trial: str) -> bytes | None:
         """Return the trial's checkpoint, or None where there is none."""
-        ...
 
     def save_checkpoint(self, trial: str, checkpoint: bytes) -> None:
         """Replace the trial's checkpoint."""
-        ...
 
     def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
         """Replace the trial's picture of this kind."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,21 +104,10 @@ class Trial:
     ) -> None:
         """Prepare training, and continue from the trial's checkpoint if `storage` has one.
 
-        Args:
-            name: of the trial.
-            variant: what to train.
-            seed: of the weights, the batches and the noise.
-            plan: what all trials of the run share.
-            images: the data set.
-            reference: the real images that samples are scored against.
-            storage: has the trial's checkpoint and pictures.
-            pretrained: returns the checkpoint of another trial, whose weights this one starts from.
-            alive: called after each training step.
-            should_leave: called after each training step; returns whether to save a checkpoint and raise `Preempted`.
-            checks: what is measured of the samples at a rung beside their FMD; nothing without it.
-
-        Raises:
-            CheckpointError: the checkpoint cannot be read.
+        `reference` has the real images that samples are scored against, and `checks` says what else is measured of them
+        at a rung. `pretrained` returns the checkpoint of another trial, whose weights this one starts from. `alive` and
+        `should_leave` are called after each training step; the latter returns whether to save a checkpoint and raise
+        `Preempted`. A checkpoint that cannot be read raises CheckpointError.
         """
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
         self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
@@ -180,7 +166,8 @@ class Trial:
             samples = self._sample()
             self._draw(samples, rung)
             score, checked, beside = self._measure(samples, self.checks)
-            score = mean_score([score, *self._further_scores(draws)])
+            further = (self.reference.score(self._sample(draw), self.classifier) for draw in range(1, draws))
+            score = mean_score([score, *further])
         except Diverged:
             diverged = True
             self.watch.charge("train")
@@ -271,10 +258,6 @@ class Trial:
         }
         self.storage.save_checkpoint(self.name, to_bytes(state))
         self._saved = time.monotonic()
-
-    def _further_scores(self, draws: int) -> list[Score]:
-        """Return the scores of the sets of samples after the first of `draws`."""
-        return [self.reference.score(self._sample(draw), self.classifier) for draw in range(1, draws)]
 
     def _sample(self, draw: int = 0) -> torch.Tensor:
         """Return the samples to score, uint8 (n, C, H, W); `draw` counts the sets of samples of one model."""

@@ -37,11 +37,7 @@ class UserCode:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the code of a file.
-
-        Raises:
-            CodeError: a file cannot be read, or is no Python.
-        """
+        """Return the code of a file."""
         texts: dict[str, str] = {}
         waiting = [path]
         while waiting:
@@ -70,8 +66,7 @@ class UserCode:
     def execute(self) -> ModuleType:
         """Return the module of the file, executed; its imports find the texts, and not the files.
 
-        Raises:
-            CodeError: it raised an error or called exit; the line names the innermost place in these files.
+        An error, or a call of exit, becomes a CodeError that names the innermost place in these files.
         """
         modules = _Modules(self)
         name = modules.main

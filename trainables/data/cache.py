@@ -3,10 +3,13 @@
 import os
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from trainables.domain import UsageError
 
@@ -29,11 +32,7 @@ def cache_dir() -> Path:
 
 
 def temporary_dir() -> Path:
-    """Return the folder for temporary files.
-
-    Raises:
-        UsageError: there is none, as in a container that may write to one folder of its own alone.
-    """
+    """Return the folder for temporary files."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
@@ -71,6 +70,21 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def read_arrays(path: Path, *names: str) -> list[np.ndarray] | None:
+    """Return arrays of an .npz file of the cache; None where it is absent or damaged, so that they are made again."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write an .npz file of the cache; raise OSError where that is not possible."""
+    with whole(path) as file:
+        np.savez(file, **arrays)
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Data sets that torchvision downloads into the user's cache, each as a path of a form that `data.own` reads."""
+"""Data sets that torchvision downloads into the user's cache, each as a path of a form that `data.load` reads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.cache import cache_dir, whole
+from trainables.data.cache import cache_dir, write_arrays
 from trainables.data.images import DataError
 from trainables.data.sources import first_line
 
@@ -14,11 +14,7 @@ from trainables.data.sources import first_line
 
 
 def fetch(name: str) -> Path:
-    """Return where a data set of `DOWNLOADS` lies, after a download at its first use.
-
-    Raises:
-        DataError: it cannot be downloaded.
-    """
+    """Return where a data set of `DOWNLOADS` lies, after a download at its first use."""
     try:
         return DOWNLOADS[name](cache_dir() / "downloads")
     except (OSError, RuntimeError) as error:
@@ -29,11 +25,7 @@ def fetch(name: str) -> Path:
 
 
 def fetch_fashion_mnist() -> Path:
-    """Return the folder of Fashion-MNIST's idx files, after a download at its first use.
-
-    Raises:
-        OSError, RuntimeError: it cannot be downloaded.
-    """
+    """Return the folder of Fashion-MNIST's idx files, after a download at its first use."""
     from torchvision.datasets import FashionMNIST
 
     return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)
@@ -71,8 +63,7 @@ def _emnist_letters(root: Path) -> Path:
 
 def _as_npz(path: Path, arrays: dict[str, Any]) -> Path:
     if not path.is_file():
-        with whole(path) as file:
-            np.savez(file, **arrays)
+        write_arrays(path, **arrays)
     return path
 
 

@@ -1,6 +1,5 @@
 """Images in folders: class folders, such folders for train and test, or one folder without classes."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -37,11 +36,7 @@ class _Tree:
 
 
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what a folder of images holds, with the groups that a rule makes of paths; None for another path.
-
-    Raises:
-        DataError: there are no images, or images lie beside folders of images, or the rule is none.
-    """
+    """Return what a folder of images holds, with the groups that a rule makes of paths; None for another path."""
     if not path.is_dir():
         return None
     group = None if groups is None else by_path(groups)
@@ -150,9 +145,4 @@ def _samples(parts: dict[Part, _Tree], group: Callable[[Path, Path], str] | None
         for label, paths in labels:
             for path in paths:
                 one = None if group is None else group(path, tree.path)
-                yield Sample(readable(path), part, label, partial(_content, path), one)
-
-
-def _content(path: Path) -> bytes:
-    with open(os.fspath(path), "rb") as file:
-        return file.read()
+                yield Sample(readable(path), part, label, path.read_bytes, one)

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from trainables.cores import usable_cores
-from trainables.data.images import DataError, Images, Overlays
+from trainables.data.images import DataError, Images
+from trainables.data.mnist import overlays_of
 from trainables.data.sources import first_line, natural
 
 NAME = "fruits360"
@@ -27,16 +28,19 @@ VIEWS = 6
 HELD_OUT = {2: "search", 5: "confirm"}
 
 
-def read_fruits(folder: Path, overlays: Overlays) -> Images:
+def read_fruits(name: str, data_dir: str | Path | None) -> Images:
     """Read Fruits-360 as uint8 (N, 3, 100, 100); `test` is the Test folder, the other splits are views of Training."""
+    if data_dir is None:
+        raise DataError(f"{name} does not come along; give --data-dir {FOLDER}")
+    folder, overlays = Path(data_dir), overlays_of("fashion-mnist")
     training, test = _objects(folder, "Training"), _objects(folder, "Test")
-    classes = [*training, *(name for name in test if name not in training)]
+    classes = [*training, *(known for known in test if known not in training)]
     splits: dict[str, list[tuple[Path, int]]] = {split: [] for split in ("train", "search", "confirm", "test")}
     for label, paths in enumerate(training.values()):
         for row, path in enumerate(paths):
             splits[HELD_OUT.get(row % VIEWS, "train")].append((path, label))
-    for name, paths in test.items():
-        splits["test"] += [(path, classes.index(name)) for path in paths]
+    for known, paths in test.items():
+        splits["test"] += [(path, classes.index(known)) for path in paths]
     pixels, digests = _decode([path for split in splits.values() for path, _ in split])
     labels = np.array([label for split in splits.values() for _, label in split], np.int64)
     ends = np.cumsum([len(split) for split in splits.values()])[:-1]
@@ -45,13 +49,13 @@ def read_fruits(folder: Path, overlays: Overlays) -> Images:
         **dict(zip((f"{split}_labels" for split in splits), np.split(labels, ends), strict=True)),
     }
     return Images(
-        name=NAME,
+        name=name,
         **parts,
         classes=tuple(classes),
         groups=parts["train_labels"],
         overlays_train=overlays.train,
         overlays_sample=overlays.sample,
-        checksums={NAME: _checksum(folder, digests), **overlays.checksums},
+        checksums={name: _checksum(folder, digests), **overlays.checksums},
     )
 
 

@@ -3,17 +3,14 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from trainables.data.groups import refuse
 from trainables.data.images import DataError
-from trainables.data.sources import PARTS, Found, Part, Sample, labels_of, readable
+from trainables.data.sources import PARTS, Array, Found, found_arrays, labels_of, readable
 
 # train-images-idx3-ubyte.gz, Kaggle's train-images.idx3-ubyte, EMNIST's emnist-letters-test-labels-idx1-ubyte.
 FILE = re.compile(
@@ -23,19 +20,8 @@ FILE = re.compile(
 GZIP = b"\x1f\x8b"
 
 
-class _Part(NamedTuple):
-    part: Part
-    name: str
-    images: np.ndarray
-    labels: list[str] | None
-
-
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what the idx files of a folder hold, or those beside one that is named; None where there are none.
-
-    Raises:
-        DataError: a file is damaged, several sets lie in the folder, or groups are asked for.
-    """
+    """Return what the idx files of a folder hold, or those beside one that is named; None where there are none."""
     named = FILE.fullmatch(path.name) if path.is_file() else None
     files = _files(path.parent if named else path)
     if not files:
@@ -47,22 +33,16 @@ def find(path: Path, groups: str | None = None) -> Found | None:
         raise DataError(
             f"{readable(path)} holds several sets of idx files, {', '.join(sets)}; give one file of the set"
         )
-    parts = [_read(files, chosen, part) for part in PARTS if (chosen, part, "images") in files]
-    if not any(part.part == "train" for part in parts):
+    turned = chosen.startswith("emnist")  # its files have rows and columns exchanged
+    parts = [_read(files, chosen, part, turned) for part in PARTS if (chosen, part, "images") in files]
+    if not any(array.part == "train" for array in parts):
         raise DataError(f"{readable(path)} holds no train-images-idx3-ubyte, or .gz, beside its other idx files")
-    if len({part.labels is None for part in parts}) > 1:
-        raise DataError(f"{readable(path)} has labels for some of its idx files only; give all, or none")
-    turned = chosen.startswith("emnist")
     kind = "idx files" + (f" of {chosen}" if chosen else "") + (", turned upright" if turned else "")
-    return Found(kind, sum(len(part.images) for part in parts), partial(_samples, parts, turned))
+    return found_arrays(kind, path, parts)
 
 
 def parse_idx(path: Path) -> tuple[np.ndarray, bytes]:
-    """Return an idx file of bytes as a uint8 array of the shape in its header, and its content without gzip.
-
-    Raises:
-        DataError: the file is damaged or none of its kind.
-    """
+    """Return an idx file of bytes as a uint8 array of the shape in its header, and its content without gzip."""
     name = readable(path)
     try:
         content = path.read_bytes()
@@ -99,7 +79,7 @@ def _files(folder: Path) -> dict[tuple[str, str, str], Path]:
     return found
 
 
-def _read(files: dict[tuple[str, str, str], Path], chosen: str, part: str) -> _Part:
+def _read(files: dict[tuple[str, str, str], Path], chosen: str, part: str, turned: bool) -> Array:
     path = files[chosen, part, "images"]
     images, _ = parse_idx(path)
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
@@ -108,16 +88,4 @@ def _read(files: dict[tuple[str, str, str], Path], chosen: str, part: str) -> _P
         )
     labels = files.get((chosen, part, "labels"))
     names = None if labels is None else labels_of(parse_idx(labels)[0], len(images), readable(labels))
-    return _Part(PARTS[part], readable(path), images, names)
-
-
-def _samples(parts: list[_Part], turned: bool) -> Iterator[Sample]:
-    for part, name, images, labels in parts:
-        for row, image in enumerate(images):
-            label = None if labels is None else labels[row]
-            yield Sample(f"{name}, image {row}", part, label, partial(_upright, image, turned))
-
-
-def _upright(image: np.ndarray, turned: bool) -> np.ndarray:
-    """Return an image of the files; those of EMNIST have rows and columns exchanged."""
-    return image.swapaxes(0, 1) if turned else image
+    return Array(readable(path), PARTS[part], images.swapaxes(1, 2) if turned else images, names)

@@ -4,18 +4,17 @@ import hashlib
 import json
 import math
 import os
-import zipfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.cache import whole
+from trainables.data.cache import read_arrays, write_arrays
 from trainables.data.groups import together
 from trainables.data.images import DataError, Images, Overlays
+from trainables.data.mnist import overlays_of
 from trainables.data.options import ReadOptions, colour
 from trainables.data.pixels import Header, decode
 from trainables.data.sources import Content, Found, Sample, natural, readable
@@ -78,24 +77,23 @@ class Kept:
     @classmethod
     def load(cls, file: Path) -> "Kept | None":
         """Return a data set of the cache; None where it is not there, or damaged."""
-        try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return cls(arrays["pixels"], arrays["labels"], arrays["ids"], **json.loads(str(arrays["more"])))
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+        found = read_arrays(file, "pixels", "labels", "ids", "more")
+        if found is None:
             return None
+        pixels, labels, ids, more = found
+        return cls(pixels, labels, ids, **json.loads(str(more)))
 
     def save(self, file: Path, log: Log) -> None:
         """Write the data set to the cache; say so where that is not possible."""
         more = json.dumps({name: getattr(self, name) for name in ("ends", "classes", "checksums", "facts")})
         try:
-            with whole(file) as opened:
-                np.savez(opened, pixels=self.pixels, labels=self.labels, ids=self.ids, more=np.array(more))
+            write_arrays(file, pixels=self.pixels, labels=self.labels, ids=self.ids, more=np.array(more))
         except OSError as error:
             log(f"the images cannot be kept for the next time: {error}")
 
-    def images(self, overlays: Callable[[str], Overlays], facts: Facts) -> Images:
+    def images(self, facts: Facts) -> Images:
         """Return the data set, with more facts; its splits are views of one array."""
-        morph = self._overlays(overlays)
+        morph = self._overlays()
         parts: dict[str, Any] = dict(zip(SPLITS, np.split(self.pixels, self.ends[:-1]), strict=True))
         labels = np.split(self.labels, self.ends[:-1])
         parts |= {f"{name}_labels": some for name, some in zip(SPLITS, labels, strict=True)}
@@ -110,17 +108,17 @@ class Kept:
             facts={**self.facts, **facts},
         )
 
-    def _overlays(self, overlays: Callable[[str], Overlays]) -> Overlays:
+    def _overlays(self) -> Overlays:
         """Return the images of Fashion-MNIST, or those of MNIST where the data set has some of the first.
 
         A prior of the real images of the evaluation would score like a perfect model.
         """
-        fashion = overlays("fashion-mnist")
+        fashion = overlays_of("fashion-mnist")
         if self.pixels.shape[1:] != fashion.train.shape[1:]:
             return fashion
         there = {one.tobytes() for one in self.pixels}
         shared = any(one.tobytes() in there for part in (fashion.train, fashion.sample) for one in part)
-        return overlays("mnist") if shared else fashion
+        return overlays_of("mnist") if shared else fashion
 
 
 def _decoded(

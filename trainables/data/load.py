@@ -4,14 +4,22 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from trainables.data import folder, idx, npz, parquet
+from trainables.data.cache import cache_dir
 from trainables.data.downloads import DOWNLOADS, fetch
-from trainables.data.fruits import FOLDER, NAME, read_fruits
+from trainables.data.fruits import NAME, read_fruits
 from trainables.data.images import DataError, Images
-from trainables.data.mnist import overlays_of, read_mnist
+from trainables.data.kept import Kept
+from trainables.data.mnist import read_mnist
 from trainables.data.options import NAMED, ReadOptions
-from trainables.data.own import FORMS, read_own
+from trainables.data.pixels import decoding
+from trainables.data.sources import Found, counted, readable
+from trainables.data.survey import Log, Survey
 
 READ_AS_PUBLISHED = ReadOptions()
+# A reader returns what it found at a path, with the groups that a rule makes, or None where it is not of its kind.
+READERS: tuple[Callable[[Path, str | None], Found | None], ...] = (npz.find, idx.find, parquet.find, folder.find)
+FORMS = "a folder of images, of class folders, of train and test, of idx or parquet files, an .npz or a .parquet file"
 
 
 def load(
@@ -28,29 +36,44 @@ def load(
             Fashion-MNIST Debian's folder or else torchvision's download; of other images, where they lie now.
         options: how to read the user's own images, and those of `DOWNLOADS`.
         log: called with progress where there is much to read.
-
-    Raises:
-        DataError: the data set is unknown, or a file is missing or damaged; options are given for one of `DATASETS`.
     """
     if name in DATASETS:
         if options != READ_AS_PUBLISHED:
             raise DataError(f"{name} is read as it was published; leave out --image-size and the like, or give a path")
         return DATASETS[name](name, data_dir)
     if data_dir is None and name in DOWNLOADS:
-        return read_own(fetch(name), options, overlays_of, log)
+        return _read_own(fetch(name), options, log)
     if data_dir is None and not (os.sep in name or Path(name).exists()):
         raise DataError(f"unknown data set '{name}'; known are {', '.join(NAMED)}, or the path of {FORMS}")
-    return read_own(Path(data_dir or name).expanduser(), options, overlays_of, log)
+    return _read_own(Path(data_dir or name).expanduser(), options, log)
 
 
-def _read_fruits(name: str, data_dir: str | Path | None) -> Images:
-    if data_dir is None:
-        raise DataError(f"{name} does not come along; give --data-dir {FOLDER}")
-    return read_fruits(Path(data_dir), overlays_of("fashion-mnist"))
+def _read_own(path: Path, options: ReadOptions, log: Log) -> Images:
+    """Return the images at a path of one of the FORMS, from the user's cache, or decoded and kept there."""
+    with decoding():
+        found = _recognised(path, options.groups)
+        survey = Survey.of(found, path, options, log)
+        file = cache_dir() / "images" / f"{survey.key}.npz"
+        kept = Kept.load(file)
+        if kept is None:
+            kept = Kept.of(found, path, survey, options, log)
+            kept.save(file, log)
+    return kept.images({"passed over": counted(found.passed_over) or "nothing"})
+
+
+def _recognised(path: Path, groups: str | None) -> Found:
+    """Return what the first reader that knows the kind of a path found there, with the groups that a rule makes."""
+    if not path.exists():
+        raise DataError(f"{readable(path)}: there is no such file or folder; give --data-dir where the images lie now")
+    for find in READERS:
+        found = find(path, groups)
+        if found is not None:
+            return found
+    raise DataError(f"{readable(path)} is no data set; give {FORMS}")
 
 
 DATASETS: dict[str, Callable[[str, str | Path | None], Images]] = {
     "mnist": read_mnist,
     "fashion-mnist": read_mnist,
-    NAME: _read_fruits,
+    NAME: read_fruits,
 }

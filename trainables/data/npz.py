@@ -2,15 +2,13 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from trainables.data.groups import refuse
 from trainables.data.images import DataError
-from trainables.data.sources import PARTS, Found, Part, Sample, labels_of, pixels_of, readable
+from trainables.data.sources import PARTS, Array, Found, Part, found_arrays, labels_of, pixels_of, readable
 
 # By part: the names of the arrays of images, each with that of its labels.
 NAMES: dict[str, tuple[str, str, Part]] = {
@@ -22,28 +20,16 @@ EXPECTED = "train_images and train_labels (also val_..., test_...), or images an
 
 
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what an .npz file holds; None for another path.
-
-    Raises:
-        DataError: the file is damaged, holds pickled objects or other arrays, or has labels for some of its parts only;
-            or groups are asked for.
-    """
+    """Return what an .npz file holds; None for another path."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
     refuse(groups, path)
-    parts = _arrays(path)
-    labelled = {labels is not None for _, _, labels in parts}
-    if len(labelled) > 1:
-        raise DataError(f"{readable(path)} has labels for some of its parts only; give all, or none")
-    arrays = ", ".join(f"{name} {images.shape}" for name, images, _ in parts)
-    count = sum(len(images) for _, images, _ in parts)
-    return Found(f"an .npz file with {arrays}", count, partial(_samples, parts))
+    arrays = _arrays(path)
+    held = ", ".join(f"{array.name} {array.pixels.shape}" for array in arrays)
+    return found_arrays(f"an .npz file with {held}", path, arrays)
 
 
-_Parts = list[tuple[str, np.ndarray, list[str] | None]]
-
-
-def _arrays(path: Path) -> _Parts:
+def _arrays(path: Path) -> list[Array]:
     name = readable(path)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -54,7 +40,7 @@ def _arrays(path: Path) -> _Parts:
             if len({part for _, _, part in found}) < len(found):
                 keys = ", ".join(key for key, _, _ in found)
                 raise DataError(f"{name} holds one part under several names: {keys}; give {EXPECTED}")
-            return [_part(name, images, file, labels) for images, labels, _ in found]
+            return [_array(name, images, file, labels, part) for images, labels, part in found]
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -62,18 +48,7 @@ def _arrays(path: Path) -> _Parts:
         raise DataError(f"{name} cannot be read ({pickled}); give an .npz file with {EXPECTED}") from None
 
 
-def _part(name: str, key: str, file: np.lib.npyio.NpzFile, labels: str) -> tuple[str, np.ndarray, list[str] | None]:
+def _array(name: str, key: str, file: np.lib.npyio.NpzFile, labels: str, part: Part) -> Array:
     images = pixels_of(file[key], f"{key} of {name}")
     names = labels_of(file[labels], len(images), f"{labels} of {name}") if labels in file.files else None
-    return key, images, names
-
-
-def _samples(parts: _Parts) -> Iterator[Sample]:
-    for key, images, labels in parts:
-        for row, image in enumerate(images):
-            label = None if labels is None else labels[row]
-            yield Sample(f"{key}[{row}]", NAMES[key][2], label, partial(_itself, image))
-
-
-def _itself(image: np.ndarray) -> np.ndarray:
-    return image
+    return Array(key, part, images, names)

@@ -40,11 +40,7 @@ def decoding() -> Iterator[None]:
 
 
 def header(content: Content) -> Header:
-    """Return the header of an image.
-
-    Raises:
-        DataError: it is none that can be read; the message is the reason alone.
-    """
+    """Return the header of an image; raise DataError, with the reason alone, where it cannot be read."""
     if isinstance(content, np.ndarray):
         channels = content.shape[2] if content.ndim == 3 else 1
         return Header(content.shape[1], content.shape[0], channels == 1, channels == 4)
@@ -57,10 +53,7 @@ def decode(content: Content, side: int, channels: int, background: tuple[int, in
     """Return an image as uint8 (channels, side, side), channels 1 or 3: its largest middle square, resized bicubically.
 
     It is turned as its EXIF says, transparent pixels show `background`, 16 bits become 8. Of several frames or pages
-    the first is taken. Colour profiles are not applied.
-
-    Raises:
-        DataError: it cannot be decoded; the message is the reason alone.
+    the first is taken. Colour profiles are not applied. Where it cannot be decoded, DataError has the reason alone.
     """
     with _in_one_line():
         image = _open(content)

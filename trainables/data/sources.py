@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -72,11 +73,7 @@ def natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def labels_of(array: np.ndarray, count: int, name: str) -> list[str]:
-    """Return one class name an image of an array of labels (N,) or (N, 1), of whole numbers or texts.
-
-    Raises:
-        DataError: the array has another shape or type.
-    """
+    """Return one class name an image of an array of labels (N,) or (N, 1), of whole numbers or texts."""
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.shape != (count,):
         raise DataError(f"{name} has the shape {array.shape}; give one label for each of the {count:,} images")
@@ -86,11 +83,7 @@ def labels_of(array: np.ndarray, count: int, name: str) -> list[str]:
 
 
 def pixels_of(array: np.ndarray, name: str) -> np.ndarray:
-    """Return an array of images as uint8 (N, H, W) or (N, H, W, C), C 1, 3 or 4; channels may also come first.
-
-    Raises:
-        DataError: the array has another shape or type.
-    """
+    """Return an array of images as uint8 (N, H, W) or (N, H, W, C), C 1, 3 or 4; channels may also come first."""
     if array.dtype != np.uint8:
         raise DataError(f"{name} is of {array.dtype}; give images as uint8, 0 to 255")
     if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
@@ -100,3 +93,27 @@ def pixels_of(array: np.ndarray, name: str) -> np.ndarray:
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has the shape {array.shape}; its images have no pixels")
     return array
+
+
+class Array(NamedTuple):
+    """The images of one part of a data set as an array."""
+
+    name: str
+    part: Part
+    pixels: np.ndarray
+    """uint8 (N, H, W) or (N, H, W, C)"""
+    labels: list[str] | None
+
+
+def found_arrays(kind: str, path: Path, arrays: list[Array]) -> Found:
+    """Return arrays as what a reader found; raise DataError where some have labels and others none."""
+    if len({array.labels is None for array in arrays}) > 1:
+        raise DataError(f"{readable(path)} has labels for some of its parts only; give all, or none")
+    return Found(kind, sum(len(array.pixels) for array in arrays), partial(_samples, arrays))
+
+
+def _samples(arrays: list[Array]) -> Iterator[Sample]:
+    for name, part, pixels, labels in arrays:
+        for row, image in enumerate(pixels):
+            label = None if labels is None else labels[row]
+            yield Sample(f"{name}, image {row}", part, label, image.view)  # its load returns the pixels

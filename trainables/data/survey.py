@@ -43,11 +43,7 @@ class Survey:
 
     @classmethod
     def of(cls, found: Found, path: Path, options: ReadOptions, log: Log) -> "Survey":
-        """Read all contents once, and decode none.
-
-        Raises:
-            DataError: an image is damaged and not to be skipped, or all are.
-        """
+        """Read all contents once, and decode none."""
         headers: list[Header | None] = []
         damaged: dict[int, str] = {}
         lines: list[str] = []

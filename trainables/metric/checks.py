@@ -6,20 +6,18 @@ Two other networks, residual ones that learned the labels and how an image is tu
 """
 
 import hashlib
-import io
 import json
 import math
-import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.cache import cache_dir, write_whole
+from trainables.data.cache import cache_dir, read_arrays, write_arrays
 from trainables.data.images import Images
 from trainables.metric.classifier import (
     OTHER_TASKS,
@@ -86,9 +84,7 @@ class CheckReference:
     ) -> "CheckReference":
         """Return what n samples are compared with, from the user's cache or computed in 8 CPU-seconds.
 
-        Raises:
-            ValueError: an n below 32, or above the images that the split or the other held-out splits have.
-            WeightsError: the classifier is missing or damaged.
+        It raises ValueError for an n below 32, or above the images that the split or the other held-out splits have.
         """
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
         available = min(len(getattr(images, split)), len(others))
@@ -164,11 +160,7 @@ class CheckReference:
 
 
 def other_weights(images: Images) -> dict[TaskName, Weights]:
-    """Return the other networks of a data set that are there, by what they learned.
-
-    Raises:
-        WeightsError: one that comes with the package is damaged.
-    """
+    """Return the other networks of a data set that are there, by what they learned."""
     found: dict[TaskName, Weights] = {}
     for task in OTHER_TASKS:
         name = other_name(images.name, task)
@@ -197,34 +189,30 @@ def _key(images: Images, split: str, n: int, sha256s: list[str]) -> str:
 
 
 def _read(path: Path, others: Mapping[TaskName, Reference]) -> CheckReference | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            values = (None if np.isnan(value) else float(value) for value in file["real"])
-            return CheckReference(
-                features=file["features"],
-                labels=tuple(file["labels"].tolist()),
-                readable=float(file["readable"]),
-                nearest=torch.from_numpy(file["nearest"]),
-                apart=torch.from_numpy(file["apart"]),
-                real=dict(zip(CHECKS, values, strict=True)),
-                others=others,
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent or damaged: computed again
+    found = read_arrays(path, "features", "labels", "readable", "nearest", "apart", "real")
+    if found is None:
+        return None
+    x, counts, readable, near, apart, real = found
+    values = (None if np.isnan(value) else float(value) for value in real)
+    return CheckReference(
+        features=x,
+        labels=tuple(counts.tolist()),
+        readable=readable.item(),
+        nearest=torch.from_numpy(near),
+        apart=torch.from_numpy(apart),
+        real=dict(zip(CHECKS, values, strict=True)),
+        others=others,
+    )
 
 
 def _write(path: Path, found: CheckReference) -> None:
-    content = io.BytesIO()
-    arrays: dict[str, Any] = {
-        "features": found.features,
-        "labels": np.array(found.labels, np.int64),
-        "readable": found.readable,
-        "nearest": found.nearest.numpy(),
-        "apart": found.apart.numpy(),
-        "real": np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
-    }
-    np.savez(content, **arrays)
-    try:
-        write_whole(path, content.getvalue())
-    except OSError:
-        return  # without a cache the next process computes it again
+    with suppress(OSError):  # without a cache the next process computes it again
+        write_arrays(
+            path,
+            features=found.features,
+            labels=np.array(found.labels, np.int64),
+            readable=found.readable,
+            nearest=found.nearest.numpy(),
+            apart=found.apart.numpy(),
+            real=np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
+        )

@@ -241,8 +241,7 @@ def load_card(name: str = "mnist", checksums: Mapping[str, str] | None = None) -
 def load_weights(name: str = "mnist", checksums: Mapping[str, str] | None = None) -> Weights:
     """Return the trained classifier of a data set, its SHA-256 verified; `checksums` are needed where none is shipped.
 
-    Raises:
-        WeightsError: the weights are missing, or not those of the card.
+    It raises WeightsError where the weights are missing, or not those of the card.
     """
     card, path = load_card(name, checksums), weights_file(name, checksums or {})
     content = path.read_bytes() if path.is_file() else b""

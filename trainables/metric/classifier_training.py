@@ -46,20 +46,12 @@ Log = Callable[[str], None]
 
 
 def ensure_classifier(images: Images, log: Log = print) -> Weights:
-    """Return the classifier of a data set; if it is neither in the package nor in the user's cache, train and store it.
-
-    Raises:
-        WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
-    """
+    """Return the classifier of a data set; train and store it if neither the package nor the user's cache has it."""
     return _ensure(images, images.name, log)
 
 
 def ensure_others(images: Images, log: Log = print) -> dict[TaskName, Weights]:
-    """Return the other networks of a data set by what they learned, trained and stored where they are not there yet.
-
-    Raises:
-        WeightsError: the package's weights are damaged.
-    """
+    """Return the other networks of a data set by what they learned, trained and stored where they are not there yet."""
     names = {task: other_name(images.name, task) for task in OTHER_TASKS}
     return {task: _ensure(images, name, log) for task, name in names.items() if name in RECIPES}
 

@@ -5,21 +5,19 @@ beside every number. Numbers of different versions do not compare.
 """
 
 import hashlib
-import io
 import json
 import math
-import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.cache import cache_dir, write_whole
+from trainables.data.cache import cache_dir, read_arrays, write_arrays
 from trainables.data.images import Images
 from trainables.metric.classifier import WIDTHS, Weights, features, load_weights
 from trainables.metric.feature_network import FeatureNetwork, Layer
@@ -107,11 +105,7 @@ class Reference:
         """Return the reference for n images against `split`, from the user's cache or computed in 5 CPU-seconds.
 
         By default n is 256, or the size of the smaller held-out split where that is less, and the classifier is that of
-        the data set.
-
-        Raises:
-            ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
-            WeightsError: the classifier is missing or damaged.
+        the data set. An n below 4, or above the real images that the floor needs, raises ValueError.
         """
         n = min(SAMPLES, len(images.search), len(images.confirm)) if n is None else n
         _check(images, split, n, layer)
@@ -181,22 +175,17 @@ def _key(images: Images, split: str, n: int, layer: Layer, sha256: str) -> str:
 
 
 def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Reference | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            real = Statistics(file["mean"], file["covariance"], int(file["count"]))
-            real.__dict__["root"] = file["root"]  # where cached_property looks
-            floor, spread, blank = (float(file[name]) for name in ("floor", "floor_sd", "blank"))
-            return Reference(split, layer, n, real, floor, spread, blank, weights)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent or damaged: computed again
+    found = read_arrays(path, "mean", "covariance", "root", "count", "floor", "floor_sd", "blank")
+    if found is None:
+        return None
+    mean, covariance, root, *numbers = found
+    count, floor, spread, blank = (number.item() for number in numbers)
+    real = Statistics(mean, covariance, count)
+    real.__dict__["root"] = root  # where cached_property looks
+    return Reference(split, layer, n, real, floor, spread, blank, weights)
 
 
 def _write(path: Path, reference: Reference) -> None:
-    real, content = reference.real, io.BytesIO()
-    arrays: dict[str, Any] = {"mean": real.mean, "covariance": real.covariance, "root": real.root}
-    numbers = {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
-    np.savez(content, **arrays, count=real.n, **numbers)
-    try:
-        write_whole(path, content.getvalue())
-    except OSError:
-        return  # without a cache the next process computes it again
+    real, numbers = reference.real, {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
+    with suppress(OSError):  # without a cache the next process computes it again
+        write_arrays(path, mean=real.mean, covariance=real.covariance, root=real.root, count=real.n, **numbers)

@@ -1,6 +1,6 @@
 """What the network of the metric learns: the classes of images, or without classes how an image is turned."""
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,36 +9,23 @@ from torch import Tensor
 TaskName = Literal["labels", "rotations"]
 
 
-class Task(Protocol):
-    """A classification of images uint8 (N, C, H, W)."""
+class Labels:
+    """The classes of a data set; the base of what else is learned of images uint8 (N, C, H, W)."""
 
     def classes(self, labels: np.ndarray) -> int:
         """Return the number of classes, given the labels of the training images."""
-
-    def batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images of a batch as they are shown, and the class of each, int64 (N,)."""
-
-    def held_out(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images and classes to measure the accuracy on."""
-
-
-class Labels:
-    """The classes of a data set."""
-
-    def classes(self, labels: np.ndarray) -> int:
-        """Return the number of classes."""
         return int(labels.max()) + 1
 
     def batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images and labels as they are."""
+        """Return the images of a batch as they are shown, and the class of each, int64 (N,)."""
         return images, labels
 
     def held_out(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images and labels as they are."""
+        """Return images and classes to measure the accuracy on."""
         return images, labels
 
 
-class Rotations:
+class Rotations(Labels):
     """By how many quarter turns an image, or its mirror image, is turned (Gidaris et al. 2018)."""
 
     TURNS = 4
@@ -61,4 +48,4 @@ class Rotations:
         return np.concatenate(turned), np.repeat(np.arange(self.TURNS), len(images))
 
 
-TASKS: dict[TaskName, Task] = {"labels": Labels(), "rotations": Rotations()}
+TASKS: dict[TaskName, Labels] = {"labels": Labels(), "rotations": Rotations()}

@@ -283,7 +283,6 @@ def test_a_reading_that_is_killed_leaves_nothing_that_another_takes_for_whole(
     """SIGKILL while the file of the cache is being written: half of it is there under another name."""
     script = (
         "import os, sys, numpy as np\n"
-        "from trainables.data import own\n"
         "from trainables.data.load import load\n"
         "def half(file, **arrays):\n"
         "    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)\n"
@@ -345,7 +344,8 @@ def test_few_samples_are_in_memory_at_a_time(pets: Path, monkeypatch: pytest.Mon
             nonlocal alive
             alive -= 1
 
-    monkeypatch.setattr("trainables.data.folder._content", lambda path: Counted(path.read_bytes()))
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: Counted(read_bytes(path)))
     monkeypatch.setattr(survey, "CHUNK", 8)
     read(pets)
     assert 0 < most <= 8
