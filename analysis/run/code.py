@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_code(run: Run) -> UserCode | None:
-    """Return the code that a run keeps; None where it keeps none.
-
-    Raises:
-        RunError: a file of it is lost.
-    """
+    """Return the code that a run keeps; None where it keeps none."""
     kept = run.settings().get("code")
     if kept is None:
         return None

@@ -51,11 +51,7 @@ def to_lines(trials: Iterable[EarlierTrial]) -> bytes:
 
 
 def from_lines(content: bytes) -> list[EarlierTrial]:
-    """Return the trials of a file.
-
-    Raises:
-        ValueError: a line holds none; its number and the reason are in the message.
-    """
+    """Return the trials of a file; raise ValueError, with the number and the reason, where a line holds none."""
     trials = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:

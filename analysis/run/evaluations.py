@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.run.columns import CHECK_COLUMNS, COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
 from analysis.run.run import Run, RunError
+from analysis.run.tables import CHECK_COLUMNS, COUNT, COUNTS, FLAG, NUMBER, NUMBERS, TEXT, Column, schema
 
 Row = dict[str, Any]
 REAL = "real images"
@@ -65,11 +65,7 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def stored(run: Run) -> pa.Table:
-    """Return the rows of the run's evaluation.parquet; none if it was never evaluated.
-
-    Raises:
-        RunError: the file is damaged, or not of these columns.
-    """
+    """Return the rows of the run's evaluation.parquet; none if it was never evaluated."""
     if not run.evaluation.is_file():
         return to_table([])
     try:

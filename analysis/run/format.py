@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from analysis.run.columns import Column
 from analysis.run.earlier import EarlierTrial
 from analysis.run.evaluations import EVALUATION_COLUMNS
 from analysis.run.events import End, Start
-from analysis.run.tables import CURVE_COLUMNS, TRAINING_COLUMNS, TRIAL_COLUMNS
+from analysis.run.tables import CURVE_COLUMNS, TRAINING_COLUMNS, TRIAL_COLUMNS, Column
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
 TEMPLATE = Path(__file__).with_name("format.md")

@@ -11,17 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.run.flock import flock
 from analysis.run.run import Run, RunError
+from analysis.run.storage import flock
 
 
 @contextmanager
 def run_lock(run: Run, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Lock a run against other processes that would write to it; readers need no lock.
-
-    Raises:
-        RunError: another process holds the lock.
-    """
+    """Lock a run against other processes that would write to it; readers need no lock."""
     folder = os.open(run.path, os.O_RDONLY)
     try:
         if flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):

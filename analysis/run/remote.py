@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from analysis.run.flock import flock
 from analysis.run.log import RunError
-from analysis.run.patience import patiently
-from analysis.run.storage import is_remote, join
+from analysis.run.storage import flock, is_remote, join, patiently
 from trainables.data.cache import cache_dir
 
 if TYPE_CHECKING:
@@ -38,11 +36,7 @@ LOCK = "search.lock"  # in the folder of a run that is searched, where the file 
 
 
 def names(root: str) -> list[str]:
-    """Return the names of the folders in `root`, a folder or a URI; none where it is not there.
-
-    Raises:
-        RunError: as `Remote` does.
-    """
+    """Return the names of the folders in `root`, a folder or a URI; none where it is not there."""
     if is_remote(root):
         return Remote(root, Path()).folders()
     return sorted(path.name for path in Path(root).glob("*/"))
@@ -66,11 +60,7 @@ class Remote:
     """A run's folder on object storage, and its copy at `folder`."""
 
     def __init__(self, uri: str, folder: Path) -> None:
-        """Open the file system; nothing is read.
-
-        Raises:
-            RunError: there is no file system for the URI, or the URI holds a password.
-        """
+        """Open the file system; nothing is read."""
         from pyarrow import ArrowInvalid
         from pyarrow.fs import FileSystem  # 0.3 s, which a run on a disk does not need
 

@@ -1,4 +1,4 @@
-"""A run's folder; only this package knows the names of its files, which format.md lists.
+"""A run's folder; only this package knows the names of its files, which docs/run-format.md lists.
 
 A run can be read while a search writes it, and from a copy of its folder. A run on object storage is worked on in a
 copy, see remote.py.
@@ -69,9 +69,6 @@ class Run:
         """Make the folder of a new run in `root`, a folder or a URI such as s3://bucket/runs.
 
         One that a crash, or a full disk, left half made is made whole.
-
-        Raises:
-            RunError: the name is not a file name or is taken, or root cannot be written to.
         """
         cls.require_new(root, name)
         run = cls._at(join(str(root), name))
@@ -90,7 +87,7 @@ class Run:
 
     @classmethod
     def require_new(cls, root: str | Path, name: str) -> None:
-        """Raise RunError as `create` does, and leave nothing; on object storage whether one may write is not tried."""
+        """Raise RunError where `create` would; on object storage, whether one may write there is not tried."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             right = "give one of at most 100 letters, digits, '.', '_' and '-', such as degradations-2"
             raise RunError(f"run name {name!r}: {right}")
@@ -148,11 +145,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a run, at a folder or a URI, or a copy of one.
-
-        Raises:
-            RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
-        """
+        """Open a run, at a folder or a URI, or a copy of one; raise RunError where there is none that can be read."""
         run = cls._at(path)
         if isinstance(run._place, Remote):
             if not run._place.has(run.settings_file.name):
@@ -221,7 +214,7 @@ class Run:
         return nested
 
     def begin_confirmation(self) -> Self:
-        """Make the folder of that run; raises RunError as `create` does."""
+        """Make the folder of that run."""
         return self._nested()._create()
 
     def bring(self, trial: str) -> None:
@@ -252,11 +245,7 @@ class Run:
         self._place.put(path)
 
     def settings(self) -> dict[str, Any]:
-        """Return what search.json says, in today's names; empty before the first `write_settings`.
-
-        Raises:
-            RunError: it is not JSON, lacks a value, or has one of a wrong type.
-        """
+        """Return what search.json says, in today's names; empty before the first `write_settings`."""
         if not self.settings_file.is_file():
             return {}
         try:
@@ -271,11 +260,7 @@ class Run:
         return content
 
     def begun_settings(self) -> dict[str, Any]:
-        """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does.
-
-        Raises:
-            RunError: the run ended before it began, or search.json is lost or damaged.
-        """
+        """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does."""
         found = self.settings()
         if found.get("settings") and found.get("metric"):
             return found
@@ -293,11 +278,7 @@ class Run:
             self.write_settings({**self.settings(), **values})
 
     def earlier_trials(self) -> list[EarlierTrial]:
-        """Return the trials of earlier runs that the search was begun with; none where it was begun without.
-
-        Raises:
-            RunError: a line of the file holds none.
-        """
+        """Return the trials of earlier runs that the search was begun with; none where it was begun without."""
         if not self.earlier.is_file():
             return []
         try:
@@ -315,11 +296,7 @@ class Run:
             self._place.delete(self.earlier.name)
 
     def write(self, path: Path, data: bytes) -> None:
-        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
-
-        Raises:
-            RunError: the disk is full or the folder is read-only, or the object storage does not take it.
-        """
+        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one."""
         try:
             replace_file(path, data)
         except OSError as error:
@@ -327,14 +304,7 @@ class Run:
         self._place.put(path)
 
     def append(self, event: Event) -> bool:
-        """Add an event to the log, on disk when this returns.
-
-        Returns:
-            Whether it counts: a report at images_seen for which its trial has one does not.
-
-        Raises:
-            RunError: the log cannot be written, because the disk is full or the folder is read-only.
-        """
+        """Add an event to the log, on disk when this returns; return whether it counts: a repeated report does not."""
         self._read_on()
         written = self._log.append(event)
         # The study first: nothing is in the log of which a study that is read back would not know.
@@ -381,7 +351,7 @@ class Run:
         self.write_table(self.path / "training.parquet", self.training())
 
     def write_table(self, path: Path, table: pa.Table) -> None:
-        """Replace one of the run's Parquet files; raises RunError as `write` does."""
+        """Replace one of the run's Parquet files."""
         data = io.BytesIO()
         pq.write_table(table, data)
         self.write(path, data.getvalue())

@@ -92,11 +92,7 @@ def _doubled(value: float | str) -> float | str:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """Return what a search.json says, in the names and meanings of today's format.
-
-    Raises:
-        ValueError: it is not JSON, lacks a value, or has one of a wrong type; its name goes before the message.
-    """
+    """Return what a search.json says, in the names of today's format; a ValueError's message goes after its name."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -1,16 +1,20 @@
 """Where runs lie, on a disk or on object storage, and the storage that trials write to by themselves."""
 
+import errno
+import fcntl
+import logging
 import os
+import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from analysis.run.log import RunError
-from analysis.run.patience import patiently
 from trainables.report import Picture
 
 # What follows the trial's name in the name of its picture.
@@ -20,6 +24,14 @@ PICTURES: dict[Picture, str] = {
     "rungs": "-rungs.png",
     "restorations": "-restored.png",
 }
+# NFS refuses a lock of a folder, which is open for reading only, with EBADF.
+WITHOUT_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF, errno.EINVAL)
+# What S3 clients call errors that may pass, as pyarrow prints them; Google's client tries again by itself.
+PASSING = re.compile(r"AWS Error (NETWORK_CONNECTION|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|SLOW_DOWN|THROTTLING)")
+SECONDS = 600.0  # for which an action is tried again
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds
+
+Result = TypeVar("Result")
 
 
 def is_remote(path: str | Path) -> bool:
@@ -40,11 +52,7 @@ def parent(uri: str) -> str:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file such that a reader, or a crash, finds the old one or the new one.
-
-    Raises:
-        OSError: it cannot be written; no part of the new file is left.
-    """
+    """Replace a file such that a reader, or a crash, finds the old one or the new one; no part is left on an error."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -56,6 +64,41 @@ def replace_file(path: Path, data: bytes) -> None:
         with suppress(OSError):  # a full disk needs the space; there is no part if it could not be opened
             part.unlink()
         raise
+
+
+def patiently(action: Callable[[], Result], what: str) -> Result:
+    """Return what an action on object storage returns, and try it again for ten minutes while the storage is away.
+
+    pyarrow itself tries three times in six seconds. The action may be carried out several times; `what` it does is for
+    a warning, such as "write to s3://bucket/runs/a".
+    """
+    began, pause = time.monotonic(), FIRST_PAUSE
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if not PASSING.search(str(error)) or time.monotonic() - began > SECONDS:
+                raise
+        if pause == FIRST_PAUSE:
+            logging.getLogger(__name__).warning(
+                "cannot %s: the storage does not answer; trying again for %.0f minutes", what, SECONDS / 60
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def flock(descriptor: int, operation: int) -> bool:
+    """Lock an open file or folder until this process ends; return False where the file system has no locks.
+
+    Lustre, CIFS or FUSE may have none. It raises BlockingIOError where another process holds the lock.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return False
+    return True
 
 
 class Disk:
@@ -102,11 +145,7 @@ class Folder:
     """
 
     def __init__(self, uri: str) -> None:
-        """Open the file system.
-
-        Raises:
-            OSError, pyarrow.ArrowInvalid: there is none at `uri`.
-        """
+        """Open the file system; raise OSError or pyarrow.ArrowInvalid where there is none at `uri`."""
         from pyarrow.fs import FileSystem, LocalFileSystem  # 0.3 s, which readers of a run do not need
 
         self._uri = uri
@@ -154,11 +193,7 @@ class Folder:
         return patiently(read, f"read {join(self._uri, name)}")
 
     def require_checkpoint(self, trial: str) -> bytes:
-        """Return the trial's checkpoint.
-
-        Raises:
-            FileNotFoundError: there is none any more.
-        """
+        """Return the trial's checkpoint; raise FileNotFoundError where there is none any more."""
         checkpoint = self.load_checkpoint(trial)
         if checkpoint is None:
             raise FileNotFoundError(f"{self._uri} keeps no checkpoint of {trial} any more")

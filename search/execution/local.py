@@ -16,7 +16,7 @@ from pathlib import Path
 
 import ray
 
-from analysis.run.flock import flock
+from analysis.run.storage import flock
 from search.execution.connection import connect, own_node
 from search.execution.logs import last_complaint
 from search.machine import Machine, MachineError
