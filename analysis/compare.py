@@ -19,9 +19,8 @@ if __name__ == "__main__":
 from analysis.run.run import Run
 from analysis.statistics.comparison import Comparison, compare
 from analysis.text import formats
-from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
-from analysis.text.process import carry_out
+from analysis.text.process import AT_HELP, Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "compare.py") -> int:

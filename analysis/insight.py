@@ -14,10 +14,8 @@ if __name__ == "__main__":
 
 from analysis.run.run import Run
 from analysis.text import formats
-from analysis.text.arguments import Parser
-from analysis.text.insight import insight_blocks, insight_content
-from analysis.text.process import carry_out
-from analysis.text.schedules import schedule_blocks, schedule_content
+from analysis.text.insight import insight_blocks, insight_content, schedule_blocks, schedule_content
+from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "insight.py") -> int:

@@ -16,10 +16,9 @@ if __name__ == "__main__":
 
 from analysis.run.run import Run
 from analysis.text import formats
-from analysis.text.arguments import Parser
 from analysis.text.folds import fold_blocks
 from analysis.text.literature import literature_blocks
-from analysis.text.process import carry_out
+from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "literature.py") -> int:

@@ -14,9 +14,8 @@ from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import metric_card, rank
 from analysis.statistics.where import Condition, read_condition, trials_where
 from analysis.text import formats
-from analysis.text.arguments import AT_HELP, Parser
 from analysis.text.equal_seconds import seconds_blocks
-from analysis.text.process import carry_out
+from analysis.text.process import AT_HELP, Parser, carry_out
 from analysis.text.ranking import ranking_blocks, ranking_content, trials_blocks
 
 

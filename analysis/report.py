@@ -14,8 +14,7 @@ if __name__ == "__main__":
 
 from analysis.page.report import write_report
 from analysis.run.run import Run
-from analysis.text.arguments import Parser
-from analysis.text.process import carry_out
+from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "report.py") -> int:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from analysis.run import evaluations
 from analysis.run.run import Run, RunError
-from analysis.statistics.behind import Behind, behind
 from analysis.statistics.checks import Values, mean_checks, measured
 from analysis.statistics.confidence import may_be_best
 from analysis.statistics.opinions import Opinion, opinions
 from analysis.statistics.ranking import MetricCard, Row
-from analysis.statistics.two_way import BySeed, estimates
+from analysis.statistics.two_way import Behind, BySeed, estimates
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def standings(fmds: Mapping[str, BySeed], baselines: Mapping[str, str], card: Me
             normalised=normalise(fmd, card),
             normalised_low=normalise(low, card),
             normalised_high=normalise(high, card),
-            behind=None if name == best else behind(estimated, fmds, name, best),
+            behind=None if name == best else estimated.behind(name, best),
             p_best=chances[name],
             tied=name in tied,
             dropped=name not in tied and len(fmds[name]) < len(fmds[best]),

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from analysis.statistics.behind import Behind, behind
 from analysis.statistics.ranking import Row
-from analysis.statistics.two_way import estimates
+from analysis.statistics.two_way import Behind, estimates
 from trainables.report import OTHERS
 
 
@@ -51,4 +50,4 @@ def _opinion(name: str, rows: list[Row], best: str) -> Opinion | None:
     estimated = estimates(grouped)
     means = {one: estimated.mean(one)[0] for one in estimated.ordered}
     first = estimated.ordered[0]
-    return Opinion(name, means, None if first == best else behind(estimated, grouped, best, first))
+    return Opinion(name, means, None if first == best else estimated.behind(best, first))

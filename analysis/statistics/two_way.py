@@ -57,25 +57,49 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """How far the mean FMD of a configuration is above that of another, as a share of it: 0.1 is 10 % worse.
+
+    Attributes:
+        share, low, high: the share and its 95 % interval, from differences within the seeds that both have.
+        seeds: how many these are.
+    """
+
+    share: float
+    low: float
+    high: float
+    seeds: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether the interval leaves out that both are equally good."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
 class Estimates:
     """What a few trainings tell of the configurations `names`.
 
     Attributes:
+        fmds: of each its FMDs.
         means: the mean log FMD of each over training seeds, (k,).
         covariance: of the errors of `means`, (k, k), with the part that the seeds have in common.
         spreads: the standard deviation of log FMD over training seeds, (k,).
-        counts: how many seeds each has, (k,).
         residual_dof: degrees of freedom of each one's own residuals, (k,).
         borrowed_dof: those that it takes from the others and from earlier confirmations, (k,).
     """
 
-    names: tuple[str, ...]
+    fmds: Mapping[str, BySeed]
     means: Array
     covariance: Array
     spreads: Array
-    counts: Array
     residual_dof: Array
     borrowed_dof: Array
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The configurations, in the order of the arrays."""
+        return tuple(self.fmds)
 
     @cached_property
     def ordered(self) -> list[str]:
@@ -84,9 +108,8 @@ class Estimates:
 
     def mean(self, name: str) -> tuple[float, float, float]:
         """Return the geometric mean FMD of one and its 95 % interval over training seeds."""
-        index = self.names.index(name)
-        error = self.spreads[index] / math.sqrt(self.counts[index])
-        half = quantile(LEVEL, SPREAD_DOF + self.counts[index] - 1) * error
+        index, count = self.names.index(name), len(self.fmds[name])
+        half = quantile(LEVEL, SPREAD_DOF + count - 1) * (self.spreads[index] / math.sqrt(count))
         mean = float(self.means[index])
         return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
@@ -97,6 +120,11 @@ class Estimates:
         own = self.residual_dof[i] + self.residual_dof[j]
         borrowed = (self.borrowed_dof[i] + self.borrowed_dof[j]) / 2
         return Difference(float(self.means[i] - self.means[j]), math.sqrt(variance), float(own + borrowed))
+
+    def behind(self, one: str, other: str) -> Behind:
+        """Return how far `one` is behind `other`."""
+        share, low, high = (ratio - 1 for ratio in self.difference(one, other).ratio())
+        return Behind(share, low, high, len(self.fmds[one].keys() & self.fmds[other].keys()))
 
     def chances_of_best(self) -> dict[str, float]:
         """Return the probability of each that its mean is the lowest, by 20,000 seeded draws."""
@@ -110,8 +138,7 @@ class Estimates:
 
 def estimates(fmds: Mapping[str, BySeed]) -> Estimates:
     """Return the estimates of configurations from their FMDs; each has one seed or more."""
-    names, k = tuple(fmds), len(fmds)
-    which = np.repeat(np.arange(k), [len(values) for values in fmds.values()])
+    which = np.repeat(np.arange(len(fmds)), [len(values) for values in fmds.values()])
     given = [seed for values in fmds.values() for seed in values]
     seeds = np.unique(given, return_inverse=True)[1]
     logs = np.log([value for values in fmds.values() for value in values.values()])
@@ -122,7 +149,7 @@ def estimates(fmds: Mapping[str, BySeed]) -> Estimates:
     spread = (SPREAD_DOF * SPREAD**2 + around) / (SPREAD_DOF + counts - 1)
     shared = max(0.0, float((spread - residual).mean()))
     means, covariance = _least_squares(which, seeds, logs, residual, shared)
-    return Estimates(names, means, covariance, np.sqrt(spread), counts, dof, borrowed)
+    return Estimates(fmds, means, covariance, np.sqrt(spread), dof, borrowed)
 
 
 def quantile(level: float, dof: float) -> float:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from analysis.run.run import Run
-from analysis.statistics.behind import Behind
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.kinds import Kinds
+from analysis.statistics.two_way import Behind
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,7 @@ Condition = tuple[str, str]  # a field and the text of a value
 
 
 def read_condition(text: str) -> Condition:
-    """Return the field and the value of FIELD=VALUE, the field with slashes.
-
-    Raises:
-        ValueError: it is not of this form.
-    """
+    """Return the field, with slashes, and the value of FIELD=VALUE; raise ValueError for a text of another form."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
         raise ValueError(text)
@@ -28,11 +24,7 @@ def read_condition(text: str) -> Condition:
 
 
 def trials_where(trials: pa.Table, conditions: Iterable[Condition]) -> pa.Table:
-    """Return the trials whose configuration meets all conditions.
-
-    Raises:
-        RunError: a field that no configuration has, or a value that no trial has that meets the conditions before.
-    """
+    """Return the trials whose configuration meets all conditions."""
     for name, text in conditions:
         values = values_of(trials, name)
         met = [value is not None and _is(value, text) for value in values]

@@ -33,10 +33,8 @@ def training_of(run: Run, name: str | None = None) -> Training:
 
     Of a trial that the confirmation trained again with fresh seeds it is the training with the lowest FMD on the images
     that judge the confirmation. Its FMD on them is too low for that reason, and that on the test images is not. Of
-    another trial it is the search's own training. `name` may also be that of one training of the confirmation.
-
-    Raises:
-        RunError: there is no such trial, or its checkpoint is not kept.
+    another trial it is the search's own training. `name` may also be that of one training of the confirmation. Where no
+    checkpoint is kept, RunError is raised.
     """
     trial = winner(run) if name is None else name
     if trial is None:

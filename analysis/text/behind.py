@@ -1,6 +1,6 @@
 """Say how far one configuration is behind another."""
 
-from analysis.statistics.behind import Behind
+from analysis.statistics.two_way import Behind
 from analysis.text.words import fmd_form, fmd_text, interval_text
 
 

@@ -1,7 +1,6 @@
 """Describe configurations in a few words."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -29,41 +28,23 @@ def describe_configuration(configuration: Row) -> str:
     return " ".join(words)
 
 
-def describe_trials(trials: pa.Table, shared: Row) -> dict[str, str]:
+def describe_trials(trials: pa.Table, shared: Row, first: str | None = None) -> dict[str, str]:
     """Return by trial what its configuration has that is not in `shared`.
 
-    Of a baseline's configuration, only kinds and the fields that the search varies are named.
+    With `first`, the others are told by what differs from that trial. Of a baseline's configuration, only kinds and the
+    fields that the search varies are named.
     """
     names = fields(trials)
-    rows = trials.select(["trial", "baseline", *names]).to_pylist()
-    searched = _searched(rows, names, shared)
-    return _describe(rows, names, searched, {row["trial"]: shared for row in rows})
-
-
-def describe_differences(trials: pa.Table, shared: Row, first: str) -> dict[str, str]:
-    """Return by trial in what it differs from the trial `first`, and of that one what is not in `shared`."""
-    names = fields(trials)
-    rows = trials.select(["trial", "baseline", *names]).to_pylist()
-    own = next(row for row in rows if row["trial"] == first)
+    rows = {row["trial"]: row for row in trials.select(["trial", "baseline", *names]).to_pylist()}
+    drawn = [row for row in rows.values() if not row["baseline"]]
+    searched = {name for row in drawn for name in names if row[name] is not None} - shared.keys()
     # What the first one lacks, such as a field of another schedule, may be the same in all that have it.
-    known = {**shared, **{name: own[name] for name in names if own[name] is not None}}
-    described = {row["trial"]: known for row in rows} | {first: shared}
-    return _describe(rows, names, _searched(rows, names, shared), described)
-
-
-def _searched(rows: Sequence[Row], names: Sequence[str], shared: Row) -> set[str]:
-    """Return the fields that the search varies."""
-    return {name for row in rows if not row["baseline"] for name in names if row[name] is not None} - shared.keys()
-
-
-def _describe(
-    rows: Sequence[Row], names: Sequence[str], searched: set[str], known: Mapping[str, Row]
-) -> dict[str, str]:
-    """Return by trial the fields that differ from what is known of it; of a baseline kinds and searched fields only."""
+    told = {} if first is None else {name: rows[first][name] for name in names if rows[first][name] is not None}
     words = {}
-    for row in rows:
-        own = {name: row[name] for name in names if row[name] != known[row["trial"]].get(name)}
+    for trial, row in rows.items():
+        known = shared if trial == first else shared | told
+        own = {name: row[name] for name in names if row[name] != known.get(name)}
         if row["baseline"]:
             own = {n: value for n, value in own.items() if n in searched or n.rsplit("/", 1)[-1] in UNNAMED}
-        words[row["trial"]] = describe_configuration(own)
+        words[trial] = describe_configuration(own)
     return words

@@ -203,11 +203,7 @@ def write_blocks(blocks: Iterable[Block], form: str) -> None:
 
 
 def write_values(values: pa.Table, form: str) -> None:
-    """Write a table of values to the standard output, as "csv" or "parquet".
-
-    Raises:
-        RunError: Parquet for a terminal.
-    """
+    """Write a table of values to the standard output, as "csv" or "parquet"."""
     if form == "csv":
         sys.stdout.write(csv(values))
         return

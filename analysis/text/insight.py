@@ -1,4 +1,4 @@
-"""Write what a run shows besides its ranking as text: importances, effects, rung correlations and Pareto fronts."""
+"""Write what a run shows besides its ranking as text: importances, effects, rung correlations, fronts, schedules."""
 
 from dataclasses import asdict
 from itertools import groupby
@@ -9,9 +9,14 @@ from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import effects
 from analysis.statistics.importances import importances
 from analysis.statistics.pareto import COSTS, front_budget, points
+from analysis.statistics.ranking import rank_run
 from analysis.statistics.rung_correlation import FEWEST, rung_correlation
+from analysis.statistics.schedules import CURVES, ScheduleCurve, schedule_curves
 from analysis.text.formats import Block, Part, Sheet
 from analysis.text.words import fmd_form, fmd_text, interval_text
+
+BEST = 5  # schedules; as many as have a colour on the page
+STEPS = 10
 
 
 def insight_blocks(run: Run) -> list[Block]:
@@ -105,3 +110,30 @@ def insight_content(run: Run) -> dict[str, Any]:
         "front_images_seen": front_budget(run),
         "fronts": {cost: [asdict(p) for p in found if p.dominated_by is None] for cost, found in points(run).items()},
     }
+
+
+def schedule_blocks(run: Run) -> list[Block]:
+    """Return a table of beta, alpha_bar and log-SNR at t = T/10, ..., T for each schedule of the best trials."""
+    found = _of_the_best(run)
+    if not found:
+        return ["No trial with a known schedule has reported."]
+    parts: list[Part] = []
+    for one in found:
+        steps = dict.fromkeys(max(1, round(one.T * k / STEPS)) for k in range(1, STEPS + 1))
+        rows = [[f"{t:,}", *(f"{getattr(one, curve)[t - 1]:.4g}" for curve in CURVES)] for t in steps]
+        parts.append((f"{one.name}: {', '.join(one.trials)}", rows))
+    title = (
+        f"Noise schedules of the best {BEST} trials; log-SNR is the natural logarithm of alpha_bar / (1 - alpha_bar)."
+    )
+    return [title, Sheet(("t", *CURVES.values()), ("t",), parts)]
+
+
+def schedule_content(run: Run) -> list[dict[str, Any]]:
+    """Return the schedules of the best trials as plain values, at every t from 1 to T."""
+    return [asdict(one) for one in _of_the_best(run)]
+
+
+def _of_the_best(run: Run) -> list[ScheduleCurve]:
+    best = [row["trial"] for row in rank_run(run).to_pylist() if row["rank"] is not None][:BEST]
+    rows = {row["trial"]: row for row in run.trials().to_pylist()}
+    return schedule_curves([rows[name] for name in best])

@@ -29,8 +29,6 @@ def opinion_rows(result: ConfirmationResult) -> list[tuple[str, list[float]]]:
 
 def opinion_sentences(result: ConfirmationResult) -> list[str]:
     """Return whether other networks put the same configuration first, as sentences; nothing where none was asked."""
-    if not result.opinions:
-        return []
     best = result.standings[0].trial
     agreeing = [opinion for opinion in result.opinions if opinion.behind is None]
     same = [f"By the features of {_networks(agreeing)} {best} is first, too."] if agreeing else []

@@ -1,5 +1,6 @@
-"""A command as a process: its output, what interrupts it, its exit status."""
+"""A command as a process: its arguments, its output, what interrupts it, its exit status."""
 
+import argparse
 import errno
 import io
 import os
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from analysis.text.words import printable
 from trainables.domain import UsageError
@@ -17,8 +18,23 @@ from trainables.domain import UsageError
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ctrl-C sends, what a scheduler or a shutdown sends, and what a terminal that is closed sends."""
 INTERRUPTED = 130  # exit status
+AT_HELP = (
+    "what trials are compared at: images seen, or seconds of training, by default images; the seconds are, for each "
+    "rung, those of the fastest trial that passed it"
+)
 
 Handler = Callable[[int, FrameType | None], object]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose description keeps its lines, and whose usage errors are one line, with exit status 2."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit."""
+        self.exit(2, printable(f"{self.prog}: {message}\n"))
 
 
 def carry_out(command: str, work: Callable[[], int]) -> int:

@@ -11,7 +11,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import MetricCard, Row, metric_card, rank, rank_run, shared_values
 from analysis.text import formats
 from analysis.text.answer import answer
-from analysis.text.configuration import describe_configuration, describe_differences, describe_trials
+from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet
 from analysis.text.words import count_states, fmd_form, fmd_text, number
@@ -115,9 +115,9 @@ def ranking_blocks(run: Run, verbose: bool, most: int | None = None) -> list[Blo
 def trials_blocks(run: Run, trials: pa.Table, verbose: bool = True, most: int | None = None) -> list[Block]:
     """Return the ranking of some or all of a run's trials, with what explains it; see `ranking_blocks`."""
     card, shared = metric_card(run), shared_values(trials)
-    ranking, words = rank(trials, card.get("floor")), describe_trials(trials, shared)
-    if not verbose and len(ranking):
-        words = describe_differences(trials, shared, ranking["trial"][0].as_py())
+    ranking = rank(trials, card.get("floor"))
+    first = None if verbose or not len(ranking) else ranking["trial"][0].as_py()
+    words = describe_trials(trials, shared, first)
     parts = ranking_parts(ranking.slice(0, most), words)
     if most is not None and len(ranking) > most:
         parts.append((f"and {len(ranking) - most} more", []))

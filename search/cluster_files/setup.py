@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.text.arguments import Parser
-from analysis.text.process import carry_out
+from analysis.text.process import Parser, carry_out
 from trainables.domain import UsageError
 
 NAME, OUT = "diffusion-search", "my-cluster.yaml"

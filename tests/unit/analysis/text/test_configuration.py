@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.run.run import Run
 from analysis.statistics.ranking import shared_values
-from analysis.text.configuration import describe_differences
+from analysis.text.configuration import describe_trials
 from tests.helpers import fake_runs
 
 
@@ -20,7 +20,7 @@ def test_what_all_that_have_a_field_share_is_no_difference_to_one_that_lacks_it(
         fake_runs.start(run, name, variant)
         fake_runs.report(run, name, 0, 30.0)
     trials = run.trials()
-    assert describe_differences(trials, shared_values(trials), "000-a") == {
+    assert describe_trials(trials, shared_values(trials), "000-a") == {
         "000-a": "cosine lr=0.001",
         "001-a": "sigmoid",
         "002-a": "sigmoid lr=0.002",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.statistics.behind import Behind
 from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.two_way import Behind
 from analysis.text.behind import how_far
 from analysis.text.verdict import conclusions, headline
 from tests.helpers.fake_runs import confirmed
