@@ -1,17 +1,25 @@
-"""A cluster file of Ray: its values, the lines they stand on, and the marks of values that are still to be set."""
+"""A cluster file of Ray: its values, the lines they stand on, and the marks of values that are still to be set.
+
+The values that a set-up gives are set line by line: comments, order and all other values stay.
+"""
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import yaml  # type: ignore[import-untyped]
 
+from trainables.domain import UsageError
+
 Where = tuple[Any, ...]
 """Keys and indices that lead to a value: ("provider", "worker_ips", 0)."""
 
 MARK = "CHANGE-ME"
+STORAGE = re.compile(r"(?<=SEARCH_STORAGE=s3://)[^/\s'\"]+")
+PYTHON = re.compile(r"(?<=--python )3\.\d+")
 
 
 class Problem(NamedTuple):
@@ -39,12 +47,7 @@ class ClusterFile:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the file at `path`.
-
-        Raises:
-            OSError, UnicodeDecodeError: it cannot be read.
-            NotACluster: it is no YAML, or not a mapping.
-        """
+        """Return the file at `path`; raise NotACluster where it is no YAML, or not a mapping."""
         text = path.read_text()
         try:
             loader = yaml.SafeLoader(text)
@@ -105,3 +108,60 @@ def _marked(text: str) -> Iterator[Problem]:
             line = next(number for number in inside if MARK in lines[number])
             for name in re.findall(rf"{MARK}[\w-]*", token.value):
                 yield Problem(line + 1, f"{name} is still to be set; the comments above it say how")
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a set-up gives a cluster file."""
+
+    name: str
+    """Of the cluster; its instance profiles are NAME-head and NAME-worker."""
+    region: str
+    zones: Sequence[str]
+    image: str
+    """Of machines for which the file has none, or one of another region."""
+    bucket: str
+
+
+def written(file: ClusterFile, values: Values, group: str) -> str:
+    """Return the text of a file with these values, and the security group of this id."""
+    lines = list(file.lines)
+    done = set()  # what `<<` merges into several types stands on one line
+    for where, value in _wanted(file, values, group):
+        old, number = file.get(*where), file.line(*where)
+        if old is None or str(old) == value or (number, str(old), value) in done:
+            continue
+        done.add((number, str(old), value))
+        line = lines[number - 1]
+        if str(old) in line:
+            lines[number - 1] = line.replace(str(old), value, 1)
+        elif "*" not in line:  # an alias changes with its anchor
+            raise UsageError(f"line {number}: {'.'.join(map(str, where))} is not on this line; set it to {value} there")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return "".join(f"{_in_commands(line, values.bucket, python)}\n" for line in lines)
+
+
+def _wanted(file: ClusterFile, values: Values, group: str) -> Iterator[tuple[Where, str]]:
+    moved = file.get("provider", "region") != values.region
+    yield ("cluster_name",), values.name
+    yield ("provider", "region"), values.region
+    if moved or not _among(file.get("provider", "availability_zone"), values.zones):
+        yield ("provider", "availability_zone"), ",".join(values.zones)
+    for name in file.get("available_node_types"):
+        where: Where = ("available_node_types", name, "node_config")
+        if moved or MARK in str(file.get(*where, "ImageId")):
+            yield (*where, "ImageId"), values.image
+        yield (*where, "SecurityGroupIds", 0), group
+        kind = "head" if name == file.get("head_node_type") else "worker"
+        yield (*where, "IamInstanceProfile", "Name"), f"{values.name}-{kind}"
+
+
+def _among(given: str | None, zones: Sequence[str]) -> bool:
+    return {zone.strip() for zone in (given or "").split(",")} <= set(zones)
+
+
+def _in_commands(line: str, bucket: str, python: str) -> str:
+    """Return a line with the bucket, and with the Python that runs: Ray wants one Python everywhere."""
+    if line.lstrip().startswith("#"):
+        return line
+    return PYTHON.sub(python, STORAGE.sub(bucket, line))

@@ -17,11 +17,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def network(text: str) -> Network:
-    """Return the addresses that SSH is open to.
-
-    Raises:
-        UsageError: the text is no network, or everyone's.
-    """
+    """Return the addresses that SSH is open to."""
     try:
         found = ipaddress.ip_network(text.strip())
     except ValueError as error:
@@ -32,11 +28,7 @@ def network(text: str) -> Network:
 
 
 def own_address() -> Network:
-    """Return the address that the internet sees this machine at.
-
-    Raises:
-        UsageError: there is no answer, or it is none.
-    """
+    """Return the address that the internet sees this machine at."""
     try:
         with urllib.request.urlopen(ASKED, timeout=10) as answer:
             return network(answer.read(100).decode())
@@ -45,30 +37,27 @@ def own_address() -> Network:
 
 
 def found(account: Account, setup: SetUp, vpc: str) -> str | None:
-    """Return the id of the set-up's group, None if there is none.
-
-    Raises:
-        UsageError: something else made a group of this name.
-    """
+    """Return the id of the set-up's group, None if there is none."""
     group = _find(account.client("ec2"), setup, vpc)
     return group["GroupId"] if group else None
 
 
 def to_make(account: Account, setup: SetUp, vpc: str, ssh_from: Network) -> Step:
-    """Return the step that makes the group, or sets its rules; raises as `found` does."""
+    """Return the step that makes the group, or sets its rules."""
     ec2 = account.client("ec2")
     group = _find(ec2, setup, vpc)
     what = f"security group {setup.name}"
     if group is None:
         text = f"make it: SSH from {ssh_from}, all traffic within the group"
         return Step(what, text, lambda: _make(ec2, setup, vpc, ssh_from))
-    stale = [rule for rule in _ssh_rules(group) if rule != _ssh(ssh_from)]
-    lacking = [] if _ssh(ssh_from) in _ssh_rules(group) else [_ssh(ssh_from)]
+    there, wanted = _opened(group), str(ssh_from)
+    stale = sorted(there - {wanted})
+    lacking = [] if wanted in there else [_ssh(wanted)]
     words = [f"open SSH from {ssh_from}"] if lacking else []
     if not _inner(group):
         lacking.append(_within(group["GroupId"]))
         words.append("allow all traffic within the group")
-    words += [f"close SSH from {_address(rule)}" for rule in stale]
+    words += [f"close SSH from {address}" for address in stale]
     if not words:
         return Step(what, f"{IS_THERE}; SSH from {ssh_from}")
     return Step(what, ", ".join(words), lambda: _set(ec2, group["GroupId"], lacking, stale))
@@ -107,37 +96,30 @@ def _make(ec2: Any, setup: SetUp, vpc: str, ssh_from: Network) -> None:
         TagSpecifications=[{"ResourceType": "security-group", "Tags": as_list(setup.tags)}],
     )
     ec2.get_waiter("security_group_exists").wait(GroupIds=[made["GroupId"]])
-    _set(ec2, made["GroupId"], [_ssh(ssh_from), _within(made["GroupId"])], [])
+    _set(ec2, made["GroupId"], [_ssh(str(ssh_from)), _within(made["GroupId"])], [])
 
 
-def _set(ec2: Any, group: str, lacking: list[dict[str, Any]], stale: list[dict[str, Any]]) -> None:
+def _set(ec2: Any, group: str, lacking: list[dict[str, Any]], stale: list[str]) -> None:
     if lacking:
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=lacking)
-    for rule in stale:
-        where = ipaddress.ip_network(_address(rule))
-        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[_ssh(where, described=False)])
+    for address in stale:
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[_ssh(address, described=False)])
 
 
-def _ssh(ssh_from: Network, described: bool = True) -> dict[str, Any]:
-    one = {"CidrIp" if ssh_from.version == 4 else "CidrIpv6": str(ssh_from)}
-    if described:
-        one["Description"] = OURS
-    return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, _ranges(ssh_from.version): [one]}
+def _ssh(address: str, described: bool = True) -> dict[str, Any]:
+    ranges, key = ("Ipv6Ranges", "CidrIpv6") if ":" in address else ("IpRanges", "CidrIp")
+    one = {key: address, "Description": OURS} if described else {key: address}
+    return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, ranges: [one]}
 
 
 def _within(group: str) -> dict[str, Any]:
     return {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
 
 
-def _ssh_rules(group: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return this command's rules for SSH, one for each address."""
-    return [
-        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, ranges: [one]}
-        for rule in group["IpPermissions"]
-        for ranges in (_ranges(4), _ranges(6))
-        for one in rule.get(ranges, [])
-        if one.get("Description") == OURS
-    ]
+def _opened(group: dict[str, Any]) -> set[str]:
+    """Return the addresses that this command's rules open SSH to."""
+    ranges = [one for rule in group["IpPermissions"] for key in ("IpRanges", "Ipv6Ranges") for one in rule.get(key, [])]
+    return {one.get("CidrIp") or one["CidrIpv6"] for one in ranges if one.get("Description") == OURS}
 
 
 def _inner(group: dict[str, Any]) -> bool:
@@ -147,12 +129,3 @@ def _inner(group: dict[str, Any]) -> bool:
         if rule["IpProtocol"] == "-1"
         for pair in rule.get("UserIdGroupPairs", [])
     )
-
-
-def _ranges(version: int) -> str:
-    return "IpRanges" if version == 4 else "Ipv6Ranges"
-
-
-def _address(rule: dict[str, Any]) -> str:
-    (one,) = rule.get("IpRanges") or rule["Ipv6Ranges"]
-    return str(one.get("CidrIp") or one["CidrIpv6"])

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from search.cluster_files.aws import bucket, group, prices, quotas, region, roles
+from search.cluster_files.aws import bucket, group, prices, region, roles
 from search.cluster_files.aws.account import Account, SetUp, configured_region
 from search.cluster_files.aws.errors import of_aws
-from search.cluster_files.aws.machines import planned
 from search.cluster_files.aws.steps import IS_THERE, Step, agreed, ask, carry_out, changes, show
 from search.cluster_files.check import COMPLETE, ROOT, locked, report
-from search.cluster_files.file import ClusterFile, NotACluster
+from search.cluster_files.file import ClusterFile, NotACluster, Values, written
 from search.cluster_files.setup import NAME
-from search.cluster_files.values import Values, written
 from trainables.data.cache import write_whole
 from trainables.domain import UsageError
 
@@ -31,11 +29,7 @@ Ready. In {root}, with the environment active:
 
 
 def make(options: argparse.Namespace) -> int:
-    """Set an account up as the command line says; return the exit status.
-
-    Raises:
-        UsageError: AWS refuses, or an option does not fit.
-    """
+    """Set an account up as the command line says; return the exit status."""
     source = _source(options.out)
     name = _name(options, source)
     asks = sys.stdin.isatty() and not options.yes
@@ -43,7 +37,7 @@ def make(options: argparse.Namespace) -> int:
     with of_aws():
         setup = _setup(options, account, name, asks)
         vpc = options.vpc or region.network(account)
-        zones = region.zones(account, vpc, (one.kind for one in planned(source)))
+        zones = region.zones(account, vpc, (one.kind for one in prices.planned(source)))
         image = options.image or region.image(account)
         find_group = partial(group.found, account, setup, vpc)
         ssh_from = group.network(options.ssh_from) if options.ssh_from else group.own_address()
@@ -61,7 +55,7 @@ def make(options: argparse.Namespace) -> int:
         print("Nothing to do: all of it is there.")
         return _checked(options.out)
     print("What it costs an hour:")
-    print("\n".join([*prices.lines(account, source), *quotas.lines(account, source)]))
+    print("\n".join([*prices.lines(account, source), *prices.quota_lines(account, source)]))
     if options.dry_run:
         print("Nothing was changed (--dry-run).")
         return COMPLETE

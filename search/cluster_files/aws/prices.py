@@ -1,16 +1,48 @@
-"""What a cluster costs an hour, as AWS's Pricing API and EC2 say."""
+"""What a cluster costs an hour, and the quotas of the account: a new one may mostly start no GPU machines."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from search.cluster_files.aws.account import Account
 from search.cluster_files.aws.errors import Refused
-from search.cluster_files.aws.machines import planned
 from search.cluster_files.file import ClusterFile
 
 PRICING = "us-east-1"  # answers for every region
 LOOK = "https://aws.amazon.com/ec2/pricing"
+STANDARD = ("a", "c", "d", "h", "i", "m", "r", "t", "z")
+# AWS's codes, by the letters that a type begins with and whether it is spot; each counts virtual cores in a region.
+CODES = {
+    **{(letter, False): "L-1216C47A" for letter in STANDARD},
+    **{(letter, True): "L-34B43A08" for letter in STANDARD},
+    **{(letters, False): "L-DB2E81BA" for letters in ("g", "vt")},
+    **{(letters, True): "L-3819A6DF" for letters in ("g", "vt")},
+    ("p", False): "L-417A185B",
+}
+ASK = "aws service-quotas request-service-quota-increase --service-code ec2"
+
+
+class Machines(NamedTuple):
+    """The machines of one node type of a cluster file."""
+
+    name: str
+    kind: str
+    """EC2's type, such as g6.xlarge."""
+    is_spot: bool
+    is_head: bool
+    most: int
+    """How many there may be at once."""
+
+
+def planned(file: ClusterFile) -> Iterator[Machines]:
+    """Yield the machines of each node type of a file."""
+    for name, node_type in file.get("available_node_types").items():
+        config, is_head = node_type["node_config"], name == file.get("head_node_type")
+        is_spot = (config.get("InstanceMarketOptions") or {}).get("MarketType") == "spot"
+        most = 1 if is_head else node_type.get("max_workers", file.get("max_workers") or 0)
+        yield Machines(name, config["InstanceType"], is_spot, is_head, most)
 
 
 def lines(account: Account, file: ClusterFile) -> Iterator[str]:
@@ -67,3 +99,34 @@ def _hourly(product: dict[str, Any]) -> Iterator[float]:
             price = float(dimension["pricePerUnit"].get("USD", 0))
             if dimension["unit"] == "Hrs" and price > 0:
                 yield price
+
+
+def quota_lines(account: Account, file: ClusterFile) -> Iterator[str]:
+    """Yield what to ask AWS for, two lines for each quota that is too small for the file; one where it does not say."""
+    try:
+        needed = _needed(account, file)
+        quotas = account.client("service-quotas")
+        found = {code: quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"] for code in needed}
+    except Refused:
+        yield "  AWS does not tell these credentials the quotas of the account; a new one may start no GPU machines."
+        return
+    for code, quota in found.items():
+        if quota["Value"] < needed[code]:
+            has = f"{quota['Value']:.0f}"
+            yield f"  The quota {quota['QuotaName']} is {has}, and the file may use {needed[code]}. To ask:"
+            yield f"    {ASK} --quota-code {code} --desired-value {needed[code]} --region {account.region}"
+
+
+def _needed(account: Account, file: ClusterFile) -> Counter[str]:
+    """Return the virtual cores that a file may use, by the code of the quota."""
+    machines = list(planned(file))
+    types = sorted({one.kind for one in machines})
+    answer = account.client("ec2").describe_instance_types(InstanceTypes=types)["InstanceTypes"]
+    cores = {one["InstanceType"]: one["VCpuInfo"]["DefaultVCpus"] for one in answer}
+    needed: Counter[str] = Counter()
+    for one in machines:
+        letters = re.match(r"[a-z]+", one.kind)
+        code = CODES.get((letters[0] if letters else "", one.is_spot))
+        if code:
+            needed[code] += one.most * cores[one.kind]
+    return needed

@@ -61,11 +61,7 @@ def earlier(account: Account, name: str) -> SetUp | None:
 
 
 def to_make(account: Account, setup: SetUp) -> list[Step]:
-    """Return the steps that make or complete the roles, each with its instance profile, and EC2's own role for spot.
-
-    Raises:
-        UsageError: something else made a role or profile of these names.
-    """
+    """Return the steps that make or complete the roles, each with its instance profile, and EC2's own role for spot."""
     iam = account.client("iam")
     return [*(_to_make(account, iam, setup, kind) for kind in KINDS), _for_spot(iam)]
 
@@ -84,9 +80,12 @@ def to_remove(account: Account, name: str) -> list[Step]:
 
 def _to_make(account: Account, iam: Any, setup: SetUp, kind: str) -> Step:
     name, tags = f"{setup.name}-{kind}", as_list(setup.tags)
-    role, profile = _role(iam, name), _profile(iam, name)
+    role = _tagged(_get(iam.get_role, "Role", RoleName=name), f"a role {name}")
+    found = _get(iam.get_instance_profile, "InstanceProfile", InstanceProfileName=name)
+    profile = _tagged(found, f"an instance profile {name}")
     wanted = policies(account, setup, kind)
-    lacking = [policy for policy in wanted if not role or _get_policy(iam, name, policy) != wanted[policy]]
+    there = partial(_get, iam.get_role_policy, "PolicyDocument", RoleName=name)
+    lacking = [policy for policy in wanted if not role or there(PolicyName=policy) != wanted[policy]]
     within = [one["RoleName"] for one in profile["Roles"]] if profile else []
 
     def make() -> None:
@@ -117,15 +116,6 @@ def _for_spot(iam: Any) -> Step:
     return Step(what, text, lambda: iam.create_service_linked_role(AWSServiceName=SPOT))
 
 
-def _role(iam: Any, name: str) -> dict[str, Any] | None:
-    return _tagged(_get(iam.get_role, "Role", RoleName=name), f"a role {name}")
-
-
-def _profile(iam: Any, name: str) -> dict[str, Any] | None:
-    found = _get(iam.get_instance_profile, "InstanceProfile", InstanceProfileName=name)
-    return _tagged(found, f"an instance profile {name}")
-
-
 def _tagged(found: dict[str, Any] | None, what: str) -> dict[str, Any] | None:
     if found and TAG not in as_dict(found.get("Tags", [])):
         raise UsageError(f"the account has {what} that this command did not make; delete it, or give another --name")
@@ -143,10 +133,6 @@ def _get(ask: Any, key: str, **names: str) -> dict[str, Any] | None:
         if code(error) != "NoSuchEntity":
             raise
         return None
-
-
-def _get_policy(iam: Any, role: str, policy: str) -> dict[str, Any] | None:
-    return _get(iam.get_role_policy, "PolicyDocument", RoleName=role, PolicyName=policy)
 
 
 def _delete_profile(iam: Any, name: str) -> None:

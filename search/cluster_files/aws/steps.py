@@ -35,11 +35,7 @@ def changes(steps: Sequence[Step]) -> bool:
 
 
 def agreed(question: str, yes: bool) -> bool:
-    """Return whether to go on: the command line said yes, or the user does.
-
-    Raises:
-        UsageError: there is nobody to ask.
-    """
+    """Return whether to go on: the command line said yes, or the user does."""
     if yes:
         return True
     if not sys.stdin.isatty():
@@ -48,11 +44,7 @@ def agreed(question: str, yes: bool) -> bool:
 
 
 def ask(question: str, default: str) -> str:
-    """Return what the user answers, without spaces around it; the default for nothing.
-
-    Raises:
-        UsageError: the input ends, or the user interrupts.
-    """
+    """Return what the user answers, without spaces around it; the default for nothing."""
     try:
         return input(f"{question} ").strip() or default
     except (EOFError, KeyboardInterrupt):
@@ -60,11 +52,7 @@ def ask(question: str, default: str) -> str:
 
 
 def carry_out(steps: Sequence[Step]) -> None:
-    """Do the steps that have something to do, and print each that is done.
-
-    Raises:
-        UsageError: one failed; what the steps before it did stays.
-    """
+    """Do the steps that have something to do, and print each that is done; where one fails, the others stay done."""
     for step in steps:
         if step.do is not None:
             with of_aws():

@@ -12,7 +12,7 @@ boto3 = pytest.importorskip("boto3", reason="boto3 is missing: pip install '.[cl
 
 from botocore.stub import Stubber  # noqa: E402
 
-from search.cluster_files.aws import prices, quotas, region  # noqa: E402
+from search.cluster_files.aws import prices, region  # noqa: E402
 from search.cluster_files.aws.account import Account  # noqa: E402
 from search.cluster_files.check import ROOT  # noqa: E402
 from search.cluster_files.file import ClusterFile  # noqa: E402
@@ -96,14 +96,14 @@ def test_a_quota_that_is_too_small_is_named(session: Answering, account: Account
     session.answer("ec2", "describe_instance_types", CORES)
     for name, value in (("standard", 4.0), ("demand", 0.0), ("spot", 31.0)):
         session.answer("service-quotas", "get_service_quota", {"Quota": {"QuotaName": name, "Value": value}})
-    demand, ask_demand, spot, ask_spot = quotas.lines(account, FILE)
+    demand, ask_demand, spot, ask_spot = prices.quota_lines(account, FILE)
     assert "The quota demand is 0, and the file may use 8." in demand
     assert "The quota spot is 31, and the file may use 32." in spot
     assert "--quota-code L-DB2E81BA --desired-value 8 " in ask_demand
     assert "--quota-code L-3819A6DF --desired-value 32 " in ask_spot
     session.answer("ec2", "describe_instance_types", CORES)
     session.answer("service-quotas", "get_service_quota", "AccessDeniedException")
-    (line,) = quotas.lines(account, FILE)
+    (line,) = prices.quota_lines(account, FILE)
     assert "does not tell" in line
 
 

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from search.cluster_files.check import ROOT
-from search.cluster_files.file import ClusterFile
-from search.cluster_files.values import Values, written
+from search.cluster_files.file import ClusterFile, Values, written
 from trainables.domain import UsageError
 
 SHIPPED = (ROOT / "cluster.yaml").read_text()
