@@ -13,17 +13,24 @@ class Outside(ValueError):
 
 
 class FakeTrial:
-    """Answers a space from given values, and draws the values that are not given; `answered` has them all, by name."""
+    """Answers a space from given values, and draws the values that are not given.
+
+    Attributes:
+        answered: all answers, by name.
+        ranges: the ends of the numbers that were asked for, and whether their scale is logarithmic, by name.
+    """
 
     def __init__(self, answers: Flat, rng: random.Random | None = None) -> None:
         """Answer from `answers`; draw what they lack by `rng`, and raise Outside for it where there is no `rng`."""
         self.answered: Flat = {}
+        self.ranges: dict[str, tuple[float, float, bool]] = {}
         self._answers, self._rng = answers, rng
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Return a number from low to high."""
+        self.ranges[name] = (low, high, log)
         value = self._given(name, low, high, step)
         if value is None:
             value = self._draw(name, low, high, log)
@@ -34,6 +41,7 @@ class FakeTrial:
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Return a whole number from low to high."""
+        self.ranges[name] = (low, high, log)
         value = self._given(name, low, high, step)
         if value is None:
             value = low + step * ((round(self._draw(name, low, high, log)) - low) // step)

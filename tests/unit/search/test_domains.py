@@ -1,5 +1,7 @@
 """The ends of what a space searches are those that it asks for, beside those that its fields take."""
 
+from pathlib import Path
+
 from search.space.domains import searched_domains
 from search.space.load import load
 
@@ -12,3 +14,12 @@ def test_the_ends_are_those_that_the_space_asks_for_and_the_field_s_own() -> Non
 
 def test_what_is_fixed_has_no_ends() -> None:
     assert "training/lr" not in searched_domains(load("quality", {"training.lr": "0.01"}))
+
+
+def test_draws_that_a_space_rejects_have_their_ends_too(tmp_path: Path) -> None:
+    (tmp_path / "picky.py").write_text(
+        "import optuna\n\n\ndef space(trial):\n"
+        '    if trial.suggest_int("training/batch", 1, 9) > 6:\n        raise optuna.TrialPruned\n'
+    )
+    found = searched_domains(load(str(tmp_path / "picky.py"), {}))
+    assert found["training/batch"] == {"low": 1, "high": 9, "log": False, "least": 1, "most": 4096}
