@@ -69,10 +69,6 @@ def _is_number(value: Any) -> bool:
     return _is_whole(value) or isinstance(value, float)
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value.strip() != ""
 
@@ -99,7 +95,9 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
 
 
 TEXT = Kind(str, _is_text, "give a text that is not empty")
-FLAG = Kind(_flag, _is_flag, "give true or false", None, {"action": "store_const", "const": "true"})
+FLAG = Kind(
+    _flag, lambda value: isinstance(value, bool), "give true or false", None, {"action": "store_const", "const": "true"}
+)
 NAMES = Kind(tuple, are_texts, "give names", argparse={"nargs": "*", "default": []}, nested=True)
 ASSIGNMENTS = Kind(
     _assignments,

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, command: str = "search/send.py"
 
 
 def _send(given: SendOptions) -> int:
-    from search.trackers.after_the_fact import send  # pyarrow takes a third of a second, which --help does not need
+    from search.trackers.known import send  # pyarrow takes a third of a second, which --help does not need
 
     return send(given.run, given.trackers)
 

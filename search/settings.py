@@ -5,8 +5,10 @@ import math
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +16,13 @@ from analysis.run.storage import is_remote
 from search.declaration import Resume, SettingsError, completed, options
 from search.machine import Cluster, Machine
 from search.options import LEARN_IN_FULL, SearchOptions
-from search.trackers.packages import require_packages
 from trainables.data.options import NAMED
 
 # Among the ten best of 22 models Kendall's tau of FMD by 256 samples with FMD by 2,048 is 0.39 for one set of samples
 # and 0.53 for the mean of two or four; a set takes a second, a training to the full budget a minute. Where nothing is
 # trained a set of samples is all that a trial takes. source: tests/benchmarks/draws.py
 DRAWS = 2
+PACKAGES = {"mlflow": "mlflow-skinny", "wandb": "wandb"}  # extras, which the trackers of --log-to need
 LISTS = ("warm_start", "only", "confirm_by", "log_to")  # options that are tuples of texts, and lists in search.json
 
 
@@ -70,9 +72,6 @@ class Settings(SearchOptions):
         """Return the settings of a search that goes on: those saved, but for options that --resume lets change.
 
         Options of another version are left out, and said.
-
-        Raises:
-            SettingsError: a value that was saved is of a wrong type or out of range.
         """
         known = with_budgets({name: value for name, value in saved.items() if value is not None})
         names = {entry.name for entry in fields(cls)}
@@ -161,6 +160,16 @@ def located(path: str) -> str:
         return str(Path(path).expanduser().resolve())
     except (RuntimeError, ValueError) as error:  # nobody of that name, no home, a null byte
         raise SettingsError(f"{path!r} is no folder ({error}): give its whole path") from None
+
+
+def require_packages(log_to: Iterable[str]) -> None:
+    """Raise SettingsError where the package of a tracker, which a value of --log-to names, is not installed."""
+    for given in log_to:
+        package = PACKAGES[given.partition(":")[0]]
+        try:
+            distribution(package)
+        except PackageNotFoundError:
+            raise SettingsError(f"{given}: the package {package} is missing; pip install {package}") from None
 
 
 def _require_ranges(cls: type, values: dict[str, Any], where: str = "") -> None:

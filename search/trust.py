@@ -25,11 +25,7 @@ def remember(code: UserCode) -> None:
 
 
 def trusted(code: UserCode, *, trusts: bool) -> UserCode:
-    """Return a code that this user trusts; `trusts` is whether the command line says so.
-
-    Raises:
-        SettingsError: it is of somebody else, as far as is known.
-    """
+    """Return a code that this user trusts; `trusts` is whether the command line says so."""
     if trusts:
         remember(code)
     elif not _noted(code):
@@ -41,12 +37,7 @@ def trusted(code: UserCode, *, trusts: bool) -> UserCode:
 
 
 def code_of(run: Run, *, trusts: bool) -> UserCode | None:
-    """Return the code of the user's own that a run was begun with, None for a space of the project.
-
-    Raises:
-        CodeError, RunError: a file cannot be read.
-        SettingsError: it is not trusted.
-    """
+    """Return the code of the user's own that a run was begun with, None for a space of the project."""
     code = read_code(run)
     space = str(run.settings().get("settings", {}).get("space", ""))
     if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy
@@ -58,7 +49,7 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
     """Return what an earlier run keeps of a user's own code, and a new search of these options takes from it.
 
     It is the space of the run that `--config` repeats, or the parts of the model that `--from` samples from. None where
-    the command line names the file itself, or there is none. Raises as `code_of` does.
+    the command line names the file itself, or there is none.
     """
     own_file, trusts = given["space"].endswith(".py"), given.get("trust", False)
     if "repeats" in given and own_file:
@@ -75,7 +66,7 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
 def open_trusted(path: str | Path, *, trusts: bool) -> Run:
     """Return a run; this process then knows the parts that the run's own space file defines, for `Variant.from_flat`.
 
-    Where it defines none, nothing is executed. Raises as `Run.open` and `code_of` do.
+    Where it defines none, nothing is executed.
     """
     run = Run.open(path)
     if run.settings().get("code", {}).get("parts") and (code := code_of(run, trusts=trusts)) is not None:

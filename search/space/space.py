@@ -128,12 +128,7 @@ class Space:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names that the space searches over, in order of appearance, found by drawing from it.
-
-        Raises:
-            SpaceError: it can draw what cannot be or what Optuna refuses, it never uses a fixed field, or a starting
-                point does not fit it.
-        """
+        """Names that the space searches over, in order of appearance, found by drawing from it."""
         rng, shapes = random.Random(0), dict[str, Shape]()
         draws = [draw for _ in range(CHECKED_DRAWS) if (draw := self._drawn({}, rng, shapes)) is not None]
         if not draws:
@@ -149,11 +144,7 @@ class Space:
         return tuple(dict.fromkeys(name for _, answered in draws for name in answered))
 
     def asked_with(self, start: Flat) -> set[str]:
-        """Return what the space asks for with the answers `start`, found by drawing from it.
-
-        Raises:
-            SpaceError: it can draw what cannot be, or rejects these answers.
-        """
+        """Return what the space asks for with the answers `start`; raise SpaceError where it rejects them."""
         rng = random.Random(0)
         draws = [draw for _ in range(CHECKED_DRAWS // 16) if (draw := self._drawn(start, rng, {})) is not None]
         if not draws:

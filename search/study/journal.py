@@ -17,8 +17,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
+from analysis.run.earlier import EarlierTrial
 from analysis.run.events import Start, State, Value
-from search.history import History
+from search.history import History, end_state
 from search.settings import Settings
 from search.space.space import Space
 from trainables.config import Flat
@@ -247,3 +248,17 @@ def parameters(space: Space, variant: Flat) -> tuple[Flat, dict[str, BaseDistrib
     except ConfigError:  # a space that does not draw the same again
         return {}, {}
     return trial.params, trial.distributions
+
+
+def prior_trials(earlier: Sequence[EarlierTrial], settings: Settings, space: Space) -> list[FrozenTrial]:
+    """Return earlier trials that the space draws, in their order, numbered up to -1: before those of the search.
+
+    A trial with a value at the full budget is COMPLETE, another one PRUNED at its last images seen. With two objectives
+    only those that are COMPLETE tell anything.
+    """
+    ended = [(one, end_state(one.reports[-1], settings.rungs[-1])) for one in earlier]
+    told = [(one, state) for one, state in ended if state == "COMPLETE" or len(settings.objectives) == 1]
+    trials = [as_trial(settings, space, one.variant, one.reports, state) for one, state in told]
+    for number, trial in enumerate(trials, start=-len(trials)):
+        trial.number = number
+    return trials

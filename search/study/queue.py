@@ -22,9 +22,8 @@ from search.history import History, end_state
 from search.schedulers import Scheduler
 from search.settings import Settings
 from search.space.space import Rejected, Space
-from search.study.journal import OUTSIDE, attributes_of, reopen, run_state, tell_end, tell_report
+from search.study.journal import OUTSIDE, attributes_of, prior_trials, reopen, run_state, tell_end, tell_report
 from search.study.names import trial_name, trial_seed
-from search.study.prior import prior_trials
 from search.study.samplers import make_sampler
 from search.tries import Tries
 from trainables.config import Flat
@@ -70,7 +69,10 @@ class TrialQueue:
         of_search = (settings.seed, settings.slots, scheduler.paused)
         self._sampler = study.sampler = make_sampler(settings.sampler, *of_search, prior)
         self._random = make_sampler("random", *of_search)
-        self._enqueue()
+        # Baselines and starting points are the study's first trials; what is queued already is left out.
+        for baseline, values in self._warm_start.queue[len(trials) :]:
+            answers = space.answers_for(values) or {} if baseline else values
+            study.enqueue_trial(answers, user_attrs={"baseline": baseline})
 
     def resume(self, history: History) -> list[tuple[str, State]]:
         """Close in the study the trials whose end is decided, and run those again first that were interrupted.
@@ -145,7 +147,9 @@ class TrialQueue:
         return state
 
     def _next(self) -> optuna.Trial | None:
-        left = self._left_to_ask()
+        trials = self._settings.trials
+        # Discarded draws do not count, up to REDRAWS for each trial.
+        left = trials + min(self._discarded, REDRAWS * trials) - self._asked
         asks = left > 0 and self._has_time(None)
         again = [number for number in self._again if self._has_time(number)]
         to_come = sum(not self._scheduler.has_report(number) for number in [*self._running, *again])
@@ -163,10 +167,6 @@ class TrialQueue:
         self._asked += 1
         return self._study.ask()
 
-    def _left_to_ask(self) -> int:
-        """Return how many trials are left to ask for; discarded draws do not count, up to REDRAWS for each trial."""
-        return self._settings.trials + min(self._discarded, REDRAWS * self._settings.trials) - self._asked
-
     def _prune(self, numbers: list[int]) -> None:
         trials = self._study.get_trials(deepcopy=False) if numbers else []
         for number in numbers:
@@ -177,12 +177,6 @@ class TrialQueue:
     def _close(self, number: int, state: State, last: Report | None) -> None:
         self._scheduler.remove(number)
         tell_end(self._study, number, state, last, self._settings.objectives)
-
-    def _enqueue(self) -> None:
-        """Queue baselines and starting points, the study's first trials; what is queued already is left out."""
-        for baseline, values in self._warm_start.queue[len(self._study.get_trials(deepcopy=False)) :]:
-            answers = self._space.answers_for(values) or {} if baseline else values
-            self._study.enqueue_trial(answers, user_attrs={"baseline": baseline})
 
     def _start(self, trial: optuna.Trial) -> Start | None:
         """Return the start of a trial; None for a draw that is discarded."""
@@ -200,7 +194,8 @@ class TrialQueue:
         except ConfigError as error:  # too rare for the check of the space to have drawn it
             self._tell(f"a draw cannot be, and another follows: {error}")
             return None
-        if discarded < REDRAWS and self._repeats(trial.number, variant):
+        is_drawn = trial.number >= len(self._warm_start.queue)
+        if is_drawn and discarded < REDRAWS and self._warm_start.is_measured(variant):
             return None
         name = trial_name(trial.number, baseline, variant, self._space.names)
         start = self._named(trial.number, name, baseline, variant)
@@ -216,10 +211,6 @@ class TrialQueue:
 
     def _named(self, number: int, name: str, baseline: str, variant: Flat) -> Start:
         return Start(name, number, trial_seed(self._settings.seed, number), baseline, variant)
-
-    def _repeats(self, number: int, variant: Flat) -> bool:
-        """Return whether a variant that the sampler drew is measured, and another one is drawn in its place."""
-        return number >= len(self._warm_start.queue) and self._warm_start.is_measured(variant)
 
     def _discarded_before(self, number: int) -> int:
         """Return how many draws were discarded one after the other just before the trial of a number."""

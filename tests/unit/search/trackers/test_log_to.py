@@ -5,12 +5,11 @@ import json
 import pytest
 
 from search import run as command
-from search import send
+from search import send, settings
 from search.command_line import parse
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.trackers import packages
 
 LAPTOP = Machine(cpus=2, gpus=0)
 SPACE = ["--space", "widths"]
@@ -18,12 +17,12 @@ SPACE = ["--space", "widths"]
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "PACKAGES", dict.fromkeys(packages.PACKAGES, "numpy"))
+    monkeypatch.setattr(settings, "PACKAGES", dict.fromkeys(settings.PACKAGES, "numpy"))
 
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "PACKAGES", {name: f"{name}-is-not-there" for name in packages.PACKAGES})
+    monkeypatch.setattr(settings, "PACKAGES", {name: f"{name}-is-not-there" for name in settings.PACKAGES})
 
 
 def test_several_trackers_are_taken_each_once() -> None:
@@ -40,8 +39,8 @@ def test_other_values_and_passwords_are_refused(text: str) -> None:
 
 
 def test_a_resume_keeps_the_trackers_unless_others_or_none_are_given(installed: None) -> None:
-    settings = Settings.resolve({"log_to": ("mlflow", "wandb:x")}, "widths", "", LAPTOP)
-    saved = json.loads(json.dumps(settings.saved()))
+    begun = Settings.resolve({"log_to": ("mlflow", "wandb:x")}, "widths", "", LAPTOP)
+    saved = json.loads(json.dumps(begun.saved()))
     assert saved["log_to"] == ["mlflow", "wandb:x"]
     assert Settings.resume(saved, {}, LAPTOP).log_to == ("mlflow", "wandb:x")
     for words, expected in ((["wandb"], ("wandb",)), (["none"], ())):
