@@ -211,6 +211,11 @@ def _tpe(needs: Needs, seed: int) -> BaseSampler:
     return PausedTPESampler(needs.view, seed=seed, **options)
 
 
+def _gp(needs: Needs, seed: int) -> BaseSampler:
+    # It draws the parameters that not every trial has at random, and would say so of each.
+    return GPSampler(seed=seed, n_startup_trials=needs.startup, warn_independent_sampling=False)
+
+
 def _qmc(needs: Needs, seed: int) -> BaseSampler:
     # The search's seed fixes the sequence; the other sampler draws what is not in it.
     rest = RandomSampler(seed=seed)
@@ -224,7 +229,7 @@ def _nsga2(needs: Needs, seed: int) -> BaseSampler:
 
 SAMPLERS: dict[str, Callable[[Needs, int], BaseSampler]] = {
     "tpe": _tpe,
-    "gp": lambda needs, seed: GPSampler(seed=seed, n_startup_trials=needs.startup),
+    "gp": _gp,
     "random": lambda needs, seed: RandomSampler(seed=seed),
     "qmc": _qmc,
     "nsga2": _nsga2,
