@@ -51,8 +51,9 @@ hello:
 	@echo "make test: environment, lint, types, unit tests, a real search with a kill and a resume, the page in a browser."
 	@echo "It takes about 8 minutes on two cores, less on more; make test-all runs the slow tests too."
 
+# Two files at a time: tests of clusters wait for machines while whole searches compute.
 test-long: env  ## every slow test: whole searches, dashboards in a browser, clusters
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m slow -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-all: test test-long  ## both: about an hour on two cores
 

@@ -27,6 +27,13 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests for `--dist loadgroup`: a file's go to one worker, and so do all of clusters, which share one."""
+    for item in items:
+        group = "cluster" if item.path.parent.name == "cluster" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Images:
     return load("mnist")
