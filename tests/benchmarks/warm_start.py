@@ -13,7 +13,7 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,29 @@ def main() -> None:
 
 
 def search(space: Space, seed: int, earlier: Sequence[EarlierTrial]) -> list[EarlierTrial]:
-    """Return the trials of a search, one at a time, in the order of their last reports; `time` is images so far."""
-    given: dict[str, Any] = {"name": "surrogate", "trials": TRIALS, "max_images": FULL, "seed": seed}
+    """Return the trials of a search of TRIALS on this surrogate."""
+    return run_search(space, seed, measured, TRIALS, earlier)
+
+
+def run_search(
+    space: Space,
+    seed: int,
+    measured: Callable[[Start, int, int], Report],
+    trials: int,
+    earlier: Sequence[EarlierTrial] = (),
+    most: float = math.inf,
+) -> list[EarlierTrial]:
+    """Return the trials of a search, one at a time, in the order of their first reports; `time` is images so far.
+
+    Args:
+        space: what is searched.
+        seed: of the search.
+        measured: returns the report of a start after so many images, at a rung counted from 0.
+        trials: how many at the most.
+        earlier: the trials of an earlier run, to begin with.
+        most: images that are spent at the most, but for the trial that runs then.
+    """
+    given: dict[str, Any] = {"name": "surrogate", "trials": trials, "max_images": FULL, "seed": seed}
     settings = Settings.resolve(given, space.given, space.digest, Machine(cpus=1, gpus=0))
     warm_start = WarmStart.of(earlier, space, FULL)
     scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
@@ -66,7 +87,7 @@ def search(space: Space, seed: int, earlier: Sequence[EarlierTrial]) -> list[Ear
     with tempfile.TemporaryDirectory() as folder:
         study = open_study(Path(folder) / "study.journal", settings, space, History((), scheduler))
         queue = TrialQueue(settings, space, study, scheduler, warm_start=warm_start)
-        while (start := queue.next_trial()) is not None:
+        while spent < most and (start := queue.next_trial()) is not None:
             starts[start.trial] = start
             own = reports.setdefault(start.trial, [])
             while True:
