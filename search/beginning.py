@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from analysis.run.earlier import EarlierTrial
 from analysis.run.run import Run
 from search.confirmation.kinds import fields_compared
 from search.declaration import SettingsError
@@ -19,7 +18,6 @@ from search.settings import Settings
 from search.space.load import load as load_space
 from search.space.space import Space
 from search.trust import code_of, kept_code, remember
-from search.without_labels import without_classes
 from trainables.data.card import card, summary
 from trainables.data.images import Images
 from trainables.data.load import load as load_data
@@ -35,9 +33,6 @@ def begin(given: dict[str, Any], began: float) -> int:
 
     With --auto-resume a run of that name goes on, where there is one. `began` is when the command began, by the
     monotonic clock.
-
-    Raises:
-        UsageError: one line, before the search begins.
     """
     given = with_runs(with_trained(given))
     space = _space(given, kept_code(given))
@@ -56,15 +51,18 @@ def begin(given: dict[str, Any], began: float) -> int:
         settings = Settings.resolve(given, space.given, space.digest, machine)
         fields_compared(settings, space)
     if given.get("dry_run"):
-        warm_start = WarmStart.of(_earlier(settings, images), space, settings.rungs[-1])
+        earlier = take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
+        warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
-        print(plan(settings, space, warm_start, _measures_gpu(given), images.shape))
+        print(plan(settings, space, warm_start, given.get("trials_per_gpu") == "auto", images.shape))
         return 0
     if space.code is not None:
         remember(space.code)
     if given.get("auto_resume") and (run := begun(settings, given)):
         return _go_on(run, machine, given, space.code, began, images)
-    return _run(None, settings, space, images, machine, given, began)
+    from search.session import run_session
+
+    return run_session(None, settings, space, images, machine, given, began)
 
 
 def resume(given: dict[str, Any], began: float) -> int:
@@ -83,29 +81,14 @@ def _go_on(
     images: Images | None = None,
 ) -> int:
     settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
-    if (why := nothing_left(run, settings)) is not None:
-        from search.session import close_again
+    from search.session import close_again, run_session
 
+    if (why := nothing_left(run, settings)) is not None:
         return close_again(run, why)
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
     settings = with_space(run, settings, space)
     fields_compared(settings, space)
-    return _run(run, settings, space, images or _images(settings, given, began), machine, given, began)
-
-
-def _run(
-    run: Run | None,
-    settings: Settings,
-    space: Space,
-    images: Images,
-    machine: Machine | Cluster,
-    given: dict[str, Any],
-    began: float,
-) -> int:
-    from search.session import run_session
-
-    how = {"quiet": given.get("quiet", False), "measures_gpu": _measures_gpu(given)}
-    return run_session(run, settings, space, images, machine, began=began, **how)
+    return run_session(run, settings, space, images or _images(settings, given, began), machine, given, began)
 
 
 def _machine(given: dict[str, Any], began: float) -> Machine | Cluster:
@@ -137,11 +120,10 @@ def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
     return images
 
 
-def _earlier(settings: Settings, images: Images) -> list[EarlierTrial]:
-    """Return the trials of earlier runs that a new search begins with; without any it builds no reference."""
-    return take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
-
-
-def _measures_gpu(given: dict[str, Any]) -> bool:
-    """Return whether it is to be measured how many trials share a GPU."""
-    return bool(given.get("trials_per_gpu") == "auto")
+def without_classes(given: dict[str, Any], dataset: str) -> dict[str, Any]:
+    """Return the options given, with the conditioning of networks fixed to none: the images have no labels."""
+    name = "network.conditioning"
+    fixed = {field.replace("/", "."): text for field, text in given["fixed"].items()}
+    if (asked := fixed.get(name, "none")) != "none":
+        raise SettingsError(f"--set {name}={asked}: {dataset} has no labels of two classes or more; leave it out")
+    return {**given, "fixed": {**fixed, name: "none"}}

@@ -1,8 +1,9 @@
 """One session of a search: assembles its parts, runs search and confirmation, and closes the run's records."""
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from rich.console import Console
 
@@ -27,7 +28,7 @@ from search.execution.tune import Parts, Status, run_trials
 from search.history import History
 from search.machine import Cluster, Machine
 from search.progress.budget import Budget, as_clock
-from search.progress.disk import in_one_line
+from search.progress.failures import in_one_line
 from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
@@ -58,21 +59,17 @@ def run_session(
     space: Space,
     images: Images,
     machine: Machine | Cluster,
-    *,
+    given: Mapping[str, Any],
     began: float,
-    quiet: bool,
-    measures_gpu: bool,
 ) -> int:
     """Search, confirm and print the result; return the exit status.
 
-    A `run` of None makes a new one. `settings` are checked for `machine`; a cluster is connected already. `began` is
-    when the command began, by the monotonic clock. If `quiet`, only the result is printed; if `measures_gpu`, it is
-    measured first how many trials share a GPU.
-
-    Raises:
-        MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.
+    A `run` of None makes a new one. `settings` follow from the options `given`, and are checked for `machine`; a
+    cluster is connected already. `began` is when the command began, by the monotonic clock.
     """
-    notes = Notes(Budget.load(settings.time_budget, run, began), Console(), quiet)
+    budget = Budget(settings.time_budget, 0.0 if run is None else run.used_seconds(), began)
+    notes = Notes(budget, Console(), given.get("quiet", False))
+    measures_gpu = given.get("trials_per_gpu") == "auto"
     if isinstance(machine, Machine):
         take_threads(machine.cpus)
     with interruptible(), _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import ray
 
@@ -19,6 +19,7 @@ from analysis.run.run import Run
 from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, on_stops, write_at_once
 from search.execution.local import stop_ray
+from search.execution.pulse import Pulse
 from trainables.domain import UsageError
 
 HostPort = tuple[str, int]
@@ -31,17 +32,6 @@ IN_ORDER = 20.0  # seconds that an end in order may take; then the process ends 
 LOST = 3.0  # the same where Ray is lost, because it may end this process at any time
 SAVING = 5.0  # seconds that trials have to save; one that samples or scores has its checkpoint of the last rung
 APART = 0.5  # seconds within which a second ctrl-C is ignored: some shells and starters send the first one twice
-
-
-class Trials(Protocol):
-    """The trials that run, as `search.execution.pulse.Pulse` knows them."""
-
-    @property
-    def runs(self) -> bool:
-        """Whether any runs."""
-
-    def ask_to_leave(self) -> None:
-        """Ask all to save their checkpoints and leave."""
 
 
 class Left(BaseException):
@@ -60,7 +50,7 @@ class Ending:
         self,
         write: Callable[[], object],
         by_force: Callable[[int], object] = os._exit,
-        trials: Trials | None = None,
+        trials: Pulse | None = None,
     ) -> None:
         """Begin with a session that goes on.
 
@@ -144,7 +134,7 @@ class Ending:
             self._write()
 
 
-def ending_of(run: Run, used: Callable[[], dict[str, Any]], trials: Trials | None = None) -> Ending:
+def ending_of(run: Run, used: Callable[[], dict[str, Any]], trials: Pulse | None = None) -> Ending:
     """Return the ending of a session on a run: it writes the status, and ends the process where Ray hangs.
 
     `used` returns what is written besides, the time that is used up; `trials` are as `Ending` takes them.

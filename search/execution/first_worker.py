@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from search.execution.logs import last_complaint
+from search.execution.local import last_complaint
 from search.machine import MachineError
 
 # Imports before the first step take seconds, and a minute on a machine that is busy with other things.

@@ -18,7 +18,6 @@ import ray
 
 from analysis.run.storage import flock
 from search.execution.connection import connect, own_node
-from search.execution.logs import last_complaint
 from search.machine import Machine, MachineError
 from trainables.data.cache import temporary_dir
 
@@ -27,15 +26,13 @@ PREFIX = "search-"
 YOUNG = 60.0  # seconds; a younger folder may not be locked yet by the process that made it
 # Ray's longest name of a socket below its folder: the kernel takes 107 bytes for all of a socket's path.
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+# The logs in which a process that cannot begin says why.
+COMPLAINTS = ("worker-*.err", "worker-*.out", "raylet.err", "gcs_server.err")
 
 
 @contextmanager
 def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
-    """Start Ray; in the end stop it and remove its folder. `data_bytes` is what trials share.
-
-    Raises:
-        MachineError: Ray does not start.
-    """
+    """Start Ray; in the end stop it and remove its folder. `data_bytes` is what trials share."""
     folder, held = _folder()
     try:
         _start(machine, data_bytes, folder)
@@ -65,6 +62,16 @@ def stop_ray(*, at_once: bool = False) -> None:
             os.kill(number, signal.SIGKILL)
     if at_once:
         _remove(Path(node.temp_dir))
+
+
+def last_complaint(folder: Path) -> str:
+    """Return the last line that a process of the Ray in `folder` wrote before it ended; empty where none did."""
+    logs = [log for pattern in COMPLAINTS for log in folder.glob(f"session_2*/logs/{pattern}")]
+    for log in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True):
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if lines:
+            return lines[-1].strip()
+    return ""
 
 
 def descendants(processes: list[int]) -> list[int]:
@@ -123,9 +130,6 @@ def _folder() -> tuple[Path, int]:
     """Return a new folder for Ray, and its descriptor, which locks it as long as this process lives.
 
     The folder that Ray takes by itself may belong to another user, and in a longer path there is no room for sockets.
-
-    Raises:
-        MachineError: there is no place for it.
     """
     asked = os.environ.get("RAY_TMPDIR") or str(temporary_dir())
     for root in (asked, "/tmp", "/var/tmp", "/dev/shm"):

@@ -47,12 +47,6 @@ class Work:
     """The user's own file, which may define parts of the variants."""
 
 
-def draws_of(settings: Settings) -> tuple[int, ...]:
-    """Return by rung the sets of samples that trials are scored by: several at the full budget, else one."""
-    full = settings.rungs[-1]
-    return tuple(settings.draws if rung == full else 1 for rung in settings.rungs)
-
-
 def make_trainable(
     run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None
 ) -> Any:
@@ -63,7 +57,8 @@ def make_trainable(
             settings.seed,
             device="cuda" if settings.gpus_per_trial else "cpu",
             report_every=settings.report_every,
-            draws=draws_of(settings),
+            # Several sets of samples judge a trial at the full budget, else one.
+            draws=(*(1 for _ in settings.rungs[:-1]), settings.draws),
         ),
         run_uri=run.uri,
         trained=settings.trained,

@@ -1,13 +1,7 @@
 """The time budget of a command, from its first second to its last, over all sessions of its run."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from analysis.run.run import Run  # it imports pyarrow, which --help has no need of
 
 # Share of the budget for which the confirmation may run on after the end of the budget; then it is cut off.
 OVERTIME = 0.2
@@ -22,11 +16,6 @@ class Budget:
     """Seconds that earlier sessions took"""
     began: float = field(default_factory=time.monotonic)
     """When this session began, by the monotonic clock"""
-
-    @classmethod
-    def load(cls, limit: float, run: Run | None, began: float) -> Self:
-        """Return the budget of a session that began at `began` and goes on with `run`, if that is not None."""
-        return cls(limit, 0.0 if run is None else run.used_seconds(), began)
 
     def elapsed(self) -> float:
         """Return the seconds of all sessions up to now."""

@@ -1,8 +1,19 @@
-"""The reason of a trial's failure in one line, and the kinds of failure that are treated apart."""
+"""The reason of a failure in one line, and the kinds of failure that are treated apart.
 
+A disk that is full or read-only ends a session with one line; what was written before stays.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from analysis.run.run import Run, RunError
 from analysis.run.storage import NotShared
 from trainables.trial import Preempted
 
+TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # What Ray says, in a paragraph, of a process that is gone, and what that means; the first that is found counts.
 _GONE = {
     "running low on memory": "its process was ended because the machine ran out of memory",
@@ -17,17 +28,50 @@ def left_its_machine(error: str) -> bool:
     return _raised(error, Preempted)
 
 
-def does_not_see_the_run(error: str) -> bool:
-    """Return whether a trial failed, by its `error`, on a machine that does not see the run's folder."""
-    return _raised(error, NotShared)
-
-
 def reason(error: str) -> str:
     """Return in a line what the `error` of a trial, a traceback or what Ray says in its place, tells a person."""
     gone = next((meaning for words, meaning in _GONE.items() if words in error), None)
-    return gone or (error.strip().splitlines() or ["no reason is known"])[-1]
+    return gone or _last_line(error) or "no reason is known"
+
+
+@contextmanager
+def in_one_line(run: Run) -> Iterator[None]:
+    """Turn an error of the disk, which Ray Tune may have wrapped in errors of its own, into a RunError."""
+    try:
+        yield
+    except Exception as error:
+        for cause in reversed(list(_causes(error))):
+            if isinstance(cause, RunError):
+                raise cause from None
+            if isinstance(cause, OSError) and cause.errno in TAKES_NOTHING:
+                raise _error(str(cause.filename or run.path), cause.errno) from None
+        raise
+
+
+def require_room(run: Run, trial: str, error: str) -> None:
+    """Raise RunError if a trial failed, by its traceback `error`, because of the disk: the other trials would, too."""
+    last = _last_line(error)
+    if _raised(error, NotShared):
+        raise RunError(f"{last.partition(': ')[2]}, then --resume the run")
+    found = re.search(r"\[Errno (\d+)\]", last)
+    if found and int(found[1]) in TAKES_NOTHING:
+        raise _error(f"{run.path} what {trial} has done", int(found[1]))
+
+
+def _last_line(error: str) -> str:
+    return (error.strip().splitlines() or [""])[-1]
 
 
 def _raised(error: str, kind: type[Exception]) -> bool:
-    last = (error.strip().splitlines() or [""])[-1]
-    return last.startswith(f"{kind.__module__}.{kind.__qualname__}:")
+    """Return whether the exception of a traceback is of a kind."""
+    return _last_line(error).startswith(f"{kind.__module__}.{kind.__qualname__}:")
+
+
+def _error(what: str, number: int) -> RunError:
+    return RunError(f"cannot write to {what}, {os.strerror(number)}: see to it, then --resume the run")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

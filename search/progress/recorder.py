@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from search.history import History, end_state
-from search.progress.disk import require_room
-from search.progress.failures import left_its_machine, reason
+from search.progress.failures import left_its_machine, reason, require_room
 from search.progress.tensorboard import TensorBoardWriter
 from search.progress.terminal import Display
 from search.progress.time_spent import TimeSpent
@@ -100,9 +99,6 @@ class Recorder:
         """Record that a trial failed; it is tried again from its checkpoint while it has tries.
 
         `error` is a traceback, or what Ray says in its place.
-
-        Raises:
-            RunError: the disk takes nothing more.
         """
         name = start.trial
         require_room(self.run, name, error)

@@ -23,10 +23,9 @@ from analysis.run.events import Start, State
 from analysis.run.run import Run
 from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.text.answer import Answer
-from search.progress.event_files import append_events, hparams_record
 from trainables.report import Picture, Report
 
-# Imports inside functions: TensorBoard takes a second, and only a trial that starts needs it.
+# Imports inside functions: TensorBoard takes a second, and only what writes needs it.
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
 # The tags of a trial's pictures.
 IMAGES: dict[Picture, str] = {
@@ -69,7 +68,7 @@ class TensorBoardWriter:
 
         fields = hparams_pb(hparams(start), trial_id="")
         state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
-        self._write(start.trial, (0, [*fields.value, _state(state)]))
+        self._write(start.trial, (0, [*fields.value, _text("state", state)]))
 
     def report(self, report: Report) -> None:
         """Write what was measured on the way to a report, its numbers, and the trial's images unless it diverged.
@@ -97,7 +96,7 @@ class TensorBoardWriter:
         info = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
         last = self._last.pop(trial, None)
         at = f" at {last.images_seen:,} images, FMD {last.fmd:.4g}" if last else ""
-        values = [hparams_record(SESSION_END_INFO_TAG, info), _state(f"{state}{at}")]
+        values = [hparams_record(SESSION_END_INFO_TAG, info), _text("state", f"{state}{at}")]
         self._write(trial, (last.images_seen if last else 0, values))
 
     def answer(self, found: Answer) -> None:
@@ -120,10 +119,6 @@ def _scalars(numbers: Mapping[str, float]) -> list[Any]:
     return [Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
 
 
-def _state(text: str) -> Any:
-    return _text("state", text)
-
-
 def _text(tag: str, text: str) -> Any:
     from tensorboard.plugins.text.summary_v2 import text_pb
 
@@ -134,3 +129,28 @@ def _image(path: Path) -> dict[str, Any]:
     png = path.read_bytes()
     width, height = PNG_SIZE.unpack_from(png)
     return {"width": width, "height": height, "encoded_image_string": png}
+
+
+def append_events(path: Path, steps: list[tuple[int, Any]]) -> None:
+    """Append to an event file one event for each step, with its values of TensorBoard's Summary.
+
+    The folder is made where it is missing, and no file stays open.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
+    events = [Event(wall_time=time.time(), step=at, summary=Summary(value=values)) for at, values in steps]
+    with path.open("ab") as file:
+        for event in (*begin, *events):
+            RecordWriter(file).write(event.SerializeToString())
+
+
+def hparams_record(tag: str, data: Any) -> Any:
+    """Return a record of the plugin HParams, an HParamsPluginData, as a value of TensorBoard's Summary."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.metadata import create_summary_metadata
+
+    return Summary.Value(tag=tag, metadata=create_summary_metadata(data))

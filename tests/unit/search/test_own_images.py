@@ -12,13 +12,13 @@ from analysis.page import method
 from analysis.page.context import ReportContext
 from analysis.run.run import Run
 from search import run as command
+from search.beginning import without_classes
 from search.command_line import parse
 from search.declaration import SettingsError
 from search.earlier.pretrained import with_trained
 from search.machine import Machine
 from search.settings import Settings
 from search.space.load import known, load
-from search.without_labels import without_classes
 from tests.helpers.own_images import bars, save_all
 from trainables.data.options import ReadOptions
 

@@ -7,8 +7,7 @@ import pytest
 
 from analysis.run.run import Run
 from analysis.statistics.ranking import metric_card, rank_run
-from search.progress.columns import OTHERS, Value, differing
-from search.progress.showing import fill, found_runs, parts
+from search.progress.showing import OTHERS, Value, differing, fill, found_runs, parts
 from search.progress.tensorboard import rung_tag
 from search.show import MOST, main
 from tests.helpers import fake_runs

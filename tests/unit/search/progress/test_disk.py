@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from analysis.run.run import Run, RunError
 from analysis.run.storage import Folder
-from search.progress.disk import in_one_line, require_room
+from search.progress.failures import in_one_line, require_room
 from search.study.journal import run_state
 from tests.helpers.disks import Disk
 from tests.helpers.tools import load_driver

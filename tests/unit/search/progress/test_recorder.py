@@ -210,12 +210,12 @@ def test_what_a_trial_reports_of_a_session_that_was_killed_is_not_counted(clock:
 
 def test_a_budget_is_of_the_whole_command_over_its_sessions(clock: Clock, tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
-    first = Budget.load(100.0, None, began=clock.now - 7)  # Python and torch are loaded
+    first = Budget(100.0, began=clock.now - 7)  # Python and torch are loaded
     clock.now += 13
     assert (first.elapsed(), first.left()) == (20.0, 80.0)
     run.write_settings({"wall_seconds": 10.0, **first.used()})
     clock.now += 1000  # nobody searches
-    second = Budget.load(100.0, run, began=clock.now)
+    second = Budget(100.0, run.used_seconds(), clock.now)
     clock.now += 90
     assert (second.elapsed(), second.left()) == (110.0, -10.0)
     nested = run.begin_confirmation()
