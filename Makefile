@@ -65,7 +65,7 @@ lint: env  ## ruff, mypy, who may import whom, who may name a run's files
 	$(BIN)/python .ci/run_files.py
 
 docs: env  ## write docs/run-format.md from the definitions in analysis/run
-	$(BIN)/python -m analysis.run.format
+	$(BIN)/python docs/run_format.py
 
 format: env  ## let ruff rewrite what lint would refuse
 	$(BIN)/ruff check --fix

@@ -1,4 +1,4 @@
-"""What several tests take: a clock of their own, the scripts of tests/benchmarks/."""
+"""What several tests take: a clock of their own, scripts outside the packages."""
 
 import importlib.util
 import sys
@@ -19,17 +19,21 @@ class Clock:
 
 def load_benchmark(name: str) -> ModuleType:
     """Return a script of tests/benchmarks/ as a module."""
-    folder = Path(__file__).parents[1] / "benchmarks"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", folder / f"{name}.py")
+    return load_script(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
+
+
+def load_script(path: Path) -> ModuleType:
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
-    sys.path.append(str(folder))  # where Python puts it that runs a script
+    sys.path.append(str(path.parent))  # where Python puts it that runs a script
     try:
         spec.loader.exec_module(module)
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(str(path.parent))
     return module
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/run-format.md, what a run's folder holds: `python -m analysis.run.format`, or `make docs`."""
+"""Write run-format.md, what a run's folder holds, from the definitions in analysis/run: `make docs`."""
 
 import ast
 import inspect
@@ -12,8 +12,8 @@ from analysis.run.evaluations import EVALUATION_COLUMNS
 from analysis.run.events import End, Start
 from analysis.run.tables import CURVE_COLUMNS, TRAINING_COLUMNS, TRIAL_COLUMNS, Column
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-format.md"
-TEMPLATE = Path(__file__).with_name("format.md")
+PAGE = Path(__file__).with_name("run-format.md")
+TEMPLATE = PAGE.with_suffix(".template")
 JSON_TYPES = {
     "str": "string",
     "int": "integer",

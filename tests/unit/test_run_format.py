@@ -2,17 +2,20 @@
 
 from pathlib import Path
 
-from analysis.run import format, tables
+from analysis.run import tables
 from analysis.run.evaluations import SCHEMA
 from analysis.run.run import Run
+from tests.helpers.tools import load_script
+
+script = load_script(Path(__file__).parents[2] / "docs" / "run_format.py")
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert format.PAGE.read_text() == format.page(), "run `make docs`"
+    assert script.PAGE.read_text() == script.page(), "run `make docs`"
 
 
 def test_the_page_has_every_column() -> None:
-    page = format.page()
+    page = script.page()
     names = [*tables.TRIALS.names, *tables.CURVES.names, *SCHEMA.names]
     assert [name for name in names if f"| {name} | " not in page] == []
 
@@ -22,4 +25,4 @@ def test_the_page_has_every_file_of_a_run(tmp_path: Path) -> None:
     run.write_settings({})
     run.write_tables()
     there = {f"{path.name}/" if path.is_dir() else path.name for path in run.path.iterdir()}
-    assert [name for name in there if f"\n      {name} " not in format.page()] == []
+    assert [name for name in there if f"\n      {name} " not in script.page()] == []
