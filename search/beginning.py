@@ -33,6 +33,9 @@ def begin(given: dict[str, Any], began: float) -> int:
 
     With --auto-resume a run of that name goes on, where there is one. `began` is when the command began, by the
     monotonic clock.
+
+    Raises:
+        UsageError: one line, before the search begins.
     """
     given = with_runs(with_trained(given))
     space = _space(given, kept_code(given))
@@ -121,7 +124,11 @@ def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
 
 
 def without_classes(given: dict[str, Any], dataset: str) -> dict[str, Any]:
-    """Return the options given, with the conditioning of networks fixed to none: the images have no labels."""
+    """Return the options given, with the conditioning of networks fixed to none: the images have no labels.
+
+    Raises:
+        SettingsError: it is fixed to something else.
+    """
     name = "network.conditioning"
     fixed = {field.replace("/", "."): text for field, text in given["fixed"].items()}
     if (asked := fixed.get(name, "none")) != "none":

@@ -68,7 +68,11 @@ def parse(arguments: Sequence[str] | None = None, command: str = "search/run.py"
 
 
 def complete(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of search/run.py by name, with those in the file of --config, that are `given`."""
+    """Return the options of search/run.py by name, with those in the file of --config, that are `given`.
+
+    Raises:
+        SettingsError: some are missing or do not go together.
+    """
     declared = search_options()
     if "config" in given:
         given = from_file(given["config"], declared, given)

@@ -37,7 +37,11 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
 
 
 def read_options(texts: Mapping[str, Any], declared: Mapping[str, Option], label: str) -> dict[str, Any]:
-    """Return the values of options that texts, or lists and mappings of texts, write; `label` begins an error."""
+    """Return the values of options that texts, or lists and mappings of texts, write; `label` begins an error.
+
+    Raises:
+        SettingsError: there is no such option, or it has no such value.
+    """
     keys = {one.key: name for name, one in declared.items()}
     read: dict[str, Any] = {}
     for key, text in texts.items():

@@ -12,7 +12,11 @@ class History:
     """The events of a run by trial; a scheduler that replays them holds its rungs as they were after the last."""
 
     def __init__(self, events: Iterable[Event], scheduler: Scheduler) -> None:
-        """Replay the events in the order of the log through `scheduler`, which is new."""
+        """Replay the events in the order of the log through `scheduler`, which is new.
+
+        Raises:
+            RunError: a trial reported at a number of images that is no rung.
+        """
         self.full = scheduler.rungs[-1]
         self.starts: dict[str, Start] = {}
         """First start of each trial"""

@@ -19,7 +19,11 @@ from trainables.domain import ConfigError
 
 
 def with_place(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options given, with the place and the name of the run that `--resume` names or is the path of."""
+    """Return the options given, with the place and the name of the run that `--resume` names or is the path of.
+
+    Raises:
+        SettingsError: a path, and another place beside it.
+    """
     place, run = located(given.get("storage_path", "runs")), given["resume"]
     if "/" not in run and run not in (".", ".."):
         return {**given, "storage_path": place}
@@ -30,7 +34,12 @@ def with_place(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_run(root: str, name: str) -> Run:
-    """Return the run of a name in `root`, a folder or a URI."""
+    """Return the run of a name in `root`, a folder or a URI.
+
+    Raises:
+        RunError: it is damaged, or it ended before it began.
+        SettingsError: there is none, or what it was begun with is lost.
+    """
     if not exists(join(root, name)):
         there = names(root)
         near = difflib.get_close_matches(name, there, n=3) or there[:3]
@@ -45,7 +54,11 @@ def open_run(root: str, name: str) -> Run:
 
 
 def begun(settings: Settings, given: dict[str, Any]) -> Run | None:
-    """Return the run that `settings`, of the options `given`, would begin, if it is there already; else None."""
+    """Return the run that `settings`, of the options `given`, would begin, if it is there already; else None.
+
+    Raises:
+        SettingsError: no run's name is given, or the run began with another value of an option that it keeps.
+    """
     if "name" not in given:
         raise SettingsError("--auto-resume: the run goes on by its name; give --name")
     if Run.is_free(settings.storage_path, settings.name):

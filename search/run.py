@@ -27,6 +27,9 @@ def search(given: dict[str, Any], began: float) -> int:
     """Search with options by name, as `search.command_line.parse` returns them; return the exit status.
 
     `began` is when the command began, by the monotonic clock.
+
+    Raises:
+        UsageError: one line, before the search begins.
     """
     os.environ |= ENVIRONMENT  # before torch binds this process to a core, and with it all that it starts
     if not (given.get("quiet") or given.get("dry_run")):

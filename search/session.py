@@ -66,6 +66,9 @@ def run_session(
 
     A `run` of None makes a new one. `settings` follow from the options `given`, and are checked for `machine`; a
     cluster is connected already. `began` is when the command began, by the monotonic clock.
+
+    Raises:
+        MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.
     """
     budget = Budget(settings.time_budget, 0.0 if run is None else run.used_seconds(), began)
     notes = Notes(budget, Console(), given.get("quiet", False))

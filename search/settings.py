@@ -72,6 +72,9 @@ class Settings(SearchOptions):
         """Return the settings of a search that goes on: those saved, but for options that --resume lets change.
 
         Options of another version are left out, and said.
+
+        Raises:
+            SettingsError: a value that was saved is of a wrong type or out of range.
         """
         known = with_budgets({name: value for name, value in saved.items() if value is not None})
         names = {entry.name for entry in fields(cls)}

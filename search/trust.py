@@ -25,7 +25,11 @@ def remember(code: UserCode) -> None:
 
 
 def trusted(code: UserCode, *, trusts: bool) -> UserCode:
-    """Return a code that this user trusts; `trusts` is whether the command line says so."""
+    """Return a code that this user trusts; `trusts` is whether the command line says so.
+
+    Raises:
+        SettingsError: it is of somebody else, as far as is known.
+    """
     if trusts:
         remember(code)
     elif not _noted(code):
@@ -37,7 +41,12 @@ def trusted(code: UserCode, *, trusts: bool) -> UserCode:
 
 
 def code_of(run: Run, *, trusts: bool) -> UserCode | None:
-    """Return the code of the user's own that a run was begun with, None for a space of the project."""
+    """Return the code of the user's own that a run was begun with, None for a space of the project.
+
+    Raises:
+        CodeError, RunError: a file cannot be read.
+        SettingsError: it is not trusted.
+    """
     code = read_code(run)
     space = str(run.settings().get("settings", {}).get("space", ""))
     if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy

@@ -32,7 +32,11 @@ def to_bytes(state: dict[str, Any]) -> bytes:
 
 
 def from_bytes(checkpoint: bytes, trial: str) -> dict[str, Any]:
-    """Return the state of a checkpoint, its tensors on the CPU; a CheckpointError names the `trial`."""
+    """Return the state of a checkpoint, its tensors on the CPU; a CheckpointError names the `trial`.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or these bytes are none.
+    """
     content = _verified(checkpoint)
     if content is None:
         raise CheckpointError(f"the checkpoint of {trial} is damaged: its content is not what was written")

@@ -210,7 +210,11 @@ def domain_of(name: str) -> Domain:
 
 
 def full_name(name: str) -> str:
-    """Return the flat name of which `name` is the last part, where there is one alone; else `name` as it is."""
+    """Return the flat name of which `name` is the last part, where there is one alone; else `name` as it is.
+
+    Raises:
+        ConfigError: several fields end so.
+    """
     table = all_domains()
     ends = [] if name in table else [field for field in table if field.rpartition("/")[2] == name]
     if len(ends) > 1:
@@ -219,7 +223,11 @@ def full_name(name: str) -> str:
 
 
 def parse_flat(texts: Mapping[str, str]) -> Flat:
-    """Return a flat dict of the values that texts write; names are as in `--set`, with dots or only the last part."""
+    """Return a flat dict of the values that texts write; names are as in `--set`, with dots or only the last part.
+
+    Raises:
+        ConfigError: there is no such name, or a text writes no value of its domain.
+    """
     named = {full_name(name.replace(".", "/")): text for name, text in texts.items()}
     return {name: domain_of(name).parse(name, text) for name, text in named.items()}
 

@@ -63,6 +63,9 @@ def share_of(device: torch.device, share: float) -> Iterator[None]:
 
     Processes are reused for many trials, so the memory of the last trial is freed first. A body that takes more raises
     OutOfMemory.
+
+    Raises:
+        OutOfMemory: the body of the `with` takes more.
     """
     gc.collect()
     if device.type != "cuda":

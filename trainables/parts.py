@@ -39,6 +39,9 @@ def install(code: UserCode) -> ModuleType:
     """Execute a user's code, unless it is installed already, and return the module of its file.
 
     The families then have its parts. A process has the code of one file: what another one added goes.
+
+    Raises:
+        CodeError: it cannot be executed, or a part of it is none.
     """
     if _installed and _installed[0][0] == code:
         return _installed[0][1]

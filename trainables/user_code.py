@@ -37,7 +37,11 @@ class UserCode:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the code of a file."""
+        """Return the code of a file.
+
+        Raises:
+            CodeError: a file cannot be read, or is no Python.
+        """
         texts: dict[str, str] = {}
         waiting = [path]
         while waiting:
@@ -67,6 +71,9 @@ class UserCode:
         """Return the module of the file, executed; its imports find the texts, and not the files.
 
         An error, or a call of exit, becomes a CodeError that names the innermost place in these files.
+
+        Raises:
+            CodeError: it raised an error or called exit; the line names the innermost place in these files.
         """
         modules = _Modules(self)
         name = modules.main

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def read_code(run: Run) -> UserCode | None:
-    """Return the code that a run keeps; None where it keeps none."""
+    """Return the code that a run keeps; None where it keeps none.
+
+    Raises:
+        RunError: a file of it is lost.
+    """
     kept = run.settings().get("code")
     if kept is None:
         return None

@@ -65,7 +65,11 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def stored(run: Run) -> pa.Table:
-    """Return the rows of the run's evaluation.parquet; none if it was never evaluated."""
+    """Return the rows of the run's evaluation.parquet; none if it was never evaluated.
+
+    Raises:
+        RunError: the file is damaged, or not of these columns.
+    """
     if not run.evaluation.is_file():
         return to_table([])
     try:

@@ -17,7 +17,11 @@ from analysis.run.storage import flock
 
 @contextmanager
 def run_lock(run: Run, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Lock a run against other processes that would write to it; readers need no lock."""
+    """Lock a run against other processes that would write to it; readers need no lock.
+
+    Raises:
+        RunError: another process holds the lock.
+    """
     folder = os.open(run.path, os.O_RDONLY)
     try:
         if flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):

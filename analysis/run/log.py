@@ -38,7 +38,11 @@ class Log:
         self._writer: io.FileIO | None = None
 
     def read_on(self) -> Iterator[Event]:
-        """Yield the events of the whole lines that were not read or written through this object before."""
+        """Yield the events of the whole lines that were not read or written through this object before.
+
+        Raises:
+            RunError: a whole line holds no event, or one that cannot follow on those before it.
+        """
         with self.path.open("rb") as log:
             log.seek(self._end)
             for line in log:
@@ -52,6 +56,9 @@ class Log:
         """Add an event, on disk when this returns, and return it as a reader will find it.
 
         Everything before it must have been read. The event gets a time unless it has one.
+
+        Raises:
+            RunError: the file cannot be written, because the disk is full or the folder is read-only.
         """
         timed = replace(event, time=event.time or time.time())
         line = json.dumps(to_json(timed), separators=(",", ":"))

@@ -36,7 +36,11 @@ LOCK = "search.lock"  # in the folder of a run that is searched, where the file 
 
 
 def names(root: str) -> list[str]:
-    """Return the names of the folders in `root`, a folder or a URI; none where it is not there."""
+    """Return the names of the folders in `root`, a folder or a URI; none where it is not there.
+
+    Raises:
+        RunError: as `Remote` does.
+    """
     if is_remote(root):
         return Remote(root, Path()).folders()
     return sorted(path.name for path in Path(root).glob("*/"))
@@ -60,7 +64,11 @@ class Remote:
     """A run's folder on object storage, and its copy at `folder`."""
 
     def __init__(self, uri: str, folder: Path) -> None:
-        """Open the file system; nothing is read."""
+        """Open the file system; nothing is read.
+
+        Raises:
+            RunError: there is no file system for the URI, or the URI holds a password.
+        """
         from pyarrow import ArrowInvalid
         from pyarrow.fs import FileSystem  # 0.3 s, which a run on a disk does not need
 

@@ -69,6 +69,9 @@ class Run:
         """Make the folder of a new run in `root`, a folder or a URI such as s3://bucket/runs.
 
         One that a crash, or a full disk, left half made is made whole.
+
+        Raises:
+            RunError: the name is not a file name or is taken, or root cannot be written to.
         """
         cls.require_new(root, name)
         run = cls._at(join(str(root), name))
@@ -245,7 +248,11 @@ class Run:
         self._place.put(path)
 
     def settings(self) -> dict[str, Any]:
-        """Return what search.json says, in today's names; empty before the first `write_settings`."""
+        """Return what search.json says, in today's names; empty before the first `write_settings`.
+
+        Raises:
+            RunError: it is not JSON, lacks a value, or has one of a wrong type.
+        """
         if not self.settings_file.is_file():
             return {}
         try:
@@ -260,7 +267,11 @@ class Run:
         return content
 
     def begun_settings(self) -> dict[str, Any]:
-        """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does."""
+        """Return what search.json says of a run that has begun: its settings and its metric, as `settings` does.
+
+        Raises:
+            RunError: the run ended before it began, or search.json is lost or damaged.
+        """
         found = self.settings()
         if found.get("settings") and found.get("metric"):
             return found
@@ -278,7 +289,11 @@ class Run:
             self.write_settings({**self.settings(), **values})
 
     def earlier_trials(self) -> list[EarlierTrial]:
-        """Return the trials of earlier runs that the search was begun with; none where it was begun without."""
+        """Return the trials of earlier runs that the search was begun with; none where it was begun without.
+
+        Raises:
+            RunError: a line of the file holds none.
+        """
         if not self.earlier.is_file():
             return []
         try:
@@ -296,7 +311,11 @@ class Run:
             self._place.delete(self.earlier.name)
 
     def write(self, path: Path, data: bytes) -> None:
-        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one."""
+        """Replace one of the run's files such that a reader, or a crash, finds the old one or the new one.
+
+        Raises:
+            RunError: the disk is full or the folder is read-only, or the object storage does not take it.
+        """
         try:
             replace_file(path, data)
         except OSError as error:
@@ -304,7 +323,11 @@ class Run:
         self._place.put(path)
 
     def append(self, event: Event) -> bool:
-        """Add an event to the log, on disk when this returns; return whether it counts: a repeated report does not."""
+        """Add an event to the log, on disk when this returns; return whether it counts: a repeated report does not.
+
+        Raises:
+            RunError: the log cannot be written, because the disk is full or the folder is read-only.
+        """
         self._read_on()
         written = self._log.append(event)
         # The study first: nothing is in the log of which a study that is read back would not know.

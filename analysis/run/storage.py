@@ -52,7 +52,11 @@ def parent(uri: str) -> str:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file such that a reader, or a crash, finds the old one or the new one; no part is left on an error."""
+    """Replace a file such that a reader, or a crash, finds the old one or the new one; no part is left on an error.
+
+    Raises:
+        OSError: it cannot be written; no part of the new file is left.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -71,6 +75,9 @@ def patiently(action: Callable[[], Result], what: str) -> Result:
 
     pyarrow itself tries three times in six seconds. The action may be carried out several times; `what` it does is for
     a warning, such as "write to s3://bucket/runs/a".
+
+    Raises:
+        OSError: the storage refuses it, or is away for longer.
     """
     began, pause = time.monotonic(), FIRST_PAUSE
     while True:

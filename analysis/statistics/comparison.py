@@ -48,7 +48,11 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
-    """Return the comparison of two runs or more, with all trials ranked at equal images or at equal seconds."""
+    """Return the comparison of two runs or more, with all trials ranked at equal images or at equal seconds.
+
+    Raises:
+        RunError: they are fewer, or were measured by different metrics or on different images.
+    """
     named = _named(runs)
     refuse_different(named)
     card = metric_card(runs[0])

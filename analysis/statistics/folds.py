@@ -47,6 +47,9 @@ def cross_validations(run: Run) -> list[CrossValidation]:
     """Return the configurations of a run of which two trials or more hold out different folds.
 
     Of trials with the same fold the last counts, and diverged ones do not.
+
+    Raises:
+        RunError: there are none.
     """
     trials = run.trials()
     reports: dict[str, dict[int, Row]] = defaultdict(dict)

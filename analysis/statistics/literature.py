@@ -31,7 +31,12 @@ class LiteratureComparison:
 
 
 def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = None) -> LiteratureComparison:
-    """Return the reports of the literature's configurations, or `only` some of them, and of the best others."""
+    """Return the reports of the literature's configurations, or `only` some of them, and of the best others.
+
+    Raises:
+        RunError: the runs measure by different metrics, on different images or, one of them, in its confirmation; or
+            one of `only`, or all of the literature, has not reported.
+    """
     refuse_different({run.name: run for run in runs if metric_card(run)})
     reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
     if only is not None:

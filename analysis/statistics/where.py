@@ -24,7 +24,11 @@ def read_condition(text: str) -> Condition:
 
 
 def trials_where(trials: pa.Table, conditions: Iterable[Condition]) -> pa.Table:
-    """Return the trials whose configuration meets all conditions."""
+    """Return the trials whose configuration meets all conditions.
+
+    Raises:
+        RunError: a field that no configuration has, or a value that no trial has that meets the conditions before.
+    """
     for name, text in conditions:
         values = values_of(trials, name)
         met = [value is not None and _is(value, text) for value in values]

@@ -35,6 +35,9 @@ def training_of(run: Run, name: str | None = None) -> Training:
     that judge the confirmation. Its FMD on them is too low for that reason, and that on the test images is not. Of
     another trial it is the search's own training. `name` may also be that of one training of the confirmation. Where no
     checkpoint is kept, RunError is raised.
+
+    Raises:
+        RunError: there is no such trial, or its checkpoint is not kept.
     """
     trial = winner(run) if name is None else name
     if trial is None:

@@ -203,7 +203,11 @@ def write_blocks(blocks: Iterable[Block], form: str) -> None:
 
 
 def write_values(values: pa.Table, form: str) -> None:
-    """Write a table of values to the standard output, as "csv" or "parquet"."""
+    """Write a table of values to the standard output, as "csv" or "parquet".
+
+    Raises:
+        RunError: Parquet for a terminal.
+    """
     if form == "csv":
         sys.stdout.write(csv(values))
         return

@@ -47,7 +47,12 @@ class ClusterFile:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the file at `path`; raise NotACluster where it is no YAML, or not a mapping."""
+        """Return the file at `path`; raise NotACluster where it is no YAML, or not a mapping.
+
+        Raises:
+            OSError, UnicodeDecodeError: it cannot be read.
+            NotACluster: it is no YAML, or not a mapping.
+        """
         text = path.read_text()
         try:
             loader = yaml.SafeLoader(text)
@@ -124,7 +129,11 @@ class Values:
 
 
 def written(file: ClusterFile, values: Values, group: str) -> str:
-    """Return the text of a file with these values, and the security group of this id."""
+    """Return the text of a file with these values, and the security group of this id.
+
+    Raises:
+        UsageError: a value does not stand on the line of its key.
+    """
     lines = list(file.lines)
     done = set()  # what `<<` merges into several types stands on one line
     for where, value in _wanted(file, values, group):

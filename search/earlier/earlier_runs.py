@@ -10,7 +10,11 @@ from search.settings import Settings, located, with_budgets
 
 
 def with_runs(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options given, with the places of the runs that `--warm-start` names."""
+    """Return the options given, with the places of the runs that `--warm-start` names.
+
+    Raises:
+        RunError: one is no run.
+    """
     if "warm_start" not in given:
         return given
     opened = [Run.open(located(name)) for name in given["warm_start"]]
@@ -18,7 +22,11 @@ def with_runs(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def take_over(settings: Settings, checksums: Mapping[str, str], metric: Mapping[str, Any]) -> list[EarlierTrial]:
-    """Return the trials of the runs that a new search begins with; `metric` is the card of its metric."""
+    """Return the trials of the runs that a new search begins with; `metric` is the card of its metric.
+
+    Raises:
+        SettingsError: a run has other data, another metric or another trained model, or no trial of it has reported.
+    """
     taken: list[EarlierTrial] = []
     for place in settings.warm_start:
         run = Run.open(place)

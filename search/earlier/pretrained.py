@@ -16,6 +16,11 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options given, and what a trained trial brings along where `--from` names one.
 
     The trial brings its data, its configuration but for the sampler, and one rung: the images that it was trained on.
+
+    Raises:
+        RunError: there is no such run.
+        SettingsError: there is no such trial, it is still in training, or an option does not go with it.
+        CheckpointError: its checkpoint is damaged.
     """
     if "trained" not in given:
         return given

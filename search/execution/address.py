@@ -29,6 +29,9 @@ def address_of(given: str | None) -> Address | None:
     """Return the address of the cluster to join, None for this machine alone.
 
     It is `given`; else RAY_ADDRESS; else where a Ray of this user's listens that `ray start` started here.
+
+    Raises:
+        MachineError: nothing listens at the address that is given, or none is found for "auto".
     """
     named = os.environ.get("RAY_ADDRESS")
     for text, name in ((given, "--address"), (named, "RAY_ADDRESS")):

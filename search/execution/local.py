@@ -32,7 +32,11 @@ COMPLAINTS = ("worker-*.err", "worker-*.out", "raylet.err", "gcs_server.err")
 
 @contextmanager
 def ray_here(machine: Machine, data_bytes: int) -> Iterator[None]:
-    """Start Ray; in the end stop it and remove its folder. `data_bytes` is what trials share."""
+    """Start Ray; in the end stop it and remove its folder. `data_bytes` is what trials share.
+
+    Raises:
+        MachineError: Ray does not start.
+    """
     folder, held = _folder()
     try:
         _start(machine, data_bytes, folder)
@@ -130,6 +134,9 @@ def _folder() -> tuple[Path, int]:
     """Return a new folder for Ray, and its descriptor, which locks it as long as this process lives.
 
     The folder that Ray takes by itself may belong to another user, and in a longer path there is no room for sockets.
+
+    Raises:
+        MachineError: there is no place for it.
     """
     asked = os.environ.get("RAY_TMPDIR") or str(temporary_dir())
     for root in (asked, "/tmp", "/var/tmp", "/dev/shm"):

@@ -99,6 +99,9 @@ class Recorder:
         """Record that a trial failed; it is tried again from its checkpoint while it has tries.
 
         `error` is a traceback, or what Ray says in its place.
+
+        Raises:
+            RunError: the disk takes nothing more.
         """
         name = start.trial
         require_room(self.run, name, error)

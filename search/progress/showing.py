@@ -41,6 +41,9 @@ def show(paths: Sequence[str], most: int, options: Sequence[str]) -> int:
     """Serve TensorBoard for runs until it is interrupted; return its exit status.
 
     `paths` are those of runs, or of folders of runs. It shows `most` trials at the most, with `options` of TensorBoard.
+
+    Raises:
+        RunError: there is no run, or none with a trial that has curves.
     """
     found = parts(found_runs(paths))
     known = sum(len(part.trials) for part in found)
@@ -54,7 +57,11 @@ def show(paths: Sequence[str], most: int, options: Sequence[str]) -> int:
 
 
 def found_runs(paths: Iterable[str]) -> list[Run]:
-    """Return the runs at paths, each a run's or that of a folder with runs."""
+    """Return the runs at paths, each a run's or that of a folder with runs.
+
+    Raises:
+        RunError: there is none at one of them.
+    """
     found = []
     for path in paths:
         try:

@@ -31,6 +31,9 @@ def load(
     With `only` it has these baselines and no starting points; with `exact` they are sampled as their authors did, and
     with both the data set is theirs if they have one. `code`, which is trusted, is what a run keeps of a user's file:
     in place of the file that `given` names, or for the parts of the model that a space of the project samples from.
+
+    Raises:
+        CodeError, ConfigError, SpaceError: one line on what is wrong.
     """
     if code is None and given.endswith(".py"):
         code = _read(given)

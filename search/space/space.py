@@ -128,7 +128,12 @@ class Space:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names that the space searches over, in order of appearance, found by drawing from it."""
+        """Names that the space searches over, in order of appearance, found by drawing from it.
+
+        Raises:
+            SpaceError: it can draw what cannot be or what Optuna refuses, it never uses a fixed field, or a starting
+                point does not fit it.
+        """
         rng, shapes = random.Random(0), dict[str, Shape]()
         draws = [draw for _ in range(CHECKED_DRAWS) if (draw := self._drawn({}, rng, shapes)) is not None]
         if not draws:

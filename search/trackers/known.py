@@ -19,7 +19,11 @@ def trackers_of(log_to: Iterable[str], run: Run, say: Callable[[str], None]) -> 
 
 
 def send(path: str, log_to: Iterable[str]) -> int:
-    """Send a run and its confirmation to trackers, as --log-to has them; return the exit status, 1 if one failed."""
+    """Send a run and its confirmation to trackers, as --log-to has them; return the exit status, 1 if one failed.
+
+    Raises:
+        UsageError: there is no such run, a search goes on in it, or a package is missing.
+    """
     require_packages(log_to)
     run = Run.open(path)
     with run_lock(run):  # a search that goes on sends by itself

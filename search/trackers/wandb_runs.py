@@ -29,6 +29,9 @@ class WandbRuns:
             search: the name of the search.
             project: PROJECT or ENTITY/PROJECT; empty for WANDB_PROJECT, or else one of the name above.
             folder: where wandb keeps its files, and this class a note of each run that it closed.
+
+        Raises:
+            RuntimeError: no key is configured.
         """
         mode = wandb.setup(wandb.Settings(silent=True, console="off")).settings.mode
         if mode == "online" and not wandb.login(prompt=False):

@@ -32,7 +32,11 @@ def cache_dir() -> Path:
 
 
 def temporary_dir() -> Path:
-    """Return the folder for temporary files."""
+    """Return the folder for temporary files.
+
+    Raises:
+        UsageError: there is none, as in a container that may write to one folder of its own alone.
+    """
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:

@@ -14,7 +14,11 @@ from trainables.data.sources import first_line
 
 
 def fetch(name: str) -> Path:
-    """Return where a data set of `DOWNLOADS` lies, after a download at its first use."""
+    """Return where a data set of `DOWNLOADS` lies, after a download at its first use.
+
+    Raises:
+        DataError: it cannot be downloaded.
+    """
     try:
         return DOWNLOADS[name](cache_dir() / "downloads")
     except (OSError, RuntimeError) as error:
@@ -25,7 +29,11 @@ def fetch(name: str) -> Path:
 
 
 def fetch_fashion_mnist() -> Path:
-    """Return the folder of Fashion-MNIST's idx files, after a download at its first use."""
+    """Return the folder of Fashion-MNIST's idx files, after a download at its first use.
+
+    Raises:
+        OSError, RuntimeError: it cannot be downloaded.
+    """
     from torchvision.datasets import FashionMNIST
 
     return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)

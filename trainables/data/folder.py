@@ -36,7 +36,11 @@ class _Tree:
 
 
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what a folder of images holds, with the groups that a rule makes of paths; None for another path."""
+    """Return what a folder of images holds, with the groups that a rule makes of paths; None for another path.
+
+    Raises:
+        DataError: there are no images, or images lie beside folders of images, or the rule is none.
+    """
     if not path.is_dir():
         return None
     group = None if groups is None else by_path(groups)

@@ -19,7 +19,11 @@ _FOLDER = re.compile(r"(.+/.+)/")
 
 
 def by_path(rule: str) -> Callable[[Path, Path], str]:
-    """Return a function of an image's path and of the folder that the path is taken below; it returns the group."""
+    """Return a function of an image's path and of the folder that the path is taken below; it returns the group.
+
+    Raises:
+        DataError: the rule is no regular expression with one group; from the function, that it captures nothing.
+    """
     pattern = _FOLDER if rule == FOLDER else _compiled(rule)
 
     def group(path: Path, below: Path) -> str:

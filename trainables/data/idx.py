@@ -21,7 +21,11 @@ GZIP = b"\x1f\x8b"
 
 
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what the idx files of a folder hold, or those beside one that is named; None where there are none."""
+    """Return what the idx files of a folder hold, or those beside one that is named; None where there are none.
+
+    Raises:
+        DataError: a file is damaged, several sets lie in the folder, or groups are asked for.
+    """
     named = FILE.fullmatch(path.name) if path.is_file() else None
     files = _files(path.parent if named else path)
     if not files:
@@ -42,7 +46,11 @@ def find(path: Path, groups: str | None = None) -> Found | None:
 
 
 def parse_idx(path: Path) -> tuple[np.ndarray, bytes]:
-    """Return an idx file of bytes as a uint8 array of the shape in its header, and its content without gzip."""
+    """Return an idx file of bytes as a uint8 array of the shape in its header, and its content without gzip.
+
+    Raises:
+        DataError: the file is damaged or none of its kind.
+    """
     name = readable(path)
     try:
         content = path.read_bytes()

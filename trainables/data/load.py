@@ -36,6 +36,9 @@ def load(
             Fashion-MNIST Debian's folder or else torchvision's download; of other images, where they lie now.
         options: how to read the user's own images, and those of `DOWNLOADS`.
         log: called with progress where there is much to read.
+
+    Raises:
+        DataError: the data set is unknown, or a file is missing or damaged; options are given for one of `DATASETS`.
     """
     if name in DATASETS:
         if options != READ_AS_PUBLISHED:

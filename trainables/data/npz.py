@@ -20,7 +20,12 @@ EXPECTED = "train_images and train_labels (also val_..., test_...), or images an
 
 
 def find(path: Path, groups: str | None = None) -> Found | None:
-    """Return what an .npz file holds; None for another path."""
+    """Return what an .npz file holds; None for another path.
+
+    Raises:
+        DataError: the file is damaged, holds pickled objects or other arrays, or has labels for some of its parts only;
+            or groups are asked for.
+    """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
     refuse(groups, path)

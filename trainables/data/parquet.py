@@ -30,6 +30,9 @@ def find(path: Path, groups: str | None = None) -> Found | None:
     """Return what a parquet file, or the parquet files of a folder, hold, with a column of groups; None without any.
 
     The name of a file begins with that of its part, as train-00000-of-00002.parquet; others count as train.
+
+    Raises:
+        DataError: a file is damaged, has no column of images, or other columns than the rest.
     """
     candidates = [path] if path.is_file() else sorted(path.rglob("*"))
     paths = [one for one in candidates if one.suffix.lower() == ".parquet" and one.is_file() and one.name[0] != "."]

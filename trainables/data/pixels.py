@@ -54,6 +54,9 @@ def decode(content: Content, side: int, channels: int, background: tuple[int, in
 
     It is turned as its EXIF says, transparent pixels show `background`, 16 bits become 8. Of several frames or pages
     the first is taken. Colour profiles are not applied. Where it cannot be decoded, DataError has the reason alone.
+
+    Raises:
+        DataError: it cannot be decoded; the message is the reason alone.
     """
     with _in_one_line():
         image = _open(content)

@@ -73,7 +73,11 @@ def natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def labels_of(array: np.ndarray, count: int, name: str) -> list[str]:
-    """Return one class name an image of an array of labels (N,) or (N, 1), of whole numbers or texts."""
+    """Return one class name an image of an array of labels (N,) or (N, 1), of whole numbers or texts.
+
+    Raises:
+        DataError: the array has another shape or type.
+    """
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.shape != (count,):
         raise DataError(f"{name} has the shape {array.shape}; give one label for each of the {count:,} images")
@@ -83,7 +87,11 @@ def labels_of(array: np.ndarray, count: int, name: str) -> list[str]:
 
 
 def pixels_of(array: np.ndarray, name: str) -> np.ndarray:
-    """Return an array of images as uint8 (N, H, W) or (N, H, W, C), C 1, 3 or 4; channels may also come first."""
+    """Return an array of images as uint8 (N, H, W) or (N, H, W, C), C 1, 3 or 4; channels may also come first.
+
+    Raises:
+        DataError: the array has another shape or type.
+    """
     if array.dtype != np.uint8:
         raise DataError(f"{name} is of {array.dtype}; give images as uint8, 0 to 255")
     if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):

@@ -25,6 +25,9 @@ def split(
         labels: int64 (N,).
         ids: uint64 (N,), of the content of each image; copies share one.
         groups: uint64 (N,), of what stays in one split, as `trainables.data.groups.together` has it; None without.
+
+    Raises:
+        DataError: a part has too few different images, or too few groups.
     """
 
     def dealt(rows: np.ndarray, splits: tuple[str, ...], everything: bool = False) -> dict[str, np.ndarray]:

@@ -43,7 +43,11 @@ class Survey:
 
     @classmethod
     def of(cls, found: Found, path: Path, options: ReadOptions, log: Log) -> "Survey":
-        """Read all contents once, and decode none."""
+        """Read all contents once, and decode none.
+
+        Raises:
+            DataError: an image is damaged and not to be skipped, or all are.
+        """
         headers: list[Header | None] = []
         damaged: dict[int, str] = {}
         lines: list[str] = []

@@ -25,7 +25,11 @@ SCALE, GAP = 2, 1  # pixels of a picture for each of an image, and image pixels 
 
 
 def start(diffusion: Diffusion, sampling: Sampling, shape: torch.Size, source: Source) -> tuple[Tensor, Any]:
-    """Return (x_T, z), x_T of `shape` (N, C, H, W), drawn from the prior that `sampling` names."""
+    """Return (x_T, z), x_T of `shape` (N, C, H, W), drawn from the prior that `sampling` names.
+
+    Raises:
+        UsageError: an option is unknown or has no such value, or the search cannot begin.
+    """
     step = diffusion.step(torch.full((shape[0],), diffusion.T, device=source.generator.device))
     if sampling.prior == "fitted":
         return fitted_prior(diffusion.degradation, shape, step, source)

@@ -160,7 +160,11 @@ class CheckReference:
 
 
 def other_weights(images: Images) -> dict[TaskName, Weights]:
-    """Return the other networks of a data set that are there, by what they learned."""
+    """Return the other networks of a data set that are there, by what they learned.
+
+    Raises:
+        WeightsError: one that comes with the package is damaged.
+    """
     found: dict[TaskName, Weights] = {}
     for task in OTHER_TASKS:
         name = other_name(images.name, task)

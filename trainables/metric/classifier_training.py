@@ -46,12 +46,20 @@ Log = Callable[[str], None]
 
 
 def ensure_classifier(images: Images, log: Log = print) -> Weights:
-    """Return the classifier of a data set; train and store it if neither the package nor the user's cache has it."""
+    """Return the classifier of a data set; train and store it if neither the package nor the user's cache has it.
+
+    Raises:
+        WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
+    """
     return _ensure(images, images.name, log)
 
 
 def ensure_others(images: Images, log: Log = print) -> dict[TaskName, Weights]:
-    """Return the other networks of a data set by what they learned, trained and stored where they are not there yet."""
+    """Return the other networks of a data set by what they learned, trained and stored where they are not there yet.
+
+    Raises:
+        WeightsError: the package's weights are damaged.
+    """
     names = {task: other_name(images.name, task) for task in OTHER_TASKS}
     return {task: _ensure(images, name, log) for task, name in names.items() if name in RECIPES}
 
@@ -110,6 +118,9 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
     """Train a classifier on a data set's `train` split on the CPU; the bits depend on the number of threads.
 
     Adam with one cosine cycle of the learning rate, random shifts, and bfloat16 where the CPU has matrix units for it.
+
+    Raises:
+        UsageError: there is no such model, or nothing is left to train.
     """
     torch.manual_seed(recipe.seed)
     count, task = len(images.train), TASKS[recipe.task]

@@ -33,7 +33,11 @@ class Account:
 
     @classmethod
     def open(cls, region: str) -> "Account":
-        """Return the account of the credentials that boto3 finds."""
+        """Return the account of the credentials that boto3 finds.
+
+        Raises:
+            UsageError: the region is unknown, there are no credentials, or AWS does not take them.
+        """
         with of_aws():
             session = _session(region)
             if region not in session.get_available_regions("ec2", session.get_partition_for_region(region)):

@@ -19,6 +19,9 @@ def to_make(account: Account, setup: SetUp) -> Step:
 
     A bucket that somebody else made is used as it is, unless it is empty and has no tag: then an earlier try may have
     ended before it was tagged, and it is taken over.
+
+    Raises:
+        UsageError: it is another account's, or in another region.
     """
     s3, name = account.client("s3"), setup.bucket
     if name not in _buckets(s3, name):

@@ -17,7 +17,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def network(text: str) -> Network:
-    """Return the addresses that SSH is open to."""
+    """Return the addresses that SSH is open to.
+
+    Raises:
+        UsageError: the text is no network, or everyone's.
+    """
     try:
         found = ipaddress.ip_network(text.strip())
     except ValueError as error:
@@ -28,7 +32,11 @@ def network(text: str) -> Network:
 
 
 def own_address() -> Network:
-    """Return the address that the internet sees this machine at."""
+    """Return the address that the internet sees this machine at.
+
+    Raises:
+        UsageError: there is no answer, or it is none.
+    """
     try:
         with urllib.request.urlopen(ASKED, timeout=10) as answer:
             return network(answer.read(100).decode())
@@ -37,7 +45,11 @@ def own_address() -> Network:
 
 
 def found(account: Account, setup: SetUp, vpc: str) -> str | None:
-    """Return the id of the set-up's group, None if there is none."""
+    """Return the id of the set-up's group, None if there is none.
+
+    Raises:
+        UsageError: something else made a group of this name.
+    """
     group = _find(account.client("ec2"), setup, vpc)
     return group["GroupId"] if group else None
 

@@ -29,7 +29,11 @@ Ready. In {root}, with the environment active:
 
 
 def make(options: argparse.Namespace) -> int:
-    """Set an account up as the command line says; return the exit status."""
+    """Set an account up as the command line says; return the exit status.
+
+    Raises:
+        UsageError: AWS refuses, or an option does not fit.
+    """
     source = _source(options.out)
     name = _name(options, source)
     asks = sys.stdin.isatty() and not options.yes

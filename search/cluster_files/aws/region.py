@@ -13,7 +13,11 @@ IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-
 
 
 def network(account: Account) -> str:
-    """Return the id of the region's default VPC."""
+    """Return the id of the region's default VPC.
+
+    Raises:
+        UsageError: it has none.
+    """
     filters = [{"Name": "is-default", "Values": ["true"]}]
     vpcs = account.client("ec2").describe_vpcs(Filters=filters)["Vpcs"]
     if not vpcs:
@@ -23,7 +27,11 @@ def network(account: Account) -> str:
 
 
 def zones(account: Account, vpc: str, machines: Iterable[str]) -> list[str]:
-    """Return the zones, sorted, that have a public subnet of the VPC and offer each of these types of machines."""
+    """Return the zones, sorted, that have a public subnet of the VPC and offer each of these types of machines.
+
+    Raises:
+        UsageError: there are none.
+    """
     ec2 = account.client("ec2")
     types = sorted(set(machines))
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
@@ -43,7 +51,11 @@ def zones(account: Account, vpc: str, machines: Iterable[str]) -> list[str]:
 
 
 def image(account: Account) -> str:
-    """Return the id of today's image of AWS with an NVIDIA driver."""
+    """Return the id of today's image of AWS with an NVIDIA driver.
+
+    Raises:
+        UsageError: AWS has none in this region.
+    """
     try:
         return str(account.client("ssm").get_parameter(Name=IMAGE)["Parameter"]["Value"])
     except ClientError as error:

@@ -17,7 +17,11 @@ Not removed, because others may use it, and it costs nothing: EC2's role for spo
 
 
 def remove(options: argparse.Namespace) -> int:
-    """Remove a set-up as the command line says; return the exit status."""
+    """Remove a set-up as the command line says; return the exit status.
+
+    Raises:
+        UsageError: AWS refuses, or machines of the cluster are still there.
+    """
     name = options.name or NAME
     account = Account.open(options.region or configured_region() or "us-east-1")
     with of_aws():

@@ -61,7 +61,11 @@ def earlier(account: Account, name: str) -> SetUp | None:
 
 
 def to_make(account: Account, setup: SetUp) -> list[Step]:
-    """Return the steps that make or complete the roles, each with its instance profile, and EC2's own role for spot."""
+    """Return the steps that make or complete the roles, each with its instance profile, and EC2's own role for spot.
+
+    Raises:
+        UsageError: something else made a role or profile of these names.
+    """
     iam = account.client("iam")
     return [*(_to_make(account, iam, setup, kind) for kind in KINDS), _for_spot(iam)]
 

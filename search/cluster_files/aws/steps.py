@@ -35,7 +35,11 @@ def changes(steps: Sequence[Step]) -> bool:
 
 
 def agreed(question: str, yes: bool) -> bool:
-    """Return whether to go on: the command line said yes, or the user does."""
+    """Return whether to go on: the command line said yes, or the user does.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
     if yes:
         return True
     if not sys.stdin.isatty():
@@ -44,7 +48,11 @@ def agreed(question: str, yes: bool) -> bool:
 
 
 def ask(question: str, default: str) -> str:
-    """Return what the user answers, without spaces around it; the default for nothing."""
+    """Return what the user answers, without spaces around it; the default for nothing.
+
+    Raises:
+        UsageError: the input ends, or the user interrupts.
+    """
     try:
         return input(f"{question} ").strip() or default
     except (EOFError, KeyboardInterrupt):
@@ -52,7 +60,11 @@ def ask(question: str, default: str) -> str:
 
 
 def carry_out(steps: Sequence[Step]) -> None:
-    """Do the steps that have something to do, and print each that is done; where one fails, the others stay done."""
+    """Do the steps that have something to do, and print each that is done; where one fails, the others stay done.
+
+    Raises:
+        UsageError: one failed; what the steps before it did stays.
+    """
     for step in steps:
         if step.do is not None:
             with of_aws():
