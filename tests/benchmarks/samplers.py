@@ -126,7 +126,7 @@ class AroundTheBest(BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         """Draw a variant, and return what it answers."""
-        shown = self._view.of(study, trial, anew=True).get_trials(deepcopy=False)
+        shown = self._view.of(study, trial, anew=True)._get_trials()  # with the paused ones, as TPE sees them
         learnt = [one for one in shown if one.state != TrialState.RUNNING and one.intermediate_values]
         if len(learnt) < self._startup:
             return {}
@@ -197,9 +197,10 @@ def _grouped(needs: Needs, seed: int, **options: Any) -> BaseSampler:
 CANDIDATES: dict[str, Callable[[Needs, int], BaseSampler]] = {
     "random": SAMPLERS["random"],
     "TPE, grouped": _grouped,
+    "TPE, grouped, 5 at random": partial(_grouped, n_startup_trials=5),
     "TPE, multivariate": partial(_tpe, multivariate=True),
-    "TPE, univariate": _tpe,
-    "TPE, univariate, 5 at random": partial(_tpe, n_startup_trials=5),
+    "TPE, univariate": partial(_tpe, multivariate=False),
+    "TPE, univariate, 5 at random": partial(_tpe, multivariate=False, n_startup_trials=5),
     "GP of Optuna": SAMPLERS["gp"],
     "around the best": lambda needs, seed: AroundTheBest(needs.view, needs.startup, seed),
 }
