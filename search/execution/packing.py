@@ -9,7 +9,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -23,6 +23,7 @@ from search.space.space import Space
 from trainables.config import Flat, Variant
 from trainables.device import CONTEXT, free_bytes
 from trainables.diffusion.generation import CHUNKS, generate
+from trainables.domain import ConfigError
 from trainables.parts import install
 from trainables.training.trainer import Trainer
 from trainables.user_code import UserCode
@@ -64,8 +65,11 @@ def best(
 
 def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
     """Return a variant of a space with a median footprint, and the variant or baseline with the largest."""
-    rng = random.Random(0)
-    ordered = sorted((space.draw(FakeTrial({}, rng)) for _ in range(DRAWS)), key=lambda flat: footprint(flat, shape))
+    rng, draws = random.Random(0), list[Flat]()
+    while len(draws) < DRAWS:
+        with suppress(ConfigError):  # a draw that is rejected; not all are, or the space would have been refused
+            draws.append(space.draw(FakeTrial({}, rng)))
+    ordered = sorted(draws, key=lambda flat: footprint(flat, shape))
     all_of_it = [ordered[-1], *(baseline.variant for baseline in space.baselines)]
     return ordered[len(ordered) // 2], max(all_of_it, key=lambda flat: footprint(flat, shape))
 

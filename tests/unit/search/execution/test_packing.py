@@ -51,6 +51,15 @@ def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: st
     assert sum(most >= other for other in others) >= 3
 
 
+def test_draws_that_a_space_rejects_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "picky.py").write_text(
+        "import optuna\n\n\ndef space(trial):\n"
+        '    if trial.suggest_int("training/batch", 1, 9) > 3:\n        raise optuna.TrialPruned\n'
+    )
+    typical, largest = drawn(load(str(tmp_path / "picky.py"), {}), SHAPE)
+    assert (typical["training/batch"], largest["training/batch"]) == (2, 3)
+
+
 def test_a_batch_and_the_pixels_of_a_network_count_as_its_parameters_do() -> None:
     taken = [
         footprint({**STARTER, "training/batch": batch, "network/cnn/patch": patch}, SHAPE)
