@@ -18,6 +18,7 @@ JSON_TYPES = {
     "str": "string",
     "int": "integer",
     "float": "number",
+    "bool": "boolean",
     "State": "string",
     "Mapping[str, Value]": "object",
     "tuple[Report, ...]": "array of objects",

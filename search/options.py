@@ -232,6 +232,13 @@ class SearchOptions:
         CHANGEABLE,
     )
 
+    tune_guidance: bool = _confirmation(
+        FLAG,
+        "Choose the guidance of each contender that knows classes after its first training in the confirmation, by "
+        "images of the search: its own, 0.4, 0.7, 1 or 1.4.",
+        False,
+    )
+
     cpus_per_trial: float = _resources(between(0.1, 1_024), "Cores of a trial.", 1, CHANGEABLE)
     gpus_per_trial: float = _resources(
         between(0.01, 64, or_0=True), "GPUs of a trial, or its share of one.", Sized(0, 0.25), CHANGEABLE

@@ -113,7 +113,9 @@ def _queue(settings: Settings, space: Space, warm_start: WarmStart) -> list[str]
 def _confirmation(settings: Settings, space: Space) -> str:
     baseline = ", and the best baseline unless it is beaten by far," if space.baselines else ""
     first = ", the first trial among them" if settings.confirm > 1 else ""
-    return f"the best {settings.confirm}{first}{baseline} with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
+    seeds = f"with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
+    chosen = "; guidance is chosen after training" if settings.tune_guidance else ""
+    return f"the best {settings.confirm}{first}{baseline} {seeds}{chosen}"
 
 
 def _estimate(settings: Settings, pace: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from trainables.report import Report
+from trainables.report import GUIDANCES, Report
 
 # Fresh seeds of each contender that are planned for; one seed tells nothing of the spread.
 SEEDS = 2
@@ -43,7 +43,14 @@ def check_seconds(samples: int, training: int) -> float:
     return CHECK_SECONDS * samples / 2_048 * training / 50_000
 
 
-def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0, checks: float = 0.0) -> Cost:
+def cost(
+    reports: Sequence[Report],
+    images: int,
+    scale: float,
+    trained: int = 0,
+    checks: float = 0.0,
+    chooses: bool = False,
+) -> Cost:
     """Return the cost of training a trial again.
 
     Args:
@@ -53,13 +60,15 @@ def cost(reports: Sequence[Report], images: int, scale: float, trained: int = 0,
         scale: how many times the samples of the search the confirmation generates.
         trained: with how many fresh seeds it has been trained again.
         checks: seconds that checking the samples of a training takes.
+        chooses: whether one of its trainings chooses its guidance, the time of which all have a share of.
     """
-    judged = scale**GROWTH * min(
+    one_set = min(
         known(report.sample_seconds, report.score_seconds) / (report.draws + len(report.between_at))
         for report in reports
     )
-    beside = known(reports[-1].setup_seconds) + judged
-    return Cost(training_seconds(reports[-1], images) + beside + checks, beside, max(0, SEEDS - trained))
+    beside = known(reports[-1].setup_seconds) + scale**GROWTH * one_set
+    choice = (1 + len(GUIDANCES)) * one_set / SEEDS if chooses else 0.0
+    return Cost(training_seconds(reports[-1], images) + beside + checks + choice, beside, max(0, SEEDS - trained))
 
 
 def cost_of_another(report: Report) -> Cost:

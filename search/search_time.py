@@ -3,9 +3,9 @@
 import time
 
 from analysis.run.run import Run
-from search.confirmation.contenders import beaten, contenders, fresh_seeds
+from search.confirmation.contenders import beaten, contenders, cost_of_each
 from search.progress.budget import Budget
-from search.reserve import END_SECONDS, Cost, cost, reserve
+from search.reserve import END_SECONDS, Cost, reserve
 from search.settings import Settings
 
 # Seconds between two plans, and the share of the driver's time that planning takes at the most.
@@ -51,6 +51,6 @@ def planned_costs(run: Run, settings: Settings, scale: float, checks: float) -> 
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     reports, full = run.reports(), settings.rungs[-1]
     chosen = contenders(run, settings.confirm, full)
-    out, seeds = beaten(chosen, reports, full), fresh_seeds(run)
-    left = [start.trial for start in chosen if start.trial not in out]
-    return [cost(reports[name], full, scale, seeds[name], checks) for name in left]
+    out = beaten(chosen, reports, full)
+    left = [start for start in chosen if start.trial not in out]
+    return list(cost_of_each(run, settings, left, scale, checks).values())

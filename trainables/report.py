@@ -22,6 +22,9 @@ CHECKS = (
     *OTHERS,
 )
 
+# The guidance that a confirmation may try beside a configuration's own. source: tests/benchmarks/guidance.py
+GUIDANCES = (0.4, 0.7, 1.0, 1.4)
+
 # What a report that lacks a value is given, by the value's type; JSON has null for a float that is not finite.
 ABSENT = {"str": "", "int": 0, "bool": False, "float": math.nan, "tuple[float, ...]": ()}
 
@@ -76,6 +79,10 @@ class Report:
     """`fmd` at each of `between_at`."""
     between_validation_loss: tuple[float, ...] = ()
     """`validation_loss` at each of `between_at`."""
+    tried_guidance: tuple[float, ...] = ()
+    """Of a trial that chose its guidance after training, those that it tried, its configuration's first."""
+    tried_fmd: tuple[float, ...] = ()
+    """FMD with each of `tried_guidance`, by images of the search."""
     # Those of `CHECKS`, in a confirmation; None elsewhere.
     unreadable_share: float | None = None
     label_distance: float | None = None
@@ -95,6 +102,13 @@ class Report:
         Logs of other versions lack some fields and have others.
         """
         return cls(**{entry.name: _value(values.get(entry.name), entry) for entry in fields(cls)})
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """The fields of its configuration that were chosen after training, with their values."""
+        if not self.tried_fmd:
+            return {}
+        return {"sampler/guidance": self.tried_guidance[self.tried_fmd.index(min(self.tried_fmd))]}
 
     def on_the_way(self) -> list[tuple[int, dict[str, float]]]:
         """Return the training losses and the scores since the report before it, by images seen, ascending."""

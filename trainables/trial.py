@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from trainables.metric.checks import CheckReference
 from trainables.metric.classifier import features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score, mean_score
 from trainables.metric.restoration import Validation, restorations, validation
-from trainables.report import Picture, Report, Stopwatch
+from trainables.report import GUIDANCES, Picture, Report, Stopwatch
 from trainables.training.trainer import Trainer, evenly
 
 # An 8 x 8 grid of samples, and three images in each direction of the strip and in each row of restorations: what a
@@ -101,17 +101,19 @@ class Trial:
         alive: Callable[[], None] = lambda: None,
         should_leave: Callable[[], bool] = lambda: False,
         checks: CheckReference | None = None,
+        chooses_by: Reference | None = None,
     ) -> None:
         """Prepare training, and continue from the trial's checkpoint if `storage` has one.
 
         `reference` has the real images that samples are scored against, and `checks` says what else is measured of them
-        at a rung. `pretrained` returns the checkpoint of another trial, whose weights this one starts from. `alive` and
-        `should_leave` are called after each training step; the latter returns whether to save a checkpoint and raise
-        `Preempted`. A checkpoint that cannot be read raises CheckpointError.
+        at a rung. By `chooses_by`, other real images, it chooses its guidance. `pretrained` returns the checkpoint of
+        another trial whose weights this one starts from. `alive` and `should_leave` are called after each training
+        step; the latter returns whether to save a checkpoint and raise `Preempted`. A checkpoint that cannot be read
+        raises CheckpointError.
         """
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
         self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
-        self.checks = checks
+        self.checks, self._chooses_by = checks, chooses_by
         device = plan.resolve_device()
         others = getattr(images, FLOOR_SPLITS[reference.split][0])  # those that the samples are not compared with
         train, seen, unseen, held_out = (
@@ -160,9 +162,11 @@ class Trial:
         score, loss, checked, diverged = self.reference.blank_score(), math.inf, NOTHING, False
         draws = self.plan.draws_of(rung)
         beside: Mapping[str, Any] = {}
+        tried: dict[float, float] = {}
         try:
             loss = self.trainer.run_to(target, self._between_rungs(target))
             self.watch.charge("train")
+            tried = self._choose_guidance()
             samples = self._sample()
             self._draw(samples, rung)
             score, checked, beside = self._measure(samples, self.checks)
@@ -194,6 +198,8 @@ class Trial:
             between_at=tuple(at for at, _, _ in between),
             between_fmd=tuple(fmd for _, fmd, _ in between),
             between_validation_loss=tuple(held_out for _, _, held_out in between),
+            tried_guidance=tuple(tried),
+            tried_fmd=tuple(tried.values()),
         )
 
     def _pace(self) -> float:
@@ -259,10 +265,34 @@ class Trial:
         self.storage.save_checkpoint(self.name, to_bytes(state))
         self._saved = time.monotonic()
 
-    def _sample(self, draw: int = 0) -> torch.Tensor:
+    def _choose_guidance(self) -> dict[float, float]:
+        """Give the sampler the guidance whose samples score best, and return the FMD with each that was tried.
+
+        The samples are of other noise than those that are scored later. A network is guided if it knows classes and was
+        trained without them, too; another keeps what it has, and nothing is tried.
+        """
+        diffusion, own, reference = self.trainer.averaged(), self.variant.sampler, self._chooses_by
+        if reference is None or diffusion.label_counts is None or not diffusion.label_drop:
+            return {}
+
+        def fmd(guidance: float) -> float:
+            self.variant = replace(self.variant, sampler=replace(own, guidance=guidance))
+            try:
+                return reference.score(self._sample(1, reference.n), self.classifier).fmd
+            except Diverged:
+                return reference.blank
+
+        tried = {guidance: fmd(guidance) for guidance in dict.fromkeys((own.guidance, *GUIDANCES))}
+        best = min(tried, key=tried.__getitem__)
+        self.variant = replace(self.variant, sampler=replace(own, guidance=best))
+        self.watch.charge("score")
+        return tried
+
+    def _sample(self, draw: int = 0, n: int | None = None) -> torch.Tensor:
         """Return the samples to score, uint8 (n, C, H, W); `draw` counts the sets of samples of one model."""
         shape, seed = tuple(self.trainer.images.shape[1:]), self.plan.sampling_seed + draw
-        samples = generate(self.trainer.averaged(), self.variant.sampler, self.reference.n, shape, self.source, seed)
+        count = self.reference.n if n is None else n
+        samples = generate(self.trainer.averaged(), self.variant.sampler, count, shape, self.source, seed)
         self.watch.charge("sample")
         return samples
 

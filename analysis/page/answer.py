@@ -21,11 +21,12 @@ def answer(context: ReportContext) -> dict[str, object]:
         return {"answer": None, "running": Counter(states)["RUNNING"], "facts": _facts(context, states)}
     row = context.rows.get(found.trial, {})
     result = context.result
+    chosen = {"sampler/guidance": result.guidance[found.trial][1]} if result and found.trial in result.guidance else {}
     ended = context.settings.get("status") == "done"
     return {
         "answer": found,
         "normalised": result.standings[0].normalised if result and result.standings else row.get("fmd_normalised"),
-        "configuration": describe_configuration({name: row.get(name) for name in fields(context.trials)}),
+        "configuration": describe_configuration({name: row.get(name) for name in fields(context.trials)} | chosen),
         "labels": labels_sentence(context.trials, context.order),
         "steps": steps(context.run, Commands.anywhere(context.run)) if ended else [],
         "facts": _facts(context, states),

@@ -10,7 +10,7 @@ from analysis.statistics.confirmed import ConfirmationResult, Standing, normalis
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.checks import REAL, check_rows, shown
-from analysis.text.confirmation import standing_texts
+from analysis.text.confirmation import as_judged, standing_texts
 from analysis.text.opinions import opinion_rows, opinion_titles
 from analysis.text.words import fmd_form, fmd_text, number, percent
 
@@ -21,14 +21,14 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
     if result is None or not result.standings:
         return None
     rows = [_interval(context, standing, result.metric) for standing in result.standings]
-    before = searched(context.run, result.images_seen)
+    before, words = searched(context.run, result.images_seen), as_judged(context.words, result)
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     return {
         "figure": intervals(rows, logarithmic("normalised FMD", values)),
-        "rows": [_cells(context, standing, result.standings[0], before) for standing in result.standings],
+        "rows": [_cells(context, standing, result.standings[0], before, words) for standing in result.standings],
         "metric": result.metric,
         "test_rows": [
-            _cells(context, standing, result.test_standings[0], before) for standing in result.test_standings
+            _cells(context, standing, result.test_standings[0], before, words) for standing in result.test_standings
         ],
         "test_metric": result.test_metric,
         "opinion_titles": opinion_titles(result),
@@ -52,7 +52,9 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
     )
 
 
-def _cells(context: ReportContext, s: Standing, best: Standing, before: Mapping[str, float]) -> list[Cell]:
+def _cells(
+    context: ReportContext, s: Standing, best: Standing, before: Mapping[str, float], words: Mapping[str, str]
+) -> list[Cell]:
     remarks = [s.baseline, "tied" if s.tied and s is not best else "", "left the race" if s.dropped else ""]
     fmd, interval, behind, seeds, chance, _ = standing_texts(s, fmd_form(best.fmd))
     return [
@@ -64,7 +66,7 @@ def _cells(context: ReportContext, s: Standing, best: Standing, before: Mapping[
         Cell(behind, s.behind.share if s.behind else 0.0),
         Cell(seeds),
         Cell(chance, s.p_best),
-        Cell(context.words.get(s.trial, "")),
+        Cell(words.get(s.trial, "")),
         Cell(", ".join(remark for remark in remarks if remark)),
     ]
 

@@ -47,6 +47,8 @@ class Start:
     """In a confirmation, the search's trial whose configuration it trains again."""
     sampling_seed: int | None = None
     """In a confirmation, the seed of the noise that samples start from."""
+    chooses: bool = False
+    """In a confirmation, whether it chooses the guidance of its configuration after training."""
     time: float = 0.0
     """When the log took it, seconds since 1970; 0 until then."""
 
@@ -76,9 +78,16 @@ REQUIRED = {
     "end": ("trial", "state"),
 }
 # Of a report; mostly empty.
-LISTS = ("labels", "losses_at", "losses", "between_at", "between_fmd", "between_validation_loss")
-# Lists of a report that belong together, first the images seen.
-BESIDE = (("losses_at", "losses"), ("between_at", "between_fmd", "between_validation_loss"))
+LISTS = (
+    *("labels", "losses_at", "losses", "between_at", "between_fmd", "between_validation_loss"),
+    *("tried_guidance", "tried_fmd"),
+)
+# Lists of a report that belong together.
+BESIDE = (
+    ("losses_at", "losses"),
+    ("between_at", "between_fmd", "between_validation_loss"),
+    ("tried_guidance", "tried_fmd"),
+)
 # States of earlier versions.
 RENAMED = {"FAIL": "FAILED"}
 _STATE = Kind((*get_args(State), *RENAMED).__contains__, f"one of {', '.join(get_args(State))}")
@@ -104,6 +113,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "variant": VARIANT,
         "repeats": optional(NAME),
         "sampling_seed": optional(COUNT),
+        "chooses": FLAG,
         "time": TIME,
     },
     "report": REPORT,
@@ -114,7 +124,8 @@ FIELDS: dict[str, dict[str, Kind]] = {
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON has it: absent values left out, null for a float that is not finite."""
     kind = next(name for name, cls in KINDS.items() if isinstance(event, cls))
-    absent = {"error": "", **dict.fromkeys(("repeats", "sampling_seed", *CHECKS)), **dict.fromkeys(LISTS, ())}
+    absent = {"error": "", "chooses": False, **dict.fromkeys(("repeats", "sampling_seed", *CHECKS))}
+    absent |= dict.fromkeys(LISTS, ())
     values = {name: value for name, value in asdict(event).items() if name not in absent or value != absent[name]}
     return finite({"event": kind, **values})
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -340,11 +341,14 @@ class Run:
         return list(self._read_on().events)
 
     def starts(self) -> dict[str, Start]:
-        """Return the first start of each trial, by its name."""
+        """Return the first start of each trial, by its name, with what it chose of its configuration after training."""
         starts: dict[str, Start] = {}
         for event in self.events():
             if isinstance(event, Start):
                 starts.setdefault(event.trial, event)
+            elif isinstance(event, Report) and event.chosen and event.trial in starts:
+                start = starts[event.trial]
+                starts[event.trial] = replace(start, variant={**start.variant, **event.chosen})
         return starts
 
     def reports(self) -> dict[str, list[Report]]:

@@ -86,6 +86,8 @@ _REPORT = (
     Column("nfe", COUNT, "network evaluations for one generated image"),
     Column("draws", COUNT, "sets of samples, each scored alone, whose mean score is reported"),
     *CHECK_COLUMNS,
+    Column("tried_guidance", NUMBERS, "guidance tried after training, the search's first; of them the best was chosen"),
+    Column("tried_fmd", NUMBERS, "FMD with each of these, by images of the search"),
     Column("labels", COUNTS, "samples by predicted label"),
 )
 _TIMES = (
@@ -151,6 +153,7 @@ class Fold:
 
     def _report(self, row: dict[str, Any], event: Report) -> None:
         self._reported.add((event.trial, event.images_seen))
+        self._variants.setdefault(event.trial, {}).update(event.chosen)
         spent = {name: row.get(name, 0.0) + getattr(event, name) for name in SECONDS}
         if event.images_seen > row.get("images_seen", -1):
             row.update({column.name: getattr(event, column.name) for column in _REPORT})

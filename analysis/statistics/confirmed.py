@@ -68,6 +68,7 @@ class ConfirmationResult:
             an older version has none.
         real: the same of as many real images.
         opinions: what the features of other networks say of the order; empty for a run of an older version.
+        guidance: by configuration that chose its guidance after training, that of the search and the chosen one.
     """
 
     metric: MetricCard
@@ -82,6 +83,7 @@ class ConfirmationResult:
     checks: Mapping[str, Values]
     real: Values
     opinions: tuple[Opinion, ...]
+    guidance: Mapping[str, tuple[float, float]]
 
 
 def confirmation_result(run: Run) -> ConfirmationResult | None:
@@ -115,6 +117,9 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         checks=mean_checks(kept),
         real=measured(settings.get("real", {})),
         opinions=opinions(kept, found[0].trial) if len(found) > 1 else (),
+        guidance={
+            row["repeats"]: (row["tried_guidance"][0], row["sampler/guidance"]) for row in kept if row["tried_guidance"]
+        },
     )
 
 

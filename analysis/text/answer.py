@@ -6,6 +6,7 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import Row, indistinguishable, rank_run, shared_values
 from analysis.text.configuration import describe_trials
+from analysis.text.confirmation import as_judged
 from analysis.text.verdict import conclusions, headline
 from analysis.text.words import fmd_text, listed
 
@@ -36,7 +37,7 @@ def answer(run: Run) -> Answer | None:
     words = describe_trials(trials, shared_values(trials))
     if result is not None and result.standings:
         best = result.standings[0].trial
-        return Answer(best, words.get(best, ""), headline(run, result), conclusions(run, result))
+        return Answer(best, as_judged(words, result).get(best, ""), headline(run, result), conclusions(run, result))
     first = ranked[0]
     said = conclusions(run, result) if result is not None else []
     return Answer(first["trial"], words[first["trial"]], _searched(run, first), [*_unconfirmed(run, ranked), *said])

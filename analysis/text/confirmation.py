@@ -29,13 +29,20 @@ CHECKS_DROPS = ("memorised", "repeated", "labels off")
 
 def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str, str]) -> list[Block]:
     """Return the standings of a confirmation; `words` describe the trials' configurations."""
-    before = searched(run, result.images_seen)
+    before, words = searched(run, result.images_seen), as_judged(words, result)
     title = "Again with fresh seeds, judged by images that the search did not see"
     blocks: list[Block] = [_heading(title, result.metric), standings_sheet(result.standings, words, before)]
     if result.test_standings:
         title = "The same models on the test images"
         blocks += [_heading(title, result.test_metric), standings_sheet(result.test_standings, words, before)]
     return [*blocks, LEGEND, *opinion_blocks(result), *checks_blocks(result)]
+
+
+def as_judged(words: Mapping[str, str], result: ConfirmationResult) -> dict[str, str]:
+    """Return the words of configurations, with the guidance that was chosen after training where it is another."""
+    other = {name: chosen for name, (own, chosen) in result.guidance.items() if chosen != own}
+    judged = {name: f"{words.get(name, '')}, judged with guidance={other[name]:g}" for name in other}
+    return {**words, **{name: text.removeprefix(", ") for name, text in judged.items()}}
 
 
 def opinion_blocks(result: ConfirmationResult) -> list[Block]:

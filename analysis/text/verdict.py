@@ -39,6 +39,7 @@ def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
         _best(found, len(result.standings)),
         *([_over_first(found.best, found.first)] if found.first else []),
         *([_over_literature(found.best, found.literature)] if found.literature else []),
+        *([_guidance(result)] if result.guidance else []),
         *opinion_sentences(result),
         *([beside] if (beside := checks_sentence(result)) else []),
         *_kinds(found),
@@ -93,6 +94,13 @@ def _over_literature(best: Standing, literature: Measure) -> str:
     if literature.behind.certain:
         return f"The literature's {name}, after as many images, is {how_far(literature.behind)}."
     return f"The literature's {name} is not beaten: it is {how_far(literature.behind)}."
+
+
+def _guidance(result: ConfirmationResult) -> str:
+    """Return which guidance each configuration is judged with, and which the search had."""
+    chosen = [(one.trial, *result.guidance[one.trial]) for one in result.standings if one.trial in result.guidance]
+    named = listed([f"{name} {now:.3g} (in the search {before:.3g})" for name, before, now in chosen])
+    return f"Guidance was chosen after training, by images of the search, for all that know classes alike: {named}."
 
 
 def _reason(measure: Measure) -> str:

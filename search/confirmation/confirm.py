@@ -65,7 +65,7 @@ def confirm(
     checks = CheckReference.build(images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
     copy_code(run, nested)
-    status = _race(nested, full, selection, images, judge, checks, notes, trackers)
+    status = _race(nested, full, selection, images, judge, checks, reference, notes, trackers)
     return _test(run, nested, full, images, judge, notes) if status == "done" else status
 
 
@@ -153,6 +153,7 @@ def _race(
     images: Images,
     judge: Reference,
     checks: CheckReference | None,
+    reference: Reference,
     notes: Notes,
     trackers: Trackers | None,
 ) -> Status:
@@ -163,12 +164,13 @@ def _race(
         nested.append(End(name, history.ended[name]))
     budget, chosen = notes.budget, selection.chosen
     clock = RaceTime(nested, budget, selection.costs, chosen[0].trial, settings.slots)
-    race = Race(settings.seed, settings.seeds, chosen, nested.events(), clock.has_time)
+    race = Race(settings.seed, settings.seeds, chosen, nested.events(), clock.has_time, settings.tune_guidance)
     display = Display(settings, notes, clock.after)
     spent = TimeSpent.load(settings.slots, nested.settings())
     recorder = Recorder(nested, history, spent, display, race.tries, trackers=trackers)
     limit = TimeLimit(scheduler, budget.left, OVERTIME * budget.limit)
-    status = run_trials(Parts(nested, settings, race, limit, recorder), images, judge, checks)
+    parts = Parts(nested, settings, race, limit, recorder)
+    status = run_trials(parts, images, judge, checks, reference if settings.tune_guidance else None)
     if status == "done" and race.is_cut:
         notes.say("there is no time for more trainings: some have fewer seeds than it would take to tell them apart")
         nested.update_settings(cut=True)

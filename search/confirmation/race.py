@@ -30,6 +30,7 @@ class Race:
         contenders: Iterable[Start],
         events: Iterable[Event],
         has_time: Callable[[str, int], bool] = lambda contender, repeat: True,
+        chooses: bool = False,
     ) -> None:
         """Go on from a log.
 
@@ -39,14 +40,17 @@ class Race:
             contenders: starts of the search's trials that contend.
             events: the log of the confirmation's run.
             has_time: says whether there is time for a contender's training with the fresh seed of an index.
+            chooses: whether the first training of each chooses its guidance, with which all others of it are sampled.
         """
         self.tries = Tries()
-        self._seed, self._seeds, self._has_time = seed, seeds, has_time
+        self._seed, self._seeds, self._has_time, self._chooses = seed, seeds, has_time, chooses
         # The literature's are the slowest as a rule: begun first, they end with the others.
         slowest_first = sorted(contenders, key=lambda start: start.baseline == "")
         self._contenders = {start.trial: start for start in slowest_first}
         self._started: dict[str, Start] = {}
         self._fmds: dict[str, float] = {}
+        self._chosen: dict[str, dict[str, float]] = {}
+        """By contender what its first training chose of its configuration"""
         self._lost: set[str] = set()
         """Trainings that diverged or failed for good"""
         self._running: set[str] = set()
@@ -74,7 +78,8 @@ class Race:
         candidates = may_be_best(estimates(reported)) if reported else []
         ahead, _ = self._round([name for name in candidates if name not in unfinished])
         for contender, repeat in [*missing, *ahead]:
-            if repeated(contender, repeat) not in self._running and self._has_time(contender, repeat):
+            waits = self._chooses and repeat > 0 and repeated(contender, 0) not in self._fmds
+            if not waits and repeated(contender, repeat) not in self._running and self._has_time(contender, repeat):
                 start = self._start(contender, repeat)
                 self._running.add(start.trial)
                 return start
@@ -99,6 +104,8 @@ class Race:
             self._started.setdefault(event.trial, event)
         elif isinstance(event, Report):
             self._fmds[event.trial] = event.fmd
+            if event.chosen:
+                self._chosen[str(self._started[event.trial].repeats)] = event.chosen
         lost = event.state == "FAILED" if isinstance(event, End) else isinstance(event, Report) and event.diverged
         if lost:
             self._lost.add(event.trial)
@@ -130,8 +137,11 @@ class Race:
     def _start(self, contender: str, repeat: int) -> Start:
         name = repeated(contender, repeat)
         if name not in self._started:
+            start = self._contenders[contender]
             self._started[name] = replace(
-                self._contenders[contender],
+                start,
+                variant={**start.variant, **self._chosen.get(contender, {})},
+                chooses=self._chooses and repeat == 0,
                 trial=name,
                 number=len(self._started),
                 seed=_seed(self._seed, _TRAINING, repeat),

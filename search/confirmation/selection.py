@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from analysis.run.events import Start
 from analysis.run.run import Run
-from search.confirmation.contenders import beaten, contenders, fresh_seeds
+from search.confirmation.contenders import beaten, contenders, cost_of_each, fresh_seeds
 from search.progress.budget import as_clock
-from search.reserve import Cost, affordable, cost
+from search.reserve import Cost, affordable
 from search.settings import Settings
 
 
@@ -35,7 +35,7 @@ def select(run: Run, settings: Settings, scale: float, left: float, checks: floa
     """
     reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     contending = contenders(run, settings.confirm, full)
-    costs = {start.trial: cost(reports[start.trial], full, scale, seeds[start.trial], checks) for start in contending}
+    costs = cost_of_each(run, settings, contending, scale, checks)
     reasons = beaten(contending, reports, full)
     settled = reasons.keys() | seeds.keys()
     fresh = [start.trial for start in contending if start.trial not in settled]

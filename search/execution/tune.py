@@ -79,18 +79,25 @@ class Parts:
     recorder: Recorder
 
 
-def run_trials(parts: Parts, images: Images, reference: Reference, checks: CheckReference | None = None) -> Status:
+def run_trials(
+    parts: Parts,
+    images: Images,
+    reference: Reference,
+    checks: CheckReference | None = None,
+    chooses_by: Reference | None = None,
+) -> Status:
     """Run trials until nothing is left to do, the time is over, a signal interrupts or Ray is lost.
 
     The records are always written. Ray must be connected. `reference` scores their samples, and `checks` says what is
-    measured of them besides.
+    measured of them besides. By `chooses_by` those trials choose their guidance whose start says that they do.
     """
     recorder = parts.recorder
     first = FirstWorker(recorder.display.note)
     pulse = Pulse(parts.settings.hang_limit)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     session = Session(first, pulse, ending)
-    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, images, reference, checks), session)
+    trainable = make_trainable(parts.run, parts.settings, images, reference, checks, chooses_by)
+    tuner = _make_tuner(parts, trainable, session)
     status: Status = "failed"
     try:
         with ending.watched(rays_addresses()):

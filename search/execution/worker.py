@@ -48,7 +48,12 @@ class Work:
 
 
 def make_trainable(
-    run: Run, settings: Settings, images: Images, reference: Reference, checks: CheckReference | None
+    run: Run,
+    settings: Settings,
+    images: Images,
+    reference: Reference,
+    checks: CheckReference | None,
+    chooses_by: Reference | None,
 ) -> Any:
     """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
     work = Work(
@@ -67,7 +72,8 @@ def make_trainable(
         threads=threads_of(settings.cpus_per_trial),
         code=read_code(run),
     )
-    with_data = tune.with_parameters(run_trial, work=work, images=images, reference=reference, checks=checks)
+    shared = {"images": images, "reference": reference, "checks": checks, "chooses_by": chooses_by}
+    with_data = tune.with_parameters(run_trial, work=work, **shared)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
@@ -77,8 +83,9 @@ def run_trial(
     images: Images,
     reference: Reference,
     checks: CheckReference | None = None,
+    chooses_by: Reference | None = None,
 ) -> None:
-    """Run one trial; `config` has its name ("trial"), "seed", flat "variant", and maybe "sampling_seed".
+    """Run one trial; `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed" and "chooses".
 
     Raises:
         CheckpointError: its checkpoint cannot be read; it is deleted, so the next try begins anew.
@@ -110,6 +117,7 @@ def run_trial(
                 alive=watchdog.alive,
                 should_leave=lambda: told.is_to_leave or noticed(),
                 checks=checks,
+                chooses_by=chooses_by if config.get("chooses") else None,
             )
             for network in (trial.trainer.ema, trial.trainer.best):
                 if network is not None:

@@ -63,9 +63,10 @@ def _begin(longer: Run, training: Training, origin: Mapping[str, Any], variant: 
     reports = [] if origin["anew"] else training.run.reports()[start.trial]
     if reports:
         Folder(longer.uri).save_checkpoint(start.trial, Folder(training.run.uri).require_checkpoint(start.trial))
-    longer.append(replace(start, number=0, variant=variant.flat(), repeats=None, sampling_seed=noise, time=0.0))
+    begun = replace(start, number=0, variant=variant.flat(), repeats=None, sampling_seed=noise, chooses=False, time=0.0)
+    longer.append(begun)
     for report in reports:
-        longer.append(report)
+        longer.append(replace(report, tried_guidance=(), tried_fmd=()))  # the guidance is that of `variant`
     versions = {"python": platform.python_version(), "diffusion-search": version("diffusion-search")}
     longer.write_settings(
         {

@@ -11,6 +11,7 @@ from search import run as command
 from tests.helpers.searches import SCRIPT, Searches
 from trainables import check
 from trainables.parts import uninstall
+from trainables.report import GUIDANCES
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGET = ["--scheduler", "none", "--trials", "4", "--max-images", "3200", "--confirm", "1", "--time-budget", "240"]
@@ -50,12 +51,17 @@ def test_its_space_is_planned_with_a_field_fixed(file: Path, capsys: pytest.Capt
 def test_the_run_does_without_the_file(searches: Searches, file: Path) -> None:
     """A search and its confirmation with two workers; then the file is gone."""
     file.rename(searches.folder / file.name)
-    done = searches.run(str(SCRIPT), "--space", file.name, "--name", "mine", *BUDGET)
+    done = searches.run(str(SCRIPT), "--space", file.name, "--name", "mine", *BUDGET, "--tune-guidance")
     assert done.returncode == 0, done.stdout + done.stderr
     (searches.folder / file.name).unlink()
     table = pq.read_table(searches.folder / "runs/mine/trials.parquet")
     assert set(table["network/kind"].to_pylist()) == {"mine"}
     assert all(4 <= width <= 64 for width in table["network/mine/width"].to_pylist())
+    first, *others = pq.read_table(searches.folder / "runs/mine/confirm/trials.parquet").to_pylist()
+    assert first["tried_guidance"] == [0.0, *GUIDANCES]
+    best = first["tried_guidance"][first["tried_fmd"].index(min(first["tried_fmd"]))]
+    assert [(row["sampler/guidance"], row["tried_guidance"]) for row in others] == [(best, [])]
+    assert "Guidance was chosen after training" in " ".join(done.stdout.split())
     trial = table["trial"].to_pylist()[0]
     for words in (
         ["analysis/rank.py", "runs/mine"],

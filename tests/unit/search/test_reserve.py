@@ -20,7 +20,7 @@ from search.reserve import (
     needed,
     reserve,
 )
-from trainables.report import Report
+from trainables.report import GUIDANCES, Report
 
 COST = Cost(training=100.0, test=10.0)
 
@@ -48,6 +48,13 @@ def test_samples_are_checked_after_a_training_and_not_on_the_test_images() -> No
     without, with_checks = (cost([report], 9_000, scale=1, checks=checks) for checks in (0.0, 3.0))
     assert (with_checks.training, with_checks.test) == (without.training + 3, without.test)
     assert check_seconds(2_048, 50_000) == CHECK_SECONDS == 10 * check_seconds(1_024, 10_000)
+
+
+def test_one_training_of_each_that_chooses_its_guidance_takes_longer() -> None:
+    report = Report.from_dict({"images_per_second": 1_000.0, "sample_seconds": 2.0, "score_seconds": 1.0})
+    without, choosing = (cost([report], 9_000, scale=8, chooses=chooses) for chooses in (False, True))
+    assert choosing.test == without.test
+    assert SEEDS * (choosing.training - without.training) == pytest.approx((1 + len(GUIDANCES)) * 3)
 
 
 def test_what_a_confirmation_has_trained_is_not_planned_again() -> None:

@@ -21,7 +21,7 @@ from trainables.data.images import Images
 from trainables.diffusion.process import Diverged
 from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
-from trainables.report import CHECKS, Report
+from trainables.report import CHECKS, GUIDANCES, Report
 from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Preempted, Trial
 
@@ -96,6 +96,27 @@ def test_its_samples_are_checked_where_that_is_asked_and_all_else_is_the_same(
     (again,) = make("b").reports()
     assert again == checked[-1]
     assert {type(getattr(again, name)) for name in CHECKS} == {float}
+
+
+def test_a_guidance_that_is_chosen_after_training_is_the_best_of_those_tried_and_the_one_that_is_scored(
+    make: Make, small_reference: Reference
+) -> None:
+    guided: Flat = {"network/conditioning": "class"}
+    (told,) = make("choosing", guided, rungs=RUNGS[:1], chooses_by=small_reference).reports()
+    assert told.tried_guidance == (0.0, *GUIDANCES)
+    best = dict(zip(told.tried_fmd, told.tried_guidance, strict=True))[min(told.tried_fmd)]
+    assert told.chosen == {"sampler/guidance": best}
+    assert best > 0
+    (plain,) = make("plain", guided | told.chosen, rungs=RUNGS[:1]).reports()
+    assert plain.chosen == {}
+    assert what_it_says(told, "tried") == what_it_says(plain, "tried")
+    (again,) = make("choosing", guided, rungs=RUNGS[:1]).reports()
+    assert again == told
+
+
+def test_a_network_without_classes_keeps_its_sampler(make: Make, small_reference: Reference) -> None:
+    told = next(make(chooses_by=small_reference).reports())
+    assert (told.tried_guidance, told.chosen) == ((), {})
 
 
 @pytest.mark.parametrize("changes", [{}, COLD, {"sampler/kind": "ancestral", "training/target": "v"}], ids=str)

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from analysis.page.report import page
 from analysis.run.run import Run, RunError
+from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.winner import training_of, winner
+from analysis.text.answer import answer
+from analysis.text.verdict import conclusions
 from tests.helpers import fake_runs
 
 
@@ -53,6 +58,28 @@ def test_where_the_confirmation_keeps_none_it_is_the_search_own(run: Run) -> Non
     fake_runs.confirm(run, ["000-a"])
     keep(run, "000-a")
     assert training_of(run).start.trial == "000-a"
+
+
+def test_a_guidance_that_was_chosen_after_training_is_that_of_the_model_and_of_the_tables(run: Run) -> None:
+    nested = fake_runs.confirm(run, ["000-a"], seeds=1)
+    tried = {"tried_guidance": (0.92, 0.7, 1.0), "tried_fmd": (9.0, 8.0, 8.5)}
+    fake_runs.start(nested, "001-b.0", {"sampler/guidance": 0.92, "training/lr": 0.1}, repeats="001-b", seed=0)
+    fake_runs.report(nested, "001-b.0", 2, 20.0, **tried)
+    keep(nested, "001-b.0")
+    chosen = {"sampler/guidance": 0.7, "training/lr": 0.1}
+    assert training_of(run).start.variant == chosen
+    nested.write_tables()
+    (row,) = (row for row in pq.read_table(nested.path / "trials.parquet").to_pylist() if row["trial"] == "001-b.0")
+    assert {name: row[name] for name in (*chosen, *tried)} == chosen | {n: list(values) for n, values in tried.items()}
+    result = confirmation_result(run)
+    assert result is not None
+    assert result.guidance == {"001-b": (0.92, 0.7)}
+    said = "Guidance was chosen after training, by images of the search, for all that know classes alike: "
+    assert f"{said}001-b 0.7 (in the search 0.92)." in conclusions(run, result)
+    found = answer(run)
+    assert found is not None
+    assert found.configuration.endswith("judged with guidance=0.7")
+    assert found.configuration in page(run)
 
 
 @pytest.mark.parametrize("name", ["002-c", "003-d", "nobody"])

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,37 @@ def test_interrupted_at_any_moment_it_goes_on_to_the_same_trainings(cut: int) ->
         assert start == before.get(name, start)
     numbers = [start.number for start in {**before, **starts(again)}.values()]
     assert sorted(numbers) == list(range(len(numbers)))
+
+
+CHOICE = {"tried_guidance": (0.4, 1.0), "tried_fmd": (30.0, 29.0)}
+
+
+@pytest.mark.parametrize("chosen", [CHOSEN, CHOSEN[:1]], ids=len)
+def test_the_first_training_of_each_chooses_and_all_later_ones_of_it_wait_for_that(chosen: list[Start]) -> None:
+    race, events, running = Race(SEED, SEEDS, chosen, [], chooses=True), list[Event](), list[Start]()
+    while True:
+        while (start := race.next_trial()) is not None:
+            running.append(start)
+            events.append(start)
+        if not running:
+            break
+        ended = running.pop()
+        report = make_report(ended)
+        if ended.chooses:
+            report = replace(report, **CHOICE)
+            assert "sampler/guidance" not in ended.variant
+        else:
+            assert ended.variant == chosen[0].variant | {"sampler/guidance": 1.0}
+        race.on_end(ended, report, failed=False)
+        events.append(report)
+    counts = Counter(start.repeats for start in starts(events).values() if start.chooses)
+    assert counts == {start.trial: 1 for start in chosen}
+    first = repeated(chosen[0].trial, 0)
+    resumed = Race(SEED, SEEDS, chosen[:1], [one for one in events if one.trial == first], chooses=True)
+    following = resumed.next_trial()
+    assert following is not None
+    assert (following.trial, following.chooses) == (repeated(chosen[0].trial, 1), False)
+    assert following.variant["sampler/guidance"] == 1.0
 
 
 def test_only_interrupted_trainings_of_contenders_go_on() -> None:
