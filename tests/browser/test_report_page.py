@@ -202,7 +202,16 @@ def test_a_page_of_three_thousand_trials_is_small_and_its_tables_sort(browser: C
     write_report(run)
     assert run.report.stat().st_size < 20_000_000
     browser.get(run.report.as_uri())
+    shown = """return [...document.querySelectorAll('#ranking-table tbody')].map(body => [...body.rows].filter(
+        row => row.offsetHeight && row.cells[0].tagName == 'TD').map(row => row.cells[1].textContent))"""
+    ranked = [[row[1] for row in body] for body in rows(browser, "ranking-table")]
+    assert sum(map(len, ranked)) == 3_000
+    assert browser.execute_script(shown) == [names[:100] for names in ranked]
     assert press(browser, "ranking-table", "FMD") == "ascending"
+    assert press(browser, "ranking-table", "FMD") == "descending"
+    assert browser.execute_script(shown) == [names[::-1][:100] for names in ranked]
+    browser.find_element(By.CSS_SELECTOR, "button.whole[data-table=ranking-table]").click()
+    assert browser.execute_script(shown) == [names[::-1] for names in ranked]
 
 
 def test_another_budget_can_be_chosen_and_a_trial_singled_out(page: Chrome, run: Run) -> None:

@@ -104,23 +104,32 @@ addEventListener("afterprint", () => {
 });
 
 // Tables. Each group of rows is sorted in itself; what has no value comes last, whichever way.
-function compare(column, number, sign) {
-  const key = (row) => row.cells[column].dataset.key ?? row.cells[column].textContent;
-  return (a, b) => {
-    const [x, y] = [key(a), key(b)];
+const words = new Intl.Collator("en", { numeric: true });
+
+function sorted(rows, column, number, sign) {
+  const keyed = rows.map((row) => [row.cells[column].dataset.key ?? row.cells[column].textContent, row]);
+  keyed.sort(([x], [y]) => {
     if (x === "" || y === "") return (x === "") - (y === "");
-    return sign * (number ? Number(x) - Number(y) : x.localeCompare(y, "en", { numeric: true }));
-  };
+    return sign * (number ? Number(x) - Number(y) : words.compare(x, y));
+  });
+  return keyed.map(([key, row]) => row);
 }
 
 function sort(head) {
   const descending = head.ariaSort === "ascending";
   for (const other of head.parentElement.cells) other.ariaSort = "none";
   head.ariaSort = descending ? "descending" : "ascending";
-  const order = compare(head.cellIndex, head.classList.contains("number"), descending ? -1 : 1);
   for (const body of head.closest("table").tBodies) {
-    body.append(...[...body.rows].filter((row) => row.cells[0].tagName === "TD").sort(order));
+    const rows = [...body.rows].filter((row) => row.cells[0].tagName === "TD");
+    body.append(...sorted(rows, head.cellIndex, head.classList.contains("number"), descending ? -1 : 1));
   }
+}
+
+for (const button of document.querySelectorAll("button.whole")) {
+  button.addEventListener("click", () => {
+    for (const body of document.getElementById(button.dataset.table).tBodies) body.classList.add("whole");
+    button.remove();
+  });
 }
 
 for (const button of document.querySelectorAll("thead button")) {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.page.choices import choices
-from analysis.page.context import ReportContext
+from analysis.page.context import COLOURED, ReportContext
 from analysis.page.latex import NARROW, narrow, table
 from analysis.page.plots import MOST_LINES, joined
 from analysis.page.report import page, write_report
@@ -129,6 +129,13 @@ def test_more_lines_than_plotly_draws_fast_become_one_trace_with_gaps() -> None:
     assert together["hovertext"][:3] == ["a", "b", None]
     assert together["marker"] == {"color": "c", "size": [5, 6, None] * (MOST_LINES + 1)}
     assert together["mode"] == "lines"
+
+
+def test_of_hundreds_of_trials_no_plot_has_more_traces_than_are_drawn_at_once(tmp_path: Path) -> None:
+    drawn = figures(page(fake_runs.many(tmp_path, 3 * MOST_LINES)))
+    counts = {name: max(len(figure["data"]) for figure in of_plot) for name, of_plot in drawn.items()}
+    assert {"curves-plot", "choices-plot"} <= counts.keys()
+    assert max(counts.values()) <= MOST_LINES + COLOURED
 
 
 def test_latex_has_a_caption_and_the_rules_of_booktabs() -> None:
