@@ -11,6 +11,7 @@ from search.earlier.pretrained import with_trained
 from search.earlier.warm_start import WarmStart
 from search.execution.address import address_of
 from search.machine import Cluster, Machine, this_machine
+from search.pace import guessed, measured
 from search.plan import plan
 from search.progress.budget import say_at
 from search.resuming import begun, nothing_left, open_run, with_place, with_space
@@ -57,7 +58,9 @@ def begin(given: dict[str, Any], began: float) -> int:
         earlier = take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
         warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
-        print(plan(settings, space, warm_start, given.get("trials_per_gpu") == "auto", images.shape))
+        here = isinstance(machine, Machine) and not settings.gpus_per_trial and not settings.trained
+        pace = measured(settings, space, warm_start, images) if here else guessed(settings, images.shape)
+        print(plan(settings, space, pace, warm_start, given.get("trials_per_gpu") == "auto"))
         return 0
     if space.code is not None:
         remember(space.code)

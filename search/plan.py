@@ -2,8 +2,8 @@
 
 import math
 
-from search.declaration import Sized
 from search.earlier.warm_start import WarmStart
+from search.pace import Pace
 from search.progress.budget import as_clock
 from search.reserve import END_SECONDS, SEEDS, Cost, reserve
 from search.schedulers import Hyperband, IEpoch
@@ -12,9 +12,6 @@ from search.space.space import Space
 from trainables.config import Flat
 from trainables.parts import parts
 
-MNIST = (1, 28, 28)
-# Of one trial on MNIST, typical of the project's spaces; only for the estimate.
-IMAGES_PER_SECOND = Sized(1_100, 10_000)
 # What each scheduler does at the rungs.
 STOPS = {
     "asha": "pauses trials at each and resumes the best 1/{eta}",
@@ -28,14 +25,14 @@ STOPS = {
 def plan(
     settings: Settings,
     space: Space,
+    pace: Pace,
     warm_start: WarmStart | None = None,
     measures_gpu: bool = False,
-    shape: tuple[int, int, int] = MNIST,
 ) -> str:
     """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
 
-    With `measures_gpu` it is still to be measured how many trials share a GPU, and the settings have one on each.
-    `shape` is that of the images.
+    `pace` is that of a trial. With `measures_gpu` it is still to be measured how many trials share a GPU, and the
+    settings have one on each.
     """
     begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
     own = ", ".join(f"{family} {name}" for family, name in parts())
@@ -50,7 +47,7 @@ def plan(
         *_queue(settings, space, begins),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
         _line("time", f"{as_clock(settings.time_budget)} from the start of the command to its end"),
-        _line("estimate", _estimate(settings, _pace(settings, shape))),
+        _line("estimate", _estimate(settings, pace)),
         _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
     return "\n".join(lines)
@@ -118,22 +115,20 @@ def _confirmation(settings: Settings, space: Space) -> str:
     return f"the best {settings.confirm}{first}{baseline} {seeds}{chosen}"
 
 
-def _estimate(settings: Settings, pace: float) -> str:
+def _estimate(settings: Settings, pace: Pace) -> str:
     """Return how the time is shared, and how many trials the search has time for."""
     limit = settings.time_budget
     if settings.trained:
         return "nothing is trained, only sampled and scored"
-    kept = reserve([Cost(settings.rungs[-1] / pace, 0.0)], settings.confirm, settings.slots, limit)
+    of_trial = pace.images_per_second
+    kept = reserve([Cost(settings.rungs[-1] / of_trial, 0.0)], settings.confirm, settings.slots, limit)
     seconds = max(0.0, limit - kept - END_SECONDS)
-    trials = min(settings.trials, math.ceil(seconds * settings.slots * pace / expected_images(settings)))
+    trials = min(settings.trials, math.ceil(seconds * settings.slots * of_trial / expected_images(settings)))
     after = f", {as_clock(kept)} for the confirmation and the test images" if kept else ""
-    return f"{as_clock(seconds)} for about {trials} trials{after}, at {pace:,.0f} images a second and trial"
-
-
-def _pace(settings: Settings, shape: tuple[int, int, int]) -> float:
-    """Return the images a second of a trial, which takes as much longer as images have more pixels."""
-    return float(IMAGES_PER_SECOND.on(settings.gpus_per_trial)) * math.prod(MNIST[1:]) / math.prod(shape[1:])
+    at = f"at {of_trial:,.0f} images a second and trial ({pace.source})"
+    return f"{as_clock(seconds)} for about {trials} trials{after}, {at}"
 
 
 def _flat(values: Flat) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())
+    texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    return ", ".join(f"{name} = {text}" for name, text in texts.items())

@@ -11,14 +11,17 @@ import pytest
 
 from search import options as declared
 from search.declaration import SettingsError, options
+from search.earlier.warm_start import WarmStart
 from search.machine import Cluster, Machine
 from search.options import RunOptions, SearchOptions
+from search.pace import MNIST, guessed, measured
 from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
 from search.space.load import load
 from search.study.journal import OBJECTIVES
 from search.winner.options import EvaluateOptions
+from trainables.data.images import Images
 
 LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
 
@@ -61,19 +64,30 @@ def test_rows_alone_are_trained_in_full_each_once_unless_more_is_asked_for() -> 
 
 def test_a_plan_says_that_trials_are_measured_to_share_a_gpu() -> None:
     settings, space = resolve(SERVER, trials_per_gpu="auto"), load("degradations", {})
-    assert "2 at a time, each with" in plan(settings, space)
-    assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, measures_gpu=True)
+    pace = guessed(settings, MNIST)
+    assert "2 at a time, each with" in plan(settings, space, pace)
+    assert "2 at a time or more, as many on a GPU as will be measured" in plan(settings, space, pace, measures_gpu=True)
 
 
 def test_a_plan_expects_larger_images_to_take_longer() -> None:
     settings, space = resolve(), load("degradations", {})
-    assert "at 1,100 images a second and trial" in plan(settings, space)
-    assert "at 275 images a second and trial" in plan(settings, space, shape=(3, 56, 56))
+    assert "at 1,100 images a second and trial (a guess)" in plan(settings, space, guessed(settings, MNIST))
+    assert "at 275 images a second and trial (a guess)" in plan(settings, space, guessed(settings, (3, 56, 56)))
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_plan_says_that_the_pace_is_measured(starts: bool, mnist: Images) -> None:
+    settings, space = resolve(), load("degradations", {})
+    space = space if starts else replace(space, starts=(), baselines=())
+    pace = measured(settings, space, WarmStart.of((), space, settings.rungs[-1]), mnist)
+    assert pace.images_per_second > 0
+    assert f"at {pace.images_per_second:,.0f} images a second and trial (measured)" in plan(settings, space, pace)
 
 
 def test_a_plan_of_a_trained_model_trains_nothing() -> None:
     space = load("samplers", {})
-    text = plan(resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000), space)
+    settings = resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000)
+    text = plan(settings, space, guessed(settings, MNIST))
     assert "estimate   nothing is trained, only sampled and scored" in text
     assert "baseline" not in text
     with pytest.raises(SettingsError, match="--against seconds with --from: nothing is trained"):

@@ -1,0 +1,55 @@
+"""How fast a trial trains, for the estimate of --dry-run: measured where trials run on this machine's cores."""
+
+import math
+import random
+import time
+from typing import NamedTuple
+
+import torch
+
+from search.declaration import Sized
+from search.earlier.warm_start import WarmStart
+from search.settings import Settings
+from search.space.fake_trial import FakeTrial
+from search.space.space import Space
+from trainables.config import Flat, Variant
+from trainables.data.images import Images
+from trainables.training.trainer import Trainer
+
+MNIST = (1, 28, 28)
+IMAGES_PER_SECOND = Sized(1_100, 10_000)  # of a trial on MNIST on a core, and on a GPU where it was never measured
+SECONDS = 1.0  # of training that are measured, after the first step; a step of a large network takes longer
+
+
+class Pace(NamedTuple):
+    """The images a second of one trial."""
+
+    images_per_second: float
+    source: str
+    """Where the number is from: "measured" or "a guess"."""
+
+
+def guessed(settings: Settings, shape: tuple[int, int, int]) -> Pace:
+    """Return the pace of a typical trial; it takes as much longer as images of this shape have more pixels."""
+    typical = float(IMAGES_PER_SECOND.on(settings.gpus_per_trial))
+    return Pace(typical * math.prod(MNIST[1:]) / math.prod(shape[1:]), "a guess")
+
+
+def measured(settings: Settings, space: Space, warm_start: WarmStart, images: Images) -> Pace:
+    """Return the pace at which this machine's cores train the search's first variant, alone."""
+    variant = Variant.from_flat(_first(space, warm_start))
+    torch.set_num_threads(max(1, round(settings.cpus_per_trial)))
+    pictures = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
+    trainer = Trainer(variant, 0, *pictures, total=settings.rungs[-1], labels=images.train_labels)
+    batch = variant.training.batch
+    trainer.run_to(batch)
+    began = time.perf_counter()
+    while (seconds := time.perf_counter() - began) < SECONDS:
+        trainer.run_to(trainer.images_seen + batch)
+    return Pace((trainer.images_seen - batch) / seconds, "measured")
+
+
+def _first(space: Space, warm_start: WarmStart) -> Flat:
+    """Return the variant of the first trial, or a draw of the space where nothing is queued."""
+    name, values = warm_start.queue[0] if warm_start.queue else ("", {})
+    return values if name else space.draw(FakeTrial(values, random.Random(0)))
