@@ -27,10 +27,11 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group tests for `--dist loadgroup`: a file's go to one worker, and so do all of clusters, which share one."""
     for item in items:
-        group = "cluster" if item.path.parent.name == "cluster" else str(item.path)
+        group = "cluster" if item.path.parent.name == "cluster" else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 
