@@ -53,7 +53,7 @@ hello:
 
 # Two files at a time: tests of clusters wait for machines while whole searches compute.
 test-long: env  ## every slow test: whole searches, dashboards in a browser, clusters
-	$(PYTEST) -m slow -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m slow -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-all: test test-long  ## both: about an hour on two cores
 

@@ -5,9 +5,11 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from trainables.data.images import Images
 from trainables.data.load import load
@@ -27,12 +29,18 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for `--dist loadgroup`: a file's go to one worker, and so do all of clusters, which share one."""
-    for item in items:
-        group = "cluster" if item.path.parent.name == "cluster" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+class ClustersTogether(LoadScopeScheduling):
+    """Sends the tests of a file to one worker, and so all tests of clusters, which share machines."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what goes to one worker; see LoadScopeScheduling."""
+        return "tests/cluster" if nodeid.startswith("tests/cluster/") else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ClustersTogether | None:
+    """Distribute as `ClustersTogether` says where `--dist loadscope` is asked for."""
+    return ClustersTogether(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
