@@ -19,7 +19,8 @@ Train the model that won a search, or another trial, on more images than the
 search did. The training becomes a run of its own beside RUN, which the other
 commands take: generate, evaluate, export, rank, report. A checkpoint is saved
 at least every minute. After ctrl-C the same command goes on, also with a larger
---images. Given the new run as RUN, it goes on with that.
+--images. Given the new run as RUN, it goes on with that. It computes with as
+many threads as a trial of the search.
 
 Of a trial that the confirmation trained again with fresh seeds, the training
 with the lowest FMD is trained on; FMD is measured as it was there, so that the

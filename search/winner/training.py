@@ -18,6 +18,7 @@ from analysis.text.commands import Commands, short
 from analysis.text.next_steps import uses
 from analysis.text.words import fmd_text
 from search.declaration import SettingsError
+from search.execution.threads import take_threads, threads_of
 from search.history import end_state
 from search.progress.tensorboard import TensorBoardWriter
 from search.trust import open_trusted
@@ -47,7 +48,8 @@ def train(given: TrainOptions) -> int:
 
 
 def _go_on(run: Run, given: TrainOptions) -> int:
-
+    # As in the search: the last bits depend on it, and beside other work two threads of a small network mostly wait.
+    take_threads(threads_of(run.begun_settings()["settings"]["cpus_per_trial"]))
     images = load_images(run, given.data_dir)
     reference = reference_of(run, images)
     start, plan = begin_session(run, given)

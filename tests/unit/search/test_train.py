@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from analysis.run.run import Run
 from analysis.run.storage import Folder
@@ -51,7 +52,10 @@ def at_once(trained: Run, mnist: Images, small_reference: Reference) -> Callable
 def test_a_training_goes_on_as_if_it_had_been_planned_so(
     trained: Run, at_once: Callable[..., dict[int, float]], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
     assert train.main([str(trained.path), "--images", "128", "--every", "48"]) == 0
+    assert torch.get_num_threads() == threads == 1  # as in the search
     longer = trained.path.with_name(f"{trained.name}-{MODEL}")
     before = {report.images_seen: report.fmd for report in training_of(trained).run.reports()[MODEL]}
     expected = at_once((*RUNGS, 96, 128))
