@@ -12,6 +12,7 @@ from search.declaration import SettingsError
 from search.earlier.earlier_runs import take_over, with_runs
 from search.earlier.warm_start import BEST, WarmStart
 from search.machine import Machine
+from search.pace import Pace
 from search.plan import plan
 from search.settings import Settings
 from search.space.load import load
@@ -225,10 +226,13 @@ def test_a_run_whose_values_do_not_compare_is_refused(
 
 
 def test_the_plan_says_what_is_taken_over(space: Space, tmp_path: Path) -> None:
+    pace = Pace(1_000, "measured")
     trials = [earlier(2, (100, 5.0)), earlier(3, (900, 8.0)), earlier(4, (900, 7.0), training__batch=16)]
     warm_start = WarmStart.of(trials, space, FULL)
-    text = plan(settings(space, tmp_path), space, warm_start)
+    text = plan(settings(space, tmp_path), space, pace, warm_start)
     taken = "2 trials of runs/a (1 up to 100 images, 1 up to 900 images)"
     others = "1 more is no variant of this space at these rungs"
     assert f"warm start {taken}; {others}; the best 3 run first" in text
-    assert "random learns nothing from them" in plan(settings(space, tmp_path, sampler="random"), space, warm_start)
+    assert "random learns nothing from them" in plan(
+        settings(space, tmp_path, sampler="random"), space, pace, warm_start
+    )
