@@ -86,9 +86,9 @@ def _go_on(
     began: float,
     images: Images | None = None,
 ) -> int:
-    settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
     from search.session import close_again, run_session
 
+    settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
     if (why := nothing_left(run, settings)) is not None:
         return close_again(run, why)
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)

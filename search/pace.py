@@ -9,6 +9,7 @@ import torch
 
 from search.declaration import Sized
 from search.earlier.warm_start import WarmStart
+from search.execution.threads import take_threads, threads_of
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.space import Space
@@ -26,7 +27,7 @@ class Pace(NamedTuple):
 
     images_per_second: float
     source: str
-    """Where the number is from: "measured" or "a guess"."""
+    """Where the number is from: "measured", or "a guess" and why."""
 
 
 def guessed(settings: Settings, shape: tuple[int, int, int]) -> Pace:
@@ -36,17 +37,26 @@ def guessed(settings: Settings, shape: tuple[int, int, int]) -> Pace:
 
 
 def measured(settings: Settings, space: Space, warm_start: WarmStart, images: Images) -> Pace:
-    """Return the pace at which this machine's cores train the search's first variant, alone."""
-    variant = Variant.from_flat(_first(space, warm_start))
-    torch.set_num_threads(max(1, round(settings.cpus_per_trial)))
+    """Return the pace at which this machine's cores train the search's first variant, alone; else a guess."""
+    take_threads(threads_of(settings.cpus_per_trial))
+    try:
+        return Pace(_trained(_first(space, warm_start), settings.rungs[-1], images), "measured")
+    except Exception as error:  # a network of the user's own may raise anything; in a search the trial would fail
+        told = space.code.told(error) if space.code else f"{type(error).__name__}: {error}"
+        return guessed(settings, images.shape)._replace(source=f"a guess: the first trial fails with {told}")
+
+
+def _trained(flat: Flat, total: int, images: Images) -> float:
+    """Return the images a second of a training that is to see `total` images."""
+    variant = Variant.from_flat(flat)
     pictures = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
-    trainer = Trainer(variant, 0, *pictures, total=settings.rungs[-1], labels=images.train_labels)
+    trainer = Trainer(variant, 0, *pictures, total, images.groups, images.train_labels)
     batch = variant.training.batch
     trainer.run_to(batch)
     began = time.perf_counter()
     while (seconds := time.perf_counter() - began) < SECONDS:
         trainer.run_to(trainer.images_seen + batch)
-    return Pace((trainer.images_seen - batch) / seconds, "measured")
+    return (trainer.images_seen - batch) / seconds
 
 
 def _first(space: Space, warm_start: WarmStart) -> Flat:

@@ -61,9 +61,12 @@ class Scheduler:
     """The scheduler `none`, which lets all trials continue; the base of the others."""
 
     def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
-        """Start without reports; `rungs` are images seen, ascending, and `eta` is the reduction factor.
+        """Start without reports.
 
-        The first `leading` trials continue to the full budget whatever they report, unless they diverge.
+        Args:
+            rungs: images seen, ascending; the last is the full budget.
+            eta: reduction factor.
+            leading: how many of the first trials continue to the full budget whatever they report, unless they diverge.
         """
         self.rungs, self.eta, self.leading = rungs, eta, leading
         self.paused: dict[int, int] = {}

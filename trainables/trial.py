@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from trainables.checkpoint import from_bytes, to_bytes
-from trainables.config import Variant
+from trainables.config import Sampling, Variant
 from trainables.data.images import Images
 from trainables.device import finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
@@ -105,11 +105,22 @@ class Trial:
     ) -> None:
         """Prepare training, and continue from the trial's checkpoint if `storage` has one.
 
-        `reference` has the real images that samples are scored against, and `checks` says what else is measured of them
-        at a rung. By `chooses_by`, other real images, it chooses its guidance. `pretrained` returns the checkpoint of
-        another trial whose weights this one starts from. `alive` and `should_leave` are called after each training
-        step; the latter returns whether to save a checkpoint and raise `Preempted`. A checkpoint that cannot be read
-        raises CheckpointError.
+        Args:
+            name: of the trial.
+            variant: what to train.
+            seed: of the weights, the batches and the noise.
+            plan: what all trials of the run share.
+            images: the data set.
+            reference: the real images that samples are scored against.
+            storage: has the trial's checkpoint and pictures.
+            pretrained: returns the checkpoint of another trial, whose weights this one starts from.
+            alive: called after each training step.
+            should_leave: called after each training step; returns whether to save a checkpoint and raise `Preempted`.
+            checks: what is measured of the samples at a rung beside their FMD; nothing without it.
+            chooses_by: other real images, by which the guidance is chosen after training; without them it stays.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read.
         """
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
         self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
@@ -276,9 +287,9 @@ class Trial:
             return {}
 
         def fmd(guidance: float) -> float:
-            self.variant = replace(self.variant, sampler=replace(own, guidance=guidance))
             try:
-                return reference.score(self._sample(1, reference.n), self.classifier).fmd
+                samples = self._generate(replace(own, guidance=guidance), reference.n, draw=1)
+                return reference.score(samples, self.classifier).fmd
             except Diverged:
                 return reference.blank
 
@@ -288,11 +299,13 @@ class Trial:
         self.watch.charge("score")
         return tried
 
-    def _sample(self, draw: int = 0, n: int | None = None) -> torch.Tensor:
+    def _sample(self, draw: int = 0) -> torch.Tensor:
         """Return the samples to score, uint8 (n, C, H, W); `draw` counts the sets of samples of one model."""
+        return self._generate(self.variant.sampler, self.reference.n, draw)
+
+    def _generate(self, sampling: Sampling, n: int, draw: int) -> torch.Tensor:
         shape, seed = tuple(self.trainer.images.shape[1:]), self.plan.sampling_seed + draw
-        count = self.reference.n if n is None else n
-        samples = generate(self.trainer.averaged(), self.variant.sampler, count, shape, self.source, seed)
+        samples = generate(self.trainer.averaged(), sampling, n, shape, self.source, seed)
         self.watch.charge("sample")
         return samples
 

@@ -131,9 +131,12 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Event:
-    """Return the event that `values` hold; raise ValueError where they hold none.
+    """Return the event that `values` hold.
 
     Fields that are not known, as of another version, are left out.
+
+    Raises:
+        ValueError: the event is of no known kind, lacks a required field, or has a value of a wrong type.
     """
     kind = values.get("event")
     if not isinstance(kind, str) or kind not in KINDS:

@@ -149,7 +149,11 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a run, at a folder or a URI, or a copy of one; raise RunError where there is none that can be read."""
+        """Open a run, at a folder or a URI, or a copy of one.
+
+        Raises:
+            RunError: there is no such folder, it is not a run's, or its log is damaged other than at its end.
+        """
         run = cls._at(path)
         if isinstance(run._place, Remote):
             if not run._place.has(run.settings_file.name):
@@ -324,7 +328,10 @@ class Run:
         self._place.put(path)
 
     def append(self, event: Event) -> bool:
-        """Add an event to the log, on disk when this returns; return whether it counts: a repeated report does not.
+        """Add an event to the log, on disk when this returns.
+
+        Returns:
+            Whether it counts: a report at images_seen for which its trial has one does not.
 
         Raises:
             RunError: the log cannot be written, because the disk is full or the folder is read-only.

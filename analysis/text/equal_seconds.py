@@ -84,7 +84,9 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
 def difference(by_images: Sequence[Row], by_seconds: Sequence[Row]) -> str:
     """Say which trial is first at equal images, which at equal seconds, and why where they differ.
 
-    Given are the rows of the first block of each ranking that have a rank.
+    Args:
+        by_images: the rows of the first block of `analysis.statistics.ranking.rank` that have a rank.
+        by_seconds: the same of `analysis.statistics.equal_seconds.rank_at_seconds`.
     """
     first, other = by_images[0]["trial"], by_seconds[0]["trial"]
     if first == other:

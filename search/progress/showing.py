@@ -16,6 +16,8 @@ from analysis.statistics.ranking import metric_card, rank_run
 from analysis.text.process import interruptible
 from search.progress.tensorboard import append_events, hparams, hparams_record, rung_tag
 
+# Imports inside functions: TensorBoard takes a second, which --help does not need.
+
 # What else is a column, after the FMD at each rung: neither compares trials at different budgets.
 OTHERS = ("images_seen", "images_per_second")
 

@@ -2,23 +2,26 @@
 
     python tests/benchmarks/samplers.py [--seeds 64] [--only SAMPLER ...] [--starts]
     python tests/benchmarks/samplers.py --record RUN [RUN ...]   # keep the trials of runs in the file that is read
+    python tests/benchmarks/samplers.py --noise 8                # what NOISE is from: a few minutes
 
 The queue, ASHA and the space are the product's. Trees fitted to recorded trials answer for the training: log FMD at the
 first rung from the variant, and its change to each further rung from the variant and the value before. A report has
-noise on top, as between two trainings of one variant. What counts is the surrogate's own value of the trial with the
-best report at the full budget, by the images that the search has spent. `around the best` draws one variant in five at
-random, and else changes a third of the fields of one of the best tenth, as PriorBand does without a prior. Without
-`--starts` the space has no starting points and no baselines.
+noise on top, as FMD differs between trainings of one variant with several seeds. What counts is the surrogate's own
+value of the trial with the best report at the full budget, by the images that the search has spent. `around the best`
+draws one variant in five at random, and else changes a third of the fields of one of the best tenth, as PriorBand does
+without a prior. Without `--starts` the space has no starting points and no baselines.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
 import random
 import statistics
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -39,15 +43,20 @@ from warm_start import run_search
 
 from analysis.run.events import Start
 from analysis.run.run import Run
+from analysis.run.storage import Folder
+from search.settings import DRAWS
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from search.study.samplers import SAMPLERS, Needs, PausedTPESampler, View
-from trainables.config import Flat
+from trainables.config import Flat, Variant
+from trainables.data.load import load as load_data
+from trainables.metric.fmd import Reference
 from trainables.report import Report
+from trainables.trial import Plan, Trial
 
 RECORDED = Path(__file__).with_name("trials_degradations.jsonl")
 RUNGS = (12_000, 36_000, 108_000)
-NOISE = (0.08, 0.06, 0.05)  # of log FMD at each rung, from one training to the next
+NOISE = (0.085, 0.059, 0.039)  # standard deviation of log FMD at each rung. source: --noise 8, 2026-11-30, EPYC
 AT = (300_000, 600_000, 1_000_000, 1_500_000, 2_200_000)  # images; the last is six minutes of two cores
 SPACE = load("degradations", {})
 BARE = replace(SPACE, baselines=(), starts=())
@@ -190,14 +199,10 @@ def _tpe(needs: Needs, seed: int, **options: Any) -> BaseSampler:
     return PausedTPESampler(needs.view, seed=seed, **{"n_startup_trials": needs.startup, **options})
 
 
-def _grouped(needs: Needs, seed: int, **options: Any) -> BaseSampler:
-    return _tpe(needs, seed, group=True, multivariate=True, **options)
-
-
 CANDIDATES: dict[str, Callable[[Needs, int], BaseSampler]] = {
     "random": SAMPLERS["random"],
-    "TPE, grouped": _grouped,
-    "TPE, grouped, 5 at random": partial(_grouped, n_startup_trials=5),
+    "TPE, grouped": SAMPLERS["tpe"],
+    "TPE, grouped, 5 at random": partial(_tpe, group=True, multivariate=True, n_startup_trials=5),
     "TPE, multivariate": partial(_tpe, multivariate=True),
     "TPE, univariate": partial(_tpe, multivariate=False),
     "TPE, univariate, 5 at random": partial(_tpe, multivariate=False, n_startup_trials=5),
@@ -230,14 +235,20 @@ def one_search(candidate: str, seed: int, starts: bool) -> list[float]:
     return found
 
 
-_FITTED: list[Surrogate] = []
-
-
+@functools.cache
 def fitted() -> Surrogate:
-    """Return the surrogate of this process."""
-    if not _FITTED:
-        _FITTED.append(Surrogate([json.loads(line) for line in RECORDED.read_text().splitlines()]))
-    return _FITTED[0]
+    """Return the surrogate, fitted once in a process."""
+    return Surrogate([json.loads(line) for line in RECORDED.read_text().splitlines()])
+
+
+def at_rungs(seed: int) -> list[float]:
+    """Return log FMD at each rung of one training of the first starting point, as a search measures it."""
+    torch.set_num_threads(1)
+    images, variant = load_data("mnist"), Variant.from_flat(SPACE.draw(FakeTrial(SPACE.starts[0], random.Random(0))))
+    plan = Plan(RUNGS, sampling_seed=0, device="cpu", draws=(1, 1, DRAWS))
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial("noise", variant, seed, plan, images, Reference.build(images), Folder(folder))
+        return [math.log(report.fmd) for report in trial.reports()]
 
 
 def main() -> None:
@@ -246,11 +257,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="SAMPLER")
     parser.add_argument("--starts", action="store_true", help="with the space's starting points and baselines")
     parser.add_argument("--record", nargs="+", metavar="RUN")
+    parser.add_argument("--noise", type=int, metavar="SEEDS", help="train one variant with so many seeds")
     given = parser.parse_args()
     if given.record:
         record([Run.open(path) for path in given.record])
         return
     heading(machine())
+    if given.noise:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
+            spreads = np.std(list(pool.map(at_rungs, range(given.noise))), axis=0, ddof=1)
+        print("standard deviation of log FMD over seeds, by rung:", *(f"{spread:.3f}" for spread in spreads))
+        return
     print("variance that the trees explain of trials left out, by rung:", *(f"{one:.2f}" for one in fitted().explained))
     rows = []
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:

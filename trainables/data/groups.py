@@ -57,8 +57,12 @@ def refuse(rule: str | None, path: Path) -> None:
 def together(contents: np.ndarray, groups: list[str]) -> np.ndarray:
     """Return what must stay in one split: images of one group, and with them their copies and the copies' groups.
 
-    `contents`, uint64 (N,), are of the content of each image; copies share one. The result, uint64 (N,), is the least
-    content of all that belong together, which depends on no name.
+    Args:
+        contents: uint64 (N,), of the content of each image; copies share one.
+        groups: the group of each image.
+
+    Returns:
+        uint64 (N,), the least content of all that belong together, which depends on no name.
     """
     from scipy.sparse import coo_matrix  # a fifth of a second, for --groups only
     from scipy.sparse.csgraph import connected_components
@@ -84,6 +88,9 @@ def deal(sizes: np.ndarray, classes: np.ndarray, shares: dict[str, float], least
         classes: int64 (G,), the most frequent class of each group.
         shares: of each split, the first with what the others leave; together 1.
         least: images that each split has, if the first can give them.
+
+    Returns:
+        Texts (G,).
     """
     owed = dict.fromkeys(shares, 0.0)
     names = list(shares)

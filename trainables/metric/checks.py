@@ -84,7 +84,9 @@ class CheckReference:
     ) -> "CheckReference":
         """Return what n samples are compared with, from the user's cache or computed in 8 CPU-seconds.
 
-        It raises ValueError for an n below 32, or above the images that the split or the other held-out splits have.
+        Raises:
+            ValueError: an n below 32, or above the images that the split or the other held-out splits have.
+            WeightsError: the classifier is missing or damaged.
         """
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
         available = min(len(getattr(images, split)), len(others))

@@ -50,8 +50,10 @@ class Evaluation:
         """Prepare; n is 2,048 by default, or the number of real images where there are fewer.
 
         The classifier is that of the data set unless its `weights` are given. `restored` images of the split are
-        degraded and restored: by default 256, or n where that is less, and at most all that there are. An n that the
-        split cannot judge raises ValueError.
+        degraded and restored: by default 256, or n where that is less, and at most all that there are.
+
+        Raises:
+            ValueError: an unknown split, or an n below 32 or above the real images there are.
         """
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS.get(split, ("search",))])
         available = min(len(others), len(getattr(images, split, others)))

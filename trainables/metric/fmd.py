@@ -105,7 +105,11 @@ class Reference:
         """Return the reference for n images against `split`, from the user's cache or computed in 5 CPU-seconds.
 
         By default n is 256, or the size of the smaller held-out split where that is less, and the classifier is that of
-        the data set. An n below 4, or above the real images that the floor needs, raises ValueError.
+        the data set.
+
+        Raises:
+            ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
+            WeightsError: the classifier is missing or damaged.
         """
         n = min(SAMPLES, len(images.search), len(images.confirm)) if n is None else n
         _check(images, split, n, layer)

@@ -22,6 +22,7 @@ from search.space.load import load
 from search.study.journal import OBJECTIVES
 from search.winner.options import EvaluateOptions
 from trainables.data.images import Images
+from trainables.parts import uninstall
 
 LAPTOP, SERVER = Machine(cpus=2, gpus=0), Machine(cpus=16, gpus=2)
 
@@ -82,6 +83,22 @@ def test_a_plan_says_that_the_pace_is_measured(starts: bool, mnist: Images) -> N
     pace = measured(settings, space, WarmStart.of((), space, settings.rungs[-1]), mnist)
     assert pace.images_per_second > 0
     assert f"at {pace.images_per_second:,.0f} images a second and trial (measured)" in plan(settings, space, pace)
+
+
+def test_a_plan_says_why_the_pace_is_a_guess(tmp_path: Path, mnist: Images) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from dataclasses import dataclass\n\nfrom trainables.networks.base import Network\n"
+        "from trainables.networks import NETWORKS\n\n\n"
+        "@dataclass(frozen=True)\nclass Broken(Network):\n    def build(self, channels, size, classes=0):\n"
+        '        raise KeyError("no layers")\n\n\nNETWORKS["broken"] = Broken\n\n\n'
+        'def space(trial):\n    trial.suggest_float("training/lr", 1e-3, 1e-2)\n    return {"network/kind": "broken"}\n'
+    )
+    settings, space = resolve(), load(str(tmp_path / "broken.py"), {})
+    pace = measured(settings, space, WarmStart.of((), space, settings.rungs[-1]), mnist)
+    uninstall()
+    assert pace.images_per_second == guessed(settings, MNIST).images_per_second
+    assert "a guess: the first trial fails with" in pace.source
+    assert "no layers" in pace.source
 
 
 def test_a_plan_of_a_trained_model_trains_nothing() -> None:
