@@ -1,5 +1,6 @@
 """The laws of parts: the project's own obey all of them, and each law finds a part that breaks it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from trainables.diffusion.degradations import Degradation, Gaussian
 from trainables.diffusion.samplers import Sampler
 from trainables.diffusion.schedules import Schedule
 from trainables.diffusion.targets import TARGETS
-from trainables.domain import Choice
+from trainables.domain import Choice, Int, Log, domains
 from trainables.laws import LAWS, Law
 from trainables.networks import Network
 from trainables.parts import BASES, FAMILIES, uninstall
@@ -144,6 +145,72 @@ def test_every_law_can_be_broken() -> None:
     assert {law for family in LAWS.values() for law in family} == {law for law, _ in BROKEN}
 
 
+@dataclass(frozen=True)
+class OftenBad(BadSchedule):
+    """Fine with its default, and in none of its other fields."""
+
+    steps: Annotated[int, Int(10, 20)] = 10
+    share: Annotated[float, Log(0.01, 1)] = 0.5
+
+
+def test_values_of_the_fields_are_drawn_from_their_domains() -> None:
+    first, *others = check.values_of(OftenBad)
+    assert first == {}
+    assert len(others) == check.DRAWS
+    assert {values["fault"] for values in others} == {"none", "short", "rising", "zero"}
+    for values in others:
+        OftenBad(**values)
+        for name, domain in domains(OftenBad).items():
+            if name in values:
+                domain.check(name, values[name])
+    assert list(check.values_of(Gaussian)) == [{}]
+
+
+def test_a_part_that_is_fine_with_its_defaults_only_is_found_with_the_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("""
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import nn
+
+from trainables.domain import ConfigError, Int
+from trainables.networks import CNN, NETWORKS
+
+
+@dataclass(frozen=True)
+class Grouped(CNN):
+    width: Annotated[int, Int(4, 64)] = 32
+
+    def build(self, channels, size, classes=0):
+        nn.GroupNorm(4, self.width)
+        return CNN().build(channels, size, classes)
+
+
+@dataclass(frozen=True)
+class Careful(Grouped):
+    def __post_init__(self):
+        if self.width % 4:
+            raise ConfigError("width is no multiple of 4")
+
+
+NETWORKS["grouped"], NETWORKS["careful"] = Grouped, Careful
+""")
+    try:
+        assert check.main([str(tmp_path / "mine.py")]) == 1
+        lines = capsys.readouterr().out.splitlines()
+    finally:
+        uninstall()
+    assert len(lines) == 2 * len(LAWS["network"])
+    for line in lines:
+        if line.startswith("network careful: "):
+            assert line.startswith("network careful: passed: ")
+        else:
+            assert "network grouped: BROKEN: " in line
+            assert re.search(r"; with .*width=\d+.* there came ValueError: num_channels", line)
+
+
 def test_the_command_says_what_was_expected_and_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text("""
 from dataclasses import dataclass
@@ -177,7 +244,7 @@ DEGRADATIONS["loud"], NETWORKS["fails"] = Loud, Fails
         )
         (tmp_path / "mine.py").write_text("x = 1")
         assert check.main([str(tmp_path / "mine.py")]) == 0
-        assert capsys.readouterr().out == "mine.py defines no part\n"
+        assert capsys.readouterr().out.startswith("mine.py defines no part: a line such as NETWORKS[")
         assert check.main([str(tmp_path / "nothing.py")]) == 2
         assert capsys.readouterr().err.startswith("trainables.check: ")
     finally:
