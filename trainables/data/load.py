@@ -47,7 +47,9 @@ def load(
     if data_dir is None and name in DOWNLOADS:
         return _read_own(fetch(name), options, log)
     if data_dir is None and not (os.sep in name or Path(name).exists()):
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(NAMED)}, or the path of {FORMS}")
+        raise DataError(
+            f"'{name}' is no data set and no file or folder; known are {', '.join(NAMED)}, or the path of {FORMS}"
+        )
     return _read_own(Path(data_dir or name).expanduser(), options, log)
 
 
@@ -67,7 +69,10 @@ def _read_own(path: Path, options: ReadOptions, log: Log) -> Images:
 def _recognised(path: Path, groups: str | None) -> Found:
     """Return what the first reader that knows the kind of a path found there, with the groups that a rule makes."""
     if not path.exists():
-        raise DataError(f"{readable(path)}: there is no such file or folder; give --data-dir where the images lie now")
+        raise DataError(
+            f"{readable(path)}: there is no such file or folder; give the path of your images, or --data-dir where "
+            "those of a run were moved"
+        )
     for find in READERS:
         found = find(path, groups)
         if found is not None:

@@ -11,6 +11,8 @@ from trainables.data.sources import PARTS, Found, Part, Sample, first_line, read
 
 LABELS = ("label", "labels", "fine_label", "class", "category", "target", "character")
 IMAGES = ("image", "img", "images", "picture", "photo")
+# A column of texts with one of these names, or of those above, has the paths of images.
+PATHS = ("path", "file", "file_name", "filename", "file_path", "image_path")
 BATCH = 256  # rows that are in memory at a time
 
 
@@ -58,10 +60,12 @@ def _open(path: Path, groups: str | None) -> _File:
             f"{readable(path)} cannot be read ({first_line(error)}); replace it with an intact copy"
         ) from None
     columns = {field.name: field.type for field in schema if _holds_images(field.type)}
-    image = next((name for name in (*IMAGES, *columns) if name in columns), None)
+    paths = [field.name for field in schema if field.name in (*IMAGES, *PATHS) and _is_text(field.type)]
+    image = next((name for name in (*IMAGES, *columns) if name in columns), next(iter(paths), None))
     if image is None:
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise DataError(f"{readable(path)} has the columns {there}; give one of images, as bytes or {{bytes, path}}")
+        right = "one of images, as bytes or {bytes, path}, or one of their paths, such as file_name"
+        raise DataError(f"{readable(path)} has the columns {there}; give {right}")
     if groups is not None and (groups not in schema.names or groups == image):
         there = ", ".join(name for name in schema.names if name != image)
         raise DataError(f"--groups {groups}: {readable(path)} has no such column; give one of {there}")
@@ -83,7 +87,13 @@ def _is_label(kind: Any) -> bool:
 
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(pa.types.is_integer(kind)) or _is_text(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str] | None:
@@ -113,17 +123,22 @@ def _rows(file: _File) -> Iterator[Sample]:
             groups = batch.column(file.group).to_pylist() if file.group else [None] * len(images)
             for image, label, group in zip(images, labels, groups, strict=True):
                 name = f"{readable(file.path)}, row {row}"
-                content = image["bytes"] if isinstance(image, dict) else image
-                yield Sample(
-                    name, file.part, _label(label, file, name), partial(_content, content), _group(group, file, name)
-                )
+                load = partial(_content, image, file.path.parent)
+                yield Sample(name, file.part, _label(label, file, name), load, _group(group, file, name))
                 row += 1
 
 
-def _content(content: bytes | None) -> bytes:
-    if content is None:
-        raise DataError("it has no bytes, only a path")
-    return content
+def _content(image: dict[str, Any] | bytes | str | None, folder: Path) -> bytes:
+    """Return the bytes of an image, or of the file at its path, which begins at the folder of the parquet file."""
+    content = image.get("bytes") if isinstance(image, dict) else image
+    if isinstance(content, bytes):
+        return content
+    path = image.get("path") if isinstance(image, dict) else image
+    if not isinstance(path, str):
+        raise DataError("it has neither bytes nor a path")
+    if not (folder / path).is_file():
+        raise DataError(f"it has no bytes, and there is no file {readable(folder / path)}")
+    return (folder / path).read_bytes()
 
 
 def _label(label: int | str | None, file: _File, name: str) -> str | None:

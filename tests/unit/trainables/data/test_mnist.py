@@ -107,7 +107,9 @@ def test_a_folder_without_the_files_gives_one_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="unknown data set 'cifar'; known are mnist, fashion-mnist, fruits360"):
+    with pytest.raises(
+        DataError, match="'cifar' is no data set and no file or folder; known are mnist, fashion-mnist, fruits360"
+    ):
         load("cifar")
 
 

@@ -438,10 +438,15 @@ def test_a_damaged_file_is_refused_in_one_line_that_names_it(kind: str, tmp_path
 PNG = encoded(Image.fromarray(HALVES))
 TABLES: dict[str, tuple[dict[str, list[object]], str]] = {
     "no images": ({"text": ["a"], "label": [1]}, r"has the columns text \(.*string.*\), label \(int64\); give one"),
-    "a path only": (
-        {"image": [{"bytes": None, "path": "x.png"}]},
-        "row 0 cannot be read: it has no bytes, only a path",
+    "a path to nothing": (
+        {"image": [{"bytes": None, "path": "nowhere.png"}]},
+        "row 0 cannot be read: it has no bytes, and there is no file .*/nowhere.png; repair",
     ),
+    "a text that is no path": (
+        {"file_name": ["nowhere.png"]},
+        "row 0 cannot be read: it has no bytes, and there is no",
+    ),
+    "nothing": ({"image": [{"bytes": None, "path": None}]}, "neither bytes nor a path"),
     "a label missing": ({"image": [PNG, PNG], "label": [0, None]}, "row 1 has no label; give all of them one"),
     "a label of test sets": ({"image": [PNG], "label": [-1]}, "row 0 has no label"),
 }

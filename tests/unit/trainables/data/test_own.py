@@ -105,6 +105,21 @@ def as_one_parquet_with_texts(folder: Path) -> Path:
     return folder / "p" / "mine.parquet"
 
 
+def as_parquet_of_paths(folder: Path) -> Path:
+    save_all(folder / "p" / "pictures", np.concatenate(list(PETS.values())))
+    paths = [{"bytes": None, "path": f"pictures/{number}.png"} for number in range(3 * 52)]
+    pq.write_table(pa.table({"image": paths, "label": np.repeat(list(CLASSES), 52)}), folder / "p" / "mine.parquet")
+    return folder / "p"
+
+
+def as_parquet_of_file_names(folder: Path) -> Path:
+    save_all(folder / "p" / "pictures", np.concatenate(list(PETS.values())))
+    paths = [str(folder / "p" / "pictures" / f"{number}.png") for number in range(3 * 52)]
+    table = pa.table({"label": np.repeat(list(CLASSES), 52), "note": paths, "file_name": paths})
+    pq.write_table(table, folder / "p" / "mine.parquet")
+    return folder / "p" / "mine.parquet"
+
+
 def as_wrapped_folders(folder: Path) -> Path:
     for name, some in PETS.items():
         save_all(folder / "archive" / "pets" / name / "deep" / "er", some)
@@ -123,7 +138,10 @@ def as_idx(folder: Path) -> Path:
     return folder / "i"
 
 
-FORMS = (as_npz, as_npz_channels_first, as_parquet, as_one_parquet_with_texts, as_wrapped_folders, as_a_train_folder)
+FORMS = (
+    *(as_npz, as_npz_channels_first, as_parquet, as_one_parquet_with_texts, as_parquet_of_paths),
+    *(as_parquet_of_file_names, as_wrapped_folders, as_a_train_folder),
+)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -372,7 +390,9 @@ def test_data_sets_with_a_name_are_those_of_the_options() -> None:
 def test_images_are_read_from_where_they_lie_now(pets: Path, tmp_path: Path, read: Read) -> None:
     before = read(pets)
     moved = pets.rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="no such file or folder; give --data-dir where the images lie now"):
+    with pytest.raises(
+        DataError, match="no such file or folder; give the path of your images, or --data-dir where those"
+    ):
         read(pets)
     assert load(str(pets), moved).checksums == before.checksums
 
@@ -404,7 +424,7 @@ def test_the_command_says_what_a_data_set_holds_and_draws_it(
     [
         (["/nowhere"], "trainables.data: /nowhere: there is no such file or folder"),
         (["."], ". holds no images (.png, .jpg and the like); it holds nothing"),
-        (["mnits"], "trainables.data: unknown data set 'mnits'; known are mnist"),
+        (["mnits"], "trainables.data: 'mnits' is no data set and no file or folder; known are mnist"),
         (["mnist", "--background", "black"], "trainables.data: mnist is read as it was published"),
         ([".", "--image-size", "8"], "8: give a whole number from 16 to 256"),
         ([".", "--background", "teal"], "teal: give white, black or #rrggbb"),
