@@ -10,6 +10,8 @@ NAME = "diffusion-search"
 # By command: the module whose `main` carries it out, and what the command does.
 COMMANDS = {
     "search": ("search.run", "search a space, and confirm the best; --resume goes on"),
+    "data": ("trainables.data.__main__", "say what a data set holds; trains nothing"),
+    "check": ("trainables.check", "check whether parts of your own obey the laws of their families"),
     "rank": ("analysis.rank", "print the ranking of a run"),
     "report": ("analysis.report", "write the report page of a run"),
     "compare": ("analysis.compare", "compare runs"),

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainables.data.card import card, grid
@@ -16,9 +17,9 @@ search with the same --dataset and options trains on exactly these images.
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, command: str = "python -m trainables.data") -> int:
     """Run the command line; return 0, or 2 where the data set cannot be read."""
-    options = _parser().parse_args(arguments)
+    options = _parser(command).parse_args(arguments)
     how = ReadOptions(options.image_size, options.channels, options.background, options.skip_damaged, options.groups)
     try:
         images = load(options.dataset, options.data_dir, how, lambda line: print(line, file=sys.stderr, flush=True))
@@ -29,14 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
 
             options.grid.write_bytes(grid_png(torch.from_numpy(grid(images).copy())))
     except (DataError, OSError) as error:
-        print(f"trainables.data: {error}", file=sys.stderr)
+        print(f"{command.removeprefix('python -m ')}: {error}", file=sys.stderr)
         return 2
     print(f"{readable(options.dataset)}\n{card(images)}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m trainables.data", description=DESCRIPTION)
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=command, description=DESCRIPTION)
     parser.add_argument("dataset", metavar="PATH|NAME", help=f"images of your own, or {', '.join(NAMED)}")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of a data set with a name")
     parser.add_argument("--image-size", type=_side, metavar="N", help=f"side in pixels, {LEAST_SIDE} to {MOST_SIDE}")

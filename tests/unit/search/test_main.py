@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_every_command_of_the_project_has_a_name() -> None:
-    scripts = [*(ROOT / "search").glob("*.py"), *(ROOT / "analysis").glob("*.py")]
+    scripts = [*(ROOT / "search").glob("*.py"), *(ROOT / "analysis").glob("*.py"), ROOT / "trainables/check.py"]
+    scripts.append(ROOT / "trainables/data/__main__.py")
     commands = {path for path in scripts if "sys.exit(main())" in path.read_text()} - {ROOT / "search/main.py"}
     assert {Path(str(importlib.import_module(module).__file__)) for module, _ in COMMANDS.values()} == commands
 
@@ -30,6 +31,14 @@ def test_a_command_calls_itself_by_its_name(name: str, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert printed.startswith(f"usage: diffusion-search {name} ")
     assert "python search/" not in printed
+
+
+@pytest.mark.parametrize(("name", "path"), [("data", "/nowhere"), ("check", "/nowhere/mine.py")])
+def test_an_error_of_a_look_at_ones_own_names_the_command(
+    name: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, path]) == 2
+    assert capsys.readouterr().err.startswith(f"diffusion-search {name}: {path}: ")
 
 
 @pytest.mark.parametrize("name", ["search", "evaluate", "replay", "generate", "train", "export", "send"])
