@@ -23,6 +23,7 @@ from trainables.data.card import card, summary
 from trainables.data.images import Images
 from trainables.data.load import load as load_data
 from trainables.data.options import ReadOptions
+from trainables.metric.classifier import untrained
 from trainables.metric.fmd import Reference
 from trainables.user_code import UserCode
 
@@ -60,7 +61,8 @@ def begin(given: dict[str, Any], began: float) -> int:
         print(f"{settings.dataset}\n{card(images)}")
         here = isinstance(machine, Machine) and not settings.gpus_per_trial and not settings.trained
         pace = measured(settings, space, warm_start, images) if here else guessed(settings, images.shape)
-        print(plan(settings, space, pace, warm_start, given.get("trials_per_gpu") == "auto"))
+        measures_gpu, to_train = given.get("trials_per_gpu") == "auto", untrained(images, others=settings.confirm > 0)
+        print(plan(settings, space, pace, warm_start, measures_gpu, len(to_train)))
         return 0
     if space.code is not None:
         remember(space.code)

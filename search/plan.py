@@ -28,11 +28,12 @@ def plan(
     pace: Pace,
     warm_start: WarmStart | None = None,
     measures_gpu: bool = False,
+    untrained: int = 0,
 ) -> str:
     """Return the trials in their order, the rungs, the budget in images, and an estimate of the time.
 
     `pace` is that of a trial. With `measures_gpu` it is still to be measured how many trials share a GPU, and the
-    settings have one on each.
+    settings have one on each. `untrained` is the number of networks of the metric that are to be trained first.
     """
     begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
     own = ", ".join(f"{family} {name}" for family, name in parts())
@@ -47,6 +48,7 @@ def plan(
         *_queue(settings, space, begins),
         *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
         _line("time", f"{as_clock(settings.time_budget)} from the start of the command to its end"),
+        *([_line("metric", _metric(untrained))] if untrained else []),
         _line("estimate", _estimate(settings, pace)),
         _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
     ]
@@ -103,16 +105,22 @@ def _queue(settings: Settings, space: Space, warm_start: WarmStart) -> list[str]
     lines = [f"    {number:03d}  {text}" for number, text in enumerate(first[: settings.trials])]
     drawn = settings.trials - len(lines)
     if drawn:
-        lines.append(f"    and {drawn} that {settings.sampler} draws, with seed {settings.seed}")
+        lines.append(f"    {'and ' if lines else ''}{drawn} that {settings.sampler} draws, with seed {settings.seed}")
     return lines
 
 
 def _confirmation(settings: Settings, space: Space) -> str:
-    baseline = ", and the best baseline unless it is beaten by far," if space.baselines else ""
-    first = ", the first trial among them" if settings.confirm > 1 else ""
+    is_known = bool(space.starts or settings.warm_start)
+    first = ", the first trial among them" if is_known and settings.confirm > 1 else ""
+    baseline = ", and the best baseline unless it is beaten by far" if space.baselines else ""
     seeds = f"with {SEEDS} to {settings.seeds} fresh seeds, as time allows"
     chosen = "; guidance is chosen after training" if settings.tune_guidance else ""
-    return f"the best {settings.confirm}{first}{baseline} {seeds}{chosen}"
+    return f"the best {settings.confirm}{first}{baseline}{',' if first or baseline else ''} {seeds}{chosen}"
+
+
+def _metric(untrained: int) -> str:
+    those = "its network learns" if untrained == 1 else f"its {untrained} networks learn"
+    return f"{those} these images first, in half a minute to three minutes; only this once, and not in the estimate"
 
 
 def _estimate(settings: Settings, pace: Pace) -> str:

@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from torch import Tensor, nn
 
 from trainables.data.cache import cache_dir, write_whole
+from trainables.data.images import Images
 from trainables.data.options import NAMED
 from trainables.domain import UsageError
 from trainables.metric.feature_network import FeatureNetwork, Layer, NetworkName
@@ -220,6 +221,13 @@ def weights_file(name: str, checksums: Mapping[str, str]) -> Path:
 def shipped(name: str) -> bool:
     """Return whether the classifier of a data set comes with the package."""
     return (SHIPPED / f"{name}.json").is_file()
+
+
+def untrained(images: Images, *, others: bool) -> list[str]:
+    """Return the names of the networks of a data set that are still to be trained, maybe with the others."""
+    names = [images.name, *(other_name(images.name, task) for task in OTHER_TASKS)]
+    known = [name for name in names[: None if others else 1] if name in RECIPES]
+    return [name for name in known if not weights_file(name, images.checksums).is_file()]
 
 
 def own(checksums: Mapping[str, str]) -> dict[str, str]:

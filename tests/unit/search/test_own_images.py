@@ -114,6 +114,7 @@ def test_a_dry_run_shows_the_card_and_draws_no_classes(flat: str, capsys: pytest
     out = capsys.readouterr().out
     assert "130 of 16 x 16 in grey" in out
     assert "none: networks that know classes are left out" in out
+    assert "its 2 networks learn these images first" in out
     assert "network/conditioning = none" in out
     assert "conditioning = class" not in out
 

@@ -101,6 +101,25 @@ def test_a_plan_says_why_the_pace_is_a_guess(tmp_path: Path, mnist: Images) -> N
     assert "no layers" in pace.source
 
 
+def test_a_plan_names_the_first_trial_only_where_it_is_known_to_be_good() -> None:
+    settings, space = resolve(trials=12), load("degradations", {})
+    known = plan(settings, space, guessed(settings, MNIST))
+    kept = "the best 3, the first trial among them, and the best baseline unless it is beaten by far, with 2 to 4 fresh"
+    assert f"confirms   {kept} seeds" in known
+    assert "\n    and 1 that tpe draws" in plan(resolve(trials=len(space.queue()) + 1), space, guessed(settings, MNIST))
+    unknown = plan(settings, replace(space, starts=(), baselines=()), guessed(settings, MNIST))
+    assert "confirms   the best 3 with 2 to 4 fresh seeds" in unknown
+    assert "\n    12 that tpe draws, with seed 0" in unknown
+
+
+def test_a_plan_says_how_many_networks_of_the_metric_are_trained_first() -> None:
+    settings, space = resolve(), load("degradations", {})
+    told = [plan(settings, space, guessed(settings, MNIST), untrained=count) for count in (0, 1, 3)]
+    assert "learn" not in told[0]
+    assert "metric     its network learns these images first" in told[1]
+    assert "metric     its 3 networks learn these images first" in told[2]
+
+
 def test_a_plan_of_a_trained_model_trains_nothing() -> None:
     space = load("samplers", {})
     settings = resolve(trained=("runs/a", "000-x"), max_images=9000, grace_images=9000)
