@@ -51,7 +51,8 @@ error; 3 no trial gave a result; 130 interrupted, with the line that resumes
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; see --help")
+        is_text = re.match("unrecognized arguments: [^-]", message)
+        raise SettingsError(f"{message}; {'quote a value that has spaces; ' if is_text else ''}see --help")
 
 
 def search_options() -> dict[str, Option]:

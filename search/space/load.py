@@ -86,7 +86,7 @@ def _module(given: str, code: UserCode | None) -> tuple[ModuleType, Path]:
     if code is not None and given.endswith(".py"):
         return install(code), _path(given)
     if given not in known():
-        near = difflib.get_close_matches(given, known(), n=1)
+        near = [f"{given}.py"] if _path(f"{given}.py").is_file() else difflib.get_close_matches(given, known(), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         there = f"known are {', '.join(known())}, or the path of a .py file"
         raise SpaceError(f"unknown space {given!r}; {hint}{there}")

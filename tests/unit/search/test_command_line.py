@@ -40,7 +40,7 @@ def space_file(folder: Path, text: str) -> str:
 GOOD = "def space(trial):\n    trial.suggest_float('training/lr', 1e-4, 1e-2, log=True)\n    return {}\n"
 USAGE_ERRORS = {
     "no space": ([], "--space is missing"),
-    "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3"),
+    "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3; see --help"),
     "no number": (["--space", "widths", "--trials", "many"], "--trials many: give a whole number from 1 to "),
     "unknown space": (["--space", "degradation"], "unknown space 'degradation'; did you mean degradations? known are"),
     "unknown file": (["--space", "nowhere.py"], "--space nowhere.py: there is no such file"),
@@ -74,7 +74,14 @@ USAGE_ERRORS = {
     "no folder": (["--space", "widths", "--storage-path", ""], "--storage-path '': give a text that is not empty"),
     "cores": (["--space", "widths", "--cpus-per-trial", "1000"], "--cpus-per-trial 1000: there are "),
     "gpus": (["--space", "widths", "--gpus-per-trial", "64"], "--gpus-per-trial 64: there are "),
-    "data set": (["--space", "widths", "--dataset", "mnits"], "unknown data set 'mnits'; known are mnist"),
+    "spaces": (
+        ["--space", "widths", "--name", "my", "run"],
+        "unrecognized arguments: run; quote a value that",
+    ),
+    "data set": (
+        ["--space", "widths", "--dataset", "mnits"],
+        "'mnits' is no data set and no file or folder; known are mnist",
+    ),
     "untrained": (["--space", "samplers"], "--space samplers samples from a trained model: give --from RUN/TRIAL"),
     "from nowhere": (["--space", "samplers", "--from", "nowhere/a"], "no run at "),
     "from no trial": (
@@ -253,7 +260,17 @@ def test_a_dry_run_tells_the_plan_and_leaves_nothing(workplace: Path, capsys: py
         "tpe draws",
     ):
         assert expected in printed.out
+    assert "learn these images" not in printed.out
     assert sorted(workplace.rglob("*")) == before
+
+
+def test_a_space_file_without_its_ending_is_named(
+    workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    (workplace / "my_space.py").write_text("")
+    assert command.main(["--space", "my_space", "--dry-run"]) == 2
+    assert "unknown space 'my_space'; did you mean my_space.py? known are" in capsys.readouterr().err
 
 
 def test_rows_of_the_literature_alone_are_all_that_runs(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
