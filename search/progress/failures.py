@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from analysis.run.run import Run, RunError
 from analysis.run.storage import NotShared
@@ -28,10 +29,16 @@ def left_its_machine(error: str) -> bool:
     return _raised(error, Preempted)
 
 
-def reason(error: str) -> str:
-    """Return in a line what the `error` of a trial, a traceback or what Ray says in its place, tells a person."""
+def reason(error: str, code: Path | None = None) -> str:
+    """Return in a line what the `error` of a trial, a traceback or what Ray says in its place, tells a person.
+
+    `code` is the folder of a user's own code: the line ends with the innermost place in it, if there is one.
+    """
     gone = next((meaning for words, meaning in _GONE.items() if words in error), None)
-    return gone or _last_line(error) or "no reason is known"
+    if gone or not (last := _last_line(error)):
+        return gone or "no reason is known"
+    places = [] if code is None else re.findall(rf'File "{re.escape(str(code))}/(.+)", line (\d+)', error)
+    return f"{last} ({places[-1][0]}, line {places[-1][1]})" if places else last
 
 
 @contextmanager

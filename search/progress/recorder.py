@@ -105,7 +105,7 @@ class Recorder:
         """
         name = start.trial
         require_room(self.run, name, error)
-        line = reason(error) + self._silence(name)
+        line = reason(error, self.run.code_folder) + self._silence(name)
         if self._tries.has_more(start.number):
             self.spent.end(name)
             moved = left_its_machine(error)

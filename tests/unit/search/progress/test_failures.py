@@ -1,5 +1,7 @@
 """A failure in a line: what Ray says in a paragraph, as it was recorded, and the last line of a traceback."""
 
+from pathlib import Path
+
 import pytest
 
 from search.progress.failures import reason
@@ -48,4 +50,18 @@ trainables.trial.Preempted: its machine is about to be taken back
     ],
 )
 def test_a_failure_is_said_in_a_line(error: str, line: str) -> None:
-    assert reason(error) == line
+    assert reason(error) == reason(error, Path("/runs/mine/code")) == line
+
+
+def test_a_failure_in_a_users_own_code_says_where() -> None:
+    """The innermost place in the user's files, whatever they call below."""
+    error = """ray::ImplicitFunc.train() (pid=10513, ip=10.77.0.5)
+  File "/project/search/execution/worker.py", line 108, in run_trial
+  File "/runs/mine/code/my_space.py", line 38, in build
+  File "/runs/mine/code/blocks/mixer.py", line 10, in __init__
+  File "/site-packages/torch/nn/modules/normalization.py", line 307, in __init__
+ValueError: num_channels (35) must be divisible by num_groups (4)
+"""
+    said = "ValueError: num_channels (35) must be divisible by num_groups (4)"
+    assert reason(error, Path("/runs/mine/code")) == f"{said} (blocks/mixer.py, line 10)"
+    assert reason(error, Path("/runs/other/code")) == said
