@@ -8,6 +8,11 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank_run
 from trainables.report import Report
 
+KEEPS_NOTHING = (
+    "keeps no model: it keeps those of the best trials that are trained in full, and none is; "
+    "go on with it by search/run.py --resume and a larger --time-budget"
+)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -50,7 +55,9 @@ def training_of(run: Run, name: str | None = None) -> Training:
     named = [training for training in (*own, *again) if training.start.trial == trial]
     if named:
         return named[0]
-    there = ", ".join(training.start.trial for training in (*own, *again)) or "none"
+    there = ", ".join(training.start.trial for training in (*own, *again))
+    if not there:
+        raise RunError(f"{run.uri} {KEEPS_NOTHING}")
     raise RunError(f"{run.uri} keeps no model of the trial {trial}; there are those of {there}")
 
 

@@ -27,11 +27,11 @@ def steps(run: Run, commands: Commands) -> list[Step]:
     budget = settings["time_budget"]
     said: list[Step] = []
     if not (result and result.standings) and not settings.get("trained"):
-        more = max(2 * budget, run.used_seconds() + budget)
+        more = in_minutes(max(2 * budget, run.used_seconds() + budget))
         said.append(
             (
                 "Nothing was trained again: with fresh seeds and other real images, the result says how certain it is.",
-                commands.resume("--confirm 3", f"--time-budget {more:g}"),
+                commands.resume(*([] if settings.get("confirm") else ["--confirm 3"]), f"--time-budget {more}"),
             )
         )
     if found.undecided and result:
@@ -95,17 +95,22 @@ def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, comma
         return f"{best} and {undecided.other} are too close for any number of seeds: choose by cost.", ""
     seconds = undecided.seconds / settings.get("slots", 1)
     needed = run.used_seconds() + 1.3 * seconds + 60
-    budget = 60 * math.ceil(max(needed, settings["time_budget"]) / 60)
+    budget = in_minutes(max(needed, settings["time_budget"]))
     if len(result.standings[0].fmds) == 1:
         more = f"train both with two, about {duration(seconds)} more."
         return f"One seed does not tell {best} from {undecided.other}: {more}", commands.resume(
-            f"--time-budget {budget:g}"
+            f"--time-budget {budget}"
         )
     return (
         f"{undecided.seeds} seeds each would tell {best} from {undecided.other}, with a probability of 80 % if they "
         f"differ as they seem to: about {duration(seconds)} more.",
-        commands.resume(f"--seeds {max(undecided.seeds, settings['seeds'])}", f"--time-budget {budget:g}"),
+        commands.resume(f"--seeds {max(undecided.seeds, settings['seeds'])}", f"--time-budget {budget}"),
     )
+
+
+def in_minutes(seconds: float) -> int:
+    """Return whole minutes, in seconds, that are no less: a budget as a person writes it."""
+    return 60 * math.ceil(seconds / 60)
 
 
 def _longer(longer: Longer, budget: float, commands: Commands) -> Step:

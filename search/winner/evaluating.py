@@ -8,6 +8,7 @@ from analysis.run.evaluations import REAL, store, to_table
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
+from analysis.statistics.winner import KEEPS_NOTHING
 from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
 from analysis.text.words import fmd_text
@@ -44,7 +45,7 @@ def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
     started, reported = run.starts(), run.reports()
     kept = [name for name in run.kept_checkpoints() if name in reported]
     if not kept:
-        raise SettingsError(f"{run.uri} keeps no checkpoints, so there is nothing to evaluate; give another run")
+        raise SettingsError(f"{run.uri} {KEEPS_NOTHING}")
     for name in names:
         if name not in kept:
             there = f"those of which it does: {', '.join(kept)}"

@@ -168,7 +168,7 @@ def test_what_is_no_run_or_keeps_nothing_is_refused(tmp_path: Path, capsys: pyte
     assert main([str(tmp_path)]) == 2
     assert "is not a run" in capsys.readouterr().err
     assert main([str(Run.create(tmp_path, "empty").path)]) == 2
-    assert "keeps no checkpoints" in capsys.readouterr().err
+    assert "keeps no model: it keeps those" in capsys.readouterr().err
     assert main([]) == 2
     assert capsys.readouterr().err.endswith("the following arguments are required: RUN; see --help\n")
 

@@ -287,7 +287,7 @@ def test_a_run_at_any_stage_has_every_section_and_says_what_is_missing(tmp_path:
 def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) -> None:
     words = made(run).words
     assert "one training of one seed" in words
-    assert "search/run.py --resume degradations --confirm 3" in words
+    assert "search/run.py --resume degradations --time-budget" in words
 
 
 def test_a_confirmation_is_the_answer(run: Run) -> None:

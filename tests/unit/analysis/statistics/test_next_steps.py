@@ -37,6 +37,17 @@ def test_a_number_within_a_tenth_of_an_end_is_to_be_tried_beyond_it(
     assert [edge.beyond for edge in found] == ([beyond] if beyond else [])
 
 
+@pytest.mark.parametrize(("confirm", "asked"), [(0, " --confirm 3"), (3, "")])
+def test_a_confirmation_that_did_not_begin_is_asked_for_with_a_budget_in_whole_minutes(
+    confirm: int, asked: str, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, 8e-3, [30.0])
+    run.update_settings(settings={**run.settings()["settings"], "confirm": confirm, "time_budget": 302.524})
+    said = dict(steps(run, Commands.anywhere(run)))
+    (command,) = [command for sentence, command in said.items() if sentence.startswith("Nothing was trained again")]
+    assert command.endswith(f"--resume run{asked} --time-budget 840")
+
+
 def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -> None:
     own = {"training/lr": DOMAINS["training/lr"] | {"most": 4e-2}}
     assert next_steps(run_of(tmp_path, 4e-2, [30.0], domains=own), None).edges == ()

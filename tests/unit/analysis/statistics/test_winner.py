@@ -89,6 +89,11 @@ def test_a_trial_without_a_model_is_refused(name: str, run: Run) -> None:
         training_of(run, name)
 
 
+def test_a_run_in_which_no_trial_is_trained_in_full_says_what_makes_one(run: Run) -> None:
+    with pytest.raises(RunError, match=r"keeps no model: .* and none is; go on with it by search/run.py --resume"):
+        training_of(run)
+
+
 def test_a_run_without_a_result_has_no_winner(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "run")
     assert winner(run) is None
