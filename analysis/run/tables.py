@@ -24,7 +24,7 @@ class Column(NamedTuple):
 
 # Of n samples, in the order of `trainables.report.CHECKS`: a report of a confirmation has them, and an evaluation.
 CHECK_COLUMNS = (
-    Column("unreadable_share", NUMBER, "share of samples that the classifier is not sure of; null without labels"),
+    Column("unreadable_share", NUMBER, "share of samples the classifier is not sure of; null where it cannot tell"),
     Column(
         "label_distance",
         NUMBER,

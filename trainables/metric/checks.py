@@ -46,7 +46,7 @@ from trainables.metric.sample_checks import (
 from trainables.metric.tasks import TaskName
 from trainables.report import CHECKS
 
-CACHE_FORMAT = 2  # part of a cached file's name; raise it when what is measured changes
+CACHE_FORMAT = 3  # part of a cached file's name; raise it when what is measured changes
 LEAST = 32  # images; shares of fewer tell nothing
 OTHER_LAYER: Layer = "spatial_mean"  # of the other networks: 96 features
 
@@ -63,7 +63,7 @@ class CheckReference:
     labels: tuple[int, ...]
     """Their numbers by predicted class; empty for a classifier that knows no labels"""
     readable: float
-    """The probability of the predicted class from which on a sample is readable; 0 without labels"""
+    """The probability of the predicted class from which on a sample is readable; 0 where the classifier cannot tell"""
     nearest: Tensor
     """Their distances (n,) to the nearest training image"""
     apart: Tensor
@@ -143,8 +143,9 @@ class CheckReference:
         memorised, ratio = nearer(distances[:, 0], self.nearest)
         repeated, _ = nearer(nearest_other(samples).cpu(), self.apart)
         unreadable = distance = None
-        if self.labels:
+        if self.readable:
             unreadable = (sureness(classifier, x) < self.readable).double().mean().item()
+        if self.labels:
             distance = total_variation(labels(classifier, x), self.labels)
         by_others = [self._distance(task, samples, classifier) for task in OTHER_TASKS]
         values = (unreadable, distance, density, coverage, memorised, ratio, copied(distances), repeated, *by_others)

@@ -91,7 +91,10 @@ def readable_from(held_out: Tensor) -> float:
     """Return the sureness from which on a sample is readable, given that of held-out real images (n,).
 
     All but the least sure 1 % of real images are readable, and so is what the classifier gives a probability of 0.9.
+    A classifier that is less sure than that of half of the real images cannot tell: then it is 0.
     """
+    if held_out.median() < SURE:
+        return 0.0
     return min(SURE, held_out.quantile(LEAST_SURE).item())
 
 

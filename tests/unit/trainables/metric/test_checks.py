@@ -127,8 +127,20 @@ def test_without_labels_there_is_nothing_to_read(few: Images, weights: Weights, 
 
 def test_what_the_classifier_is_sure_of_is_readable_however_sure_it_is_of_real_images() -> None:
     assert readable_from(torch.full((100,), 0.999)) == 0.9
-    unsure = torch.linspace(0.2, 1, 101)
+    unsure = torch.cat([torch.linspace(0.2, 0.9, 50), torch.linspace(0.9, 1, 51)])
     assert (unsure < readable_from(unsure)).double().mean() == pytest.approx(0.01, abs=0.001)
+
+
+def test_a_classifier_that_is_not_sure_of_real_images_cannot_tell_what_is_readable(
+    few: Images, weights: Weights, real: Tensor
+) -> None:
+    assert readable_from(torch.linspace(0.2, 1, 101)) == 0
+    tensors = {name: array * (0.02 if name.startswith("head") else 1) for name, array in weights.tensors.items()}
+    unsure = replace(weights, tensors=tensors, sha256="unsure")
+    reference = CheckReference.build(few, "confirm", N, unsure)
+    found = reference.of(real, torch.from_numpy(few.train), unsure.classifier())
+    assert {name for name, value in found.items() if value is None} == {"unreadable_share"}
+    assert reference.real["unreadable_share"] is None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no zip file"])
