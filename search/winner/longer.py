@@ -74,6 +74,7 @@ def _begin(longer: Run, training: Training, origin: Mapping[str, Any], variant: 
             "space": before.get("space", ""),
             "versions": versions,
             **{name: before[name] for name in ("data", "classifier", "metric")},
+            **{name: before[name] for name in ("data_card",) if name in before},
             "origin": dict(origin),
         }
     )

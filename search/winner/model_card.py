@@ -1,5 +1,6 @@
 """The model card of an exported model: what it is, how good it is, and how that was measured."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -32,18 +33,19 @@ def model_card(run: Run, training: Training, model: Model) -> str:
     """Return the card as Markdown; `run` is the one that was asked for its model, and has the confirmation."""
     start, report, own = training.start, training.report, version("diffusion-search")
     channels, height, width = model.shape
+    label = f" --label {shlex.quote(model.classes[model.labels[0]])}" if model.labels else ""
     labels = f"; it knows the classes {listed(model.classes, 12)}" if model.classes else "; it knows no classes"
     data = model.dataset if model.dataset in NAMED else "images of the user's own"
     sampling = model.sampling
     parts = [
         f"# {start.trial}",
         f"A diffusion model of {data}: images of {height} x {width} pixels, "
-        f"{'grey' if channels == 1 else f'{channels} channels'}{labels}. "
+        f"{'grey' if channels == 1 else 'in colour'}{labels}. "
         f"diffusion-search {own} found it in the run {run.name} and trained it.",
         "![samples](samples.png)",
         "## Use",
         f"Install diffusion-search {own} (`pip install .` in its folder), then:",
-        "    python sample.py --n 100 --out samples.png" + (f" --label {model.labels[0]}" if model.labels else ""),
+        f"    python sample.py --n 100 --out samples.png{label}",
         "`sample.py` shows how to use it from Python. `model.safetensors` holds the averaged weights and `config.json` "
         "the configuration.",
         "## How good it is",
@@ -55,7 +57,7 @@ def model_card(run: Run, training: Training, model: Model) -> str:
         "## Training",
         _list(
             {
-                "data": data,
+                "data": data if model.dataset in NAMED else f"{data}: {_found(run)}",
                 "licence of the data": LICENCES.get(model.dataset, "not known to diffusion-search; that of the images"),
                 "images seen": f"{report.images_seen:,}",
                 "seed": str(start.seed),
@@ -69,6 +71,14 @@ def model_card(run: Run, training: Training, model: Model) -> str:
         describe_configuration(model.variant.flat()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _found(run: Run) -> str:
+    """Return what the search found where the images lay, in words; runs of an older version do not say."""
+    card = run.settings().get("data_card")
+    if card is None:
+        return "not described"
+    return f"{card['images'].partition(', ')[0]}; {card['found']}; {card['splits']}"
 
 
 def _rows(run: Run, training: Training) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.run.run import Run
-from search import evaluate, replay
+from search import evaluate, export, replay
 from tests.helpers.own_images import bars, save_all
 from tests.helpers.searches import SCRIPT, Searches
 
@@ -52,3 +52,10 @@ def test_a_search_on_images_of_ones_own(labelled: bool, searches: Searches, monk
     evaluated = searches.run(evaluate.__file__, str(run.path), trial, "--data-dir", str(moved))
     assert evaluated.returncode == 0, evaluated.stderr
     assert ("labels, distance" in evaluated.stdout) == labelled
+
+    exported = searches.run(export.__file__, str(run.path), "model", "--data-dir", str(moved))
+    assert exported.returncode == 0, exported.stderr
+    card = (searches.folder / "model" / "README.md").read_text()
+    found = "a folder of 3 class folders" if labelled else "a folder of images without classes"
+    assert f"\n- data: images of the user's own: 240 of 16 x 16 in grey; {found}; train " in card
+    assert ("sample.py --n 100 --out samples.png --label 'class 0'" in card) == labelled

@@ -67,6 +67,7 @@ def test_the_card_has_the_numbers_and_their_intervals(trained: Run, folder: Path
     assert "| this model after 64 images | the images that the search ranked by | 38.0 ± " in card
     assert "- seed: 12\n" in card
     assert "- images seen: 64\n" in card
+    assert "    python sample.py --n 100 --out samples.png --label 0\n" in card
     assert "- data: mnist\n- licence of the data: CC BY-SA 3.0" in card
     assert "the one with the lowest FMD on the images that the confirmation judged by" in card
 
