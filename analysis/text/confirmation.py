@@ -30,7 +30,7 @@ CHECKS_DROPS = ("memorised", "repeated", "labels off")
 def confirmation_blocks(run: Run, result: ConfirmationResult, words: Mapping[str, str]) -> list[Block]:
     """Return the standings of a confirmation; `words` describe the trials' configurations."""
     before, words = searched(run, result.images_seen), as_judged(words, result)
-    title = "Again with fresh seeds, judged by images that the search did not see"
+    title = "Again with fresh seeds, judged by the confirm images, which the search did not see"
     blocks: list[Block] = [_heading(title, result.metric), standings_sheet(result.standings, words, before)]
     if result.test_standings:
         title = "The same models on the test images"
@@ -68,8 +68,7 @@ def checks_blocks(result: ConfirmationResult) -> list[Block]:
 
 
 def _heading(title: str, card: MetricCard) -> str:
-    by = f"by the {card['split']} images, FMD {card['version']}"
-    return f"{title}, {by}, floor {fmd_text(card['floor'])}, blank {fmd_text(card['blank'])}"
+    return f"{title}: FMD {card['version']}, floor {fmd_text(card['floor'])}, blank {fmd_text(card['blank'])}"
 
 
 def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], before: Mapping[str, float]) -> Sheet:

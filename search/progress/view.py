@@ -4,7 +4,7 @@ from rich.console import Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from analysis.text.words import fmd_text
+from analysis.text.words import counted, fmd_text
 from search.progress.budget import as_clock
 from search.progress.state import Progress
 from trainables.report import Report
@@ -86,7 +86,7 @@ def _trials(progress: Progress) -> str:
 
 def _pace(progress: Progress) -> str:
     rate, overhead = progress.images_per_second(), progress.overhead()
-    parts = [f"{rate:,.0f} images/s on {progress.settings.slots} slots"] if rate else []
+    parts = [f"{rate:,.0f} images/s on {counted(progress.settings.slots, 'slot')}"] if rate else []
     parts += [f"overhead {100 * overhead:.1f} %"] if overhead is not None else []
     return ", ".join(parts)
 
