@@ -38,7 +38,15 @@ EVALUATION_COLUMNS = (
     Column("kid", NUMBER, "kernel distance, 0 on average for real images"),
     Column("kid_se", NUMBER, "standard error of kid"),
     *CHECK_COLUMNS,
-    Column("inception_fid", NUMBER, "FID of at most 1,000 samples; null where Inception is not installed"),
+    Column(
+        "inception_fid",
+        NUMBER,
+        "FID by 2,048 features of Inception, of at most 1,000 samples; null where Inception is not installed",
+    ),
+    *(
+        Column(f"inception_fid_{count}", NUMBER, f"the same by {count} features of an earlier layer")
+        for count in (64, 192, 768)
+    ),
     Column(
         "restored", COUNT, "held-out images that the following columns are measured on; null for 256 of old versions"
     ),

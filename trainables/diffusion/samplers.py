@@ -162,10 +162,20 @@ def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 def cold2(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
     """Yield x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), z the same at each step (Bansal et al. 2022, alg. 2)."""
+    yield from _differences(diffusion, x_T, z, times, ends_with_x0=False)
+
+
+def cold2_x0(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+    """Yield x_s as `cold2` does, but x0_hat itself in the last step (Grivot; Siddiquei; Breitburd)."""
+    yield from _differences(diffusion, x_T, z, times, ends_with_x0=True)
+
+
+def _differences(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], ends_with_x0: bool) -> Iterator[Tensor]:
     x_t = x_T
     for t, s in _pairs(x_t, times):
         x0 = diffusion.restore(x_t, t)
-        x_t = x_t - diffusion.degradation(x0, diffusion.step(t), z) + diffusion.degradation(x0, diffusion.step(s), z)
+        x_s = x_t - diffusion.degradation(x0, diffusion.step(t), z) + diffusion.degradation(x0, diffusion.step(s), z)
+        x_t = torch.where((s > 0).view(-1, 1, 1, 1), x_s, x0) if ends_with_x0 else x_s
         yield x_t
 
 
@@ -200,6 +210,7 @@ SAMPLERS: dict[str, Sampler] = {
     "heun": Sampler(heun, Overlay, calls=2),
     "cold1": Sampler(cold1, Degradation),
     "cold2": Sampler(cold2, Degradation),
+    "cold2_x0": Sampler(cold2_x0, Degradation),
     "cold2_estimated": Sampler(cold2_estimated, Degradation),
     "renoise": Sampler(renoise, Degradation),
 }

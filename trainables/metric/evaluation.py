@@ -29,6 +29,13 @@ RESTORED = 256  # held-out images, of which SSIM has a standard error of 0.01
 ONE_STEP = 20  # t = T/20, ..., T: of T = 1000 the 50, 100, ..., 1000 of literature row F
 SAMPLED = 4  # t = T/4, ..., T
 INCEPTION_SAMPLES = 1000  # as in row C; already ten minutes of one core
+# By the number of Inception's features.
+INCEPTION_COLUMNS = {
+    64: "inception_fid_64",
+    192: "inception_fid_192",
+    768: "inception_fid_768",
+    2048: "inception_fid",
+}
 
 
 class Evaluation:
@@ -102,7 +109,8 @@ class Evaluation:
         if self.inception_missing:
             return columns
         inception = inception_statistics(generated[:INCEPTION_SAMPLES])
-        return {**columns, "inception_fid": frechet_distance(inception, self._inception)}
+        distances = {count: frechet_distance(inception[count], real) for count, real in self._inception.items()}
+        return columns | {INCEPTION_COLUMNS[count]: distance for count, distance in distances.items()}
 
     def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> dict[str, Any]:
         """Return the columns of images of the split, degraded with draws that `seed` fixes, and restored.
@@ -127,7 +135,7 @@ class Evaluation:
         }
 
     @cached_property
-    def _inception(self) -> Statistics:
+    def _inception(self) -> dict[int, Statistics]:
         return inception_statistics(self._real[:INCEPTION_SAMPLES])
 
     @cached_property

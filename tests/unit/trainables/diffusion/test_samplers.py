@@ -29,7 +29,7 @@ COLD_SAMPLERS = [name for name, sampler in SAMPLERS.items() if sampler.degrades 
 RANDOM = ("ancestral", "ancestral_large", "renoise")  # those that draw on the way
 OVERLAYS = [kind for kind, member in DEGRADATIONS.items() if issubclass(member, Overlay)]
 # Those with an ideal denoiser land on the data; cold sampling with a z held fixed need not, nor with a fresh one.
-EXACT = [name for name in SAMPLERS if name not in ("cold1", "cold2", "renoise")]
+EXACT = [name for name in SAMPLERS if name not in ("cold1", "cold2", "cold2_x0", "renoise")]
 PAIRS = [("gaussian", "x0"), ("gaussian", "eps"), ("gaussian", "v"), ("flow", "x0"), ("flow", "velocity")]
 IDEAL = [
     (s, kind, target) for kind, target in PAIRS for s in EXACT if s in fitting("sampler/kind", DEGRADATIONS[kind]())
@@ -360,11 +360,15 @@ def test_a_cold_step_is_its_algorithm(kind: str, make_source: MakeSource) -> Non
     expected = {
         "cold1": degrade(guess, at_s, z),
         "cold2": x_t - degrade(guess, at_t, z) + degrade(guess, at_s, z),
+        "cold2_x0": x_t - degrade(guess, at_t, z) + degrade(guess, at_s, z),
         "cold2_estimated": x_t - degrade(guess, at_t, solved) + degrade(guess, at_s, solved),
     }
     for sampler, x_s in expected.items():
         first = next(iter(SAMPLERS[sampler](diffusion, x_t, z, [t, s, 0], source)))
         torch.testing.assert_close(first, x_s, rtol=0, atol=1e-5)
+    whole = {name: next(iter(SAMPLERS[name](diffusion, x_t, z, [t, 0], source))) for name in ("cold2", "cold2_x0")}
+    torch.testing.assert_close(whole["cold2"], x_t - degrade(guess, at_t, z) + guess, rtol=0, atol=1e-5)
+    assert torch.equal(whole["cold2_x0"], guess)
     if type(degrade).estimate is not Degradation.estimate and "+" not in kind:
         torch.testing.assert_close(expected["cold2_estimated"], degrade(guess, at_s, solved), rtol=0, atol=1e-5)
 
