@@ -48,6 +48,7 @@ from trainables.data.images import Images
 from trainables.metric.classifier_training import ensure_classifier, ensure_others
 from trainables.metric.fmd import Reference
 from trainables.parts import parts
+from trainables.trial import real_picture
 
 # Share of the budget for which trials may run on once the time of the search is up; then they are cut off.
 GRACE = 0.05
@@ -119,6 +120,7 @@ def _in_run(
         if earlier is not None:  # the run is new, or was half made with other earlier runs
             run.write_earlier_trials(earlier)
         run.update_settings(**card(settings, space, images, reference))
+        run.write(run.real_images, real_picture(images))
         if space.code is not None:  # last: settings without it go on from the file itself
             write_code(run, space.code, [f"{family}/{name}" for family, name in parts()])
         trackers = trackers_of(settings.log_to, run, notes.say)

@@ -22,6 +22,7 @@ from search.progress.tensorboard import TensorBoardWriter
 from search.settings import Settings
 from search.space.domains import searched_domains
 from search.space.space import Space
+from search.study.dashboard import tell_answer
 from trainables.data.card import describe
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
@@ -39,6 +40,7 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "domains": searched_domains(space),
         "confirm_by": list(fields_compared(settings, space)),
         "starting_point": bool(space.starts or settings.warm_start),
+        "default": space.default,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": images.checksums,
         "data_card": describe(images),
@@ -87,6 +89,7 @@ def close(run: Run, status: str) -> int:
         return INTERRUPTED if status == "interrupted" else 1
     if found is not None:
         TensorBoardWriter(run).answer(found)
+        tell_answer(run, found)
     measured = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
     return 0 if any(row["state"] in ("COMPLETE", "PRUNED") for row in measured) else 3
 

@@ -345,6 +345,12 @@ class Trial:
         self.watch.charge("sample")
 
 
+def real_picture(images: Images) -> bytes:
+    """Return a PNG of held-out real images in the grid in which a trial's samples are drawn."""
+    labels = torch.from_numpy(images.search_labels) if images.labelled else None
+    return grid_png(in_rows(torch.from_numpy(images.search), labels, GRID_SIDE))
+
+
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """Return the array on the device; on the CPU it stays where it is, in Ray's object store once per node."""
     with warnings.catch_warnings():

@@ -9,7 +9,6 @@ from analysis.run.tables import fields
 from analysis.text import answer as words
 from analysis.text.commands import Commands
 from analysis.text.configuration import describe_configuration
-from analysis.text.labels import labels_sentence
 from analysis.text.next_steps import steps
 from analysis.text.words import count_states, duration
 
@@ -19,18 +18,18 @@ def answer(context: ReportContext) -> dict[str, object]:
     states, found = context.trials["state"].to_pylist(), words.answer(context.run)
     if found is None:
         return {"answer": None, "running": Counter(states)["RUNNING"], "facts": _facts(context, states)}
-    row = context.rows.get(found.trial, {})
-    result = context.result
-    chosen = {"sampler/guidance": result.guidance[found.trial][1]} if result and found.trial in result.guidance else {}
+    guidance = context.result.guidance.get(found.trial) if context.result else None
+    chosen = {"sampler/guidance": guidance[1]} if guidance else {}
+    own = {name: context.rows[found.trial].get(name) for name in fields(context.trials)}
     ended = context.settings.get("status") == "done"
+    run, row = context.pictured(found.trial)
     return {
         "answer": found,
-        "normalised": result.standings[0].normalised if result and result.standings else row.get("fmd_normalised"),
-        "configuration": describe_configuration({name: row.get(name) for name in fields(context.trials)} | chosen),
-        "labels": labels_sentence(context.trials, context.order),
+        "configuration": describe_configuration(own | chosen),
         "steps": steps(context.run, Commands.anywhere(context.run)) if ended else [],
         "facts": _facts(context, states),
-        "picture": picture(context.run, found.trial, "samples"),
+        "picture": picture(run, run.picture(row["trial"], "samples")),
+        "real": picture(context.run, context.run.real_images),
     }
 
 

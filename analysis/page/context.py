@@ -2,6 +2,7 @@
 
 import html
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from analysis.page.elements import Cell
@@ -51,10 +52,19 @@ class ReportContext:
         self.shared = shared_values(self.trials)
         self.words = describe_trials(self.trials, self.shared)
         confirmed = [standing.trial for standing in self.result.standings] if self.result else []
+        self._again = _first_trainings(run.confirmed(), confirmed)
         self.order = list(dict.fromkeys([*confirmed, *(row["trial"] for row in self.ranked)]))
         self.best = self.order[:COLOURED]
         seen = sorted({row["images_seen"] for row in self.reports}, reverse=True)
         self.budgets = {images: [row for row in self.reports if row["images_seen"] == images] for images in seen}
+
+    def pictured(self, trial: str) -> tuple[Run, Row]:
+        """Return the training whose pictures stand for a trial, as its run and its row in the table of trials.
+
+        It is the first with a fresh seed where the trial was confirmed, which nobody chose, and else the search's.
+        """
+        run, row = self._again.get(trial, (self.run, self.rows[trial]))
+        return (run, row) if run.picture(row["trial"], "samples").is_file() else (self.run, self.rows[trial])
 
     def colour(self, trial: str) -> str:
         """Return the CSS variable of a trial's colour, grey for all but the best few."""
@@ -73,6 +83,17 @@ class ReportContext:
         """Return the hover text of a trial's mark, in lines: the trial, the value, the trial's configuration."""
         words = textwrap.wrap(self.words[trial], 48)
         return "<br>".join([plain(trial), value, *map(plain, words)])
+
+
+def _first_trainings(nested: Run | None, confirmed: Iterable[str]) -> dict[str, tuple[Run, Row]]:
+    """Return of each trial that was confirmed the run of the confirmation, and its first training there."""
+    if nested is None:
+        return {}
+    first: dict[str, Row] = {}
+    for row in nested.trials().to_pylist():
+        if row["fmd"] is not None:
+            first.setdefault(row["repeats"], row)
+    return {name: (nested, first[name]) for name in confirmed}
 
 
 def plain(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
 from analysis.page.plots import Axis, Trace, axis, band, figure, joined, logarithmic, rule
+from analysis.page.progress import best_so_far
 from analysis.statistics.ranking import Row
 from analysis.text.words import fmd_text
 
@@ -22,6 +23,7 @@ def curves(context: ReportContext) -> dict[str, object]:
     return {
         "seen": seen,
         "figures": [_fmds(context, trials, scale) for scale in SCALES] if len(seen) > 1 else None,
+        "so_far": best_so_far(context),
         "losses": [_losses(context, lossy, scale) for scale in SCALES] if lossy else None,
         "floor_sd": context.card.get("floor_sd"),
         "best": context.best,

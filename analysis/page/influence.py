@@ -8,7 +8,8 @@ from analysis.page.plots import Interval, axis, intervals, logarithmic
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import Importance, importances
-from analysis.text.words import fmd_form, interval_text
+from analysis.text.insight import effect_interval
+from analysis.text.words import counted, fmd_form, interval_text, number
 
 SHOWN = 30  # choices in the plot; the table has all
 
@@ -69,9 +70,9 @@ def _effects_by_field(found: list[Effect]) -> list[Interval | str]:
 
 def _effect(item: Effect) -> Interval:
     form = fmd_form(item.fmd)
-    fmd = f"FMD {item.fmd:{form}}, {interval_text(item.low, item.high, form)}"
-    about = f"{plain(item.name)} {plain(item.option)}<br>{fmd}<br>{item.trials} trials"
-    return Interval(item.option, item.fmd, item.low, item.high, about)
+    fmd = f"FMD {item.fmd:{form}}, interval {effect_interval(item, form)}"
+    about = f"{plain(item.name)} {plain(item.option)}<br>{fmd}<br>{counted(item.trials, 'trial')}"
+    return Interval(item.option, item.fmd, item.low or item.fmd, item.high or item.fmd, about)
 
 
 def _cells(item: Effect, form: str) -> list[Cell]:
@@ -79,5 +80,5 @@ def _cells(item: Effect, form: str) -> list[Cell]:
         Cell(item.name),
         Cell(item.option),
         Cell(str(item.trials)),
-        *(Cell(f"{value:{form}}", value) for value in (item.fmd, item.low, item.high)),
+        *(Cell(number(value, form), "" if value is None else value) for value in (item.fmd, item.low, item.high)),
     ]

@@ -2,8 +2,10 @@
 
 import io
 import logging
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from math import ceil
+from pathlib import Path
 
 from PIL import Image
 
@@ -21,20 +23,22 @@ MOST_PIXELS = 640  # the width of a reduced picture; twice what it is shown at
 
 def pictures(context: ReportContext) -> dict[str, object]:
     """Return the pictures of the best few trials that have any, by kind, and a plot of their samples' labels."""
-    run = context.run
-    found = ((name, {kind: picture(run, name, kind) for kind in PICTURES}) for name in context.best)
-    drawn = ((context.rows[name], of_trial) for name, of_trial in found if of_trial["samples"])
-    labelled = [name for name in context.best if sum(context.rows.get(name, {}).get("labels") or ())]
+    trainings = {name: context.pictured(name) for name in context.best}
+    found = ((name, row, _pictures(run, row["trial"])) for name, (run, row) in trainings.items())
+    counts = {name: row["labels"] for name, (_, row) in trainings.items() if sum(row["labels"] or ())}
     return {
-        "samples": list(islice(drawn, SHOWN)),
+        "samples": list(islice((one for one in found if one[2]["samples"]), SHOWN)),
         "words": context.words,
-        "labels": _labels(context, labelled) if labelled else None,
+        "labels": _labels(context, counts) if counts else None,
     }
 
 
-def _labels(context: ReportContext, names: list[str]) -> Figure:
+def _pictures(run: Run, trial: str) -> dict[Picture, str | None]:
+    return {kind: picture(run, run.picture(trial, kind)) for kind in PICTURES}
+
+
+def _labels(context: ReportContext, counts: Mapping[str, Sequence[int]]) -> Figure:
     """Return bars of the predicted labels of trials' samples, beside the line of equal shares."""
-    counts = {name: context.rows[name]["labels"] for name in names}
     classes = max(len(of_trial) for of_trial in counts.values())
     bars = [
         {
@@ -52,9 +56,9 @@ def _labels(context: ReportContext, names: list[str]) -> Figure:
     return figure(bars, across, axis("share of samples", tickformat=".0%"), shapes=[{**equal, "line": line}])
 
 
-def picture(run: Run, trial: str, kind: Picture) -> str | None:
-    """Return a picture of a trial as a link that holds it, a large one reduced; None where there is none."""
-    data = run.read_picture(trial, kind)
+def picture(run: Run, path: Path) -> str | None:
+    """Return a picture of a run as a link that holds it, a large one reduced; None where there is none."""
+    data = run.read_picture(path)
     if data is None:
         return None
     try:
@@ -62,7 +66,7 @@ def picture(run: Run, trial: str, kind: Picture) -> str | None:
             image.load()
             return data_uri("image/jpeg", _reduced(image)) if len(data) > MOST_BYTES else data_uri("image/png", data)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # as Pillow says of damage
-        logging.getLogger(__name__).warning("%s is no picture (%s), and is left out", run.picture(trial, kind), error)
+        logging.getLogger(__name__).warning("%s is no picture (%s), and is left out", path, error)
         return None
 
 

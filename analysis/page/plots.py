@@ -133,12 +133,13 @@ def intervals(rows: Sequence[Interval | str], x: Axis) -> Figure:
 
 def _interval(row: Interval, place: int) -> list[Trace]:
     error = {"type": "data", "symmetric": False, "array": [row.high - row.value], "arrayminus": [row.value - row.low]}
+    has_interval = row.high > row.low
     mean = {
         "x": [row.value],
         "y": [place],
         "mode": "markers",
         "marker": {"size": 9, "color": row.colour},
-        "error_x": {**error, "thickness": 1.6, "width": 4, "color": row.colour},
+        "error_x": {**error, "visible": has_interval, "thickness": 1.6, "width": 4, "color": row.colour},
         "hovertext": [row.about],
     }
     single = {

@@ -1,7 +1,9 @@
 """The section about the trials that ended early: their place at the rung where they ended, and what failed."""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 from analysis.page.context import ReportContext
 from analysis.page.elements import Cell
@@ -10,42 +12,64 @@ from analysis.text.words import fmd_text
 from trainables.report import Report
 
 
+@dataclass
+class Arrivals:
+    """The reports at a number of images seen, in the order in which they came.
+
+    Attributes:
+        places: by trial its place among those that had reported when it did, and how many these were.
+        fmds: of all, ascending; that of a trial that diverged is infinite.
+        continued: how many of the trials reported later, too.
+    """
+
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    fmds: list[float] = field(default_factory=list)
+    continued: int = 0
+
+    def add(self, report: Report, continued: bool) -> None:
+        """Take in the next report."""
+        fmd = _compared(report.fmd, report.diverged)
+        insort(self.fmds, fmd)
+        self.places[report.trial] = self.place(fmd), len(self.fmds)
+        self.continued += continued
+
+    def place(self, fmd: float) -> int:
+        """Return the place of an FMD among all so far, from 1."""
+        return 1 + bisect_left(self.fmds, fmd)
+
+
 def pruned(context: ReportContext) -> dict[str, object]:
     """Return the trials that were pruned, with their place at the rung, then those that failed."""
     ended = [row for row in context.rows.values() if row["state"] == "PRUNED" and row["images_seen"] is not None]
-    reports = _arrivals(context)
+    arrivals: dict[int, Arrivals] = defaultdict(Arrivals)
+    for event in context.run.events():
+        if isinstance(event, Report):
+            last = context.rows[event.trial]["images_seen"] or 0
+            arrivals[event.images_seen].add(event, last > event.images_seen)
     return {
         "trials": len(context.rows),
         "scheduler": context.search.get("scheduler"),
         "eta": context.search.get("reduction_factor"),
-        "rows": [_cells(context, row, reports[row["images_seen"]]) for row in ended],
+        "rows": [_cells(context, row, arrivals[row["images_seen"]]) for row in ended],
         "failures": {trial: end.error for trial, end in context.run.ends().items() if end.state == "FAILED"},
     }
 
 
-def _arrivals(context: ReportContext) -> dict[int, list[Report]]:
-    """Return the reports at each budget in the order in which they came."""
-    arrivals: dict[int, list[Report]] = {}
-    for event in context.run.events():
-        if isinstance(event, Report):
-            arrivals.setdefault(event.images_seen, []).append(event)
-    return arrivals
+def _compared(fmd: float, diverged: bool) -> float:
+    return math.inf if diverged else fmd
 
 
-def _cells(context: ReportContext, row: Row, reports: Sequence[Report]) -> list[Cell]:
-    at = [report.trial for report in reports].index(row["trial"])
-    fmds = [math.inf if report.diverged else report.fmd for report in reports]
-    then, end = (1 + sum(fmd < fmds[at] for fmd in others) for others in (fmds[:at], fmds))
-    last = [context.rows[report.trial]["images_seen"] or 0 for report in reports]
-    continued = len([images for images in last if images > row["images_seen"]])
+def _cells(context: ReportContext, row: Row, arrivals: Arrivals) -> list[Cell]:
+    then, reported = arrivals.places[row["trial"]]
+    end, total = arrivals.place(_compared(row["fmd"], row["diverged"])), len(arrivals.fmds)
     return [
         context.trial_cell(row["trial"]),
         Cell(f"{row['images_seen']:,}", row["images_seen"]),
         Cell("diverged" if row["diverged"] else fmd_text(row["fmd"]), row["fmd"]),
-        Cell(f"{then} of {at + 1}", then),
-        Cell(f"{end} of {len(reports)}", end),
-        Cell(f"{continued} of {len(reports)}", continued),
-        Cell(_why(context, row, then, at + 1)),
+        Cell(f"{then} of {reported}", then),
+        Cell(f"{end} of {total}", end),
+        Cell(f"{arrivals.continued} of {total}", arrivals.continued),
+        Cell(_why(context, row, then, reported)),
     ]
 
 

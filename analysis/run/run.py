@@ -38,7 +38,7 @@ class Run:
 
     Attributes:
         path: the run's folder, or the copy of it on this machine.
-        settings_file, study_file, earlier, ranking, report, evaluation, lock: its files.
+        settings_file, study_file, earlier, ranking, report, real_images, evaluation, lock: its files.
         samples, artifacts, checkpoints, tensorboard, wandb, confirmation, ray, code_folder: its folders.
     """
 
@@ -48,6 +48,7 @@ class Run:
         self.study_file = path / "study.journal"
         self.ranking = path / "ranking.csv"
         self.report = path / "report.html"
+        self.real_images = path / "real.png"
         self.evaluation = path / "evaluation.parquet"
         self.samples = path / "samples"
         self.artifacts = path / "artifacts"
@@ -193,9 +194,8 @@ class Run:
         paths = {kind: self.picture(trial, kind) for kind in PICTURES}
         return {kind: path for kind, path in paths.items() if path.is_file()}
 
-    def read_picture(self, trial: str, kind: Picture) -> bytes | None:
-        """Return the content of a trial's picture; None where there is none, or a link that leads out of the run."""
-        path = self.picture(trial, kind)
+    def read_picture(self, path: Path) -> bytes | None:
+        """Return the content of one of the pictures; None where there is none, or a link that leads out of the run."""
         if not path.is_file():
             return None
         if not path.resolve().is_relative_to(self.path.resolve()):

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from analysis.run.checks import COUNT, FLAG, LINES, NUMBER, OBJECT, TEXT, Kind, by_name, check, many, optional
+from analysis.run.checks import COUNT, FLAG, LINES, NUMBER, OBJECT, TEXT, VALUE, Kind, by_name, check, many, optional
 
 # Format 1 names no format, and has other names of schedulers. Up to format 2 the time budget was that of the search
 # alone, and the confirmation took about as long again.
@@ -20,6 +20,7 @@ _TOP = {
     "data_card": optional(by_name(LINES)),
     "metric": optional(OBJECT),
     "final_metric": OBJECT,
+    "default": optional(by_name(VALUE)),
     "real": by_name(optional(NUMBER)),
     "code": OBJECT,
     "used_seconds": NUMBER,

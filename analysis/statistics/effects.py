@@ -19,15 +19,15 @@ class Effect:
         option: the choice: a value, or a third of the values as a range, "0.001..0.002".
         trials: how many trials made it.
         fmd: their geometric mean FMD.
-        low, high: its 95 % interval.
+        low, high: its 95 % interval; None of a choice that one trial made, which shows no spread.
     """
 
     name: str
     option: str
     trials: int
     fmd: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def effects(run: Run) -> list[Effect]:
@@ -66,5 +66,6 @@ def _effects(name: str, groups: dict[str, list[ComparableTrial]]) -> list[Effect
         margin = t.ppf(0.975, freedom) * deviation / np.sqrt(len(values))
         mean = values.mean()
         fmd, low, high = np.exp([mean, mean - margin, mean + margin]).tolist()
-        found.append(Effect(name, option, len(values), fmd, low, high))
+        ends = (low, high) if len(values) > 1 else (None, None)
+        found.append(Effect(name, option, len(values), fmd, *ends))
     return found

@@ -1,13 +1,19 @@
-"""The answer of a run in words: what is best, over what and how surely, and what to do next."""
+"""The answer of a run: what is best, over what and how surely, as short facts in the same words on every screen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.run.run import Run
-from analysis.statistics.confirmed import confirmation_result
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.statistics.ranking import Row, indistinguishable, rank_run, shared_values
+from analysis.statistics.verdict import measures, verdict
+from analysis.text import verdict as say
+from analysis.text.checks import checks_facts
 from analysis.text.configuration import describe_trials
 from analysis.text.confirmation import as_judged
-from analysis.text.verdict import conclusions, headline
+from analysis.text.facts import Fact
+from analysis.text.labels import labels_sentence
+from analysis.text.opinions import opinion_facts
 from analysis.text.words import fmd_text, listed
 
 
@@ -18,55 +24,89 @@ class Answer:
     Attributes:
         trial: the best one.
         configuration: what it has that not all trials share.
-        headline: its FMD, and what that means.
-        conclusions: sentences: how sure it is, and over what it is better by how much.
+        facts: how good it is, how sure that is, and over what it is better by how much.
+        details: what else there is to say.
     """
 
     trial: str
     configuration: str
-    headline: str
-    conclusions: list[str]
+    facts: list[Fact]
+    details: list[Fact]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return all of it, each a term and its text."""
+        best = Fact("best", self.trial, self.configuration)
+        return [(fact.term, fact.text) for fact in (best, *self.facts, *self.details)]
 
 
 def answer(run: Run) -> Answer | None:
     """Return the answer of a run, by its confirmation or else by its ranking; None before there is any."""
     ranked = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
-    if not ranked:
-        return None
     trials, result = run.trials(), confirmation_result(run)
     words = describe_trials(trials, shared_values(trials))
+    names = [row["trial"] for row in ranked]
     if result is not None and result.standings:
-        best = result.standings[0].trial
-        return Answer(best, as_judged(words, result).get(best, ""), headline(run, result), conclusions(run, result))
-    first = ranked[0]
-    said = conclusions(run, result) if result is not None else []
-    return Answer(first["trial"], words[first["trial"]], _searched(run, first), [*_unconfirmed(run, ranked), *said])
+        return _confirmed(run, result, as_judged(words, result), names)
+    if not ranked:
+        return None
+    found = measures(run, result, names)
+    facts = [_fmd_of_search(run, ranked[0]), _uncertain(run, ranked), *say.leads(found, names[0])]
+    facts += say.cautions(result, found.trials()) if result is not None else []
+    return Answer(names[0], words[names[0]], facts, _labels(run, names))
 
 
-def _searched(run: Run, best: Row) -> str:
-    card = run.settings().get("metric", {})
-    samples = f", {card['n']:,} samples" if "n" in card else ""
-    full = (run.settings().get("settings", {}).get("rungs") or [best["images_seen"]])[-1]
+def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], ranked: Sequence[str]) -> Answer:
+    found, confirmed = verdict(run, result), [standing.trial for standing in result.standings]
+    best, compared = found.best, measures(run, result, [*confirmed, *result.left_out])
+    cautions = say.cautions(result, compared.trials())
+    urgent = [fact for fact in cautions if fact.term != "left out"]
+    return Answer(
+        trial=best.trial,
+        configuration=words.get(best.trial, ""),
+        facts=[
+            *urgent,
+            say.confirmed_fmd(best),
+            say.certainty(found, len(confirmed)),
+            *say.leads(compared, best.trial),
+            *opinion_facts(result),
+            *checks_facts(result),
+            say.scope(run, result),
+        ],
+        details=[
+            say.measured(run, result),
+            *say.kinds(found),
+            *say.guidance(result),
+            *_labels(run, [*confirmed, *ranked]),
+            *(fact for fact in cautions if fact not in urgent),
+        ],
+    )
+
+
+def _labels(run: Run, order: Sequence[str]) -> list[Fact]:
+    sentence = labels_sentence(run.trials(), order)
+    return [Fact("labels", "", sentence)] if sentence else []
+
+
+def _fmd_of_search(run: Run, best: Row) -> Fact:
+    settings = run.settings()
+    samples = f", {settings['metric']['n']:,} samples" if "n" in settings.get("metric", {}) else ""
+    full = (settings.get("settings", {}).get("rungs") or [best["images_seen"]])[-1]
     seen = f"{best['images_seen']:,} images" + (f" of {full:,}" if best["images_seen"] < full else "")
-    error = " (standard error of its samples)" if best["fmd_se"] is not None else ""
-    normalised = ""
-    if best["fmd_normalised"] is not None:
-        normalised = f" Normalised it is {best['fmd_normalised']:.3f}: 0 is as good as real images, 1 a blank set."
-    return f"FMD {fmd_text(best['fmd'], best['fmd_se'])}{error}, of one training on {seen}{samples}.{normalised}"
+    error = ", with the standard error of its samples" if best["fmd_se"] is not None else ""
+    scale = f"; normalised {best['fmd_normalised']:.3f} ({say.SCALE})" if best["fmd_normalised"] is not None else ""
+    return Fact("FMD", fmd_text(best["fmd"], best["fmd_se"]), f"of one training on {seen}{samples}{error}{scale}")
 
 
-def _unconfirmed(run: Run, ranked: list[Row]) -> list[str]:
-    if "origin" in run.settings():
-        return ["This is a longer training of a trial that a search had found."]
+def _uncertain(run: Run, ranked: Sequence[Row]) -> Fact:
+    """Return why what the search says of its best is not sure."""
+    settings = run.settings()
+    if "origin" in settings:
+        return Fact("how sure", "", "a longer training of a trial that a search had found")
     best, *others = ranked
     same = [row for row in others if row["images_seen"] == best["images_seen"] and indistinguishable(best, row)]
-    said = [f"Cannot be told from it by their FMD: {listed([row['trial'] for row in same])}."] if same else []
-    if run.settings().get("settings", {}).get("trained"):
-        one = "one set of samples of one trained model"
-    else:
-        one = "one training of one seed"
-    return [
-        *said,
-        f"This is {one}, the best of {len(ranked)}, picked by the number that it is reported by: expect a higher one "
-        "from another draw of its noise.",
-    ]
+    told = f"; by their FMD it cannot be told from {listed([row['trial'] for row in same])}" if same else ""
+    one_model = settings.get("settings", {}).get("trained")
+    one = "one set of samples of one trained model" if one_model else "one training of one seed"
+    higher = "expect a higher one from another draw of its noise"
+    picked = f"{one}, the best of {len(ranked)}, picked by this number; {higher}"
+    return Fact("how sure", "not confirmed", f"{picked}{told}")

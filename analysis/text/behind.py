@@ -9,12 +9,23 @@ def how_far(behind: Behind, measure: str = "FMD") -> str:
 
     `measure` names what is compared, of one that is at many times the other's.
     """
+    at = "" if behind.share < 1 else "at "
+    return f"{at}{amount(behind, measure)} ({interval_of(behind)})"
+
+
+def amount(behind: Behind, measure: str = "FMD") -> str:
+    """Return how far a configuration is behind: "3.2 % worse", or "6.70 times its FMD" of one that is far behind."""
     if behind.share < 1:
-        interval = interval_text(100 * behind.low, 100 * behind.high, ".1f")
-        return f"{100 * behind.share:.1f} % worse (95 % interval {interval} %)"
-    times = 1 + behind.share
-    interval = interval_text(1 + behind.low, 1 + behind.high, fmd_form(times))
-    return f"at {fmd_text(times)} times its {measure} (95 % interval {interval} times)"
+        return f"{100 * behind.share:.1f} % worse"
+    return f"{fmd_text(1 + behind.share)} times its {measure}"
+
+
+def interval_of(behind: Behind) -> str:
+    """Return the interval of `amount`: "95 % interval 1.1 to 5.4 %"."""
+    if behind.share < 1:
+        return f"95 % interval {interval_text(100 * behind.low, 100 * behind.high, '.1f')} %"
+    form = fmd_form(1 + behind.share)
+    return f"95 % interval {interval_text(1 + behind.low, 1 + behind.high, form)} times"
 
 
 def behind_text(behind: Behind | None) -> str:

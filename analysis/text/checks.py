@@ -1,9 +1,10 @@
-"""Say what an FMD does not tell of a confirmation's samples: as a table, and as a sentence of the best."""
+"""Say what an FMD does not tell of a confirmation's samples: as a table, and as a fact of the best."""
 
 from typing import NamedTuple
 
 from analysis.statistics.checks import Values
 from analysis.statistics.confirmed import ConfirmationResult
+from analysis.text.facts import Fact
 from analysis.text.words import percent
 
 
@@ -71,21 +72,19 @@ def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
     return [*rows, (REAL, result.real)] if rows and result.real else rows
 
 
-def checks_sentence(result: ConfirmationResult) -> str | None:
-    """Return what was measured of the samples of the best beside its FMD; None of a run without that."""
-    best = result.standings[0].trial
-    found, real = result.checks.get(best, {}), result.real
-    if not {"copied_share", "coverage"} <= found.keys() & real.keys():
-        return None
+def checks_facts(result: ConfirmationResult) -> list[Fact]:
+    """Return what was measured of the samples of the best beside its FMD; nothing of a run without that."""
+    found, real = result.checks.get(result.standings[0].trial, {}), result.real
+    known = found.keys() & real.keys()
+    if not {"copied_share", "coverage"} <= known:
+        return []
     copies = "none is a copy of a training image"
     if found["copied_share"]:
         are = f"{percent(found['copied_share'])} are copies of training images"
         copies = f"{are} (real images: {percent(real['copied_share'])})"
-    covered = (
-        f"They cover {percent(found['coverage'])} of the real images (other real images: {percent(real['coverage'])})."
-    )
-    if "unreadable_share" not in found.keys() & real.keys():
-        return f"Of the samples of {best} {copies}. {covered}"
-    unreadable, of_real = percent(found["unreadable_share"]), percent(real["unreadable_share"])
-    read = f"{unreadable} cannot be read with confidence (real images: {of_real})"
-    return f"Of the samples of {best} {read}; {copies}. {covered}"
+    covered = f"they cover {percent(found['coverage'])} of the real images"
+    said = f"{copies}; {covered} (other real images: {percent(real['coverage'])})"
+    if "unreadable_share" not in known:
+        return [Fact("samples", "", said)]
+    unreadable = f"not sure of their label for the classifier (real images: {percent(real['unreadable_share'])})"
+    return [Fact("samples", f"{percent(found['unreadable_share'])} unreadable", f"{unreadable}; {said}")]

@@ -76,7 +76,15 @@ class Sheet:
         return row
 
 
-Block = str | Sheet  # a document is a sequence of paragraphs and tables
+@dataclass(frozen=True)
+class Terms:
+    """Terms, each with its text, under a title."""
+
+    title: str
+    rows: Sequence[tuple[str, str]]
+
+
+Block = str | Sheet | Terms  # a document is a sequence of paragraphs, tables and terms
 
 
 def print_blocks(blocks: Iterable[Block], console: Console) -> None:
@@ -87,8 +95,18 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
         else:
             if block.title:
                 console.print(printable(block.title), style="bold", markup=False, highlight=False)
-            console.print(terminal(block, console.width))
+            console.print(_listed(block) if isinstance(block, Terms) else terminal(block, console.width))
         console.print()
+
+
+def _listed(terms: Terms) -> Table:
+    """Return terms for a terminal, their texts beside them."""
+    shown = Table(box=None, padding=(0, GAP, 0, 0), show_header=False)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for row in terms.rows:
+        shown.add_row(*map(_shown, row))
+    return shown
 
 
 def terminal(sheet: Sheet, width: int) -> Table:
@@ -188,16 +206,14 @@ def output() -> Console:
 
 
 def write_blocks(blocks: Iterable[Block], form: str) -> None:
-    """Write paragraphs and tables to the standard output, as "table", "markdown" or "latex".
+    """Write paragraphs, tables and terms to the standard output, as "table", "markdown" or "latex".
 
-    LaTeX has the paragraphs as comments.
+    LaTeX has all but the tables as comments.
     """
     if form == "markdown":
-        texts = (f"{block}\n" if isinstance(block, str) else markdown(block) for block in blocks)
-        sys.stdout.write(printable("\n".join(texts)))
+        sys.stdout.write(printable("\n".join(map(_markdown, blocks))))
     elif form == "latex":
-        texts = (comment(block) if isinstance(block, str) else latex(block) for block in blocks)
-        sys.stdout.write(printable("".join(texts)))
+        sys.stdout.write(printable("".join(map(_latex, blocks))))
     else:
         print_blocks(blocks, output())
 
@@ -225,6 +241,19 @@ def write_json(content: Any) -> None:
 def rows_without_nulls(values: pa.Table) -> list[dict[str, Any]]:
     """Return the rows of a table of values; a null is left out."""
     return [{name: value for name, value in row.items() if value is not None} for row in values.to_pylist()]
+
+
+def _markdown(block: Block) -> str:
+    if isinstance(block, Terms):
+        lines = [f"- **{term}**: {text}\n" for term, text in block.rows]
+        return "".join([f"**{block.title}**\n\n", *lines])
+    return f"{block}\n" if isinstance(block, str) else markdown(block)
+
+
+def _latex(block: Block) -> str:
+    if isinstance(block, Terms):
+        return comment("\n".join([block.title, *(f"{term}: {text}" for term, text in block.rows)]))
+    return comment(block) if isinstance(block, str) else latex(block)
 
 
 def _shown(text: str) -> Text:

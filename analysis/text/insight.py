@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
-from analysis.statistics.effects import effects
+from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import importances
 from analysis.statistics.pareto import COSTS, front_budget, points
 from analysis.statistics.ranking import rank_run
@@ -56,10 +56,15 @@ def _effects(run: Run) -> list[Block]:
     parts: list[Part] = []
     form = fmd_form(min(item.fmd for item in found))
     for name, group in groupby(found, key=lambda item: item.name):
-        rows = [[i.option, str(i.trials), f"{i.fmd:{form}}", interval_text(i.low, i.high, form)] for i in group]
+        rows = [[i.option, str(i.trials), f"{i.fmd:{form}}", effect_interval(i, form)] for i in group]
         parts.append((name, rows))
     title = f"The effect of each choice, as geometric mean FMD: {_compared(run)}."
     return [title, Sheet(("choice", "trials", "FMD", "95 % interval"), ("choice",), parts)]
+
+
+def effect_interval(effect: Effect, form: str) -> str:
+    """Return the interval of an effect as text; a dash where it has none."""
+    return "-" if effect.low is None or effect.high is None else interval_text(effect.low, effect.high, form)
 
 
 def _correlations(run: Run) -> list[Block]:

@@ -2,9 +2,9 @@
 
 from analysis.statistics.confirmed import ConfirmationResult
 from analysis.statistics.opinions import Opinion
-from analysis.text.behind import how_far
+from analysis.text.behind import amount
 from analysis.text.checks import REAL
-from analysis.text.words import counted, listed
+from analysis.text.facts import Fact
 
 # By the names of `trainables.report.OTHERS`: the title of a column, and what the network learned.
 TITLES = {"by_labels": "by labels", "by_rotations": "by rotations"}
@@ -27,23 +27,19 @@ def opinion_rows(result: ConfirmationResult) -> list[tuple[str, list[float]]]:
     return rows
 
 
-def opinion_sentences(result: ConfirmationResult) -> list[str]:
-    """Return whether other networks put the same configuration first, as sentences; nothing where none was asked."""
+def opinion_facts(result: ConfirmationResult) -> list[Fact]:
+    """Return how many other networks put the same configuration first, and what the others say; nothing without any."""
     best = result.standings[0].trial
-    agreeing = [opinion for opinion in result.opinions if opinion.behind is None]
-    same = [f"By the features of {_networks(agreeing)} {best} is first, too."] if agreeing else []
-    return same + [_otherwise(opinion, best) for opinion in result.opinions if opinion.behind is not None]
+    if not result.opinions:
+        return []
+    agreeing = [LEARNED[opinion.name] for opinion in result.opinions if opinion.behind is None]
+    said = [f"the one that learned {learned} has it first" for learned in agreeing]
+    said += [_otherwise(opinion, best) for opinion in result.opinions if opinion.behind is not None]
+    return [Fact("other networks", f"{len(agreeing)} of {len(result.opinions)} agree", "; ".join(said))]
 
 
 def _otherwise(opinion: Opinion, best: str) -> str:
     assert opinion.behind is not None  # of those that put another one first
     told = "" if opinion.behind.certain else ", which chance may do"
-    first = f"By the features of {_networks([opinion])} {opinion.first} is first"
-    return f"{first}: {best} is {how_far(opinion.behind, 'distance')}{told}."
-
-
-def _networks(opinions: list[Opinion]) -> str:
-    learned = [LEARNED[opinion.name] for opinion in opinions]
-    if len(learned) == 1:
-        return f"another network, which learned {learned[0]},"
-    return f"{counted(len(learned), 'other network')}, which learned {listed(learned)},"
+    first = f"the one that learned {LEARNED[opinion.name]} has {opinion.first} first"
+    return f"{first} ({best} {amount(opinion.behind, 'distance')}{told})"

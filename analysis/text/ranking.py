@@ -13,7 +13,7 @@ from analysis.text import formats
 from analysis.text.answer import answer
 from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
-from analysis.text.formats import Block, Part, Sheet
+from analysis.text.formats import Block, Part, Sheet, Terms
 from analysis.text.words import count_states, fmd_form, fmd_text, number
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
@@ -108,7 +108,7 @@ def ranking_blocks(run: Run, verbose: bool, most: int | None = None) -> list[Blo
     if result is not None:
         blocks += confirmation_blocks(run, result, describe_trials(trials, shared_values(trials)))
     if found is not None:
-        blocks.append("\n".join([f"Best: {found.trial} {found.configuration}", found.headline, *found.conclusions]))
+        blocks.append(Terms("What came out", found.lines()))
     return blocks
 
 

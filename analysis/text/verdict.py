@@ -1,130 +1,122 @@
-"""Say in words what a confirmation shows: which configuration is best, over what, how surely, and for what it holds."""
+"""Say what a confirmation shows, fact by fact: what is best, over what, how surely, and for what that holds."""
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.kinds import named
-from analysis.statistics.verdict import Measure, Verdict, searched, verdict
-from analysis.text.behind import how_far
-from analysis.text.checks import checks_sentence
-from analysis.text.opinions import opinion_sentences
+from analysis.statistics.verdict import Measure, Measures, Verdict, searched
+from analysis.text.behind import amount, how_far, interval_of
+from analysis.text.facts import Fact
 from analysis.text.words import counted, fmd_form, interval_text, listed
 
-
-def headline(run: Run, result: ConfirmationResult) -> str:
-    """Return a sentence with the confirmed FMD of the best, what it means, and what the search had said of it."""
-    best, card = result.standings[0], result.metric
-    count, form = len(best.fmds), fmd_form(best.fmd)
-    seeds = "one training with a fresh seed" if count == 1 else f"{count} trainings with fresh seeds"
-    before = searched(run, result.images_seen).get(best.trial)
-    in_search = f"; the search had said {before:.3f}, of one training" if before is not None else ""
-    return (
-        f"FMD {best.fmd:{form}}, 95 % interval {interval_text(best.low, best.high, form)}, over {seeds}, "
-        f"{card['n']:,} samples each, against real images that the search did not see. Normalised it is "
-        f"{best.normalised:.3f}: 0 is as good as real images, 1 a blank set{in_search}."
-    )
+SCALE = "0 is as good as real images, 1 a blank set"
 
 
-def conclusions(run: Run, result: ConfirmationResult) -> list[str]:
-    """Return, as sentences, what may be concluded from a run's confirmation and what not."""
-    excluded = [f"{name} diverged or failed with one of its fresh seeds, and is out." for name in result.excluded]
-    cut = ["The time budget ended the race: with a larger --time-budget it goes on to more trainings."]
-    rest = [*(cut if result.cut else []), *excluded]
-    if not result.standings:
-        return [*rest, *(f"{line}." for line in result.left_out.values())]
-    found = verdict(run, result)
-    measures = [measure for measure in (found.first, found.literature) if measure is not None]
-    told = {measure.trial for measure in measures}
-    return [
-        *([] if result.finished else ["The confirmation is not over: what follows may change."]),
-        _best(found, len(result.standings)),
-        *([_over_first(found.best, found.first)] if found.first else []),
-        *([_over_literature(found.best, found.literature)] if found.literature else []),
-        *([_guidance(result)] if result.guidance else []),
-        *opinion_sentences(result),
-        *([beside] if (beside := checks_sentence(result)) else []),
-        *_kinds(found),
-        _scope(run, result),
-        *rest,
-        *(f"{line}." for name, line in result.left_out.items() if name not in told),
-    ]
-
-
-def _best(found: Verdict, count: int) -> str:
+def certainty(found: Verdict, count: int) -> Fact:
+    """Return how sure it is that the best of `count` configurations is the best."""
     best = found.best
-    seeds = counted(len(best.fmds), "fresh seed")
     if count == 1:
-        return f"{best.trial} was trained again with {seeds}; there was nothing to compare it with."
+        seeds = counted(len(best.fmds), "fresh seed")
+        return Fact("how sure", "not compared", f"trained again with {seeds}; there was nothing to compare it with")
+    value = "> 99 %" if best.p_best > 0.995 else f"{100 * best.p_best:.0f} %"
+    chance = "chance of being the best"
     if not found.rivals:
-        return (
-            f"{best.trial} is the best of the {count} that were trained again, with {seeds}: each of the others is "
-            "worse by more than chance does."
-        )
+        again = f"of the {count} that were trained again with {counted(len(best.fmds), 'fresh seed')}"
+        return Fact("how sure", value, f"{chance} {again}; each of the others is worse by more than chance")
     names = listed([rival.trial for rival in found.rivals], most=3)
     nearest = found.rivals[0]
     assert nearest.behind is not None  # only the best has none
     which = "which" if len(found.rivals) == 1 else f"of which {nearest.trial}"
-    over = counted(nearest.behind.seeds, "shared seed")
-    return (
-        f"{best.trial} is ahead, with a chance of {100 * best.p_best:.0f} % of being the best. It cannot be told from "
-        f"{names}, {which} is {how_far(nearest.behind)}, over {over}."
-    )
+    far = f"{which} is {how_far(nearest.behind)}, over {counted(nearest.behind.seeds, 'shared seed')}"
+    return Fact("how sure", value, f"{chance}; it cannot be told from {names}, {far}")
 
 
-def _over_first(best: Standing, first: Measure) -> str:
-    if first.trial == best.trial:
-        return f"{best.trial} is the search's first starting point: the search found nothing that beats it."
-    name = f"{first.trial}, the search's first starting point,"
-    if first.searched is not None:
-        images, own, other = first.searched
-        at = f"normalised, of one training each after {images:,} images"
-        return f"{name} was not trained again: the search had {own:.3f} for it and {other:.3f} for the best, {at}."
-    if first.behind is None:
-        return f"{name} was {_reason(first)}."
-    if first.behind.certain:
-        return f"{name} is {how_far(first.behind)}: the search has improved on it."
-    return f"{name} is {how_far(first.behind)}: that the search has improved on it is not shown."
+def confirmed_fmd(best: Standing) -> Fact:
+    """Return the confirmed FMD of the best, and what it means."""
+    form, count = fmd_form(best.fmd), len(best.fmds)
+    trainings = "one training with a fresh seed" if count == 1 else f"{count} trainings with fresh seeds"
+    interval = f"95 % interval {interval_text(best.low, best.high, form)} over {trainings}"
+    return Fact("FMD", f"{best.fmd:{form}}", f"{interval}; normalised {best.normalised:.3f} ({SCALE})")
 
 
-def _over_literature(best: Standing, literature: Measure) -> str:
-    name = named(literature.trial)
-    if literature.trial == best.trial:
-        return f"The literature's {name} is ahead itself: the search found nothing that beats it."
-    if literature.behind is None:
-        return f"The literature's {name} was {_reason(literature)}."
-    if literature.behind.certain:
-        return f"The literature's {name}, after as many images, is {how_far(literature.behind)}."
-    return f"The literature's {name} is not beaten: it is {how_far(literature.behind)}."
+def leads(found: Measures, best: str) -> list[Fact]:
+    """Return how far the best is ahead of the first starting point, of the plain default and of the literature."""
+    facts = []
+    if found.first:
+        better = ("the search has improved on it", "that the search has improved on it is not shown")
+        also = ", which is also the plain default" if found.first == found.default else ""
+        facts.append(_lead("first starting point", found.first, best, f"{found.first.trial}{also}", better))
+    if found.default and found.default != found.first:
+        better = ("the best improves on it", "that the best improves on it is not shown")
+        facts.append(_lead("plain default", found.default, best, found.default.trial, better))
+    if found.literature:
+        better = ("after as many images", "it is not beaten")
+        facts.append(_lead("literature", found.literature, best, named(found.literature.trial), better))
+    return facts
 
 
-def _guidance(result: ConfirmationResult) -> str:
-    """Return which guidance each configuration is judged with, and which the search had."""
+def _lead(term: str, measure: Measure, best: str, name: str, better: tuple[str, str]) -> Fact:
+    """Return how far one is behind the best; `better` is said where it certainly is, and where it may not be."""
+    if measure.trial == best:
+        return Fact(term, "the best itself", f"{name}; the search found nothing that beats it")
+    if measure.searched is not None:
+        images, own, other = measure.searched
+        compared = f"normalised FMD of {name} and of the best, of one training each after {images:,} images"
+        return Fact(term, f"{own:.3f} against {other:.3f}", compared)
+    if measure.behind is None:
+        reason = measure.left_out.partition(" was not trained again: ")[2] or measure.left_out
+        return Fact(term, "not trained again", f"{name}, {reason}")
+    said = better[0] if measure.behind.certain else better[1]
+    return Fact(term, amount(measure.behind), f"{name}, {interval_of(measure.behind)}; {said}")
+
+
+def scope(run: Run, result: ConfirmationResult) -> Fact:
+    """Return what the result of a confirmation holds for."""
+    one_model = run.settings().get("settings", {}).get("trained")
+    spread = "the noise that samples start from, of one training" if one_model else "training seeds"
+    configurations = f"{len(result.standings)} of {counted(run.trials().num_rows, 'configuration')}"
+    images = f"{result.images_seen:,} images seen"
+    return Fact("holds for", images, f"among {configurations}, over {spread}; not for longer training or other data")
+
+
+def cautions(result: ConfirmationResult, told: set[str]) -> list[Fact]:
+    """Return what is missing of a confirmation; `told` are the trials of which another fact says it."""
+    facts = []
+    if result.standings and not result.finished:
+        facts.append(Fact("so far", "not over", "the confirmation goes on, and what is said here may change"))
+    if result.cut:
+        more = "with a larger --time-budget the race goes on to more trainings"
+        facts.append(Fact("cut short", "by the time budget", more))
+    facts += [Fact("out", name, "diverged or failed with one of its fresh seeds") for name in result.excluded]
+    return facts + [Fact("left out", "", line) for name, line in result.left_out.items() if name not in told]
+
+
+def measured(run: Run, result: ConfirmationResult) -> Fact:
+    """Return how the best was measured, and what the search had said of it."""
+    best, n = result.standings[0], result.metric["n"]
+    before = searched(run, result.images_seen).get(best.trial)
+    judged = "of each training, by real images that the search did not see"
+    in_search = f"; the search had said {before:.3f}, normalised, of one training" if before is not None else ""
+    return Fact("measured", f"{n:,} samples", f"{judged}{in_search}")
+
+
+def guidance(result: ConfirmationResult) -> list[Fact]:
+    """Return which guidance each configuration is judged with, and which the search had, where it was chosen."""
     chosen = [(one.trial, *result.guidance[one.trial]) for one in result.standings if one.trial in result.guidance]
-    named = listed([f"{name} {now:.3g} (in the search {before:.3g})" for name, before, now in chosen])
-    return f"Guidance was chosen after training, by images of the search, for all that know classes alike: {named}."
+    if not chosen:
+        return []
+    values = listed([f"{name} {now:.3g} (in the search {before:.3g})" for name, before, now in chosen])
+    said = f"by images of the search, for all that know classes alike, {values}"
+    return [Fact("guidance", "chosen after training", said)]
 
 
-def _reason(measure: Measure) -> str:
-    """Return what is said of one that was not trained again, without its name."""
-    return measure.left_out.partition(" was ")[2] or measure.left_out
-
-
-def _kinds(found: Verdict) -> list[str]:
+def kinds(found: Verdict) -> list[Fact]:
     """Return the order of the kinds, and of settings within the first kind, where there are several kinds."""
     if not found.kinds:
         return []
     (first, _), *others = found.kinds
     behind = [f"{kind}, {how_far(other.behind)}" for kind, other in others if other.behind is not None]
-    sentences = [f"Kinds, the best of each: {'; then '.join([first, *behind])}."]
+    facts = [Fact("kinds", first, f"by the best of each; then {'; then '.join(behind)}")]
     if found.within is not None and found.within.behind is not None:
         told = "" if found.within.behind.certain else ", which chance may do"
-        sentences.append(f"Within {first}, {found.within.trial} is {how_far(found.within.behind)}{told}.")
-    return sentences
-
-
-def _scope(run: Run, result: ConfirmationResult) -> str:
-    one_model = run.settings().get("settings", {}).get("trained")
-    spread = "the noise that samples start from, of one training" if one_model else "training seeds"
-    return (
-        f"This holds after {result.images_seen:,} images, over {spread}, for {len(result.standings)} of "
-        f"{run.trials().num_rows} configurations; it says nothing of longer training or of other data."
-    )
+        facts.append(Fact("within the first", found.within.trial, f"is {how_far(found.within.behind)}{told}"))
+    return facts

@@ -101,7 +101,7 @@ class TensorBoardWriter:
 
     def answer(self, found: Answer) -> None:
         """Write the run's answer beside its best trial."""
-        lines = [f"Best: {found.trial} {found.configuration}", found.headline, *found.conclusions]
+        lines = [f"**{term}**: {text}" for term, text in found.lines()]
         self._write(found.trial, (0, [_text("answer", "\n\n".join(lines))]))
 
     def _write(self, trial: str, *steps: tuple[int, list[Any]]) -> None:

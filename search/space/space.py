@@ -70,6 +70,12 @@ class Space:
         return queue + [(baseline.name, baseline.variant) for baseline in baselines]
 
     @property
+    def default(self) -> Flat | None:
+        """The variant with the default of every field that the space asks for; None where it cannot draw that."""
+        found = self.nearest({**Variant.from_flat({}).flat(), **self.fixed})
+        return None if found is None else found[1]
+
+    @property
     def leading(self) -> int:
         """Number of the first trials that go to the full budget at once: 1, a start known to be good, or 0."""
         return min(len(self.starts), 1)

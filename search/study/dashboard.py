@@ -1,4 +1,4 @@
-"""What optuna-dashboard shows of a trial: its pictures as artifacts, and numbers of its last report as attributes."""
+"""What optuna-dashboard shows: pictures of a trial as artifacts, numbers as its attributes, and the run's answer."""
 
 import math
 import os
@@ -9,7 +9,8 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 
 from analysis.run.run import Run
-from search.study.journal import reopen
+from analysis.text.answer import Answer
+from search.study.journal import read_study, reopen
 from trainables.report import Report
 
 # Of a trial's last report. Its FMD is the value at its images seen; its loss is nothing to rank by.
@@ -44,6 +45,14 @@ class Dashboard:
             for name in NUMBERS:
                 if math.isfinite(getattr(report, name)):
                     trial.set_user_attr(name, getattr(report, name))
+
+
+def tell_answer(run: Run, found: Answer) -> None:
+    """Write a run's answer into its study, as an attribute that optuna-dashboard shows; nothing where none is whole."""
+    study = read_study(run.study_file)
+    if study is not None:
+        study.set_user_attr("answer", "\n".join(f"{term}: {text}" for term, text in found.lines()))
+        run.publish()
 
 
 class LinkStore(FileSystemArtifactStore):

@@ -59,7 +59,7 @@ def open_study(
     A study that does not agree with the log in `history` is made anew from it, and `note` is told so.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = _load(path, settings, history)
+    study = read_study(path, lambda study: _agrees(study, settings, history))
     if study is None:
         if history.starts:
             reason = "does not agree with the log" if path.exists() else "is lost"
@@ -107,12 +107,12 @@ def objective_values(state: State | None, last: Report | None, objectives: tuple
     return [OBJECTIVES[name](last) for name in objectives] if state == "COMPLETE" and last is not None else None
 
 
-def _load(path: Path, settings: Settings, history: History) -> optuna.Study | None:
-    """Return the study of a journal that agrees with the log.
+def read_study(path: Path, is_right: Callable[[optuna.Study], bool] = lambda study: True) -> optuna.Study | None:
+    """Return the study of a journal, for the one process that is at work in its run.
 
-    None where there is no journal, it cannot be read, it has other than one study, or that one does not agree. A
-    process that was killed while it wrote leaves a last line without its end, to which the next line would be glued,
-    and a lock that nobody holds; both are removed.
+    None where there is no journal, it cannot be read, it has other than one study, or that one is not right. A process
+    that was killed while it wrote leaves a last line without its end, to which the next line would be glued, and a lock
+    that nobody holds; both are removed.
     """
     if not path.exists():
         return None
@@ -128,7 +128,7 @@ def _load(path: Path, settings: Settings, history: History) -> optuna.Study | No
         storage = _storage(path)
         (name,) = optuna.get_all_study_names(storage)
         study = optuna.load_study(study_name=name, storage=storage)
-        return study if _agrees(study, settings, history) else None
+        return study if is_right(study) else None
     except OSError:  # the disk's fault, not the journal's
         raise
     except Exception:  # Optuna raises whatever a damaged line leads to; `open_study` says that it is made anew

@@ -16,7 +16,7 @@ from analysis.run.remote import copy_of
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
-from analysis.text.verdict import conclusions
+from analysis.text.answer import answer
 from tests.helpers.searches import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -148,7 +148,9 @@ def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searche
     assert found is not None
     assert (found.metric["split"], found.test_metric["split"]) == ("confirm", "test")
     assert {s.trial for s in found.test_standings} == {s.trial for s in found.standings if s.tied}
-    assert all(sentence in " ".join(resumed.stdout.split()) for sentence in conclusions(run, found))
+    answered, printed = answer(run), " ".join(resumed.stdout.split())
+    assert answered is not None
+    assert all(f"{term} {text}" in printed for term, text in answered.lines())
     assert nested.settings()["metric"]["n"] > run.settings()["metric"]["n"]
 
 

@@ -29,8 +29,8 @@ from analysis.run.run import Event, Run
 from analysis.run.storage import PICTURES
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
+from analysis.text.answer import answer as answer_of
 from analysis.text.formats import csv
-from analysis.text.verdict import conclusions
 from analysis.text.words import fmd_text
 from search.command_line import parse
 from tests.helpers import fake_runs
@@ -165,7 +165,7 @@ def test_the_best_with_labels_and_without_are_named_where_there_are_both(tmp_pat
     run = Run.create(tmp_path, "labels")
     run.write_settings(fake_runs.settings("labels"))
     fake_runs.add_trial(run, MORPH, [30.0])
-    assert "-class" not in made(run).words
+    assert "Trials marked -class" not in made(run).words
     fake_runs.add_trial(run, MORPH | {"network/conditioning": "class"}, [20.0])
     fake_runs.add_trial(run, MORPH | {"network/conditioning": "none"}, [40.0])
     words = made(run).words
@@ -296,9 +296,12 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
     found, page = confirmation_result(run), made(run)
     assert found is not None
     answer = page.words.split("What came out")[1].split("The search's ranking")[0]
+    told = answer_of(run)
+    assert told is not None
     assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
     assert "one training of one seed" not in answer
-    assert all(sentence in answer for sentence in conclusions(run, found))
+    assert all(fact.value in answer and fact.words in answer for fact in told.facts)
+    assert all(fact.text in answer for fact in told.details)
     assert f"95 % interval {fmd_text(found.standings[0].low)} to {fmd_text(found.standings[0].high)}" in answer
     assert [row[0] for row in page.rows["confirmed-table"][1:]] == chosen[::-1]
     dots = [trace["x"] for trace in page.figures()[0]["data"] if len(trace["x"]) == 3]
@@ -313,7 +316,8 @@ def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_numbe
     assert [row[0] for row in rows] == [*chosen, "real images"]
     assert [row[head.index("unreadable")] for row in rows] == ["3.1 %", "6.2 %", "9.3 %", "1.1 %"]
     assert [row[head.index("copied")] for row in rows] == ["0 %"] * 4
-    assert f"Of the samples of {chosen[0]} 3.1 % cannot be read with confidence (real images: 1.1 %)" in page.words
+    assert "3.1 % unreadable" in page.words
+    assert "not sure of their label for the classifier (real images: 1.1 %)" in page.words
     head, *rows = page.rows["confirmed-table"]
     searched = {row["trial"]: f"{row['fmd_normalised']:.3f}" for row in run.trials().to_pylist()}
     assert [row[head.index("in search")] for row in rows] == [searched[name] for name in chosen]
@@ -327,7 +331,7 @@ def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_numbe
     older = made(Run.open(run.path))
     assert "confirmed-table" in older.rows
     assert "checks-table" not in older.rows
-    assert "cannot be read" not in older.words
+    assert "unreadable" not in older.words
 
 
 def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:
@@ -337,8 +341,42 @@ def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(ru
     fake_runs.report(nested, f"{best}.0", 2, 560.0, diverged=True)
     page = made(run)
     assert "one training of one seed" in page.words
-    assert f"{best} diverged or failed with one of its fresh seeds, and is out." in page.words
+    assert "diverged or failed with one of its fresh seeds" in page.words
     assert "confirmed" not in page.ids()
+
+
+def test_pictures_and_labels_of_a_confirmed_trial_are_those_of_its_first_fresh_seed_beside_real_images(
+    run: Run,
+) -> None:
+    best, second, other = (row["trial"] for row in ReportContext(run).ranked[:3])
+    nested = fake_runs.confirm(run, [best, second])
+    for name in (f"{best}.0", f"{best}.1"):
+        fake_runs.draw(nested, name)
+    run.write(run.real_images, run.picture(other, "degradation").read_bytes())
+    shown = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
+    fresh = nested.picture(f"{best}.0", "samples").read_bytes()
+    assert shown[:2] == [fresh, run.real_images.read_bytes()]
+    assert fresh in shown[2:]  # in the section of samples, too
+    assert run.picture(best, "samples").read_bytes() not in shown
+    assert nested.picture(f"{best}.1", "samples").read_bytes() not in shown
+    assert run.picture(second, "samples").read_bytes() in shown  # its confirmation drew none
+    assert "normalised FMD of one training with a fresh seed at 108,000 images" in made(run).words
+
+
+def test_the_best_so_far_is_the_lowest_report_until_then(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "progress")
+    for number, (fmd, minute) in enumerate(((90.0, 3), (95.0, 1), (80.0, 5), (1.0, 4))):
+        fake_runs.start(run, f"{number}", MORPH)
+        fake_runs.report(run, f"{number}", 0, fmd, diverged=fmd == 1.0, time=1e9 + 60 * minute)
+    (figure,) = plots(made(run))["so-far-plot"]
+    best, every = figure["data"]
+    assert (best["x"], best["y"]) == ([1, 3, 5], [95, 90, 80])
+    assert every["y"] == [95, 90, 80]
+
+
+def test_words_that_the_first_screen_uses_are_explained(run: Run) -> None:
+    glossary = made(run).words.split("What the words mean")[1].split("The search's ranking")[0]
+    assert all(word in glossary for word in ("FMD", "normalised", "left the race", "prior", "rung", "seed", "cold1"))
 
 
 def test_a_pruned_trial_has_its_place_then_and_in_the_end(tmp_path: Path) -> None:

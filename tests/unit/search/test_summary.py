@@ -86,7 +86,14 @@ def test_the_answer_is_printed_after_the_ranking_and_before_what_to_do_next(
     )
     close(run, "done")
     printed = capsys.readouterr().out
-    marks = ["019-x", "and 5 more", "Best: 000-x", "FMD 90.0 ± 0.1", "Nothing was trained again", "the whole report"]
+    marks = [
+        "019-x",
+        "and 5 more",
+        "What came out",
+        "90.0 ± 0.1: of one training",
+        "Nothing was trained again",
+        "the whole report",
+    ]
     places = [printed.index(mark) for mark in marks]
     assert places == sorted(places)
     assert "020-x" not in printed

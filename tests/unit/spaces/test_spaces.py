@@ -146,6 +146,22 @@ def test_guidance_is_suggested_to_networks_that_know_classes_alone(name: str, co
     assert ("sampler/guidance" in load(name, fixed).names) == guided
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_the_plain_default_of_a_space_has_the_default_of_all_that_it_asks_for(name: str) -> None:
+    space, defaults = load(name, {}), Variant.from_flat({}).flat()
+    if space.default is not None:  # what it searches has the default in it
+        answers = space.answers_for(space.default)
+        assert answers
+        assert {field: defaults[field] for field in answers if field in defaults} == answers
+
+
+@pytest.mark.parametrize("name", ["degradations", "networks", "folds"])
+def test_a_space_that_tries_its_plain_default_has_it_among_its_starting_points(name: str) -> None:
+    space = load(name, {})
+    drawn = [found[1] for start in space.starts if (found := space.nearest(start))]
+    assert space.default in drawn
+
+
 def test_the_degradations_space_starts_with_every_degradation() -> None:
     starts = [start for start in SPACES["degradations"].STARTS if start["network/conditioning"] == "class"]
     kinds = [str(start["degradation/kind"]).partition("+")[0] for start in starts]

@@ -9,16 +9,18 @@ from analysis.run.evaluations import store
 from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, standings
-from analysis.text.verdict import conclusions
+from analysis.text.answer import answer
 from tests.helpers.fake_runs import JUDGE, confirmed
 
 CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
 TIED = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [30.1, 30.6, 29.7, 30.4], "000-A0": [200.0]}
 
 
-def concluded(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> list[str]:
-    run = confirmed(folder, fmds, tested)
-    return conclusions(run, result_of(run))
+def told(run: Run) -> dict[str, str]:
+    """What is said of a run, by its terms."""
+    found = answer(run)
+    assert found is not None
+    return dict(found.lines())
 
 
 def result_of(run: Run) -> ConfirmationResult:
@@ -49,23 +51,26 @@ def test_standings_are_ordered_and_each_mean_lies_in_its_interval(fmds: dict[str
 def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: Path) -> None:
     run = confirmed(tmp_path, CLEAR)
     assert [s.tied for s in result_of(run).standings] == [True, False, False]
-    sentences = conclusions(run, result_of(run))
-    assert sentences[0].startswith("003-a is the best of the 3 that were trained again, with 4 fresh seeds")
-    assert sentences[1].startswith(
-        "The literature's A0, after as many images, is at 6.68 times its FMD (95 % interval "
-    )
-    assert sentences[2].startswith("Kinds, the best of each: a; then b, 33.")
-    assert "for 3 of 3 configurations" in sentences[3]
+    said = told(run)
+    assert said["best"].startswith("003-a")
+    certain = "> 99 %: chance of being the best of the 3 that were trained again with 4 fresh seeds"
+    assert said["how sure"] == f"{certain}; each of the others is worse by more than chance"
+    assert said["literature"].startswith("6.68 times its FMD: A0, 95 % interval ")
+    assert said["literature"].endswith("; after as many images")
+    assert said["kinds"].startswith("a: by the best of each; then b, 33.")
+    assert "among 3 of 3 configurations" in said["holds for"]
 
 
 def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
     run = confirmed(tmp_path, TIED)
     assert {s.trial for s in result_of(run).standings if s.tied} == {"003-a", "001-b"}
-    assert "cannot be told from 001-b" in conclusions(run, result_of(run))[0]
+    assert "cannot be told from 001-b" in told(run)["how sure"]
 
 
 def test_a_confirmation_that_goes_on_says_so(tmp_path: Path) -> None:
-    assert "not over" in concluded(tmp_path, CLEAR, tested=False)[0]
+    found = answer(confirmed(tmp_path, CLEAR, tested=False))
+    assert found is not None
+    assert found.facts[0].value == "not over"
 
 
 def test_what_was_not_trained_again_and_a_race_that_time_ended_are_said(tmp_path: Path) -> None:
@@ -74,9 +79,8 @@ def test_what_was_not_trained_again_and_a_race_that_time_ended_are_said(tmp_path
     assert nested is not None
     line = "B3 was not trained again: FMD 72.9 against 25.1 at 36,000 images"
     nested.write_settings({**nested.settings(), "cut": True, "left_out": {"005-B3": line}})
-    *_, cut, left_out = conclusions(run, result_of(run))
-    assert cut.startswith("The time budget ended the race")
-    assert left_out == f"{line}."
+    assert told(run)["cut short"].startswith("by the time budget: with a larger --time-budget")
+    assert told(run)["left out"] == line
 
 
 def test_a_configuration_with_fewer_seeds_that_may_be_the_best_has_not_left_the_race() -> None:
@@ -129,5 +133,5 @@ def test_a_configuration_that_diverged_with_one_seed_is_out_and_does_not_blur_th
     )
     found = result_of(run)
     assert [s.trial for s in found.standings] == ["003-a", "000-A0"]
-    assert conclusions(run, found)[-1] == "001-b diverged or failed with one of its fresh seeds, and is out."
+    assert told(run)["out"] == "001-b: diverged or failed with one of its fresh seeds"
     assert found.standings[0].high < 32

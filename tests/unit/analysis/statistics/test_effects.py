@@ -98,6 +98,15 @@ def test_what_diverged_counts_as_a_blank_set_and_what_was_tried_once_says_nothin
     assert by_option(run, "b") == {}
 
 
+def test_a_choice_of_one_trial_has_no_interval(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "one")
+    for number in range(7):
+        add_trial(run, {"schedule/kind": "linear" if number == 3 else "cosine"}, [50.0 + number])
+    found = by_option(run, "schedule/kind")
+    assert (found["linear"].fmd, found["linear"].low, found["linear"].high) == (pytest.approx(53), None, None)
+    assert found["cosine"].low is not None
+
+
 def test_a_run_without_trials_of_its_own_has_no_effects(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "literature")
     assert (effects(run), rung_correlation(run), comparable_trials(run)) == ([], [], None)

@@ -10,7 +10,6 @@ from analysis.run.run import Run, RunError
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.winner import training_of, winner
 from analysis.text.answer import answer
-from analysis.text.verdict import conclusions
 from tests.helpers import fake_runs
 
 
@@ -74,10 +73,10 @@ def test_a_guidance_that_was_chosen_after_training_is_that_of_the_model_and_of_t
     result = confirmation_result(run)
     assert result is not None
     assert result.guidance == {"001-b": (0.92, 0.7)}
-    said = "Guidance was chosen after training, by images of the search, for all that know classes alike: "
-    assert f"{said}001-b 0.7 (in the search 0.92)." in conclusions(run, result)
     found = answer(run)
     assert found is not None
+    said = "chosen after training: by images of the search, for all that know classes alike, "
+    assert dict(found.lines())["guidance"] == f"{said}001-b 0.7 (in the search 0.92)"
     assert found.configuration.endswith("judged with guidance=0.7")
     assert found.configuration in page(run)
 

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
-from analysis.text.checks import check_rows, checks_sentence, shown
+from analysis.text.checks import check_rows, checks_facts, shown
 from analysis.text.confirmation import checks_blocks
 from analysis.text.formats import Sheet, fitted
 from tests.helpers import fake_runs
@@ -43,18 +43,18 @@ def test_a_configuration_has_the_mean_of_its_trainings_beside_real_images(tmp_pa
     [
         (
             {"unreadable_share": 0.031, "coverage": 0.884, "copied_share": 0.0},
-            "Of the samples of 003-a 3.1 % cannot be read with confidence (real images: 1.0 %); none is a copy of a "
-            "training image. They cover 88 % of the real images (other real images: 1.0 %).",
+            "3.1 % unreadable: not sure of their label for the classifier (real images: 1.0 %); none is a copy of a "
+            "training image; they cover 88 % of the real images (other real images: 1.0 %)",
         ),
         (
             {"unreadable_share": None, "label_distance": None, "coverage": 0.884, "copied_share": 0.25},
-            "Of the samples of 003-a 25 % are copies of training images (real images: 1.0 %). They cover 88 % of the "
-            "real images (other real images: 1.0 %).",
+            "25 % are copies of training images (real images: 1.0 %); they cover 88 % of the real images "
+            "(other real images: 1.0 %)",
         ),
     ],
 )
 def test_the_best_is_told_in_words(tmp_path: Path, changes: dict[str, float | None], expected: str) -> None:
-    assert checks_sentence(judged(tmp_path, [{**REAL, **changes}], REAL)) == expected
+    assert [fact.text for fact in checks_facts(judged(tmp_path, [{**REAL, **changes}], REAL))] == [expected]
 
 
 def test_without_labels_their_columns_are_absent(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_without_labels_their_columns_are_absent(tmp_path: Path) -> None:
 
 def test_an_older_run_shows_nothing(tmp_path: Path) -> None:
     result = judged(tmp_path, [{}], {})
-    assert (check_rows(result), checks_sentence(result), checks_blocks(result)) == ([], None, [])
+    assert (check_rows(result), checks_facts(result), checks_blocks(result)) == ([], [], [])
 
 
 def test_the_table_keeps_what_matters_most_where_a_terminal_is_narrow(tmp_path: Path) -> None:

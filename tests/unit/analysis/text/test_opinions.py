@@ -8,7 +8,7 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.text.confirmation import opinion_blocks
 from analysis.text.formats import Sheet
-from analysis.text.opinions import opinion_rows, opinion_sentences
+from analysis.text.opinions import opinion_facts, opinion_rows
 from tests.helpers import fake_runs
 
 
@@ -33,62 +33,43 @@ def result_of(run: Run) -> ConfirmationResult:
     return found
 
 
+LABELS, ROTATIONS = "the one that learned the labels has", "the one that learned how an image is turned has"
+
+
 @pytest.mark.parametrize(
-    ("labels", "rotations", "expected"),
+    ("labels", "rotations", "value", "expected"),
     [
-        (
-            (2.0, 3.0),
-            (5.0, 6.0),
-            [
-                "By the features of 2 other networks, which learned the labels and how an image is turned, 003-a is "
-                "first, too."
-            ],
-        ),
+        ((2.0, 3.0), (5.0, 6.0), "2 of 2 agree", f"{LABELS} it first; {ROTATIONS} it first"),
         (
             (2.0, 3.0),
             (6.0, 5.0),
-            [
-                "By the features of another network, which learned the labels, 003-a is first, too.",
-                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is "
-                "20.0 % worse (95 % interval",
-            ],
+            "1 of 2 agree",
+            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 20.0 % worse)",
         ),
         (
             (2.0, 3.0),
             (5.01, 5.0),
-            [
-                "By the features of another network, which learned the labels, 003-a is first, too.",
-                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is "
-                "0.2 % worse (95 % interval",
-            ],
+            "1 of 2 agree",
+            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 0.2 % worse, which chance may do)",
         ),
         (
             (2.0, 3.0),
             (15.0, 5.0),
-            [
-                "By the features of another network, which learned the labels, 003-a is first, too.",
-                "By the features of another network, which learned how an image is turned, 001-b is first: 003-a is at "
-                "3.00 times its distance (95 % interval",
-            ],
+            "1 of 2 agree",
+            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 3.00 times its distance)",
         ),
-        (
-            (None, None),
-            (5.0, 6.0),
-            ["By the features of another network, which learned how an image is turned, 003-a is first, too."],
-        ),
+        ((None, None), (5.0, 6.0), "1 of 1 agree", f"{ROTATIONS} it first"),
     ],
 )
-def test_the_sentences_name_who_is_first_and_how_far_the_best_is_behind(
+def test_what_other_networks_say_names_who_is_first_and_how_far_the_best_is_behind(
     tmp_path: Path,
     labels: tuple[float | None, float | None],
     rotations: tuple[float, float],
-    expected: list[str],
+    value: str,
+    expected: str,
 ) -> None:
-    said = opinion_sentences(result_of(judged(tmp_path, labels, rotations)))
-    assert len(said) == len(expected)
-    assert all(sentence.startswith(beginning) for sentence, beginning in zip(said, expected, strict=True))
-    is_close = rotations[0] / rotations[1] == pytest.approx(1.002, abs=0.001)
-    assert said[-1].endswith("which chance may do.") == is_close
+    (fact,) = opinion_facts(result_of(judged(tmp_path, labels, rotations)))
+    assert fact == ("other networks", value, expected)
 
 
 def test_the_table_has_every_configuration_and_real_images(tmp_path: Path) -> None:
@@ -102,4 +83,4 @@ def test_the_table_has_every_configuration_and_real_images(tmp_path: Path) -> No
 
 def test_a_run_of_an_older_version_says_nothing(tmp_path: Path) -> None:
     result = result_of(fake_runs.confirmed(tmp_path, {"003-a": [30.0, 31.0], "001-b": [40.0, 41.0]}))
-    assert (opinion_sentences(result), opinion_blocks(result)) == ([], [])
+    assert (opinion_facts(result), opinion_blocks(result)) == ([], [])

@@ -19,6 +19,7 @@ from PIL import Image
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.text.answer import Answer
+from analysis.text.facts import Fact
 from search.progress.tensorboard import SCALARS, TensorBoardWriter, rung_tag
 from tests.helpers.event_files import Server, until
 from trainables.config import Flat
@@ -66,7 +67,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     draw(run, "000-mask", 200)
     resumed.report(report("000-mask", 1, 45.0))
     resumed.end("000-mask", "COMPLETE")
-    resumed.answer(Answer("000-mask", "lr=0.002", "FMD 45", ["There was nothing to compare it with."]))
+    facts = [Fact("FMD", "45.0", "of one training"), Fact("how sure", "not compared", "")]
+    resumed.answer(Answer("000-mask", "lr=0.002", facts, []))
     return run
 
 
@@ -155,7 +157,7 @@ def test_a_trials_state_and_its_baseline_are_said_in_words(server: Server, trial
 def test_the_answer_of_the_run_is_said_beside_its_best_trial(server: Server) -> None:
     (text,) = server.get("plugin/text/text", run="tensorboard/000-mask", tag="answer")
     said = " ".join(re.sub(r"<[^>]*>", " ", text["text"]).split())
-    assert said == "Best: 000-mask lr=0.002 FMD 45 There was nothing to compare it with."
+    assert said == "best : 000-mask: lr=0.002 FMD : 45.0: of one training how sure : not compared"
 
 
 def test_no_file_and_no_thread_stays_open_and_a_promoted_trial_continues_its_file(tmp_path: Path) -> None:

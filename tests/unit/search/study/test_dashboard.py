@@ -11,7 +11,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from analysis.run.run import Run
-from search.study.dashboard import NUMBERS, Dashboard
+from analysis.text.answer import Answer
+from analysis.text.facts import Fact
+from search.study.dashboard import NUMBERS, Dashboard, tell_answer
 from trainables.report import Report
 
 NAME = "000-x"
@@ -105,3 +107,18 @@ def test_numbers_are_those_of_the_report_with_which_a_trial_leaves_its_process(r
     for images_seen in (300, 900):
         dashboard.report(0, report(images_seen), leaves=True)
         assert trial(run).user_attrs == dict.fromkeys(NUMBERS, 0.5) | {"images_seen": images_seen}
+
+
+def test_the_answer_of_a_run_is_an_attribute_of_its_study(run: Run) -> None:
+    tell_answer(run, Answer(NAME, "lr=0.002", [Fact("FMD", "45.0", "of one training")], []))
+    study = optuna.load_study(study_name=run.name, storage=storage(run))
+    assert study.user_attrs["answer"] == f"best: {NAME}: lr=0.002\nFMD: 45.0: of one training"
+
+
+def test_without_a_study_that_can_be_read_the_answer_is_told_to_nobody(run: Run) -> None:
+    run.study_file.write_text("{\n")
+    tell_answer(run, Answer(NAME, "", [], []))
+    assert run.study_file.read_text() == "{\n"
+    run.study_file.unlink()
+    tell_answer(run, Answer(NAME, "", [], []))
+    assert not run.study_file.exists()
