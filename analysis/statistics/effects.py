@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.run.run import Run
 from analysis.statistics.comparable_trials import ComparableTrial, comparable_trials
+from analysis.statistics.two_way import quantile
 
 FREEDOM = 3  # the least degrees of freedom; with two, Student's t is above 4, and an interval says nothing
 
@@ -54,8 +55,6 @@ def effects(run: Run) -> list[Effect]:
 
 
 def _effects(name: str, groups: dict[str, list[ComparableTrial]]) -> list[Effect]:
-    from scipy.stats import t  # a second, which most commands do not need
-
     logs = {option: np.log([trial.fmd for trial in trials]) for option, trials in groups.items()}
     freedom = sum(len(values) - 1 for values in logs.values())
     if freedom < FREEDOM:
@@ -63,7 +62,7 @@ def _effects(name: str, groups: dict[str, list[ComparableTrial]]) -> list[Effect
     deviation = np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in logs.values()) / freedom)
     found = []
     for option, values in logs.items():
-        margin = t.ppf(0.975, freedom) * deviation / np.sqrt(len(values))
+        margin = quantile(0.95, freedom) * deviation / np.sqrt(len(values))
         mean = values.mean()
         fmd, low, high = np.exp([mean, mean - margin, mean + margin]).tolist()
         ends = (low, high) if len(values) > 1 else (None, None)
