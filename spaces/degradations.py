@@ -23,10 +23,7 @@ KINDS = (
 def _start(kind: str, conditioning: Flat) -> Flat:
     # For Gaussian noise twice the default learning rate is 5 to 7 % better (tests/benchmarks/defaults.py).
     known: Flat = {"training/lr": 8e-3} if kind == "gaussian" else {"sampler/kind": "cold1", "sampler/prior": "own"}
-    return _usual({"degradation/kind": kind, **known, **conditioning})
-
-
-def _usual(given: Flat) -> Flat:
+    given = {"degradation/kind": kind, **known, **conditioning}
     return usual(given, "degradation/", "schedule/kind", "training/lr", *given)
 
 
@@ -35,7 +32,7 @@ _WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for 
 STARTS = (
     _start("gaussian", {**GUIDED, "schedule/kind": "sigmoid"}),
     _start("gaussian", GUIDED),
-    _usual({"degradation/kind": "gaussian", "network/conditioning": "none"}),  # all defaults, for comparison
+    _start("gaussian", {"network/conditioning": "none", "training/lr": 4e-3}),  # all defaults, for comparison
     *(_start(kind, GUIDED) for kind in ("flow", *_WITH_NOISE)),
 )
 

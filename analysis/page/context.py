@@ -11,7 +11,7 @@ from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import MetricCard, Row, rank, shared_values
 from analysis.text.configuration import describe_trials
-from analysis.text.words import fmd_text
+from analysis.text.words import fmd_text, number
 
 COLOURED = 5  # trials with a colour of their own, the same in every plot; the eye does not separate more
 
@@ -77,7 +77,9 @@ class ReportContext:
 
     def about(self, row: Row) -> str:
         """Return the hover text of a report's mark: the trial, its FMD, its configuration."""
-        value = "diverged" if row["diverged"] else f"FMD {fmd_text(row['fmd'])}, normalised {row['fmd_normalised']:.3f}"
+        value = (
+            "diverged" if row["diverged"] else f"FMD {fmd_text(row['fmd'])}, normalised {number(row['fmd_normalised'])}"
+        )
         return self.hover_text(row["trial"], f"{value}, {row['images_seen']:,} images")
 
     def hover_text(self, trial: str, value: str) -> str:
