@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
-from analysis.statistics.checks import Values
 from analysis.statistics.confirmed import ConfirmationResult, Standing, normalise
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
-from analysis.text.checks import REAL, check_rows, shown
-from analysis.text.confirmation import as_judged, standing_texts
+from analysis.text.checks import REAL, check_rows, check_text, shown
+from analysis.text.confirmation import as_judged, standing_remarks, standing_texts
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import fmd_form, fmd_text, number, percent
+from analysis.text.words import fmd_form, fmd_text, number
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -55,7 +54,6 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
 def _cells(
     context: ReportContext, s: Standing, best: Standing, before: Mapping[str, float], words: Mapping[str, str]
 ) -> list[Cell]:
-    remarks = [s.baseline, "tied" if s.tied and s is not best else "", "left the race" if s.dropped else ""]
     fmd, interval, behind, seeds, chance, _ = standing_texts(s, fmd_form(best.fmd))
     return [
         context.trial_cell(s.trial),
@@ -67,7 +65,7 @@ def _cells(
         Cell(seeds),
         Cell(chance, s.p_best),
         Cell(words.get(s.trial, "")),
-        Cell(", ".join(remark for remark in remarks if remark)),
+        Cell(standing_remarks(s)),
     ]
 
 
@@ -87,9 +85,6 @@ def _check_cells(context: ReportContext, result: ConfirmationResult) -> list[lis
     """Return the rows of the table of what FMD does not tell."""
     checks = shown(result)
     return [
-        [_name(context, name), *(_share(values, check.name) for check in checks)] for name, values in check_rows(result)
+        [_name(context, name), *(Cell(check_text(values, one.name), values.get(one.name, "")) for one in checks)]
+        for name, values in check_rows(result)
     ]
-
-
-def _share(values: Values, check: str) -> Cell:
-    return Cell(percent(values[check]), values[check]) if check in values else Cell("-")

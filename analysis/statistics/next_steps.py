@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.run.run import Run
+from analysis.run.tables import SECONDS
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import Row, rank_run, varied_fields
 from analysis.statistics.two_way import LOOK_LEVEL, estimates, quantile
 
-EDGE = 0.1  # of a domain, on its own scale
+EDGE, BEYOND = 0.1, 0.25  # of a domain, on its own scale: what is near an end, and how far beyond it is to be tried
 BEST = 5  # trials whose values are compared with those of all
 TRIED = 3  # times that a value was tried before it counts as one that did not reach the best
 MOST_SEEDS = 64
@@ -110,15 +111,15 @@ def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         low, high = domain["low"], domain["high"]
-        scale = math.log if domain["log"] and low > 0 else float
-        place = (scale(value) - scale(low)) / (scale(high) - scale(low)) if high > low else 0.5
-        step = (high / low) ** 0.25 if domain["log"] and low > 0 else (high - low) / 4
+        scale, back = (math.log, math.exp) if domain["log"] and low > 0 else (float, float)
+        start, length = scale(low), scale(high) - scale(low)
+        place = (scale(value) - start) / length if length else 0.5
         if place <= EDGE and domain["least"] < low:
-            beyond = low / step if domain["log"] and low > 0 else low - step
-            found.append(Edge(name, value, low, _like(value, max(domain["least"], beyond))))
+            beyond = max(domain["least"], back(start - BEYOND * length))
+            found.append(Edge(name, value, low, _like(value, beyond)))
         elif place >= 1 - EDGE and domain["most"] > high:
-            beyond = high * step if domain["log"] and low > 0 else high + step
-            found.append(Edge(name, value, high, _like(value, min(domain["most"], beyond))))
+            beyond = min(domain["most"], back(start + (1 + BEYOND) * length))
+            found.append(Edge(name, value, high, _like(value, beyond)))
     return tuple(found)
 
 
@@ -172,9 +173,8 @@ def _training_seconds(run: Run, trials: set[str]) -> float:
     nested = run.confirmed()
     if nested is None:
         return 0.0
-    parts = ("train_seconds", "sample_seconds", "score_seconds", "setup_seconds")
     rows = [row for row in nested.trials().to_pylist() if row["repeats"] in trials and row["fmd"] is not None]
-    return sum(row[part] or 0.0 for row in rows for part in parts) / max(1, len(rows))
+    return sum(row[part] or 0.0 for row in rows for part in SECONDS) / max(1, len(rows))
 
 
 def _longer(run: Run, best: str) -> Longer | None:

@@ -72,6 +72,11 @@ def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
     return [*rows, (REAL, result.real)] if rows and result.real else rows
 
 
+def check_text(values: Values, check: str) -> str:
+    """Return a check as per cent; a dash where it was not measured."""
+    return percent(values[check]) if check in values else "-"
+
+
 def checks_facts(result: ConfirmationResult) -> list[Fact]:
     """Return what was measured of the samples of the best beside its FMD; nothing of a run without that."""
     found, real = result.checks.get(result.standings[0].trial, {}), result.real
@@ -86,5 +91,5 @@ def checks_facts(result: ConfirmationResult) -> list[Fact]:
     said = f"{copies}; {covered} (other real images: {percent(real['coverage'])})"
     if "unreadable_share" not in known:
         return [Fact("samples", "", said)]
-    unreadable = f"not sure of their label for the classifier (real images: {percent(real['unreadable_share'])})"
+    unreadable = f"the classifier is not sure of their label (real images: {percent(real['unreadable_share'])})"
     return [Fact("samples", f"{percent(found['unreadable_share'])} unreadable", f"{unreadable}; {said}")]

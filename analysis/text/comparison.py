@@ -12,7 +12,7 @@ from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
 from analysis.text.confirmation import DROPS as CONFIRMED_DROPS
-from analysis.text.confirmation import form_of, standing_texts
+from analysis.text.confirmation import form_of, standing_remarks, standing_texts
 from analysis.text.equal_seconds import COLUMNS as SECONDS_COLUMNS
 from analysis.text.equal_seconds import seconds_legend, seconds_parts
 from analysis.text.formats import Block, Part, Sheet
@@ -82,13 +82,7 @@ def _numbered(part: Part, numbers: Mapping[str, str]) -> Part:
 
 def _confirmed(standing: Standing, numbers: Mapping[str, str], form: str) -> list[str]:
     run, _, trial = standing.trial.rpartition("/")
-    tied = "may be the best" if standing.tied else ""
-    return [
-        numbers[run],
-        trial,
-        *standing_texts(standing, form),
-        f"{standing.baseline} {tied}".strip(),
-    ]
+    return [numbers[run], trial, *standing_texts(standing, form), standing_remarks(standing)]
 
 
 def with_run_column(ranking: pa.Table) -> pa.Table:

@@ -7,10 +7,10 @@ from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.behind import behind_text
-from analysis.text.checks import check_rows, shown
+from analysis.text.checks import check_rows, check_text, shown
 from analysis.text.formats import Block, Sheet
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import fmd_form, fmd_text, interval_text, number, percent
+from analysis.text.words import fmd_form, fmd_text, interval_text, number
 
 COLUMNS = (
     *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
@@ -58,10 +58,7 @@ def checks_blocks(result: ConfirmationResult) -> list[Block]:
     checks = shown(result)
     if not checks:
         return []
-    rows = [
-        [name, *(percent(values[check.name]) if check.name in values else "-" for check in checks)]
-        for name, values in check_rows(result)
-    ]
+    rows = [[name, *(check_text(values, check.name) for check in checks)] for name, values in check_rows(result)]
     legend = " ".join(f"{check.title}: {check.brief}." for check in checks)
     sheet = Sheet(["trial", *(check.title for check in checks)], ["trial"], [("", rows)], drops=CHECKS_DROPS)
     return [CHECKS_TITLE, sheet, legend]
@@ -82,7 +79,7 @@ def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], bef
             *standing_texts(standing, form_of(standings)),
             number(before.get(standing.trial)),
             words.get(standing.trial, ""),
-            _remarks(standing),
+            standing_remarks(standing),
         ]
         for standing in standings
     ]
@@ -106,7 +103,8 @@ def standing_texts(standing: Standing, form: str) -> list[str]:
     ]
 
 
-def _remarks(standing: Standing) -> str:
+def standing_remarks(standing: Standing) -> str:
+    """Return the name of a baseline, and whether it may be the best or left the race."""
     remarks = []
     if standing.tied:
         remarks.append("may be the best")

@@ -5,6 +5,7 @@ from analysis.statistics.opinions import Opinion
 from analysis.text.behind import amount
 from analysis.text.checks import REAL
 from analysis.text.facts import Fact
+from analysis.text.words import listed
 
 # By the names of `trainables.report.OTHERS`: the title of a column, and what the network learned.
 TITLES = {"by_labels": "by labels", "by_rotations": "by rotations"}
@@ -33,7 +34,7 @@ def opinion_facts(result: ConfirmationResult) -> list[Fact]:
     if not result.opinions:
         return []
     agreeing = [LEARNED[opinion.name] for opinion in result.opinions if opinion.behind is None]
-    said = [f"the one that learned {learned} has it first" for learned in agreeing]
+    said = [f"it is first by what learned {listed(agreeing)}"] if agreeing else []
     said += [_otherwise(opinion, best) for opinion in result.opinions if opinion.behind is not None]
     return [Fact("other networks", f"{len(agreeing)} of {len(result.opinions)} agree", "; ".join(said))]
 
@@ -41,5 +42,5 @@ def opinion_facts(result: ConfirmationResult) -> list[Fact]:
 def _otherwise(opinion: Opinion, best: str) -> str:
     assert opinion.behind is not None  # of those that put another one first
     told = "" if opinion.behind.certain else ", which chance may do"
-    first = f"the one that learned {LEARNED[opinion.name]} has {opinion.first} first"
+    first = f"by what learned {LEARNED[opinion.name]} {opinion.first} is first"
     return f"{first} ({best} {amount(opinion.behind, 'distance')}{told})"

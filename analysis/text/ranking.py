@@ -22,7 +22,7 @@ DROPS = ("corr.", "train", "remarks", "norm.", "configuration")
 
 HOW_TO_READ = "FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."
 
-DIFFERENCES = "configuration: what differs from that of the first row; --verbose shows all."
+DIFFERENCES = "configuration: what differs from that of {first}; --verbose shows all."
 
 
 def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
@@ -100,8 +100,8 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
 def ranking_blocks(run: Run, verbose: bool, most: int | None = None) -> list[Block]:
     """Return the ranking of a run, the tables of its confirmation, if there is one, and the answer.
 
-    Configurations are told in full if `verbose`, else as what differs from the first row. The ranking has `most` rows
-    at the most, all without it.
+    Configurations are told in full if `verbose`, else as what differs from the best that the search drew. The ranking
+    has `most` rows at the most, all without it.
     """
     trials, result, found = run.trials(), confirmation_result(run), answer(run)
     blocks = trials_blocks(run, trials, verbose, most)
@@ -116,13 +116,20 @@ def trials_blocks(run: Run, trials: pa.Table, verbose: bool = True, most: int | 
     """Return the ranking of some or all of a run's trials, with what explains it; see `ranking_blocks`."""
     card, shared = metric_card(run), shared_values(trials)
     ranking = rank(trials, card.get("floor"))
-    first = None if verbose or not len(ranking) else ranking["trial"][0].as_py()
+    first = None if verbose else _reference(ranking)
     words = describe_trials(trials, shared, first)
     parts = ranking_parts(ranking.slice(0, most), words)
     if most is not None and len(ranking) > most:
         parts.append((f"and {len(ranking) - most} more", []))
-    explained = legend(trials, shared) if verbose else f"{HOW_TO_READ} {DIFFERENCES}"
+    explained = HOW_TO_READ if first is None else f"{HOW_TO_READ} {DIFFERENCES.format(first=first)}"
+    explained = legend(trials, shared) if verbose else explained
     return [run_heading(run.name, card, trials), Sheet(COLUMNS, TEXTS, parts, drops=DROPS), explained]
+
+
+def _reference(ranking: pa.Table) -> str | None:
+    """Return the trial by whose configuration the others are told: no baseline, from which all of a search differ."""
+    rows = ranking.select(["trial", "baseline"]).to_pylist()
+    return next((row["trial"] for row in [*(one for one in rows if not one["baseline"]), *rows]), None)
 
 
 def ranking_content(run: Run, trials: pa.Table, ranking: pa.Table) -> dict[str, Any]:

@@ -163,6 +163,19 @@ def test_a_terminal_shows_what_differs_from_the_first_row_and_no_defaults(
     assert "say otherwise" not in text
 
 
+def test_below_a_baseline_the_others_are_told_by_what_differs_from_the_best_that_the_search_drew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.create(tmp_path, "behind")
+    add(run, "000-B3", LITERATURE, [20.0], baseline="B3")
+    add(run, "001-morph", SEARCHED, [30.0])
+    add(run, "002-morph", SEARCHED | {"training/lr": 0.003}, [40.0])
+    assert command.main([str(run.path)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"002-morph.* 12 s +lr=0.003 +running", text)
+    assert "what differs from that of 001-morph" in " ".join(text.split())
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_number_is_cut_however_narrow_the_terminal(
     tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -317,7 +317,7 @@ def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_numbe
     assert [row[head.index("unreadable")] for row in rows] == ["3.1 %", "6.2 %", "9.3 %", "1.1 %"]
     assert [row[head.index("copied")] for row in rows] == ["0 %"] * 4
     assert "3.1 % unreadable" in page.words
-    assert "not sure of their label for the classifier (real images: 1.1 %)" in page.words
+    assert "the classifier is not sure of their label (real images: 1.1 %)" in page.words
     head, *rows = page.rows["confirmed-table"]
     searched = {row["trial"]: f"{row['fmd_normalised']:.3f}" for row in run.trials().to_pylist()}
     assert [row[head.index("in search")] for row in rows] == [searched[name] for name in chosen]

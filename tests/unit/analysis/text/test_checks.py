@@ -43,7 +43,7 @@ def test_a_configuration_has_the_mean_of_its_trainings_beside_real_images(tmp_pa
     [
         (
             {"unreadable_share": 0.031, "coverage": 0.884, "copied_share": 0.0},
-            "3.1 % unreadable: not sure of their label for the classifier (real images: 1.0 %); none is a copy of a "
+            "3.1 % unreadable: the classifier is not sure of their label (real images: 1.0 %); none is a copy of a "
             "training image; they cover 88 % of the real images (other real images: 1.0 %)",
         ),
         (

@@ -33,32 +33,32 @@ def result_of(run: Run) -> ConfirmationResult:
     return found
 
 
-LABELS, ROTATIONS = "the one that learned the labels has", "the one that learned how an image is turned has"
+LABELS, ROTATIONS = "it is first by what learned the labels", "by what learned how an image is turned 001-b is first"
 
 
 @pytest.mark.parametrize(
     ("labels", "rotations", "value", "expected"),
     [
-        ((2.0, 3.0), (5.0, 6.0), "2 of 2 agree", f"{LABELS} it first; {ROTATIONS} it first"),
+        ((2.0, 3.0), (5.0, 6.0), "2 of 2 agree", f"{LABELS} and how an image is turned"),
         (
             (2.0, 3.0),
             (6.0, 5.0),
             "1 of 2 agree",
-            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 20.0 % worse)",
+            f"{LABELS}; {ROTATIONS} (003-a 20.0 % worse)",
         ),
         (
             (2.0, 3.0),
             (5.01, 5.0),
             "1 of 2 agree",
-            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 0.2 % worse, which chance may do)",
+            f"{LABELS}; {ROTATIONS} (003-a 0.2 % worse, which chance may do)",
         ),
         (
             (2.0, 3.0),
             (15.0, 5.0),
             "1 of 2 agree",
-            f"{LABELS} it first; {ROTATIONS} 001-b first (003-a 3.00 times its distance)",
+            f"{LABELS}; {ROTATIONS} (003-a 3.00 times its distance)",
         ),
-        ((None, None), (5.0, 6.0), "1 of 1 agree", f"{ROTATIONS} it first"),
+        ((None, None), (5.0, 6.0), "1 of 1 agree", "it is first by what learned how an image is turned"),
     ],
 )
 def test_what_other_networks_say_names_who_is_first_and_how_far_the_best_is_behind(
