@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparison import refuse_different
 from analysis.statistics.ranking import MetricCard, Row, metric_card
-from spaces.baselines import BASELINES
 
 MOST_FOUND = 3
 
@@ -37,6 +36,8 @@ def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = No
         RunError: the runs measure by different metrics, on different images or, one of them, in its confirmation; or
             one of `only`, or all of the literature, has not reported.
     """
+    from spaces.baselines import BASELINES  # with torch, two seconds, which --help does not need
+
     refuse_different({run.name: run for run in runs if metric_card(run)})
     reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
     if only is not None:

@@ -9,7 +9,6 @@ from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
 from analysis.text.labels import CONDITIONING
 from analysis.text.words import fmd_form, fmd_text, listed
-from spaces.baselines import BASELINES
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
 TEXTS = ("row", "setting", "from", "reported")
@@ -21,6 +20,8 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None) -> list[B
 
     With `only` there are these rows of the literature, else all that the runs trained.
     """
+    from spaces.baselines import BASELINES  # with torch, two seconds, which --help does not need
+
     compared = compare_with_literature(runs, only)
     lines = []
     measured = [(row["fmd"], row["fmd_se"]) for row in (*compared.literature, *compared.found) if not row["diverged"]]

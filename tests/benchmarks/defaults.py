@@ -56,7 +56,8 @@ def trained(flat: Flat, seed: int, count: int) -> tuple[Trainer, float]:
 
 def samples(one: Trainer, sampling: Sampling, n: int) -> torch.Tensor:
     """Return n samples by the averaged weights, uint8 (n, 1, 28, 28)."""
-    return generate(one.averaged(), sampling, n, SHAPE, sampling_source(one.source, one.source.overlay_images), 0)
+    unseen = torch.from_numpy(load("mnist").overlays_sample)
+    return generate(one.averaged(), sampling, n, SHAPE, sampling_source(one.source, unseen), 0)
 
 
 def scored(flat: Flat, seed: int, count: int, steps_too: bool) -> dict[str, Any]:

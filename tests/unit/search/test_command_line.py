@@ -360,6 +360,14 @@ def test_help_imports_nothing_slow(name: str) -> None:
     assert done.stderr == "set()\n"
 
 
+@pytest.mark.parametrize("name", ["rank", "report", "compare", "insight", "literature"])
+def test_help_of_what_reads_runs_imports_nothing_of_training(name: str) -> None:
+    code = f"import sys; from analysis.{name} import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sys.modules.keys() & {'torch', 'ray', 'optuna'}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+
+
 def test_a_dry_run_on_this_machine_imports_neither_ray_nor_optuna() -> None:
     code = "import sys; from search.run import main\nmain(['--space', 'widths', '--dry-run'])\n"
     code += "print(sys.modules.keys() & {'ray', 'optuna'}, file=sys.stderr)"
