@@ -45,6 +45,7 @@ def test_a_search_that_is_killed_and_resumed_keeps_its_reports_and_is_ranked(sea
     check_run(run, 4)
     assert before.items() <= reports(run).items()
     assert run.report.stat().st_size > 100_000
+    assert run.real_images.is_file()
     again = searches.run(*command("search/run.py --resume NAME", "mine"))
     assert again.returncode == 0
     assert "nothing is left to do: mine has had all its 4 trials; give a larger --trials" in again.stdout

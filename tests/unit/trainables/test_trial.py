@@ -23,7 +23,7 @@ from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
 from trainables.report import CHECKS, GUIDANCES, Report
 from trainables.training.trainer import Trainer
-from trainables.trial import Plan, Preempted, Trial
+from trainables.trial import GRID_SIDE, Plan, Preempted, Trial, real_picture
 
 RUNGS = (48, 150, 400)
 TINY: Flat = {
@@ -425,3 +425,14 @@ def test_it_takes_read_only_arrays_without_a_word(make: Make) -> None:
 def test_the_device_is_the_one_that_is_there(name: str) -> None:
     device = Plan((1,), 0, name).resolve_device()
     assert device.type == ("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
+
+
+def test_real_images_are_drawn_in_rows_of_one_label_as_samples_are(mnist: Images) -> None:
+    with Image.open(BytesIO(real_picture(mnist))) as picture:
+        pixels = np.asarray(picture)[::2, ::2]  # each pixel of an image is two wide
+    assert pixels.shape == (10 * 29 + 1, GRID_SIDE * 29 + 1)
+    for label in range(10):
+        of_label = mnist.search[mnist.search_labels == label]
+        for place in range(GRID_SIDE):
+            tile = pixels[1 + 29 * label : 29 * (label + 1), 1 + 29 * place : 29 * (place + 1)]
+            assert np.array_equal(tile, of_label[place, 0])
