@@ -8,9 +8,9 @@ and score by the same code, this project's, so what differs is the search: what 
 tutorial, with its pruner, and `optuna x cores` the same in a process for each core. `tune, starter's loop` is `tune`
 for who has no trainer of this project either, and trains as the starter notebook does. `ours, bare` has neither the
 literature's configurations nor the points known to be good. A machine with nothing else to do is wanted: arms follow
-one another. After its time each model that was trained in full is judged anew, by 2,048 samples of other noise and by real
-images that no search ranks by: by the 256 samples that searches rank by, which is the best and what is within a tenth
-of it is luck as well.
+one another. After its time each model that was trained in full is judged anew, by 2,048 samples of other noise and by
+real images that no search ranks by: by the 256 samples that searches rank by, which is the best and what is within a
+tenth of it is luck as well.
 """
 
 from __future__ import annotations
