@@ -4,7 +4,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -42,6 +42,14 @@ def keep_freed() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, TRIMMED)
         libc.mallopt(M_MMAP_THRESHOLD, MMAPPED)
+
+
+def exact_float32() -> AbstractContextManager[None]:
+    """Let kernels compute float32 in float32 while this is entered; cuDNN's convolutions use TF32 by default.
+
+    TF32 has 10 bits of a float32's 23, and no CPU has it.
+    """
+    return torch.backends.flags(fp32_precision="ieee")
 
 
 def finish(device: torch.device) -> None:

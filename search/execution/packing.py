@@ -22,7 +22,7 @@ from search.space.fake_trial import FakeTrial
 from search.space.space import Space
 from trainables.config import Flat, Variant
 from trainables.device import CONTEXT, free_bytes
-from trainables.diffusion.generation import CHUNKS, generate
+from trainables.diffusion.generation import CHUNKS, generate, sampling_source
 from trainables.domain import ConfigError
 from trainables.parts import install
 from trainables.training.trainer import Trainer
@@ -47,20 +47,28 @@ def best(
     machines = machine.machines if isinstance(machine, Cluster) else (machine,)
     by_cores = min(int(one.cpus / cpus / one.gpus) for one in machines if one.gpus)
     given = (*drawn(space, shape), shape, "cuda", max(1, min(MOST, by_cores)), space.code)
+    try:
+        paces = _measured(machine, given)
+    except MachineError as error:
+        say(f"{error}: one trial has each GPU; give a number for more")
+        return 1
+    told = ", ".join(f"{trials}: {pace:,.0f}" if pace else f"{trials}: one fails" for trials, pace in paces.items())
+    trials = choose(paces)
+    say(f"trials on a GPU, images a second of all: {told}; taking {trials}")
+    return trials
+
+
+def _measured(machine: Machine | Cluster, given: tuple[Any, ...]) -> dict[int, float]:
+    """Return what `measure` finds on this machine, or on a GPU of a cluster."""
     if isinstance(machine, Cluster):
         import ray  # a second and more, and a measured process, which imports this module, needs none
 
         try:
             remote: Any = ray.remote(num_gpus=1, num_cpus=1, max_retries=0)(measure)
-            paces = ray.get(remote.remote(*given))
+            return dict(ray.get(remote.remote(*given)))
         except ray.exceptions.RayTaskError as error:  # wraps the error that was raised there
             raise error.cause from None
-    else:
-        paces = measure(*given)
-    told = ", ".join(f"{trials}: {pace:,.0f}" for trials, pace in paces.items())
-    trials = choose(paces)
-    say(f"trials on a GPU, images a second of all: {told}; taking {trials}")
-    return trials
+    return measure(*given)
 
 
 def drawn(space: Space, shape: tuple[int, ...]) -> tuple[Flat, Flat]:
@@ -107,7 +115,11 @@ def measure(
 ) -> dict[int, float]:
     """Return the images per second of 1, 2, 4, ... trials of `typical` together, up to the first without a gain.
 
-    At most `most` are tried, and at most as many as `largest` has room for. Parts of the user's own are in `code`.
+    At most `most` are tried, and at most as many as `largest` has room for. A number of which one fails has 0. Parts of
+    the user's own are in `code`.
+
+    Raises:
+        MachineError: no trial can be trained.
     """
     with ExitStack() as stack:
         with closing(_Process(largest, shape, device, code)) as alone:
@@ -118,12 +130,22 @@ def measure(
         while len(processes) < room and (not paces or choose(paces) == len(processes)):
             more = min(room, max(1, 2 * len(processes))) - len(processes)
             processes += [stack.enter_context(closing(_Process(typical, shape, device, code))) for _ in range(more)]
-            for process in processes[-more:]:
-                process.answer()
-            for process in processes:
-                process.go_on()
-            paces[len(processes)] = sum(process.answer()[0] for process in processes)
+            try:
+                paces[len(processes)] = _together(processes, more)
+            except MachineError:
+                if not paces:
+                    raise
+                paces[len(processes)] = 0.0
         return paces
+
+
+def _together(processes: list["_Process"], new: int) -> float:
+    """Return the images per second of all processes at the same time, of which the last `new` have just begun."""
+    for process in processes[-new:]:
+        process.answer()
+    for process in processes:
+        process.go_on()
+    return sum(process.answer()[0] for process in processes)
 
 
 class _Process:
@@ -147,7 +169,7 @@ class _Process:
         except EOFError:
             answer = "its process died"
         if isinstance(answer, str):
-            raise MachineError(f"--trials-per-gpu auto: a trial cannot be trained ({answer}); give a number")
+            raise MachineError(f"--trials-per-gpu auto: a trial cannot be trained ({answer})")
         return tuple(answer)
 
     def close(self) -> None:
@@ -175,10 +197,11 @@ def training(flat: Flat, shape: tuple[int, ...], device_name: str) -> Iterator[t
     # Images and labels are noise, and the learning rate is so small that training cannot diverge.
     device, variant = torch.device(device_name), Variant.from_flat({**flat, "training/lr": 1e-5})
     torch.set_num_threads(1)
-    images = torch.randint(256, (1024, *shape), dtype=torch.uint8).to(device)
-    before = free_bytes(device)
-    trainer = Trainer(variant, 0, images, images, total=10**12, labels=np.arange(len(images)) % 10)
     batch = variant.training.batch
+    count = batch * max(1, 1024 // batch)  # whole batches, as nearly all are in an epoch of a real data set
+    images = torch.randint(256, (count, *shape), dtype=torch.uint8).to(device)
+    before = free_bytes(device)
+    trainer = Trainer(variant, 0, images, images, total=10**12, labels=np.arange(count) % 10)
 
     def run(steps: int) -> None:
         trainer.run_to(trainer.images_seen + steps * batch)  # ends with a check of the loss, which waits for the device
@@ -186,7 +209,7 @@ def training(flat: Flat, shape: tuple[int, ...], device_name: str) -> Iterator[t
     run(STEPS)
     sampling = replace(variant.sampler, steps=2)
     chunk = CHUNKS[device.type]  # the most that are sampled together
-    generate(trainer.averaged(), sampling, chunk, shape, trainer.source, 0)
+    generate(trainer.averaged(), sampling, chunk, shape, sampling_source(trainer.source, images, images), 0)
     yield max(before - free_bytes(device), 0) + CONTEXT, before
     while True:
         began, seen = time.monotonic(), trainer.images_seen

@@ -1,10 +1,11 @@
-"""What a trial and the driver tell each other while it trains: signs of life, and that it is to leave.
+"""What a trial and the driver tell each other while it trains: signs of life, that it is to leave, and what to note.
 
 A process that hangs ends itself (watchdog.py). One that is stopped, or that sleeps in the kernel and takes no signal,
 cannot: the driver ends it. Both sides meet in the key-value store of Ray's gcs_server, under the job of the driver.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,7 @@ from search.execution.watchdog import RESTS
 EVERY = 5.0  # seconds between two looks of the driver
 LATER = 30.0  # seconds that a hung process has to end itself first, because it says where it hangs
 ANSWER = 2.0  # seconds to wait for the store; `search.execution.ending` notices that it is lost
-LEAVE = "leave"
+LEAVE, NOTE = "leave", "note"
 
 
 class TrialSide:
@@ -35,13 +36,20 @@ class TrialSide:
         _put(self._trial, sign)
         self.is_to_leave = _get(LEAVE) is not None
 
+    def note(self, line: str) -> None:
+        """Let the driver show a line to the user; of a session it shows one."""
+        _put(NOTE, line.encode())
+
 
 class Pulse:
     """The trials that run, for the driver; it ends the process of one without a sign of life."""
 
-    def __init__(self, limit: float) -> None:
-        """Take in the seconds without a sign of life after which a process is to end itself."""
-        self._limit = limit + LATER
+    def __init__(self, limit: float, note: Callable[[str], object] = lambda line: None) -> None:
+        """Take in the seconds without a sign of life after which a process is to end itself.
+
+        `note` is told the first line that a trial has for the user.
+        """
+        self._limit, self._note, self._noted = limit + LATER, note, False
         self._running: dict[str, tuple[Any, bytes | None, float]] = {}
         """The actor of each trial, its last sign, and when that was first seen"""
         self._looked = 0.0
@@ -69,6 +77,9 @@ class Pulse:
         if now - self._looked < EVERY:
             return
         self._looked = now
+        if not self._noted and (line := _get(NOTE)) is not None:
+            self._noted = True
+            self._note(line.decode())
         for trial, (actor, before, since) in list(self._running.items()):
             sign = _get(trial)
             if sign != before or sign == RESTS:

@@ -93,7 +93,7 @@ def run_trials(
     """
     recorder = parts.recorder
     first = FirstWorker(recorder.display.note)
-    pulse = Pulse(parts.settings.hang_limit)
+    pulse = Pulse(parts.settings.hang_limit, recorder.display.note)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     session = Session(first, pulse, ending)
     trainable = make_trainable(parts.run, parts.settings, images, reference, checks, chooses_by)

@@ -123,6 +123,8 @@ def run_trial(
                 if network is not None:
                     watchdog.watch(network)
             for report in trial.reports():
+                if trial.trainer.not_recorded:
+                    told.note(f"steps of {name} are launched kernel by kernel, slowly: {trial.trainer.not_recorded}")
                 watchdog.stop()  # a trial that Tune stops stays in `report` until its process has another
                 tune.report(asdict(report))
                 watchdog.start()

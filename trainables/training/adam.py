@@ -32,6 +32,11 @@ class Adam:
         self._first, self._second = ([torch.zeros_like(p, requires_grad=False) for p in self.params] for _ in range(2))
         self._steps = [torch.zeros_like(self.lr) for _ in self.params]
 
+    @property
+    def changed(self) -> tuple[list[Tensor], ...]:
+        """What a step changes: the parameters, their moments and their numbers of steps."""
+        return self.params, self._first, self._second, self._steps
+
     def zero_grad(self) -> None:
         """Set the gradients to None."""
         for p in self.params:

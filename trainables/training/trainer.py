@@ -88,7 +88,9 @@ class Trainer:
         self._averages: list[Tensor] = list(self.ema.parameters())
         # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
         self._learn = Recorded(
-            partial(_learn, self.diffusion, self.source, images, self._labels, self.optimizer), generator
+            partial(_learn, self.diffusion, self.source, images, self._labels, self.optimizer),
+            generator,
+            self.optimizer.changed,
         )
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
@@ -137,6 +139,11 @@ class Trainer:
         """
         steps = pairwise(self._sums)
         return {end: (total - before) / (end - start) for (start, before), (end, total) in steps if end > start}
+
+    @property
+    def not_recorded(self) -> str:
+        """Why steps are launched kernel by kernel on a CUDA device; empty where they are not, and on other devices."""
+        return self._learn.refusal
 
     @property
     def began(self) -> int:

@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import random
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +14,43 @@ import torch
 from search import run
 from search.command_line import parse
 from search.declaration import SettingsError
+from search.execution import packing
 from search.execution.mps import CONTROL, PIPES, mps
-from search.execution.packing import GAIN, choose, drawn, footprint, measure
+from search.execution.packing import GAIN, best, choose, drawn, footprint, measure, training
 from search.machine import Machine, MachineError
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from spaces.baselines import STARTER
 from trainables.config import Flat
-from trainables.device import OutOfMemory, share_of
+from trainables.device import CONTEXT, OutOfMemory, share_of
+from trainables.diffusion.process import Diffusion
+from trainables.diffusion.source import Source
 
 SHAPE = (1, 28, 28)
 TINY: Flat = {"network/kind": "cnn", "network/cnn/widths": "3-4", "training/batch": 16}
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The size of every batch that is trained on from now on."""
+    seen: list[int] = []
+    loss = Diffusion.loss
+
+    def spy(self: Diffusion, x0: torch.Tensor, source: Source) -> torch.Tensor:
+        seen.append(len(x0))
+        return loss(self, x0, source)
+
+    monkeypatch.setattr(Diffusion, "loss", spy)
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Measuring takes one thread for its process, which here is that of the tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -76,11 +103,43 @@ def test_processes_train_side_by_side_as_many_as_there_is_room_for() -> None:
     assert min(paces.values()) > 0
 
 
+@pytest.mark.slow
+def test_what_was_measured_counts_where_more_processes_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = packing._together
+
+    def fails_from_two_on(processes: list[packing._Process], new: int) -> float:
+        if len(processes) > 1:
+            raise MachineError("CUDA error: out of memory")
+        return together(processes, new)
+
+    monkeypatch.setattr(packing, "_together", fails_from_two_on)
+    paces = measure(TINY, TINY, SHAPE, "cpu", most=4)
+    assert list(paces) == [1, 2]
+    assert paces[1] > paces[2] == 0
+    assert choose(paces) == 1
+
+
+@pytest.mark.parametrize("change", [{"sampler/prior": "degraded"}, {"training/batch": 300}], ids=str)
+def test_variants_of_every_prior_and_batch_can_be_measured(change: Flat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "SECONDS", 0.0)
+    monkeypatch.setattr(packing, "STEPS", 2)
+    measured = training({**TINY, **change}, SHAPE, "cpu")
+    taken, before = next(measured)
+    assert 0 <= taken <= before + CONTEXT
+
+
+def test_all_batches_of_a_measurement_are_whole(batches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "STEPS", 8)
+    next(training({**TINY, "training/batch": 300}, SHAPE, "cpu"))
+    assert batches == [300] * 8
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_trial_that_cannot_be_trained_is_reported_in_a_line() -> None:
-    with pytest.raises(MachineError, match=r"--trials-per-gpu auto: .*NVIDIA.*; give a number") as caught:
-        measure(TINY, TINY, SHAPE, "cuda", most=2)
-    assert "\n" not in str(caught.value)
+def test_where_no_trial_can_be_measured_each_has_a_gpu_and_a_line_says_so() -> None:
+    said: list[str] = []
+    assert best(load("widths", {}), SHAPE, Machine(cpus=4, gpus=1), 1, said.append) == 1
+    (line,) = said
+    assert re.fullmatch(r"--trials-per-gpu auto: .*NVIDIA.*: one trial has each GPU; give a number for more", line)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -62,3 +62,14 @@ def test_a_trial_that_runs_again_is_given_the_whole_time(
         watched.look()
         watched.leaves("a")
     assert killed == []
+
+
+def test_of_what_trials_have_for_the_user_a_session_notes_one_line(clock: Clock, signs: dict[str, bytes]) -> None:
+    noted: list[str] = []
+    watched = Pulse(LIMIT, noted.append)
+    for line in (None, "a line", "another", "another"):
+        if line:
+            signs["note"] = line.encode()
+        clock.now += 10
+        watched.look()
+    assert noted == ["a line"]

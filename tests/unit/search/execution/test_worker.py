@@ -16,6 +16,7 @@ from trainables.checkpoint import CheckpointError, to_bytes
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
+from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Preempted, Trial
 
 TINY: Flat = {
@@ -70,6 +71,20 @@ def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
     files = sorted(path.name for path in Path(work.run_uri).rglob("*.*"))
     pictures = ["003-tiny-restored.png", "003-tiny-rungs.png", "003-tiny-strip.png", "003-tiny.png"]
     assert files == [*pictures, "003-tiny.pt"]
+
+
+def test_it_says_why_a_gpu_is_given_its_steps_kernel_by_kernel(
+    work: Work,
+    reported: list[dict[str, Any]],
+    signs: list[tuple[str, bytes]],
+    mnist: Images,
+    small_reference: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Trainer, "not_recorded", "a replay of it returns something else than a call")
+    run_trial(CONFIG, work, mnist, small_reference)
+    told = b"steps of 003-tiny are launched kernel by kernel, slowly: a replay of it returns something else than a call"
+    assert {sign for name, sign in signs if name == pulse.NOTE} == {told}
 
 
 def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(

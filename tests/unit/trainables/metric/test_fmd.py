@@ -240,6 +240,19 @@ def test_features_are_those_of_float32_under_autocast(
     assert np.array_equal(found, expected)
 
 
+def test_a_gpu_computes_features_without_tf32(
+    mnist: Images, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def precision() -> tuple[str, str]:
+        return torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+
+    seen, computed, before = [], classifier.features, precision()
+    monkeypatch.setattr(classifier, "features", lambda *given: (seen.append(precision()), computed(*given))[1])
+    features(classifier, mnist.search[:8])
+    assert seen == [("ieee", "ieee")]
+    assert precision() == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
