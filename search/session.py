@@ -225,7 +225,9 @@ def _sharing_gpus(
 ) -> Iterator[Settings]:
     """Yield the settings, with the number of trials on a GPU that was measured to be best if `measures`."""
     if not measures:
-        with mps() if settings.mps else nullcontext():
+        with mps() if settings.mps else nullcontext(enter_result=True) as as_before:
+            if not as_before:
+                notes.say("MPS does not work any more: the kernels of trials on one GPU run by turns")
             yield settings
         return
     with mps() if isinstance(machine, Machine) else nullcontext(enter_result=False) as shared:

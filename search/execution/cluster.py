@@ -12,10 +12,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from analysis.run.storage import Folder, is_remote
 from search.execution.address import Address
-from search.execution.connection import connect
+from search.execution.connection import connect, stderr_kept
 from search.machine import Cluster, Machine, MachineError
 
 INSTEAD = "give s3://BUCKET/runs, or a folder that is mounted on all machines"
+REFUSED = "InvalidAuthToken"  # in what Ray says of a token that is another one, or missing
+TOKEN = "copy ~/.ray/auth_token of the cluster's head to this machine, and set RAY_AUTH_MODE=token"
 # What `ray up` leaves on the head, for the autoscaler.
 CONFIGURATION = Path("~/ray_bootstrap_config.yaml")
 # Machines of one's own come within a minute after `ray up`, those of a cloud that are up already at once.
@@ -34,9 +36,13 @@ def join_ray(address: Address) -> Cluster:
     # A job that was submitted with a folder has its code already.
     sent = (PROJECT / "pyproject.toml").is_file() and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
     code = {"working_dir": str(PROJECT), "excludes": NOT_SENT} if sent else {}
+    said: list[str] = []
     try:
-        connect(code, address=address.text)
+        with stderr_kept(said):
+            connect(code, address=address.text)
     except (ConnectionError, RuntimeError, ValueError) as error:
+        if any(REFUSED in text for text in said):
+            raise MachineError(f"{address.source}: the cluster refuses this Ray token; {TOKEN}") from None
         reason = (str(error).splitlines() or [""])[0]
         raise MachineError(f"{address.source}: no Ray cluster can be reached there ({reason})") from None
     configuration = _configuration()

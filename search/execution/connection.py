@@ -1,6 +1,11 @@
 """The connection of this process to Ray."""
 
 import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -16,6 +21,32 @@ def connect(runtime_env: dict[str, Any], **options: Any) -> None:
     worker.print_to_stdstream = lambda *args, **kwargs: None
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **options)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def stderr_kept(said: list[str]) -> Iterator[None]:
+    """Keep what is written to stderr in the body of the `with`, in `said` if the body fails; else write it then.
+
+    Ray's C++ code repeats a warning each second where a cluster refuses a token. Its log level does not change that.
+    """
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)
+            kept.seek(0)
+            text = kept.read().decode(errors="replace")
+            if failed:
+                said.append(text)
+            else:
+                sys.stderr.write(text)
 
 
 def disconnect() -> None:

@@ -13,7 +13,10 @@ from search.machine import MachineError
 LIMIT = 300.0  # seconds
 EVERY = 5.0  # seconds between two looks
 TELL = 20.0  # seconds without a place after which it is said
-FULL = "the cluster has no free cores or GPUs for a trial: this search waits for some, and its time goes on"
+FULL = (
+    "the cluster has no free cores or GPUs for a trial: this search waits for some, and its time goes on; `ray status` "
+    "shows what is in use; ctrl-C ends it, and --resume NAME --time-budget SECONDS goes on later with more time"
+)
 
 
 class FirstWorker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import time
@@ -99,6 +100,21 @@ sys.exit(run.main())
 """
 
 
+@pytest.mark.parametrize("mode", ["token", "disabled"])
+def test_without_the_clusters_token_one_line_says_where_it_is(mode: str, searches: Searches) -> None:
+    (searches.folder / "cluster.py").write_text(CLUSTER)
+    cluster = searches.start("cluster.py", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    other = {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    done = searches.start(str(SCRIPT), *BOTH, "--name", "a", "--address", address, **other)
+    _, errors = done.communicate()
+    assert done.returncode == 2
+    assert re.fullmatch(rf".*{address}: the cluster refuses this Ray token; copy ~/\.ray/auth_token of .*\n", errors)
+    searches.kill()
+    cluster.communicate()
+
+
 def test_a_search_waits_for_a_cluster_whose_cores_others_have(searches: Searches) -> None:
     (searches.folder / "cluster.py").write_text(CLUSTER)
     (searches.folder / "hasty.py").write_text(HASTY)
@@ -109,6 +125,7 @@ def test_a_search_waits_for_a_cluster_whose_cores_others_have(searches: Searches
     process = searches.start("hasty.py", *BOTH, "--name", "a", "--address", address, "--time-budget", "800", **token)
     assert process.stdout is not None
     before = next(line for line in process.stdout if "no free cores" in line)
+    assert "--resume NAME --time-budget SECONDS" in before
     time.sleep(65)
     assert process.poll() is None, (before, process.communicate())
     (searches.folder / "free").touch()

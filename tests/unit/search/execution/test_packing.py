@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from search import run
 from search.command_line import parse
@@ -18,11 +19,15 @@ from search.execution import packing
 from search.execution.mps import CONTROL, PIPES, mps
 from search.execution.packing import GAIN, best, choose, drawn, footprint, measure, training
 from search.machine import Machine, MachineError
+from search.progress.budget import Budget
+from search.progress.notes import Notes
+from search.session import _sharing_gpus
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from spaces.baselines import STARTER
 from trainables.config import Flat
+from trainables.data.images import Images
 from trainables.device import CONTEXT, OutOfMemory, share_of
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.source import Source
@@ -196,6 +201,22 @@ def test_a_search_that_goes_on_shares_gpus_as_it_did() -> None:
     assert (settings.slots, settings.mps) == (3, True)
     again = Settings.resume(json.loads(json.dumps(settings.saved())), {}, machine)
     assert (again.slots, again.mps, again.gpus_per_trial) == (3, True, settings.gpus_per_trial)
+
+
+def test_a_search_that_goes_on_without_its_mps_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mnist: Images
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(PIPES, raising=False)
+    machine, notes = Machine(cpus=8, gpus=1), Notes(Budget(60, 0, 0), Console(width=200), quiet=False)
+    settings = Settings.resolve({"trials_per_gpu": 3}, "widths", "", machine)
+    said: list[str] = []
+    monkeypatch.setattr(notes, "say", said.append)
+    for shared, lines in ((False, 0), (True, 1)):
+        before = settings.sharing(3, machine, mps=shared)
+        with _sharing_gpus(before, load("widths", {}), mnist, machine, notes, measures=False) as after:
+            assert after == before
+        assert len(said) == lines
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
