@@ -96,7 +96,7 @@ class Recorded:
         self._replay = None
         _set(changed, after)
         for generator, state in zip(generators, drawn_after, strict=True):
-            _draw_on(generator, state)
+            generator.set_state(state)
         return expected
 
     def _generators(self) -> list[torch.Generator]:
@@ -146,13 +146,3 @@ def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], begun: Sequence[
 def _stands_still(generator: torch.Generator, drawn: Tensor, drawn_after: Tensor) -> bool:
     """Return whether a generator is where it was before the call, which it was not after it."""
     return not torch.equal(drawn, drawn_after) and torch.equal(generator.get_state(), drawn)
-
-
-def _draw_on(generator: torch.Generator, state: Tensor) -> None:
-    """Let a generator draw from a state on; one that was left in the middle of a recording needs a new state object."""
-    if generator.device.type == "cpu":
-        generator.set_state(state)
-        return
-    fresh = torch.Generator(generator.device)
-    fresh.set_state(state)
-    generator.graphsafe_set_state(fresh)
