@@ -103,7 +103,7 @@ def _machine(given: dict[str, Any], began: float) -> Machine | Cluster:
     """Return this machine, or the cluster that an option or the environment names, and connect to it."""
     address = address_of(given.get("address"))
     if address is None:
-        return this_machine()
+        return this_machine(lambda line: say_at(began, line))
     if "address" not in given and not given.get("quiet"):
         say_at(began, f"{address.source}: the trials run on that cluster; --address local says otherwise")
     from search.execution.cluster import join_ray

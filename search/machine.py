@@ -1,6 +1,8 @@
 """The cores and GPUs that a search runs on: values, without a connection to anything."""
 
 import math
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,12 +52,22 @@ class Cluster:
         return sum(machine.slots(cpus_per_trial, gpus_per_trial) for machine in self.machines)
 
 
-def this_machine() -> Machine:
-    """Return what this process may use: cores by its affinity mask and control group, and the GPUs that torch sees."""
+def this_machine(say: Callable[[str], object] = lambda line: None) -> Machine:
+    """Return what this process may use: cores by its affinity mask and control group, and the GPUs that torch can use.
+
+    Where there are GPUs that it cannot use, as with an old driver, `say` is told why.
+    """
     import torch  # takes two seconds, and --help has no need of it
 
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        works = torch.cuda.is_available()
+    if not works and told:
+        reason = str(told[-1].message).partition(" (Triggered")[0].splitlines()[0]
+        say(f"trials train on the CPU, because torch cannot use the GPU: {reason}")
     cores = usable_cores()
-    return Machine(cpus=min(cores, _cgroup_cpus() or cores), gpus=torch.cuda.device_count())
+    # The driver's library counts the GPUs, whether torch can use them or not.
+    return Machine(cpus=min(cores, _cgroup_cpus() or cores), gpus=torch.cuda.device_count() if works else 0)
 
 
 def _cgroup_cpus() -> int | None:
