@@ -26,7 +26,7 @@ def steps(run: Run, commands: Commands) -> list[Step]:
     found = next_steps(run, result)
     budget = settings["time_budget"]
     said: list[Step] = []
-    if not (result and result.standings) and not settings.get("trained"):
+    if not (result and result.standings) and not settings.get("trained") and run.reports():
         more = in_minutes(max(2 * budget, run.used_seconds() + budget))
         said.append(
             (

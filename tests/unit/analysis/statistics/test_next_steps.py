@@ -48,6 +48,14 @@ def test_a_confirmation_that_did_not_begin_is_asked_for_with_a_budget_in_whole_m
     assert command.endswith(f"--resume run{asked} --time-budget 840")
 
 
+def test_without_a_result_there_is_nothing_to_train_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings(fake_runs.settings("run"))
+    ((sentence, command),) = steps(run, Commands.anywhere(run))
+    assert "did not start in the time: search on" in sentence
+    assert "--time-budget" in command
+
+
 def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -> None:
     own = {"training/lr": DOMAINS["training/lr"] | {"most": 4e-2}}
     assert next_steps(run_of(tmp_path, 4e-2, [30.0], domains=own), None).edges == ()
