@@ -3,9 +3,11 @@
 import argparse
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, TypeVar
 
+from analysis.text.process import carry_out
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, RunOptions, SearchOptions
@@ -49,6 +51,34 @@ error; 3 no trial gave a result; 130 interrupted, with the line that resumes
 """
 
 
+@dataclass(frozen=True)
+class Command(Generic[T]):
+    """A command of search/; it is called with the arguments of its command line."""
+
+    file: str
+    """Such as "search/generate.py", by which the command is called in messages"""
+    declared_by: type[T]
+    """The class that declares its options"""
+    description: str
+    examples: str
+    """What --help ends with: examples, and what the exit status says"""
+    work: Callable[[T], int]
+    """Does what the options ask for, and returns the exit status; what is slow to import, it imports itself"""
+
+    def __call__(self, arguments: Sequence[str] | None = None, command: str = "") -> int:
+        """Run the command line; return the exit status, 2 for a usage error, 130 if interrupted.
+
+        `command` is the name by which it was called, if not by its file.
+        """
+        name = command or self.file
+        return carry_out(name, lambda: self.work(self._read(arguments, name)))
+
+    def _read(self, arguments: Sequence[str] | None, name: str) -> T:
+        declared = options(self.declared_by)
+        texts = _parser(name, self.description, self.examples, declared).parse_intermixed_args(arguments)
+        return self.declared_by(**completed(self.declared_by, _read(declared, texts)))
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         is_text = re.match("unrecognized arguments: [^-]", message)
@@ -88,13 +118,6 @@ def complete(given: dict[str, Any]) -> dict[str, Any]:
         raise SettingsError("--space is missing: give a space's name or file, such as --space degradations; see --help")
     given.setdefault("fixed", {})
     return given
-
-
-def parsed(cls: type[T], command: str, description: str, examples: str, arguments: Sequence[str] | None) -> T:
-    """Return the options that a class declares, as given to a command; raise SettingsError where a value cannot be."""
-    declared = options(cls)
-    texts = _parser(command, description, examples, declared).parse_intermixed_args(arguments)
-    return cls(**completed(cls, _read(declared, texts)))
 
 
 def _parser(command: str, description: str, examples: str, declared: Mapping[str, Option]) -> _Parser:

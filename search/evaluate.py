@@ -1,15 +1,13 @@
 """`python search/evaluate.py RUN [TRIAL ...]`: evaluate trained trials in more ways than a search does; see --help."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import carry_out
-from search.command_line import parsed
+from search.command_line import Command
 from search.winner.options import EvaluateOptions
 
 EVALUATE = """\
@@ -44,16 +42,13 @@ exit status: 0 done; 2 a usage error; 3 no trial could be evaluated;
 """
 
 
-def main(arguments: Sequence[str] | None = None, command: str = "search/evaluate.py") -> int:
-    """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return carry_out(command, lambda: _evaluate(parsed(EvaluateOptions, command, EVALUATE, EXAMPLES, arguments)))
-
-
 def _evaluate(given: EvaluateOptions) -> int:
     from search.winner.evaluating import evaluate  # torch takes two seconds, which --help and usage errors do not need
 
     return evaluate(given)
 
+
+main = Command("search/evaluate.py", EvaluateOptions, EVALUATE, EXAMPLES, _evaluate)
 
 if __name__ == "__main__":
     sys.exit(main())

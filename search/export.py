@@ -1,15 +1,13 @@
 """`python search/export.py RUN [TRIAL] DIR`: write a trained model into a folder of its own; see --help."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import carry_out
-from search.command_line import parsed
+from search.command_line import Command
 from search.winner.options import ExportOptions
 
 EXPORT = """\
@@ -31,17 +29,14 @@ exit status: 0 done; 2 a usage error; 130 interrupted
 """
 
 
-def main(arguments: Sequence[str] | None = None, command: str = "search/export.py") -> int:
-    """Run the command line; return the exit status: 0, 2 for a usage error, 130 if interrupted."""
-    return carry_out(command, lambda: _export(parsed(ExportOptions, command, EXPORT, EXAMPLES, arguments)))
-
-
 def _export(given: ExportOptions) -> int:
     from search.winner.exporting import export  # torch takes two seconds, which --help and usage errors do not need
 
     export(given)
     return 0
 
+
+main = Command("search/export.py", ExportOptions, EXPORT, EXAMPLES, _export)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,15 +1,13 @@
 """`python search/generate.py RUN [TRIAL]`: generate images with a trained model; see --help."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import carry_out
-from search.command_line import parsed
+from search.command_line import Command
 from search.winner.options import GenerateOptions
 
 GENERATE = """\
@@ -35,16 +33,13 @@ exit status: 0 done; 2 a usage error; 3 the samples are not finite;
 """
 
 
-def main(arguments: Sequence[str] | None = None, command: str = "search/generate.py") -> int:
-    """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
-    return carry_out(command, lambda: _generate(parsed(GenerateOptions, command, GENERATE, EXAMPLES, arguments)))
-
-
 def _generate(given: GenerateOptions) -> int:
     from search.winner.generating import generate  # torch takes two seconds, which --help and usage errors do not need
 
     return generate(given)
 
+
+main = Command("search/generate.py", GenerateOptions, GENERATE, EXAMPLES, _generate)
 
 if __name__ == "__main__":
     sys.exit(main())

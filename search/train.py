@@ -2,15 +2,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import carry_out
-from search.command_line import parsed
+from search.command_line import Command
 from search.execution.threads import ENVIRONMENT
 from search.winner.options import TrainOptions
 
@@ -49,17 +47,14 @@ exit status: 0 done; 2 a usage error; 3 the training diverged;
 """
 
 
-def main(arguments: Sequence[str] | None = None, command: str = "search/train.py") -> int:
-    """Run the command line; return the exit status: 0, 2 for a usage error, 3 if it diverged, 130 if interrupted."""
-    os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
-    return carry_out(command, lambda: _train(parsed(TrainOptions, command, TRAIN, EXAMPLES, arguments)))
-
-
 def _train(given: TrainOptions) -> int:
+    os.environ |= ENVIRONMENT  # as that of a trial: the last bits of an FMD depend on the threads of numpy
     from search.winner.training import train  # torch takes two seconds, which --help and usage errors do not need
 
     return train(given)
 
+
+main = Command("search/train.py", TrainOptions, TRAIN, EXAMPLES, _train)
 
 if __name__ == "__main__":
     sys.exit(main())
