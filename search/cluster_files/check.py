@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.text.process import Parser
+from analysis.text.process import Parser, carry_out
 from analysis.text.words import counted
 from search.cluster_files.file import ClusterFile, NotACluster, Problem
 from trainables.domain import UsageError
@@ -20,23 +20,23 @@ EPILOG = """\
 exit status: 0 each file is valid and complete; 1 a file has problems, one a
 line; 2 a usage error; 3 each file is valid, but values marked CHANGE-ME are
 still to be set"""
-COMPLETE, WRONG, USAGE, UNSET = range(4)
+COMPLETE, WRONG, UNSET = 0, 1, 3  # exit statuses
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    return carry_out("search/cluster_files/check.py", lambda: _check(arguments))
+
+
+def _check(arguments: Sequence[str] | None) -> int:
     parser = Parser(
         prog="python -m search.cluster_files.check", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     shipped = " and ".join(FILES)
     parser.add_argument("files", metavar="FILE", nargs="*", help=f"Cluster files. (default: {shipped} of this project)")
     given = [Path(name) for name in parser.parse_args(arguments).files] or [ROOT / name for name in FILES]
-    try:
-        pins = locked(ROOT / "constraints.txt")
-        statuses = {report(path, pins) for path in given}
-    except UsageError as error:
-        print(f"search/cluster_files/check.py: {error}", file=sys.stderr)
-        return USAGE
+    pins = locked(ROOT / "constraints.txt")
+    statuses = {report(path, pins) for path in given}
     return next(status for status in (WRONG, UNSET, COMPLETE) if status in statuses)
 
 

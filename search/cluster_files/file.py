@@ -17,6 +17,7 @@ from trainables.domain import UsageError
 Where = tuple[Any, ...]
 """Keys and indices that lead to a value: ("provider", "worker_ips", 0)."""
 
+NAME = "diffusion-search"  # of the cluster in cluster.yaml
 MARK = "CHANGE-ME"
 STORAGE = re.compile(r"(?<=SEARCH_STORAGE=s3://)[^/\s'\"]+")
 PYTHON = re.compile(r"(?<=--python )3\.\d+")

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.text.process import Parser, carry_out
+from search.cluster_files.file import NAME
 from trainables.domain import UsageError
 
-NAME, OUT = "diffusion-search", "my-cluster.yaml"
+OUT = "my-cluster.yaml"
 DESCRIPTION = """\
 Make what a cluster needs in your AWS account: a bucket, a security group and
 two roles. Then write a copy of cluster.yaml that has their names in it, for

@@ -75,8 +75,10 @@ def _exists(s3: Any, name: str) -> bool:
 
 def _make(s3: Any, setup: SetUp) -> None:
     # us-east-1 is where S3 puts a bucket for which nothing is said, and it cannot be said.
-    where = {} if setup.region == "us-east-1" else {"LocationConstraint": setup.region}
-    s3.create_bucket(Bucket=setup.bucket, **({"CreateBucketConfiguration": where} if where else {}))
+    if setup.region == "us-east-1":
+        s3.create_bucket(Bucket=setup.bucket)
+    else:
+        s3.create_bucket(Bucket=setup.bucket, CreateBucketConfiguration={"LocationConstraint": setup.region})
     _complete(s3, setup)
 
 

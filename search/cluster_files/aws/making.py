@@ -13,8 +13,7 @@ from search.cluster_files.aws.account import Account, SetUp, configured_region
 from search.cluster_files.aws.errors import of_aws
 from search.cluster_files.aws.steps import IS_THERE, Step, agreed, ask, carry_out, changes, show
 from search.cluster_files.check import COMPLETE, ROOT, locked, report
-from search.cluster_files.file import ClusterFile, NotACluster, Values, written
-from search.cluster_files.setup import NAME
+from search.cluster_files.file import NAME, ClusterFile, NotACluster, Values, written
 from trainables.data.cache import write_whole
 from trainables.domain import UsageError
 
@@ -40,19 +39,7 @@ def make(options: argparse.Namespace) -> int:
     account = Account.open(_region(options, source, asks))
     with of_aws():
         setup = _setup(options, account, name, asks)
-        vpc = options.vpc or region.network(account)
-        zones = region.zones(account, vpc, (one.kind for one in prices.planned(source)))
-        image = options.image or region.image(account)
-        find_group = partial(group.found, account, setup, vpc)
-        ssh_from = group.network(options.ssh_from) if options.ssh_from else group.own_address()
-        steps = [
-            bucket.to_make(account, setup),
-            group.to_make(account, setup, vpc, ssh_from),
-            *roles.to_make(account, setup),
-            _token(),
-            # Last, because it names what the others make.
-            _file(options.out, source, Values(setup.name, setup.region, zones, image, setup.bucket), find_group),
-        ]
+        steps = _steps(options, account, setup, source)
     print(f"Account {account.number}, {account.region}, as {account.user}:")
     show(steps)
     if not changes(steps):
@@ -126,6 +113,23 @@ def _setup(options: argparse.Namespace, account: Account, name: str, asks: bool)
             text = f"the account has {name} set up with the {option} {has}, and not {given}"
             raise UsageError(f"{text}; give --{option} {has}, or another --name and --out for a second cluster")
     return earlier
+
+
+def _steps(options: argparse.Namespace, account: Account, setup: SetUp, source: ClusterFile) -> list[Step]:
+    """Return the steps that make or complete a set-up."""
+    vpc = options.vpc or region.network(account)
+    zones = region.zones(account, vpc, (one.kind for one in prices.planned(source)))
+    image = options.image or region.image(account)
+    find_group = partial(group.found, account, setup, vpc)
+    ssh_from = group.network(options.ssh_from) if options.ssh_from else group.own_address()
+    return [
+        bucket.to_make(account, setup),
+        group.to_make(account, setup, vpc, ssh_from),
+        *roles.to_make(account, setup),
+        _token(),
+        # Last, because it names what the others make.
+        _file(options.out, source, Values(setup.name, setup.region, zones, image, setup.bucket), find_group),
+    ]
 
 
 def _file(out: Path, source: ClusterFile, values: Values, find_group: Callable[[], str | None]) -> Step:

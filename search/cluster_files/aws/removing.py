@@ -6,7 +6,7 @@ from search.cluster_files.aws import bucket, group, roles
 from search.cluster_files.aws.account import Account, configured_region
 from search.cluster_files.aws.errors import of_aws
 from search.cluster_files.aws.steps import agreed, carry_out, changes, show
-from search.cluster_files.setup import NAME
+from search.cluster_files.file import NAME
 from trainables.domain import UsageError
 
 # Of machines that have not ended.

@@ -107,7 +107,9 @@ def _to_make(account: Account, iam: Any, setup: SetUp, kind: str) -> Step:
     may = "may use the bucket" if kind == "worker" else "may use the bucket, start workers and end them"
     if not role:
         return Step(f"role {name}", f"make it: {may}", make)
-    added = [f"the policy {policy}" for policy in lacking] + ([] if name in within else ["the instance profile"])
+    added = [f"the policy {policy}" for policy in lacking]
+    if name not in within:
+        added.append("the instance profile")
     return Step(f"role {name}", f"set {' and '.join(added)}" if added else IS_THERE, make if added else None)
 
 
