@@ -21,6 +21,7 @@ from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.source import Source
 from trainables.metric.restoration import validation
 from trainables.training.adam import Adam
+from trainables.training.batches import Batches
 from trainables.training.cuda_graph import Recorded
 from trainables.training.early_stopping import Patience, Plateau
 
@@ -65,17 +66,16 @@ class Trainer:
         """
         keep_freed()
         self.settings: Training = variant.training
-        self.seed, self.images, self.total = seed, images, total
-        self.device = images.device
+        self.seed, self.images, self.total, self.device = seed, images, total, images.device
         groups = np.arange(len(images)) if groups is None else groups
         rows, validated = fold_rows(groups, self.settings.split, self.settings.fold)
-        self._rows = torch.from_numpy(rows)
+        self._batches = Batches(rows, self.settings, seed, self.device)
+        # A copy: torch warns of an array that nobody may write to, as those in Ray's object store.
+        own_labels = None if labels is None else torch.tensor(labels, device=self.device)
         held_out = torch.from_numpy(evenly(validated, self.settings.validated)).to(self.device)
         self.held_out = images[held_out]
-        # A copy: torch warns of an array that nobody may write to, as those in Ray's object store.
-        self._labels = None if labels is None else torch.tensor(labels, device=self.device)
-        self.held_out_labels = None if self._labels is None else self._labels[held_out]
-        label_counts = count_labels(variant, self._labels, self._rows)
+        self.held_out_labels = None if own_labels is None else own_labels[held_out]
+        label_counts = count_labels(variant, own_labels, torch.from_numpy(rows))
         torch.manual_seed(seed)
         self.diffusion = build(variant, images.shape[1:], label_counts, self.device)
         network = self.diffusion.network
@@ -88,7 +88,7 @@ class Trainer:
         self._averages: list[Tensor] = list(self.ema.parameters())
         # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
         self._learn = Recorded(
-            partial(_learn, self.diffusion, self.source, images, self._labels, self.optimizer),
+            partial(_learn, self.diffusion, self.source, images, own_labels, self.optimizer),
             generator,
             self.optimizer.changed,
         )
@@ -98,7 +98,6 @@ class Trainer:
         self._loss = math.inf
         self._on_the_way: tuple[int, Tensor] | None = None  # images seen when `run_to` began, and the loss since
         self._sums: list[tuple[int, float]] = []  # images seen, and the loss since `run_to` began, at each reading
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def run_to(self, images_seen: int, after_step: Callable[[], None] = lambda: None) -> float:
         """Train until exactly `images_seen` images were seen in all, and return the mean loss per image on the way.
@@ -114,12 +113,12 @@ class Trainer:
             self._sums = [(self.images_seen, 0.0)]
         start, total = self._on_the_way
         while self.images_seen < images_seen and not self.patience.lost:
-            batch = self._batch(images_seen)
+            batch = self._batches.next(self.images_seen, images_seen)
             loss = self._step(batch)
             total += loss * len(batch)
             self.epoch_loss += loss * len(batch)
             self.images_seen += len(batch)
-            if self.images_seen % self._epoch_images == 0:
+            if self.images_seen % self._batches.epoch_images == 0:
                 self._end_epoch()
             if self.steps % READING == 0:
                 _require_finite(loss)
@@ -149,12 +148,6 @@ class Trainer:
     def began(self) -> int:
         """The images seen when the present `run_to` began, before an interruption of it."""
         return self.images_seen if self._on_the_way is None else self._on_the_way[0]
-
-    @property
-    def _epoch_images(self) -> int:
-        """The images of an epoch."""
-        count, batch = len(self._rows), self.settings.batch
-        return count - count % batch if self.settings.drop_last and batch <= count else count
 
     def _end_epoch(self) -> None:
         self.plateau.epoch(self.epoch_loss.item())
@@ -222,15 +215,6 @@ class Trainer:
             generator.set_state(state)
         else:
             generator.manual_seed(self.seed + self.images_seen)
-
-    def _batch(self, until: int) -> Tensor:
-        """Return the next indices; each epoch is a permutation of all rows, given by the seed and its number."""
-        epoch, position = divmod(self.images_seen, self._epoch_images)
-        if epoch != self._epoch:
-            order = torch.randperm(len(self._rows), generator=torch.Generator().manual_seed(self.seed * 1009 + epoch))
-            self._epoch, self._order = epoch, self._rows[order].to(self.device)
-        size = min(self.settings.batch, until - self.images_seen, self._epoch_images - position)
-        return self._order[position : position + size]
 
     def _step(self, batch: Tensor) -> Tensor:
         self.optimizer.lr.fill_(self.settings.lr * self._lr_factor())
