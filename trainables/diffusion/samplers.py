@@ -96,11 +96,6 @@ def euler(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
         yield x_t
 
 
-def ddim(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of DDIM (Song et al. 2021, eq. 12 with sigma = 0), which is `euler` for Gaussian noise."""
-    yield from euler(diffusion, x_T, z, times, source)
-
-
 def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
     """Yield x_t of `euler`'s ODE by Heun's second-order steps, the last Euler's (Karras et al. 2022, algorithm 1).
 
@@ -204,7 +199,7 @@ def renoise(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source:
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, Gaussian),
     "ancestral_large": Sampler(ancestral_large, Gaussian),
-    "ddim": Sampler(ddim, Gaussian),
+    "ddim": Sampler(euler, Gaussian),  # for Gaussian noise these steps are DDIM (Song et al. 2021, eq. 12, sigma = 0)
     "dpmpp": Sampler(dpmpp, Gaussian),
     "euler": Sampler(euler, Overlay),
     "heun": Sampler(heun, Overlay, calls=2),

@@ -17,6 +17,10 @@ class PixelRange:
         """Return uint8 images (N, C, H, W) as float32 from `low` to `high`."""
         return images.float().mul_((self.high - self.low) / 255).add_(self.low)
 
+    def grey(self, share: Tensor) -> Tensor:
+        """Return values from black, for a share of 0, to white, for 1."""
+        return self.low + (self.high - self.low) * share
+
     def to_uint8(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) as uint8, rounded and clipped, as every metric takes them."""
         return ((x.float() - self.low) * (255 / (self.high - self.low))).round().clamp(0, 255).to(torch.uint8)
@@ -46,16 +50,6 @@ class Source:
     """(K, C, H, W) uint8, of another data set"""
     held_out_images: Tensor | None = None
     """(L, C, H, W) uint8, which neither training nor the metric shows; for sampling from degraded images"""
-
-    @property
-    def low(self) -> float:
-        """The value of black."""
-        return self.pixels.low
-
-    @property
-    def high(self) -> float:
-        """The value of white."""
-        return self.pixels.high
 
     def normal(self, shape: torch.Size) -> Tensor:
         """Return float32 standard normal numbers of `shape`."""

@@ -44,7 +44,7 @@ class Blur(Degradation):
         from -0.5 to 0.5; the mean of MNIST is 0.13.
         """
         value = 0.14 + 0.05 * source.normal(torch.Size((*shape[:2], 1, 1)))
-        x_T = source.low + (source.high - source.low) * (value + 0.002 * source.normal(shape))
+        x_T = source.pixels.grey(value + 0.002 * source.normal(shape))
         return x_T, self.draw(x_T, source)
 
 
@@ -138,7 +138,7 @@ class Average(Degradation):
         border = torch.minimum(at, size - 1 - at) < size // 7
         share = source.uniform(torch.Size((*shape[:2], size)))
         share = torch.where(border, 0.1 * share, 0.1 + 0.15 * share).unsqueeze(-1 if rows else -2)
-        x_T = (source.low + (source.high - source.low) * share).expand(shape).contiguous()
+        x_T = source.pixels.grey(share).expand(shape).contiguous()
         return x_T, self.draw(x_T, source)
 
 

@@ -89,8 +89,7 @@ class Fade(Degradation):
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
         """Return one colour per image, (N, C, 1, 1), uniform over the middle half of the range."""
-        share = 0.25 + 0.5 * source.uniform(torch.Size((*x0.shape[:2], 1, 1)))
-        return source.low + (source.high - source.low) * share
+        return source.pixels.grey(0.25 + 0.5 * source.uniform(torch.Size((*x0.shape[:2], 1, 1))))
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""

@@ -35,7 +35,7 @@ class PseudoQR(LinearInterpolant):
         cells = torch.Size((n, 1, -(-height // self.block), -(-width // self.block)))
         bits = (source.uniform(cells) < 0.5).to(x0.dtype)
         bits = bits.repeat_interleave(self.block, 2).repeat_interleave(self.block, 3)[..., :height, :width]
-        return (source.low + (source.high - source.low) * bits).expand(n, channels, height, width)
+        return source.pixels.grey(bits).expand(n, channels, height, width)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class QR(LinearInterpolant):
         codes = _codes(self.version, x0.device)
         bits = codes[source.index(len(codes), len(x0))].to(x0.dtype)
         bits = functional.interpolate(bits, size=x0.shape[-2:], mode="nearest-exact")
-        return (source.low + (source.high - source.low) * bits).expand(x0.shape)
+        return source.pixels.grey(bits).expand(x0.shape)
 
 
 # Codes are made once per process, because one takes 0.6 to 2 ms, which was too slow for Grivot.

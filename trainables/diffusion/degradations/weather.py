@@ -34,7 +34,7 @@ class Snow(Degradation):
         reach = kernel.shape[-1] - 1
         noise = source.normal(torch.Size((1, n, height + reach, width + reach)))
         before = torch.special.ndtr(functional.conv2d(noise, kernel, groups=n)).view(n, 1, height, width)
-        return torch.cat([before, torch.full_like(before, source.high)], 1)
+        return torch.cat([before, torch.full_like(before, source.pixels.high)], 1)
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
