@@ -62,7 +62,7 @@ class History:
         """Return the paused trials that the log has as RUNNING: the search was killed before it logged the pause."""
         return [name for name in self.starts if self.is_paused(name) and name not in self._logged_paused]
 
-    def end_state(self, trial: str) -> State | None:
+    def outcome(self, trial: str) -> State | None:
         """Return how a trial ended, None for one that is to go on or paused."""
         if trial in self.ended:
             return self.ended[trial]

@@ -129,12 +129,7 @@ class SearchOptions:
         metavar="DIR",
     )
     image_size: int | None = _data(
-        Kind(
-            int,
-            lambda side: LEAST_SIDE <= side <= MOST_SIDE,
-            f"give a whole number from {LEAST_SIDE} to {MOST_SIDE}",
-            "N",
-        ),
+        whole(LEAST_SIDE, MOST_SIDE),
         "Side in pixels of images of your own; the largest square in the middle of each is resized to it.",
         shown="their own if all are alike and at most 64, else 32",
     )

@@ -1,6 +1,7 @@
 """The text of --dry-run: what a search would do."""
 
 import math
+from collections.abc import Mapping
 
 from search.earlier.warm_start import WarmStart
 from search.pace import Pace
@@ -37,22 +38,23 @@ def plan(
     """
     begins = warm_start or WarmStart.of((), space, settings.rungs[-1])
     own = ", ".join(f"{family} {name}" for family, name in parts())
-    lines = [
-        f"{settings.name}: {space.title}",
-        _line("searches", ", ".join(space.names)),
-        *([_line("fixed", _flat(space.fixed))] if space.fixed else []),
-        *([_line("own parts", f"{own}; python -m trainables.check says whether they obey the laws")] if own else []),
-        _line("rungs", _rungs(settings, begins.leading)),
-        *([_line("warm start", begins.summary(settings.sampler))] if begins.earlier else []),
-        _line("trials", _trials(settings, measures_gpu)),
-        *_queue(settings, space, begins),
-        *([_line("confirms", _confirmation(settings, space))] if settings.confirm else []),
-        _line("time", f"{as_clock(settings.time_budget)} from the start of the command to its end"),
-        *([_line("metric", _metric(untrained))] if untrained else []),
-        _line("estimate", _estimate(settings, pace)),
-        _line("result in", f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written"),
-    ]
-    return "\n".join(lines)
+    before = {
+        "searches": ", ".join(space.names),
+        "fixed": _flat(space.fixed),
+        "own parts": f"{own}; python -m trainables.check says whether they obey the laws" if own else "",
+        "rungs": _rungs(settings, begins.leading),
+        "warm start": begins.summary(settings.sampler) if begins.earlier else "",
+        "trials": _trials(settings, measures_gpu),
+    }
+    after = {
+        "confirms": _confirmation(settings, space) if settings.confirm else "",
+        "time": f"{as_clock(settings.time_budget)} from the start of the command to its end",
+        "metric": _metric(untrained) if untrained else "",
+        "estimate": _estimate(settings, pace),
+        "result in": f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written",
+    }
+    title = f"{settings.name}: {space.title}"
+    return "\n".join([title, *_lines(before), *_queue(settings, space, begins), *_lines(after)])
 
 
 def expected_images(settings: Settings) -> float:
@@ -78,8 +80,9 @@ def _halved(settings: Settings, begin: int) -> float:
     return images
 
 
-def _line(title: str, text: str) -> str:
-    return f"  {title:<10} {text}"
+def _lines(texts: Mapping[str, str]) -> list[str]:
+    """Return a line for each text that is not empty, after its title."""
+    return [f"  {title:<10} {text}" for title, text in texts.items() if text]
 
 
 def _rungs(settings: Settings, leading: int) -> str:

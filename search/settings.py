@@ -205,7 +205,7 @@ def _slots(machine: Machine | Cluster, cpus: float, gpus: float) -> int:
 
 
 def default_name(space: str) -> str:
-    """Return the name of a run that is given none: its space, the time, and what sets it apart in that second."""
+    """Return a name for a run that is given none: its space, the time, and four random digits."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(space).stem).lstrip("._-")
     return f"{stem}{time.strftime('-%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 

@@ -23,5 +23,5 @@ class Tries:
         return self._failures[number] <= MAX_FAILURES
 
     def forgive(self, number: int) -> None:
-        """Count a failure less, before it is counted: its cause lies outside the trial."""
+        """Leave the next failure of a trial uncounted: its cause lies outside the trial."""
         self._failures[number] -= 1

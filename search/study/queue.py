@@ -137,7 +137,7 @@ class TrialQueue:
 
     def _go_on(self, number: int, name: str, history: History) -> State | None:
         """Return how a trial that is open in the study has ended; None if it is paused, or runs again."""
-        state = history.end_state(name)
+        state = history.outcome(name)
         for report in history.reports.get(name, []):
             tell_report(self._study, number, report)
         if state is None and not history.is_paused(name):

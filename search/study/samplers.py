@@ -117,7 +117,7 @@ class View:
 
 
 class PausedTPESampler(TPESampler):
-    """TPE that learns also from paused trials, which are RUNNING in the study and so count as bad, and earlier ones."""
+    """TPE that also learns from earlier runs, and from paused trials, which the study has as RUNNING and TPE as bad."""
 
     def __init__(self, view: View, **options: Any) -> None:
         super().__init__(**options)
@@ -137,7 +137,7 @@ class PausedTPESampler(TPESampler):
 
 
 class NumberedQMCSampler(QMCSampler):
-    """QMC of which a trial has the point of its own number.
+    """QMC sampling in which trial n has point n of the sequence.
 
     Optuna counts the points that were asked for in the study, so that a search that was killed between the question and
     the trial would go on with the next point. It has no public way to choose the point, so this overrides the private

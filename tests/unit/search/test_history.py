@@ -39,7 +39,7 @@ def test_a_promoted_trial_is_not_paused_until_it_reports_again() -> None:
 
 def test_the_end_of_a_trial_follows_from_its_last_report() -> None:
     history = replayed([start(0), report(0, 100, 565.0, diverged=True), start(1)])
-    assert (history.end_state("000"), history.end_state("001")) == ("PRUNED", None)
+    assert (history.outcome("000"), history.outcome("001")) == ("PRUNED", None)
     assert end_state(None, 900) == "FAILED"
     assert end_state(report(0, 900, 5.0), 900) == "COMPLETE"
     assert end_state(report(0, 900, 5.0, diverged=True), 900) == "PRUNED"
