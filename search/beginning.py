@@ -56,21 +56,26 @@ def begin(given: dict[str, Any], began: float) -> int:
         settings = Settings.resolve(given, space.given, space.digest, machine)
         fields_compared(settings, space)
     if given.get("dry_run"):
-        earlier = take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
-        warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
         print(f"{settings.dataset}\n{card(images)}")
-        here = isinstance(machine, Machine) and not settings.gpus_per_trial and not settings.trained
-        pace = measured(settings, space, warm_start, images) if here else guessed(settings, images.shape)
-        measures_gpu, to_train = given.get("trials_per_gpu") == "auto", untrained(images, others=settings.confirm > 0)
-        print(plan(settings, space, pace, warm_start, measures_gpu, len(to_train)))
+        print(_plan(settings, space, images, machine, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
     if space.code is not None:
         remember(space.code)
     if given.get("auto_resume") and (run := begun(settings, given)):
         return _go_on(run, machine, given, space.code, began, images)
-    from search.session import run_session
+    from search.stages import run_session
 
     return run_session(None, settings, space, images, machine, given, began)
+
+
+def _plan(settings: Settings, space: Space, images: Images, machine: Machine | Cluster, *, measures_gpu: bool) -> str:
+    """Return the text of --dry-run."""
+    earlier = take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
+    warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
+    here = isinstance(machine, Machine) and not settings.gpus_per_trial and not settings.trained
+    pace = measured(settings, space, warm_start, images) if here else guessed(settings, images.shape)
+    to_train = untrained(images, others=settings.confirm > 0)
+    return plan(settings, space, pace, warm_start, measures_gpu, len(to_train))
 
 
 def resume(given: dict[str, Any], began: float) -> int:
@@ -88,7 +93,7 @@ def _go_on(
     began: float,
     images: Images | None = None,
 ) -> int:
-    from search.session import close_again, run_session
+    from search.stages import close_again, run_session
 
     settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
     if (why := nothing_left(run, settings)) is not None:

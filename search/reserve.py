@@ -38,37 +38,40 @@ class Cost:
     """Trainings that are still to be planned for: fewer than `SEEDS` where the confirmation goes on"""
 
 
+@dataclass(frozen=True)
+class Judging:
+    """How a confirmation judges a training, beside how the search does."""
+
+    scale: float
+    """How many times the samples of the search it generates."""
+    checks: float = 0.0
+    """Seconds that checking these samples takes"""
+
+
 def check_seconds(samples: int, training: int) -> float:
     """Return the CPU-seconds that checking so many samples against so many training images takes."""
     return CHECK_SECONDS * samples / 2_048 * training / 50_000
 
 
-def cost(
-    reports: Sequence[Report],
-    images: int,
-    scale: float,
-    trained: int = 0,
-    checks: float = 0.0,
-    chooses: bool = False,
-) -> Cost:
+def cost(reports: Sequence[Report], images: int, judging: Judging, trained: int = 0, chooses: bool = False) -> Cost:
     """Return the cost of training a trial again.
 
     Args:
         reports: the trial's; its pace is that of the last, and its samples take no longer than they did once, because
             the first in a process take several times as long as later ones. The confirmation scores at the end only.
         images: of the full budget.
-        scale: how many times the samples of the search the confirmation generates.
+        judging: how the confirmation judges the training.
         trained: with how many fresh seeds it has been trained again.
-        checks: seconds that checking the samples of a training takes.
         chooses: whether one of its trainings chooses its guidance, the time of which all have a share of.
     """
     one_set = min(
         known(report.sample_seconds, report.score_seconds) / (report.draws + len(report.between_at))
         for report in reports
     )
-    beside = known(reports[-1].setup_seconds) + scale**GROWTH * one_set
+    beside = known(reports[-1].setup_seconds) + judging.scale**GROWTH * one_set
     choice = (1 + len(GUIDANCES)) * one_set / SEEDS if chooses else 0.0
-    return Cost(training_seconds(reports[-1], images) + beside + checks + choice, beside, max(0, SEEDS - trained))
+    training = training_seconds(reports[-1], images) + beside + judging.checks + choice
+    return Cost(training, beside, max(0, SEEDS - trained))
 
 
 def cost_of_another(report: Report) -> Cost:

@@ -13,7 +13,6 @@ from search.declaration import Resume, SettingsError, options
 from search.options import SearchOptions
 from search.settings import Settings, located
 from search.space.space import Space
-from search.summary import pending
 from trainables.config import Flat, Variant
 from trainables.domain import ConfigError
 
@@ -71,6 +70,22 @@ def begun(settings: Settings, given: dict[str, Any]) -> Run | None:
     return run
 
 
+def require_same_data(run: Run, checksums: dict[str, str], asked: str) -> None:
+    """Raise SettingsError where data are not those that a run began with; `asked` begins the message."""
+    if run.settings().get("data", checksums) != checksums:
+        raise SettingsError(f"{asked}: the data are not those that it began with; give its --data-dir")
+
+
+def require_same_metric(run: Run, metric: str) -> None:
+    """Raise SettingsError where a run goes on with another version of the metric than it began with."""
+    before = run.settings()
+    if before.get("metric", {}).get("version", metric) != metric:
+        raise SettingsError(
+            f"--resume {run.name}: its FMDs are {before['metric']['version']}, here they would be {metric}, which do "
+            "not compare: its classifier is another; bring that, or search anew"
+        )
+
+
 def nothing_left(run: Run, settings: Settings) -> str | None:
     """Return why nothing is left to do in a run, and what would change that; None where there is work."""
     states, spent = run.trials()["state"].to_pylist(), run.used_seconds()
@@ -79,6 +94,20 @@ def nothing_left(run: Run, settings: Settings) -> str | None:
     if {"RUNNING", "PAUSED"} & set(states) or len(states) < settings.trials or pending(run, settings):
         return None
     return f"{run.name} has had all its {len(states)} trials; give a larger --trials, or --confirm"
+
+
+def pending(run: Run, settings: Settings) -> bool:
+    """Return whether a search that has ended is to be confirmed, or confirmed further, as `settings` ask for."""
+    if not settings.confirm:
+        return False
+    nested = run.confirmed()
+    if nested is None or "settings" not in nested.settings():
+        return True
+    begun = nested.settings()
+    before = begun["settings"]
+    asked = (before["confirm"], before["seeds"], tuple(before.get("confirm_by", ())))
+    wanted = (settings.confirm, settings.seeds, settings.confirm_by)
+    return not begun.get("tested") or begun.get("cut", False) or asked != wanted
 
 
 def with_space(run: Run, settings: Settings, space: Space) -> Settings:

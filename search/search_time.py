@@ -5,7 +5,7 @@ import time
 from analysis.run.run import Run
 from search.confirmation.contenders import beaten, contenders, cost_of_each
 from search.progress.budget import Budget
-from search.reserve import END_SECONDS, Cost, reserve
+from search.reserve import END_SECONDS, Cost, Judging, reserve
 from search.settings import Settings
 
 # Seconds between two plans, and the share of the driver's time that planning takes at the most.
@@ -15,13 +15,9 @@ EVERY, SHARE = 2.0, 0.01
 class SearchTime:
     """Says how long a search may go on; it plans the reserve from the run's log, anew every few seconds."""
 
-    def __init__(self, run: Run, settings: Settings, budget: Budget, scale: float, checks: float = 0.0) -> None:
-        """Plan first when asked first.
-
-        `budget` is that of the whole command. The confirmation generates `scale` times the samples of the search, and
-        takes `checks` seconds to check the samples of a training.
-        """
-        self._run, self._settings, self._budget, self._scale, self._checks = run, settings, budget, scale, checks
+    def __init__(self, run: Run, settings: Settings, budget: Budget, judging: Judging) -> None:
+        """Plan nothing before the first question; `budget` is the whole command's, and `judging` the confirmation's."""
+        self._run, self._settings, self._budget, self._judging = run, settings, budget, judging
         self._due, self._reserve = 0.0, 0.0
 
     def left(self) -> float:
@@ -41,16 +37,16 @@ class SearchTime:
         settings, limit = self._settings, self._budget.limit
         # The first report of each process tells nothing: it comes after several times the seconds of later ones.
         told = sum(len(reports) for reports in self._run.reports().values()) > settings.slots
-        costs = planned_costs(self._run, settings, self._scale, self._checks) if settings.confirm and told else []
+        costs = planned_costs(self._run, settings, self._judging) if settings.confirm and told else []
         planned = reserve(costs, settings.confirm, settings.slots, limit)
         # With so few reports there is nothing to choose from: the first trials may then take all the time.
         return planned if costs or self._budget.left() > planned + END_SECONDS else 0.0
 
 
-def planned_costs(run: Run, settings: Settings, scale: float, checks: float) -> list[Cost]:
+def planned_costs(run: Run, settings: Settings, judging: Judging) -> list[Cost]:
     """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
     reports, full = run.reports(), settings.rungs[-1]
     chosen = contenders(run, settings.confirm, full)
     out = beaten(chosen, reports, full)
     left = [start for start in chosen if start.trial not in out]
-    return list(cost_of_each(run, settings, left, scale, checks).values())
+    return list(cost_of_each(run, settings, left, judging).values())

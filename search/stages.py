@@ -1,4 +1,4 @@
-"""One session of a search: assembles its parts, runs search and confirmation, and closes the run's records."""
+"""The stages of a session: data and metric are checked, then come the search, the confirmation and the result."""
 
 import atexit
 from collections.abc import Iterator, Mapping
@@ -9,49 +9,36 @@ from rich.console import Console
 
 from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
-from analysis.run.events import End
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from analysis.text.commands import Commands
 from analysis.text.process import INTERRUPTED, interruptible, leave
 from analysis.text.words import counted
-from search.confirmation.confirm import confirm, samples_that_judge, seconds_of_checks
+from search.confirmation.confirm import confirm
 from search.earlier.earlier_runs import take_over
-from search.earlier.warm_start import WarmStart
 from search.execution.cluster import require_shared
 from search.execution.connection import disconnect
 from search.execution.local import ray_here
 from search.execution.mps import mps
 from search.execution.packing import best
 from search.execution.threads import overruled, take_threads
-from search.execution.tune import Parts, Status, run_trials
-from search.history import History
+from search.execution.tune import Status
 from search.machine import Cluster, Machine
-from search.progress.budget import Budget, as_clock
+from search.progress.budget import Budget
 from search.progress.failures import in_one_line
 from search.progress.notes import Notes
-from search.progress.recorder import Recorder
-from search.progress.terminal import Display
-from search.progress.time_spent import TimeSpent
-from search.schedulers import SCHEDULERS
-from search.search_time import SearchTime
+from search.resuming import require_same_data, require_same_metric
+from search.searching import search
+from search.session import Session
 from search.settings import Settings
 from search.space.space import Space
-from search.study.dashboard import Dashboard
-from search.study.journal import open_study
-from search.study.queue import TrialQueue
-from search.summary import card, close, require_same_data, require_same_metric
-from search.time_limit import TimeLimit
+from search.summary import card, close
 from search.trackers.known import trackers_of
-from search.trackers.sending import Trackers
 from trainables.data.images import Images
 from trainables.metric.classifier_training import ensure_classifier, ensure_others
 from trainables.metric.fmd import Reference
 from trainables.parts import parts
-from trainables.trial import real_picture
-
-# Share of the budget for which trials may run on once the time of the search is up; then they are cut off.
-GRACE = 0.05
+from trainables.trial import TrialData, real_picture
 
 
 def run_session(
@@ -77,28 +64,16 @@ def run_session(
     if isinstance(machine, Machine):
         take_threads(machine.cpus)
     with interruptible(), _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
-        if run is not None:
-            require_same_data(run, images.checksums, f"--resume {run.name}")
-        weights = ensure_classifier(images, notes.say)
-        if settings.confirm:
-            ensure_others(images, notes.say)
-        reference = Reference.build(images, weights=weights)
-        earlier = take_over(shared, images.checksums, reference.card()) if run is None else None
-        if run is not None:
-            require_same_metric(run, reference.version)
+        data = TrialData(images, _reference(run, shared, images, notes))
+        earlier = take_over(shared, images.checksums, data.reference.card()) if run is None else None
         if line := overruled(shared.cpus_per_trial):
             notes.say(line)
         try:
             with _ray(machine, shared, images, notes):
                 # The folder is made last: where something is refused, nothing of the name is taken.
                 run = run or Run.create(shared.storage_path, shared.name)
-                status = _in_run(run, shared, space, images, reference, earlier, notes)
-            with in_one_line(run):
-                code = close(run, status)
-            if status in ("interrupted", "lost"):
-                # What is left of a Ray that was lost would wait for a minute when Python ends, then end it by itself.
-                atexit.register(leave, code)
-            return code
+                status = _in_run(run, shared, space, data, earlier, notes)
+            return _closed(run, status)
         except KeyboardInterrupt:
             if run is None:
                 raise
@@ -107,35 +82,70 @@ def run_session(
             return INTERRUPTED
 
 
+def close_again(run: Run, why: str) -> int:
+    """Say why a run has nothing left to do, write and print its result again, and return the exit status.
+
+    The session before may have been killed while it wrote the result.
+    """
+    with run_lock(run), in_one_line(run):
+        print(f"nothing is left to do: {why}")
+        return close(run, "done")
+
+
+def _reference(run: Run | None, settings: Settings, images: Images, notes: Notes) -> Reference:
+    """Return what samples are scored against; a `run` that goes on must have begun with these images and this metric.
+
+    Classifiers that are missing are trained.
+    """
+    if run is not None:
+        require_same_data(run, images.checksums, f"--resume {run.name}")
+    weights = ensure_classifier(images, notes.say)
+    if settings.confirm:
+        ensure_others(images, notes.say)
+    reference = Reference.build(images, weights=weights)
+    if run is not None:
+        require_same_metric(run, reference.version)
+    return reference
+
+
 def _in_run(
     run: Run,
     settings: Settings,
     space: Space,
-    images: Images,
-    reference: Reference,
+    data: TrialData,
     earlier: list[EarlierTrial] | None,
     notes: Notes,
 ) -> Status:
     with run_lock(run, notes.say), in_one_line(run):
         if earlier is not None:  # the run is new, or was half made with other earlier runs
             run.write_earlier_trials(earlier)
-        run.update_settings(**card(settings, space, images, reference))
-        run.write(run.real_images, real_picture(images))
+        run.update_settings(**card(settings, space, data.images, data.reference))
+        run.write(run.real_images, real_picture(data.images))
         if space.code is not None:  # last: settings without it go on from the file itself
             write_code(run, space.code, [f"{family}/{name}" for family, name in parts()])
-        trackers = trackers_of(settings.log_to, run, notes.say)
+        session = Session(run, settings, data, notes, trackers_of(settings.log_to, run, notes.say))
         try:
-            status = search(run, settings, space, images, reference, notes, trackers)
+            status = search(session, space)
             if status == "done" and settings.confirm:
                 run.update_settings(status="running")
-                status = confirm(run, settings, images, reference, notes, trackers)
+                status = confirm(session)
                 run.update_settings(status="interrupted" if status == "lost" else status)
         finally:
-            trackers.close()
+            session.trackers.close()
             run.update_settings(**notes.budget.used())
     if status == "done":
         notes.say("done; ranking and report follow")
     return status
+
+
+def _closed(run: Run, status: Status) -> int:
+    """Write and print the result of a session; return the exit status."""
+    with in_one_line(run):
+        code = close(run, status)
+    if status in ("interrupted", "lost"):
+        # What is left of a Ray that was lost would wait for a minute when Python ends, then end it by itself.
+        atexit.register(leave, code)
+    return code
 
 
 @contextmanager
@@ -151,72 +161,6 @@ def _ray(machine: Machine | Cluster, settings: Settings, images: Images, notes: 
         yield
     finally:
         disconnect()
-
-
-def close_again(run: Run, why: str) -> int:
-    """Say why a run has nothing left to do, write and print its result again, and return the exit status.
-
-    The session before may have been killed while it wrote the result.
-    """
-    with run_lock(run), in_one_line(run):
-        print(f"nothing is left to do: {why}")
-        return close(run, "done")
-
-
-def search(
-    run: Run,
-    settings: Settings,
-    space: Space,
-    images: Images,
-    reference: Reference,
-    notes: Notes,
-    trackers: Trackers | None = None,
-) -> Status:
-    """Search until the trials or the time are used up, or a signal interrupts; Ray must be connected.
-
-    The run's folder holds everything at every moment: called again on the same run, this goes on where it ended.
-    `trackers` are told of its trials.
-    """
-    budget = notes.budget
-    scale = samples_that_judge(settings, images) / reference.n
-    clock = SearchTime(run, settings, budget, scale, seconds_of_checks(settings, images))
-    warm_start = WarmStart.of(run.earlier_trials(), space, settings.rungs[-1])
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
-    history = History(run.events(), scheduler)
-    limit = TimeLimit(scheduler, clock.left, GRACE * budget.limit, history.numbered_reports())
-    display = Display(settings, notes, clock.after)
-    study = open_study(run.study_file, settings, space, history, display.note)
-    queue = TrialQueue(settings, space, study, scheduler, limit.has_time, warm_start)
-    for name, state in queue.resume(history):
-        run.append(End(name, state))
-        history.ended[name] = state
-    for name in history.unlogged_pauses():
-        run.append(End(name, "PAUSED"))
-    recorder = Recorder(
-        run,
-        history,
-        TimeSpent.load(settings.slots, run.settings()),
-        display,
-        queue.tries,
-        paused=scheduler.paused,
-        kept_checkpoints=settings.kept_checkpoints,
-        dashboard=Dashboard(run, study),
-        trackers=trackers,
-    )
-    queue.on_prune, queue.note = recorder.on_prune, display.note
-    if warm_start.earlier and not history.starts:
-        notes.say(f"warm start: {warm_start.summary(settings.sampler)}")
-    _announce(settings, clock, notes)
-    return run_trials(Parts(run, settings, queue, limit, recorder), images, reference)
-
-
-def _announce(settings: Settings, clock: SearchTime, notes: Notes) -> None:
-    rungs = ", ".join(f"{rung:,}" for rung in settings.rungs)
-    until = as_clock(max(0.0, notes.budget.limit - clock.after()))
-    notes.say(
-        f"the search begins: {settings.trials} trials at the most, {settings.slots} at a time, compared at {rungs} "
-        f"images, until about {until} of {as_clock(notes.budget.limit)}"
-    )
 
 
 @contextmanager

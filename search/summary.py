@@ -17,7 +17,6 @@ from analysis.text.next_steps import Step, steps
 from analysis.text.process import INTERRUPTED
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.confirmation.kinds import fields_compared
-from search.declaration import SettingsError
 from search.progress.tensorboard import TensorBoardWriter
 from search.settings import Settings
 from search.space.domains import searched_domains
@@ -47,22 +46,6 @@ def card(settings: Settings, space: Space, images: Images, reference: Reference)
         "classifier": reference.weights.sha256,
         "metric": reference.card(),
     }
-
-
-def require_same_data(run: Run, checksums: dict[str, str], asked: str) -> None:
-    """Raise SettingsError where data are not those that a run began with; `asked` begins the message."""
-    if run.settings().get("data", checksums) != checksums:
-        raise SettingsError(f"{asked}: the data are not those that it began with; give its --data-dir")
-
-
-def require_same_metric(run: Run, metric: str) -> None:
-    """Raise SettingsError where a run goes on with another version of the metric than it began with."""
-    before = run.settings()
-    if before.get("metric", {}).get("version", metric) != metric:
-        raise SettingsError(
-            f"--resume {run.name}: its FMDs are {before['metric']['version']}, here they would be {metric}, which do "
-            "not compare: its classifier is another; bring that, or search anew"
-        )
 
 
 def close(run: Run, status: str) -> int:
@@ -101,17 +84,3 @@ def _print_steps(said: Iterable[Step], console: Console) -> None:
         if command:
             print(f"    {command}")
     print()
-
-
-def pending(run: Run, settings: Settings) -> bool:
-    """Return whether a search that has ended is to be confirmed, or confirmed further, as `settings` ask for."""
-    if not settings.confirm:
-        return False
-    nested = run.confirmed()
-    if nested is None or "settings" not in nested.settings():
-        return True
-    begun = nested.settings()
-    before = begun["settings"]
-    asked = (before["confirm"], before["seeds"], tuple(before.get("confirm_by", ())))
-    wanted = (settings.confirm, settings.seeds, settings.confirm_by)
-    return not begun.get("tested") or begun.get("cut", False) or asked != wanted

@@ -54,6 +54,19 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True)
+class TrialData:
+    """The images of a run's trials, and what their samples are measured by."""
+
+    images: Images
+    reference: Reference
+    """The real images that samples are scored against."""
+    checks: CheckReference | None = None
+    """What is measured of the samples at a rung beside their FMD; nothing without it."""
+    chooses_by: Reference | None = None
+    """Other real images, by which the guidance is chosen after training; without them it stays."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What all trials of a run share."""
 
@@ -93,15 +106,12 @@ class Trial:
         variant: Variant,
         seed: int,
         plan: Plan,
-        images: Images,
-        reference: Reference,
+        data: TrialData,
         storage: Storage,
         *,
         pretrained: Callable[[], bytes] | None = None,
         alive: Callable[[], None] = lambda: None,
         should_leave: Callable[[], bool] = lambda: False,
-        checks: CheckReference | None = None,
-        chooses_by: Reference | None = None,
     ) -> None:
         """Prepare training, and continue from the trial's checkpoint if `storage` has one.
 
@@ -110,36 +120,27 @@ class Trial:
             variant: what to train.
             seed: of the weights, the batches and the noise.
             plan: what all trials of the run share.
-            images: the data set.
-            reference: the real images that samples are scored against.
+            data: the images, and what samples are measured by.
             storage: has the trial's checkpoint and pictures.
             pretrained: returns the checkpoint of another trial, whose weights this one starts from.
             alive: called after each training step.
             should_leave: called after each training step; returns whether to save a checkpoint and raise `Preempted`.
-            checks: what is measured of the samples at a rung beside their FMD; nothing without it.
-            chooses_by: other real images, by which the guidance is chosen after training; without them it stays.
 
         Raises:
             CheckpointError: the checkpoint cannot be read.
         """
         self.watch, self._alive, self._should_leave = Stopwatch(), alive, should_leave
-        self.name, self.variant, self.plan, self.reference, self.storage = name, variant, plan, reference, storage
-        self.checks, self._chooses_by = checks, chooses_by
-        device = plan.resolve_device()
-        others = getattr(images, FLOOR_SPLITS[reference.split][0])  # those that the samples are not compared with
-        train, seen, unseen, held_out = (
-            _tensor(array, device) for array in (images.train, images.overlays_train, images.overlays_sample, others)
-        )
-        self.classifier = reference.classifier().to(device)
+        self.name, self.variant, self.plan, self.data, self.storage = name, variant, plan, data, storage
+        self.reference = data.reference
+        images, device = data.images, plan.resolve_device()
+        self.classifier = self.reference.classifier().to(device)
+        train, seen = (_tensor(array, device) for array in (images.train, images.overlays_train))
         labels = images.train_labels if images.labelled else None
         self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, labels)
+        others = getattr(images, FLOOR_SPLITS[self.reference.split][0])  # the samples are not compared with these
+        unseen, held_out = (_tensor(array, device) for array in (images.overlays_sample, others))
         self.source = sampling_source(self.trainer.source, unseen, held_out)
-        self.held_out, self.held_out_labels = self.trainer.held_out, self.trainer.held_out_labels
-        if not len(self.held_out):
-            self.held_out, self.held_out_labels = (
-                _tensor(evenly(array, variant.training.validated), device)
-                for array in (images.search, images.search_labels)
-            )
+        self.held_out, self.held_out_labels = self._held_out()
         self.last: Report | None = None
         self._between: list[tuple[int, float, float]] = []  # images seen, FMD and held-out loss, since the last report
         self._rows: list[torch.Tensor] = []  # samples at each rung passed, uint8 (columns, C, H, W)
@@ -167,6 +168,15 @@ class Trial:
             yield self.last
             self.watch.charge("setup")
 
+    def _held_out(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return validation images, uint8 (K, C, H, W), with their labels: those split off, or some of the search's."""
+        trainer, images = self.trainer, self.data.images
+        if len(trainer.held_out):
+            return trainer.held_out, trainer.held_out_labels
+        some = (evenly(array, self.variant.training.validated) for array in (images.search, images.search_labels))
+        chosen, labels = (_tensor(array, trainer.device) for array in some)
+        return chosen, labels
+
     def _advance(self, rung: int) -> Report:
         """Train to the rung, sample and score there."""
         target, before = self.plan.rungs[rung], self.trainer.began
@@ -179,8 +189,8 @@ class Trial:
             self.watch.charge("train")
             tried = self._choose_guidance()
             samples = self._sample()
-            self._draw(samples, rung)
-            score, checked, beside = self._measure(samples, self.checks)
+            self._save_pictures(samples, rung)
+            score, checked, beside = self._measure(samples, self.data.checks)
             further = (self.reference.score(self._sample(draw), self.classifier) for draw in range(1, draws))
             score = mean_score([score, *further])
         except Diverged:
@@ -282,7 +292,7 @@ class Trial:
         The samples are of other noise than those that are scored later. A network is guided if it knows classes and was
         trained without them, too; another keeps what it has, and nothing is tried.
         """
-        diffusion, own, reference = self.trainer.averaged(), self.variant.sampler, self._chooses_by
+        diffusion, own, reference = self.trainer.averaged(), self.variant.sampler, self.data.chooses_by
         if reference is None or diffusion.label_counts is None or not diffusion.label_drop:
             return {}
 
@@ -321,7 +331,7 @@ class Trial:
         self.watch.charge("score")
         return score, checked, beside
 
-    def _draw(self, samples: torch.Tensor, rung: int) -> None:
+    def _save_pictures(self, samples: torch.Tensor, rung: int) -> None:
         """Save the pictures of a rung; samples are uint8 (n, C, H, W)."""
         diffusion, sampling = self.trainer.averaged(), self.variant.sampler
         source, seed = self.source, self.plan.sampling_seed

@@ -17,67 +17,50 @@ from analysis.run.events import End, Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.text.words import fmd_text, listed
+from search.confirmation.judging import judging_of, samples_that_judge
+from search.confirmation.on_test_images import measure_on_test_images
 from search.confirmation.race import Race
 from search.confirmation.race_time import RaceTime
 from search.confirmation.selection import Selection, select
-from search.confirmation.test_evaluation import measure_on_test_images
 from search.execution.ending import Left, ending_of, loss_text, rays_addresses
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History, end_state
 from search.progress.budget import OVERTIME, as_clock
-from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
-from search.progress.time_spent import TimeSpent
-from search.reserve import END_SECONDS, check_seconds, needed
+from search.reserve import END_SECONDS, needed
 from search.schedulers import Scheduler
+from search.session import Session
 from search.settings import Settings
 from search.time_limit import TimeLimit
-from search.trackers.sending import Trackers
-from trainables.data.images import Images
 from trainables.metric.checks import LEAST, CheckReference
 from trainables.metric.fmd import Reference
-
-# With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
-# there are real ones.
-SAMPLES = {"cpu": 2_048, "gpu": 5_000}
+from trainables.trial import TrialData
 
 
-def confirm(
-    run: Run, settings: Settings, images: Images, reference: Reference, notes: Notes, trackers: Trackers | None = None
-) -> Status:
+def confirm(session: Session) -> Status:
     """Race the best trials of a search that has ended, and test the winners; Ray must be connected.
 
-    Called again on the same run, the confirmation goes on where it was interrupted. `reference` is the search's, and
-    `trackers` are told of the trainings.
+    Called again on the same run, the confirmation goes on where it was interrupted.
     """
+    run, settings, data, notes = session.run, session.settings, session.data, session.notes
     before = run.confirmed()
-    judge = _judge(settings, images, reference, {} if before is None else before.settings())
-    left = notes.budget.left() - END_SECONDS
-    selection = select(run, settings, judge.n / reference.n, left, seconds_of_checks(settings, images))
-    _announce(run, selection, settings, reference, judge, notes)
+    judge = _judge(settings, data, {} if before is None else before.settings())
+    selection = select(run, settings, judging_of(settings, data, judge.n), notes.budget.left() - END_SECONDS)
+    _announce(session, selection, judge)
     if not selection.chosen:
         return "done"
     nested = before or run.begin_confirmation()
     most = trainings_at_most(nested, selection.chosen, settings.seeds)
     full = replace(settings, name=nested.name, grace_images=settings.max_images, trials=most, report_every=0, draws=1)
     # Of a few images the shares would tell nothing.
-    checks = CheckReference.build(images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
+    checks = CheckReference.build(data.images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
     copy_code(run, nested)
-    status = _race(nested, full, selection, images, judge, checks, reference, notes, trackers)
-    return _test(run, nested, full, images, judge, notes) if status == "done" else status
-
-
-def samples_that_judge(settings: Settings, images: Images) -> int:
-    """Return how many samples of each training a confirmation compares with real images."""
-    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
-    return min(most, len(images.search), len(images.confirm))
-
-
-def seconds_of_checks(settings: Settings, images: Images) -> float:
-    """Return the seconds that checking the samples of one training takes; on a GPU they are next to none."""
-    return 0.0 if settings.gpus_per_trial else check_seconds(samples_that_judge(settings, images), len(images.train))
+    judged = TrialData(data.images, judge, checks, data.reference if settings.tune_guidance else None)
+    race = replace(session, run=nested, settings=full, data=judged)
+    status = _race(race, selection)
+    return _test(run, race) if status == "done" else status
 
 
 def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
@@ -87,10 +70,9 @@ def trainings_at_most(nested: Run, chosen: list[Start], seeds: int) -> int:
     return len(earlier) + seeds * len(chosen)
 
 
-def _announce(
-    run: Run, selection: Selection, settings: Settings, reference: Reference, judge: Reference, notes: Notes
-) -> None:
+def _announce(session: Session, selection: Selection, judge: Reference) -> None:
     """Say how the search ended and what comes next."""
+    run, settings, reference, notes = session.run, session.settings, session.data.reference, session.notes
     if not selection.costs:
         notes.say("search done: no trial has a result")
         return
@@ -109,28 +91,29 @@ def _announce(
         notes.say(line)
 
 
-def _test(run: Run, nested: Run, settings: Settings, images: Images, judge: Reference, notes: Notes) -> Status:
+def _test(run: Run, race: Session) -> Status:
+    """Measure the winners of the race in a run's confirmation on the test images."""
     result = confirmation_result(run)
     if result is None:
         return "done"
-    ending = ending_of(run, notes.budget.used)
+    ending = ending_of(run, race.notes.budget.used)
     try:
         with ending.watched(rays_addresses()):
-            measure_on_test_images(nested, settings, result, images, judge, notes, ending)
+            measure_on_test_images(race, result, ending)
     except KeyboardInterrupt:
         return "interrupted"
     except Left:
         status = ending.status()
         if status == "lost":
-            notes.say(loss_text(run, ending))
+            race.notes.say(loss_text(run, ending))
         return status
     return "done"
 
 
-def _judge(settings: Settings, images: Images, reference: Reference, before: dict[str, Any]) -> Reference:
+def _judge(settings: Settings, data: TrialData, before: dict[str, Any]) -> Reference:
     """Return the reference of the race; a race that goes on keeps the number of samples that it began with."""
-    n = before.get("metric", {}).get("n", samples_that_judge(settings, images))
-    return Reference.build(images, "confirm", n, reference.layer, reference.weights)
+    n = before.get("metric", {}).get("n", samples_that_judge(settings, data.images))
+    return Reference.build(data.images, "confirm", n, data.reference.layer, data.reference.weights)
 
 
 def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) -> dict[str, Any]:
@@ -146,31 +129,19 @@ def _card(run: Run, settings: Settings, selection: Selection, judge: Reference) 
     }
 
 
-def _race(
-    nested: Run,
-    settings: Settings,
-    selection: Selection,
-    images: Images,
-    judge: Reference,
-    checks: CheckReference | None,
-    reference: Reference,
-    notes: Notes,
-    trackers: Trackers | None,
-) -> Status:
+def _race(session: Session, selection: Selection) -> Status:
+    """Train the contenders again, in the run of a confirmation."""
+    nested, settings, notes, chosen = session.run, session.settings, session.notes, selection.chosen
     scheduler = Scheduler(settings.rungs, settings.reduction_factor)
     history = History(nested.events(), scheduler)
     for name in sorted(history.reports.keys() - history.ended.keys()):  # killed between a report and its end
         history.ended[name] = end_state(history.last_report(name), history.full)
         nested.append(End(name, history.ended[name]))
-    budget, chosen = notes.budget, selection.chosen
-    clock = RaceTime(nested, budget, selection.costs, chosen[0].trial, settings.slots)
+    clock = RaceTime(nested, notes.budget, selection.costs, chosen[0].trial, settings.slots)
     race = Race(settings.seed, settings.seeds, chosen, nested.events(), clock.has_time, settings.tune_guidance)
-    display = Display(settings, notes, clock.after)
-    spent = TimeSpent.load(settings.slots, nested.settings())
-    recorder = Recorder(nested, history, spent, display, race.tries, trackers=trackers)
-    limit = TimeLimit(scheduler, budget.left, OVERTIME * budget.limit)
-    parts = Parts(nested, settings, race, limit, recorder)
-    status = run_trials(parts, images, judge, checks, reference if settings.tune_guidance else None)
+    recorder = Recorder(nested, history, Display(settings, notes, clock.after), race.tries, trackers=session.trackers)
+    limit = TimeLimit(scheduler, notes.budget.left, OVERTIME * notes.budget.limit)
+    status = run_trials(Parts(nested, settings, race, limit, recorder), session.data)
     if status == "done" and race.is_cut:
         notes.say("there is no time for more trainings: some have fewer seeds than it would take to tell them apart")
         nested.update_settings(cut=True)

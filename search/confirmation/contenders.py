@@ -9,7 +9,7 @@ from analysis.run.run import Run
 from analysis.statistics.kinds import Kinds
 from analysis.statistics.verdict import first_trial
 from analysis.text.words import fmd_text
-from search.reserve import Cost, cost
+from search.reserve import Cost, Judging, cost
 from search.settings import Settings
 from trainables.domain import Primitive
 from trainables.report import Report
@@ -75,15 +75,13 @@ def fresh_seeds(run: Run) -> Counter[str]:
     return Counter(str(starts[name].repeats) for name in nested.reports())
 
 
-def cost_of_each(
-    run: Run, settings: Settings, contending: Iterable[Start], scale: float, checks: float = 0.0
-) -> dict[str, Cost]:
-    """Return the cost of training each contender again, by name; for `scale` and `checks` see `search.reserve.cost`."""
+def cost_of_each(run: Run, settings: Settings, contending: Iterable[Start], judging: Judging) -> dict[str, Cost]:
+    """Return the cost of training each contender again, by name."""
     reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     chooses = {
         one.trial: settings.tune_guidance and one.variant.get("network/conditioning") == "class" for one in contending
     }
-    return {name: cost(reports[name], full, scale, seeds[name], checks, chooses[name]) for name in chooses}
+    return {name: cost(reports[name], full, judging, seeds[name], chooses[name]) for name in chooses}
 
 
 def beaten(contending: Sequence[Start], reports: Mapping[str, Sequence[Report]], full: int) -> dict[str, str]:

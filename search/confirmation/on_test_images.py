@@ -13,18 +13,18 @@ from analysis.statistics.confirmed import ConfirmationResult
 from analysis.text.words import fmd_text
 from search.execution.ending import Ending
 from search.execution.tasks import each_on_a_slot
+from search.execution.worker import plan_of
 from search.progress.budget import OVERTIME, as_clock
 from search.progress.failures import reason
 from search.progress.notes import Notes
 from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
-from search.settings import Settings
+from search.session import Session
 from trainables.checkpoint import CheckpointError, from_bytes
 from trainables.config import Variant
-from trainables.data.images import Images
 from trainables.metric.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.parts import install
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 from trainables.user_code import UserCode
 
 
@@ -34,8 +34,7 @@ class Bench:
 
     plan: Plan
     run_uri: str
-    images: Images
-    judge: Reference
+    data: TrialData
     """That of the race, by which a model that is trained again is judged again."""
     reference: Reference
     """That of the test images."""
@@ -43,19 +42,11 @@ class Bench:
     """The user's own file, which may define parts of the models."""
 
 
-def measure_on_test_images(
-    nested: Run,
-    settings: Settings,
-    result: ConfirmationResult,
-    images: Images,
-    judge: Reference,
-    notes: Notes,
-    ending: Ending,
-) -> None:
-    """Measure the trainings of a race that has ended on the test images, into the evaluation of its run `nested`.
+def measure_on_test_images(race: Session, result: ConfirmationResult, ending: Ending) -> None:
+    """Measure the trainings of a race that has ended on the test images, into the evaluation of its run.
 
     The contenders that may be the best and the best of the literature are measured, each once. The number of samples is
-    that of `judge`, the reference of the race, or that of the test images if there are fewer. Nothing is chosen by
+    that by which the race judged, or that of the test images if there are fewer. Nothing is chosen by
     these numbers. Samples start from noise of the training's own seed, which neither the search nor the race used for
     samples. A model whose checkpoint is gone or damaged is trained again. Models that there is no time for are measured
     once the run goes on.
@@ -63,11 +54,11 @@ def measure_on_test_images(
     Raises:
         Left: a signal interrupts, or Ray is lost; `ending` knows which.
     """
-    bench = _bench(nested, settings, images, judge)
+    nested, settings, bench = race.run, race.settings, _bench(race)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
     lost = dict(_without_model(nested, starts))
-    stage = _Stage(nested, bench.reference, starts, lost, settings.slots, notes)
+    stage = _Stage(nested, bench.reference, starts, lost, settings.slots, race.notes)
     for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over, ending):
         stage.take(start, row)
     stage.close()
@@ -134,7 +125,7 @@ def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
         install(bench.code)
     variant, folder = Variant.from_flat(dict(start.variant)), Folder(bench.run_uri)
     plan = replace(bench.plan, sampling_seed=start.noise(bench.plan.sampling_seed))
-    trial = Trial(start.trial, variant, start.seed, plan, bench.images, bench.judge, folder)
+    trial = Trial(start.trial, variant, start.seed, plan, bench.data, folder)
     for _ in trial.reports():
         pass  # at once with the report of the checkpoint
     sampled = sample(trial, bench.reference.n, start.seed)
@@ -160,11 +151,11 @@ def _without_model(nested: Run, starts: Sequence[Start]) -> Iterator[tuple[str, 
             yield start.trial, str(error)
 
 
-def _bench(nested: Run, settings: Settings, images: Images, judge: Reference) -> Bench:
-    plan = Plan(settings.rungs, settings.seed, device="cuda" if settings.gpus_per_trial else "cpu")
+def _bench(race: Session) -> Bench:
+    images, judge = race.data.images, race.data.reference
     available = len(images.search) + len(images.confirm)  # of which the floor is made
     reference = Reference.build(images, "test", min(judge.n, len(images.test), available), judge.layer, judge.weights)
-    return Bench(plan, nested.uri, images, judge, reference, read_code(nested))
+    return Bench(plan_of(race.settings), race.run.uri, TrialData(images, judge), reference, read_code(race.run))
 
 
 def _to_measure(nested: Run, result: ConfirmationResult, reference: Reference) -> list[Start]:

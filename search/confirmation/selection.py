@@ -6,7 +6,7 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from search.confirmation.contenders import beaten, contenders, cost_of_each, fresh_seeds
 from search.progress.budget import as_clock
-from search.reserve import Cost, affordable
+from search.reserve import Cost, Judging, affordable
 from search.settings import Settings
 
 
@@ -23,19 +23,18 @@ class Selection:
     """Whether there is no time for one of them"""
 
 
-def select(run: Run, settings: Settings, scale: float, left: float, checks: float = 0.0) -> Selection:
+def select(run: Run, settings: Settings, judging: Judging, left: float) -> Selection:
     """Return which trials race: those that contend, are not beaten beyond doubt, and can be trained in time.
 
     Args:
         run: the search, which has ended.
         settings: its settings.
-        scale: how many times the samples of the search the confirmation generates.
+        judging: how the confirmation judges.
         left: seconds for the trainings and the test images.
-        checks: seconds that checking the samples of a training takes.
     """
     reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     contending = contenders(run, settings.confirm, full)
-    costs = cost_of_each(run, settings, contending, scale, checks)
+    costs = cost_of_each(run, settings, contending, judging)
     reasons = beaten(contending, reports, full)
     settled = reasons.keys() | seeds.keys()
     fresh = [start.trial for start in contending if start.trial not in settled]

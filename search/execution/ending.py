@@ -35,7 +35,7 @@ APART = 0.5  # seconds within which a second ctrl-C is ignored: some shells and 
 
 
 class Left(BaseException):
-    """Leaves the session; a BaseException, because Ray Tune waits for its trials at an Exception."""
+    """Ends the session; a BaseException, because Ray Tune waits for its trials at an Exception."""
 
 
 class Ending:
@@ -67,7 +67,7 @@ class Ending:
         return self.interrupted or bool(self.lost)
 
     def status(self) -> Literal["interrupted", "lost"]:
-        """Return how a session ends that `Left` left; where Ray is lost, Python collects no garbage from then on."""
+        """Return how a session ended that `Left` ended; where Ray is lost, Python collects no garbage from then on."""
         if self.lost:
             gc.disable()  # objects of Tune tell Ray when they are collected, and wait for it until it ends this process
         return "interrupted" if self.interrupted else "lost"
@@ -85,7 +85,7 @@ class Ending:
         if not saves or time.monotonic() > self._until:
             raise Left
 
-    def comes(self) -> bool:
+    def begins_soon(self) -> bool:
         """Wait as long as it takes to notice that Ray is lost, and return whether the session is to end."""
         until = time.monotonic() + 3 * EVERY
         while not self.begun and time.monotonic() < until:

@@ -61,7 +61,7 @@ def _ended(tasks: list[Any], ending: Ending) -> list[Any]:
     try:
         done, _ = ray.wait(tasks, timeout=LOOK)
     except Exception:  # Ray raises whatever its end leads to; any other error goes on its way
-        if not ending.comes():
+        if not ending.begins_soon():
             raise
         raise Left from None
     return list(done)
@@ -71,6 +71,6 @@ def _result(task: Any, ending: Ending) -> Any:
     try:
         return ray.get(task)
     except RayError as error:
-        if not isinstance(error, RayTaskError) and ending.comes():  # the end of Ray ended the task
+        if not isinstance(error, RayTaskError) and ending.begins_soon():  # the end of Ray ended the task
             raise Left from None
         return error

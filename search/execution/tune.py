@@ -28,17 +28,15 @@ from search.schedulers import Decision
 from search.settings import Settings
 from search.time_limit import TimeLimit
 from search.tries import Tries
-from trainables.data.images import Images
 from trainables.domain import UsageError
-from trainables.metric.checks import CheckReference
-from trainables.metric.fmd import Reference
 from trainables.report import Report
+from trainables.trial import TrialData
 
 Status = Literal["done", "interrupted", "lost", "failed"]
 
 
 @dataclass(frozen=True)
-class Session:
+class Health:
     """How a session's processes are doing, and whether it ends early."""
 
     first: FirstWorker
@@ -79,25 +77,17 @@ class Parts:
     recorder: Recorder
 
 
-def run_trials(
-    parts: Parts,
-    images: Images,
-    reference: Reference,
-    checks: CheckReference | None = None,
-    chooses_by: Reference | None = None,
-) -> Status:
+def run_trials(parts: Parts, data: TrialData) -> Status:
     """Run trials until nothing is left to do, the time is over, a signal interrupts or Ray is lost.
 
-    The records are always written. Ray must be connected. `reference` scores their samples, and `checks` says what is
-    measured of them besides. By `chooses_by` those trials choose their guidance whose start says that they do.
+    The records are always written. Ray must be connected. Of `data.chooses_by` only those trials make use whose start
+    says that they choose.
     """
     recorder = parts.recorder
     first = FirstWorker(recorder.display.note)
     pulse = Pulse(parts.settings.hang_limit, recorder.display.note)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
-    session = Session(first, pulse, ending)
-    trainable = make_trainable(parts.run, parts.settings, images, reference, checks, chooses_by)
-    tuner = _make_tuner(parts, trainable, session)
+    tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, data), Health(first, pulse, ending))
     status: Status = "failed"
     try:
         with ending.watched(rays_addresses()):
@@ -124,7 +114,7 @@ def _fit(tuner: tune.Tuner, ending: Ending) -> None:
     except UsageError:
         raise
     except Exception:  # Tune raises whatever the end of Ray leads to; any other error goes on its way
-        if not ending.comes():
+        if not ending.begins_soon():
             raise
         raise Left from None
 
@@ -139,18 +129,18 @@ class _Unsaved:
 class TuneSearcher(_Unsaved, Searcher):
     """Gives Ray Tune the trials of a source."""
 
-    def __init__(self, source: TrialSource, session: Session) -> None:
+    def __init__(self, source: TrialSource, health: Health) -> None:
         super().__init__(metric="fmd", mode="min")
-        self._source, self._session = source, session
+        self._source, self._health = source, health
         self._running: dict[str, Start] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial, None while one that runs decides, or FINISHED."""
-        if self._session.ending.begun:
+        if self._health.ending.begun:
             return None
         start = self._source.next_trial()
         if start is not None:
-            self._session.first.asked()
+            self._health.first.asked()
             self._running[trial_id] = start
             return to_json(start)
         return None if self._running else Searcher.FINISHED  # type: ignore[return-value]  # as Ray has it
@@ -162,7 +152,7 @@ class TuneSearcher(_Unsaved, Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Pass on the end of a trial; its last report did not come to `on_trial_result` if it stopped the trial."""
         start = self._running.pop(trial_id)
-        if error and self._session.ending.begun:
+        if error and self._health.ending.begun:
             return  # the trial left because the session ends; it goes on when the run is resumed
         last = Report.from_dict(result) if result and "images_seen" in result else None
         self._source.on_end(start, last, failed=error)
@@ -195,13 +185,13 @@ class TuneScheduler(_Unsaved, FIFOScheduler):
 class TuneCallback(_Unsaved, tune.Callback):
     """Passes on to a recorder what Ray Tune tells of its trials."""
 
-    def __init__(self, recorder: Recorder, session: Session) -> None:
-        self._recorder, self._session = recorder, session
+    def __init__(self, recorder: Recorder, health: Health) -> None:
+        self._recorder, self._health = recorder, health
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial starts, or starts again."""
-        self._session.first.begins()
-        self._session.pulse.starts(_name(trial), trial.temporary_state.ray_actor)
+        self._health.first.begins()
+        self._health.pulse.starts(_name(trial), trial.temporary_state.ray_actor)
         self._recorder.on_start(_start(trial))
 
     def on_trial_result(
@@ -212,27 +202,27 @@ class TuneCallback(_Unsaved, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial has left its process."""
-        self._session.pulse.leaves(_name(trial))
+        self._health.pulse.leaves(_name(trial))
         self._recorder.on_end(_start(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a trial has failed, unless the session ends: what ends it may have ended the trial, too."""
-        self._session.pulse.leaves(_name(trial))
-        if not self._session.ending.begun:
+        self._health.pulse.leaves(_name(trial))
+        if not self._health.ending.begun:
             self._recorder.on_error(_start(trial), _error(trial))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Pass on that Tune went once round its loop, a tenth of a second at most when nothing happens."""
-        self._session.first.require()
-        self._session.pulse.look()
+        self._health.first.require()
+        self._health.pulse.look()
         self._recorder.on_step()
 
 
 class TuneStopper(_Unsaved, tune.Stopper):
     """Ends a session at Tune's next step, its trials as they are, once its time is over or `ending` has begun."""
 
-    def __init__(self, session: Session, is_over: Callable[[], bool] = lambda: False) -> None:
-        self._session, self._is_over = session, is_over
+    def __init__(self, health: Health, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._health, self._is_over = health, is_over
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single trial."""
@@ -240,17 +230,17 @@ class TuneStopper(_Unsaved, tune.Stopper):
 
     def stop_all(self) -> bool:
         """Return whether the time is over; raise Left where the session ends early."""
-        self._session.ending.leave()
+        self._health.ending.leave()
         return self._is_over()
 
 
-def _make_tuner(parts: Parts, trainable: Any, session: Session) -> tune.Tuner:
+def _make_tuner(parts: Parts, trainable: Any, health: Health) -> tune.Tuner:
     run = parts.run
     run.clear_ray()
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=TuneSearcher(parts.source, session),
+            search_alg=TuneSearcher(parts.source, health),
             scheduler=TuneScheduler(parts.limit, parts.source.tries),
             num_samples=-1,  # no limit: the source ends the search
             max_concurrent_trials=parts.settings.slots,
@@ -262,8 +252,8 @@ def _make_tuner(parts: Parts, trainable: Any, session: Session) -> tune.Tuner:
             name=run.ray.name,
             storage_path=run.uri,
             verbose=0,
-            callbacks=[TuneCallback(parts.recorder, session)],
-            stop=TuneStopper(session, parts.limit.is_over),
+            callbacks=[TuneCallback(parts.recorder, health)],
+            stop=TuneStopper(health, parts.limit.is_over),
         ),
     )
 

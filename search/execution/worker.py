@@ -15,12 +15,9 @@ from search.execution.threads import take_threads, threads_of
 from search.execution.watchdog import Watchdog
 from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
-from trainables.data.images import Images
 from trainables.device import share_of
-from trainables.metric.checks import CheckReference
-from trainables.metric.fmd import Reference
 from trainables.parts import install
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 from trainables.user_code import UserCode
 
 if TYPE_CHECKING:  # the processes of trials import this module, and need no tables and no options
@@ -47,24 +44,22 @@ class Work:
     """The user's own file, which may define parts of the variants."""
 
 
-def make_trainable(
-    run: Run,
-    settings: Settings,
-    images: Images,
-    reference: Reference,
-    checks: CheckReference | None,
-    chooses_by: Reference | None,
-) -> Any:
+def plan_of(settings: Settings) -> Plan:
+    """Return what all trials of a run with these settings share."""
+    return Plan(
+        settings.rungs,
+        settings.seed,
+        device="cuda" if settings.gpus_per_trial else "cpu",
+        report_every=settings.report_every,
+        # Several sets of samples judge a trial at the full budget, else one.
+        draws=(*(1 for _ in settings.rungs[:-1]), settings.draws),
+    )
+
+
+def make_trainable(run: Run, settings: Settings, data: TrialData) -> Any:
     """Return what Ray Tune runs for each trial of a run, with its data and the resources that it takes."""
     work = Work(
-        plan=Plan(
-            settings.rungs,
-            settings.seed,
-            device="cuda" if settings.gpus_per_trial else "cpu",
-            report_every=settings.report_every,
-            # Several sets of samples judge a trial at the full budget, else one.
-            draws=(*(1 for _ in settings.rungs[:-1]), settings.draws),
-        ),
+        plan=plan_of(settings),
         run_uri=run.uri,
         trained=settings.trained,
         hang_limit=settings.hang_limit,
@@ -72,19 +67,11 @@ def make_trainable(
         threads=threads_of(settings.cpus_per_trial),
         code=read_code(run),
     )
-    shared = {"images": images, "reference": reference, "checks": checks, "chooses_by": chooses_by}
-    with_data = tune.with_parameters(run_trial, work=work, **shared)
+    with_data = tune.with_parameters(run_trial, work=work, data=data)
     return tune.with_resources(with_data, {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial})
 
 
-def run_trial(
-    config: dict[str, Any],
-    work: Work,
-    images: Images,
-    reference: Reference,
-    checks: CheckReference | None = None,
-    chooses_by: Reference | None = None,
-) -> None:
+def run_trial(config: dict[str, Any], work: Work, data: TrialData) -> None:
     """Run one trial; `config` has its name ("trial"), "seed", flat "variant", maybe "sampling_seed" and "chooses".
 
     Raises:
@@ -98,30 +85,13 @@ def run_trial(
     folder.require_here()
     if work.code is not None:
         install(work.code)
-    name, variant = config["trial"], Variant.from_flat(config["variant"])
+    name = config["trial"]
     told = TrialSide(name)
     watchdog = Watchdog(work.hang_limit, told.show)
     watchdog.start()
-    plan = replace(work.plan, sampling_seed=config.get("sampling_seed", work.plan.sampling_seed))
     try:
-        with share_of(plan.resolve_device(), work.gpu_share):
-            trial = Trial(
-                name,
-                variant,
-                config["seed"],
-                plan,
-                images,
-                reference,
-                folder,
-                pretrained=pretrained_by(work.trained),
-                alive=watchdog.alive,
-                should_leave=lambda: told.is_to_leave or noticed(),
-                checks=checks,
-                chooses_by=chooses_by if config.get("chooses") else None,
-            )
-            for network in (trial.trainer.ema, trial.trainer.best):
-                if network is not None:
-                    watchdog.watch(network)
+        with share_of(work.plan.resolve_device(), work.gpu_share):
+            trial = _trial(config, work, data, folder, watchdog, told)
             for report in trial.reports():
                 if trial.trainer.not_recorded:
                     told.note(f"steps of {name} are launched kernel by kernel, slowly: {trial.trainer.not_recorded}")
@@ -133,3 +103,24 @@ def run_trial(
         raise CheckpointError(f"{error}; it begins anew") from None
     finally:
         watchdog.stop()
+
+
+def _trial(
+    config: dict[str, Any], work: Work, data: TrialData, folder: Folder, watchdog: Watchdog, told: TrialSide
+) -> Trial:
+    """Return the trial of a configuration, which gives signs of life and leaves when it is told."""
+    trial = Trial(
+        config["trial"],
+        Variant.from_flat(config["variant"]),
+        config["seed"],
+        replace(work.plan, sampling_seed=config.get("sampling_seed", work.plan.sampling_seed)),
+        data if config.get("chooses") else replace(data, chooses_by=None),
+        folder,
+        pretrained=pretrained_by(work.trained),
+        alive=watchdog.alive,
+        should_leave=lambda: told.is_to_leave or noticed(),
+    )
+    for network in (trial.trainer.ema, trial.trainer.best):
+        if network is not None:
+            watchdog.watch(network)
+    return trial

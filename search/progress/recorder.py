@@ -1,11 +1,9 @@
 """The records of a search: log, TensorBoard, study and terminal at once, the tables every half minute."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
@@ -15,13 +13,11 @@ from search.progress.tensorboard import TensorBoardWriter
 from search.progress.terminal import Display
 from search.progress.time_spent import TimeSpent
 from search.schedulers import Decision
+from search.study.dashboard import Dashboard
 from search.trackers.sending import Trackers
 from search.tries import Tries
 from trainables.report import Report
 from trainables.trial import PREEMPTED
-
-if TYPE_CHECKING:
-    from search.study.dashboard import Dashboard
 
 TABLES_EVERY = 30.0  # seconds
 TABLES_SHARE = 0.01  # of the driver's time at most: with thousands of trials the tables take a second
@@ -34,7 +30,6 @@ class Recorder:
         self,
         run: Run,
         history: History,
-        spent: TimeSpent,
         display: Display,
         tries: Tries,
         *,
@@ -49,7 +44,8 @@ class Recorder:
         paused, at every moment. Of the best complete trials `kept_checkpoints` keep theirs, of None all. A run without
         a study has no `dashboard`.
         """
-        self.run, self.spent, self.display = run, spent, display
+        self.run, self.display = run, display
+        self.spent = TimeSpent.load(display.settings.slots, run.settings())
         self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
         self._full, self._tries, self._paused = history.full, tries, paused
         self._logged = {name for name in history.starts if not history.is_paused(name)}

@@ -8,6 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tensorboard import program
+from tensorboard.plugins.hparams.api_pb2 import DataType, Experiment, HParamInfo, Interval, MetricInfo, MetricName
+from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
 from analysis.run.events import Start
 from analysis.run.log import RunError
 from analysis.run.run import Run
@@ -15,8 +20,6 @@ from analysis.run.storage import is_remote
 from analysis.statistics.ranking import metric_card, rank_run
 from analysis.text.process import interruptible
 from search.progress.tensorboard import append_events, hparams, hparams_record, rung_tag
-
-# Imports inside functions: TensorBoard takes a second, which --help does not need.
 
 # What else is a column, after the FMD at each rung: neither compares trials at different budgets.
 OTHERS = ("images_seen", "images_per_second")
@@ -143,8 +146,6 @@ def _runs_below(folder: Path) -> list[Run]:
 
 def _serve(folder: Path, options: Sequence[str]) -> int:
     """Serve TensorBoard until it is interrupted; return its exit status."""
-    from tensorboard import program  # takes a second, and usage errors do not need it
-
     server = program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(folder), *options])
     return 0 if server.main() == 0 else 1
@@ -162,10 +163,6 @@ def write_columns(folder: Path, starts: Iterable[Start], rungs: Sequence[str]) -
     `folder` is a new one below TensorBoard's, `starts` are the trials of all runs. `rungs` are the tags of the FMD at
     each rung, in the order of the columns.
     """
-    from tensorboard.plugins.hparams.api_pb2 import Experiment, MetricInfo, MetricName
-    from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
     fields = [_field(name, values, first) for name, values, first in differing([hparams(start) for start in starts])]
     if fields:
         metrics = [MetricInfo(name=MetricName(tag=tag)) for tag in (*rungs, *OTHERS)]
@@ -190,8 +187,6 @@ def differing(trials: Sequence[dict[str, Value]]) -> list[tuple[str, list[Value]
 
 
 def _field(name: str, values: list[Value], first: bool) -> Any:
-    from tensorboard.plugins.hparams.api_pb2 import DataType, HParamInfo, Interval
-
     kinds = {bool if isinstance(value, bool) else str if isinstance(value, str) else float for value in values}
     info = HParamInfo(name=name, differs=first)
     if kinds == {float}:

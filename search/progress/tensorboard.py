@@ -13,11 +13,20 @@ import itertools
 import math
 import os
 import socket
-import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.api_pb2 import Status
+from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, create_summary_metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.text.summary_v2 import text_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from analysis.run.events import Start, State
 from analysis.run.run import Run
@@ -25,7 +34,6 @@ from analysis.statistics.ranking import MetricCard, metric_card
 from analysis.text.answer import Answer
 from trainables.report import Picture, Report
 
-# Imports inside functions: TensorBoard takes a second, and only what writes needs it.
 SCALARS = ("fmd", "fmd_normalised", "loss", "validation_loss", "ssim", "images_per_second", "images_seen")
 # The tags of a trial's pictures.
 IMAGES: dict[Picture, str] = {
@@ -36,7 +44,6 @@ IMAGES: dict[Picture, str] = {
 }
 AT_RUNG = "fmd at"  # the group of the scalars that have the FMD at one rung
 _WRITERS = itertools.count()
-PNG_SIZE = struct.Struct(">16x2I")  # width and height, after signature and chunk header
 
 
 def hparams(start: Start) -> dict[str, Any]:
@@ -64,8 +71,6 @@ class TensorBoardWriter:
 
     def start(self, start: Start) -> None:
         """Write a trial's configuration and the baseline that it repeats."""
-        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-
         fields = hparams_pb(hparams(start), trial_id="")
         state = f"RUNNING, baseline {start.baseline}" if start.baseline else "RUNNING"
         self._write(start.trial, (0, [*fields.value, _text("state", state)]))
@@ -75,8 +80,6 @@ class TensorBoardWriter:
 
         Each is at its images_seen.
         """
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         trial = report.trial
         points = [(at, _scalars(numbers)) for at, numbers in report.on_the_way()]
         tag = rung_tag(report.images_seen, metric_card(self._run))
@@ -88,10 +91,6 @@ class TensorBoardWriter:
 
     def end(self, trial: str, state: State) -> None:
         """Write the state in which a trial ended."""
-        from tensorboard.plugins.hparams.api_pb2 import Status
-        from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
-        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
-
         status = Status.Value("STATUS_FAILURE" if state == "FAILED" else "STATUS_SUCCESS")
         info = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
         last = self._last.pop(trial, None)
@@ -113,22 +112,18 @@ class TensorBoardWriter:
 
 def _scalars(numbers: Mapping[str, float]) -> list[Any]:
     """Return the finite ones of some numbers as values of TensorBoard's Summary."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     return [Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
 
 
 def _text(tag: str, text: str) -> Any:
-    from tensorboard.plugins.text.summary_v2 import text_pb
-
     return text_pb(tag, text).value[0]
 
 
 def _image(path: Path) -> dict[str, Any]:
-    png = path.read_bytes()
-    width, height = PNG_SIZE.unpack_from(png)
-    return {"width": width, "height": height, "encoded_image_string": png}
+    with Image.open(path) as picture:
+        width, height = picture.size
+    return {"width": width, "height": height, "encoded_image_string": path.read_bytes()}
 
 
 def append_events(path: Path, steps: list[tuple[int, Any]]) -> None:
@@ -136,10 +131,6 @@ def append_events(path: Path, steps: list[tuple[int, Any]]) -> None:
 
     The folder is made where it is missing, and no file stays open.
     """
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
     path.parent.mkdir(parents=True, exist_ok=True)
     begin = [] if path.exists() else [Event(wall_time=time.time(), file_version="brain.Event:2")]
     events = [Event(wall_time=time.time(), step=at, summary=Summary(value=values)) for at, values in steps]
@@ -150,7 +141,4 @@ def append_events(path: Path, steps: list[tuple[int, Any]]) -> None:
 
 def hparams_record(tag: str, data: Any) -> Any:
     """Return a record of the plugin HParams, an HParamsPluginData, as a value of TensorBoard's Summary."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.hparams.metadata import create_summary_metadata
-
     return Summary.Value(tag=tag, metadata=create_summary_metadata(data))

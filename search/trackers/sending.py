@@ -20,13 +20,13 @@ LONGEST = 200  # letters of a tracker's error that are shown
 
 
 class Tracker(Protocol):
-    """Runs at a tracker; what it raises is told, and tried again."""
+    """The client of a tracker; an error that it raises is shown, and the record is sent again."""
 
     def send(self, record: Record) -> None:
         """Make the tracker's run of a trial hold what the record holds; what is there already is not sent again."""
 
     def close(self) -> None:
-        """Close the runs that are open; none of them is lost without."""
+        """Close the runs that are open; a session that ends without this call loses none of them."""
 
 
 class Sending:
@@ -38,7 +38,7 @@ class Sending:
     """
 
     def __init__(self, name: str, connect: Callable[[], Tracker]) -> None:
-        """Begin; `connect` is called in the thread and may take its time, or raise."""
+        """Start the thread, which calls `connect`; that call may take long, or raise."""
         self.name, self.trouble = name, ""
         self._connect = connect
         self._waiting: dict[str, Record] = {}

@@ -20,7 +20,7 @@ from trainables.checkpoint import CheckpointError
 from trainables.config import Variant
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.evaluation import Evaluation, measure
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 # Of the noise; the search ranked by other noise, whose seeds count up from its own --seed.
 SEED = 1_000_000_000
@@ -77,7 +77,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     for number, (name, start) in enumerate(starts.items(), start=1):
         since = time.monotonic()
         try:
-            trial = Trial(name, variants[name], start.seed, plan, images, bench.reference, Folder(run.uri))
+            trial = Trial(name, variants[name], start.seed, plan, TrialData(images, bench.reference), Folder(run.uri))
         except CheckpointError as error:
             say(f"[{number}/{len(starts)}] {name}: {error}")
             continue

@@ -10,7 +10,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.winner import Training
 from search.declaration import SettingsError
-from search.summary import require_same_data
+from search.resuming import require_same_data
 from trainables.checkpoint import from_bytes
 from trainables.config import Variant, parse_flat
 from trainables.data.images import Images

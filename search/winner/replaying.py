@@ -16,7 +16,7 @@ from search.winner.models import load_images, reference_of
 from search.winner.options import ReplayOptions
 from trainables.config import Variant
 from trainables.report import Report
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 
 def replay(given: ReplayOptions) -> int:
@@ -68,7 +68,8 @@ def _reports(run: Run, start: Start, data_dir: str | None, draws: tuple[int, ...
     reference = reference_of(run, images)
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
     plan = Plan(tuple(settings["rungs"]), start.noise(settings["seed"]), device, draws=draws)
-    variant, pretrained = Variant.from_flat(dict(start.variant)), pretrained_by(settings["trained"])
+    variant, data = Variant.from_flat(dict(start.variant)), TrialData(images, reference)
+    pretrained = pretrained_by(settings["trained"])
     with tempfile.TemporaryDirectory() as place:
-        trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(place), pretrained=pretrained)
+        trial = Trial(start.trial, variant, start.seed, plan, data, Folder(place), pretrained=pretrained)
         yield from trial.reports()

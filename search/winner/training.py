@@ -26,10 +26,8 @@ from search.winner.longer import begin_session, longer_run
 from search.winner.models import load_images, reference_of
 from search.winner.options import TrainOptions
 from trainables.config import Variant
-from trainables.data.images import Images
-from trainables.metric.fmd import Reference
 from trainables.report import Report
-from trainables.trial import Plan, Preempted, Trial
+from trainables.trial import Plan, Preempted, Trial, TrialData
 
 
 def train(given: TrainOptions) -> int:
@@ -55,7 +53,7 @@ def _go_on(run: Run, given: TrainOptions) -> int:
     start, plan = begin_session(run, given)
     print(f"{start.trial} in {short(run.uri)}: on to {plan.rungs[-1]:,} images; FMD {reference.version}", flush=True)
     with leaving() as leaves:
-        has_ended = _advance(run, start, plan, images, reference, leaves)
+        has_ended = _advance(run, start, plan, TrialData(images, reference), leaves)
     last = run.reports().get(start.trial, [None])[-1]
     run.append(End(start.trial, end_state(last, plan.rungs[-1]) if has_ended else "PAUSED"))
     run.update_settings(status="done" if has_ended else "interrupted")
@@ -69,9 +67,7 @@ def _go_on(run: Run, given: TrainOptions) -> int:
     return 3 if last is None or last.diverged else 0
 
 
-def _advance(
-    run: Run, start: Start, plan: Plan, images: Images, reference: Reference, leaves: Callable[[], bool]
-) -> bool:
+def _advance(run: Run, start: Start, plan: Plan, data: TrialData, leaves: Callable[[], bool]) -> bool:
     """Train to each rung, record and say what is reported there; return whether it came to its end."""
     console, tensorboard = Console(highlight=False), TensorBoardWriter(run)
     tensorboard.start(start)
@@ -83,8 +79,7 @@ def _advance(
             Variant.from_flat(dict(start.variant)),
             start.seed,
             plan,
-            images,
-            reference,
+            data,
             Folder(run.uri),
             alive=lambda: progress.update(bar, completed=trial.trainer.images_seen),
             should_leave=leaves,

@@ -33,7 +33,7 @@ from trainables.metric.evaluation import SAMPLES, sample
 from trainables.metric.fmd import Reference
 from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.sample_checks import kernel_distance
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 NOISE, DRAWS, BEST = 77, 2_000, 15
 Row = dict[str, Any]
@@ -48,7 +48,7 @@ def measured(asked: tuple[str, str]) -> Row | None:
     reference = Reference.build(images, "confirm", SAMPLES)
     plan = Plan(tuple(settings["rungs"]), settings["seed"], "cpu")
     variant = Variant.from_flat(start.variant)
-    trial = Trial(start.trial, variant, start.seed, plan, images, reference, Folder(run.uri))
+    trial = Trial(start.trial, variant, start.seed, plan, TrialData(images, reference), Folder(run.uri))
     drawn = sample(trial, SAMPLES, NOISE)
     if drawn is None or trial.trainer.images_seen < settings["rungs"][-1]:
         return None

@@ -26,7 +26,7 @@ from search.winner.models import load_images
 from trainables.config import Variant
 from trainables.metric.evaluation import SAMPLES, sample
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 SETS, LARGE_SEEDS = 8, (77, 78)
 
@@ -39,7 +39,7 @@ def measured(uri: str, name: str) -> tuple[float, list[float]] | None:
     images = load_images(run, None)
     small, large = Reference.build(images), Reference.build(images, "confirm", SAMPLES)
     plan = Plan(tuple(settings["rungs"]), settings["seed"], "cpu")
-    trial = Trial(name, Variant.from_flat(start.variant), start.seed, plan, images, small, Folder(run.uri))
+    trial = Trial(name, Variant.from_flat(start.variant), start.seed, plan, TrialData(images, small), Folder(run.uri))
 
     def fmd(reference: Reference, seed: int) -> float | None:
         drawn = sample(trial, reference.n, seed)

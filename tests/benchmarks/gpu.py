@@ -52,7 +52,7 @@ from trainables.metric.fmd import Reference
 from trainables.networks import NETWORKS as NETWORK_KINDS
 from trainables.report import Report
 from trainables.training.trainer import Trainer
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 AT_BATCH: Flat = {**STARTER, "training/batch": BATCH}
 NETWORKS: dict[str, Flat] = {"starter": AT_BATCH, "patch 2": {**AT_BATCH, "network/cnn/patch": 2}}
@@ -169,14 +169,14 @@ def whole(device: str, size: Size) -> list[Row]:
         plan, storage = Plan(size.rungs, 0, device), Folder(folder)
 
         def reports() -> list[Report]:
-            return list(Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage).reports())
+            return list(Trial("gpu", Variant.from_flat({}), 0, plan, TrialData(images, reference), storage).reports())
 
         begun = time.perf_counter()
         told = reports()
         took = time.perf_counter() - begun
         again = reports()
         bench = Evaluation(images, "confirm", 256, device, inception=False)
-        trial = Trial("gpu", Variant.from_flat({}), 0, plan, images, reference, storage)
+        trial = Trial("gpu", Variant.from_flat({}), 0, plan, TrialData(images, reference), storage)
         list(trial.reports())
         found = evaluate(bench, trial, 1)
     assert again == told[-1:], "a trial goes on from its checkpoint with another report"

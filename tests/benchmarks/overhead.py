@@ -105,7 +105,7 @@ class Meter:
 
 
 class Driver:
-    """A search as `search.session.search` assembles it, and what Ray Tune does with it."""
+    """A search as `search.searching.search` assembles it, and what Ray Tune does with it."""
 
     def __init__(self, folder: Path, given: dict[str, Any], slots: int, first_rung: float = 10.0) -> None:
         """Begin a search in `folder`, or go on with that which is there; trials take `first_rung` seconds to theirs."""
@@ -132,7 +132,6 @@ class Driver:
         self.recorder = recorder.Recorder(
             self.run,
             history,
-            time_spent.TimeSpent.load(slots, self.run.settings()),
             self.display,
             self.queue.tries,
             paused=self.scheduler.paused,

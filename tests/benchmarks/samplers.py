@@ -52,7 +52,7 @@ from trainables.config import Flat, Variant
 from trainables.data.load import load as load_data
 from trainables.metric.fmd import Reference
 from trainables.report import Report
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 RECORDED = Path(__file__).with_name("trials_degradations.jsonl")
 RUNGS = (12_000, 36_000, 108_000)
@@ -247,7 +247,7 @@ def at_rungs(seed: int) -> list[float]:
     images, variant = load_data("mnist"), Variant.from_flat(SPACE.draw(FakeTrial(SPACE.starts[0], random.Random(0))))
     plan = Plan(RUNGS, sampling_seed=0, device="cpu", draws=(1, 1, DRAWS))
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial("noise", variant, seed, plan, images, Reference.build(images), Folder(folder))
+        trial = Trial("noise", variant, seed, plan, TrialData(images, Reference.build(images)), Folder(folder))
         return [math.log(report.fmd) for report in trial.reports()]
 
 

@@ -71,11 +71,11 @@ class Task:
         """Train one variant and yield images seen and FMD at each rung."""
         from analysis.run.storage import Folder
         from trainables.config import Variant
-        from trainables.trial import Plan, Trial
+        from trainables.trial import Plan, Trial, TrialData
 
         plan, storage = Plan(self.rungs, self.seed, "cpu"), Folder(str(self.folder))
         self.note(event="start", trial=name, variant=variant, seed=self.seed)
-        trial = Trial(name, Variant.from_flat(variant), self.seed, plan, images, reference, storage)
+        trial = Trial(name, Variant.from_flat(variant), self.seed, plan, TrialData(images, reference), storage)
         if self.starters_loop:
             from starter import StarterTrainer
 
@@ -237,14 +237,14 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
     from trainables.diffusion.generation import generate
     from trainables.metric.evaluation import SAMPLES
     from trainables.metric.fmd import Reference
-    from trainables.trial import Plan, Trial
+    from trainables.trial import Plan, Trial, TrialData
 
     torch.set_num_threads(1)
     folder, rungs, start = asked
     images, plan, storage = load("mnist"), Plan(rungs, 0, "cpu"), Folder(str(folder))
     reference = Reference.build(images, "confirm", n=SAMPLES)
     variant = Variant.from_flat(start["variant"])
-    trial = Trial(start["trial"], variant, start["seed"], plan, images, reference, storage)
+    trial = Trial(start["trial"], variant, start["seed"], plan, TrialData(images, reference), storage)
     drawn = generate(trial.trainer.averaged(), trial.variant.sampler, SAMPLES, images.shape, trial.source, SEED)
     return float(reference.score(drawn, trial.classifier).fmd)
 

@@ -10,7 +10,7 @@ from tests.helpers.fake_runs import settings
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 TINY: Flat = {
     "network/kind": "cnn",
@@ -50,9 +50,8 @@ def trained_run(root: Path, images: Images, reference: Reference, name: str = "t
 
 def _train(run: Run, start: Start, images: Images, reference: Reference, fmd: float) -> None:
     plan = Plan(RUNGS, start.sampling_seed or 0, device="cpu")
-    trial = Trial(
-        start.trial, Variant.from_flat(dict(start.variant)), start.seed, plan, images, reference, Folder(run.uri)
-    )
+    variant, data = Variant.from_flat(dict(start.variant)), TrialData(images, reference)
+    trial = Trial(start.trial, variant, start.seed, plan, data, Folder(run.uri))
     run.append(start)
     for report in trial.reports():
         run.append(replace(report, fmd=fmd - report.rung))

@@ -30,7 +30,7 @@ from trainables.data.images import Images
 from trainables.metric.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 TINY: Flat = {
     "network/kind": "unet",
@@ -63,7 +63,7 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         variant = Variant.from_flat(flat)
         start = {"trial": name, "number": number, "seed": number, "baseline": "", "variant": variant.flat()}
         run.append(from_json({"event": "start", **start}))
-        trial = Trial(name, variant, number, plan, mnist, small_reference, folder)
+        trial = Trial(name, variant, number, plan, TrialData(mnist, small_reference), folder)
         if name == "002-bad":
             diverge(trial.trainer)
         for report in trial.reports():

@@ -17,7 +17,7 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.report import Report
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 TINY: Flat = {
     "network/kind": "cnn",
@@ -42,7 +42,7 @@ def run(mnist: Images, small_reference: Reference, tmp_path_factory: pytest.Temp
         noise = {"sampling_seed": 99} if name == "001-b" else {}
         run.append(from_json({"event": "start", **start, **noise}))
         plan = Plan(tuple(RUNGS), noise.get("sampling_seed", 4), device="cpu")
-        reports = Trial(name, variant, 10 + number, plan, mnist, small_reference, Memory()).reports()
+        reports = Trial(name, variant, 10 + number, plan, TrialData(mnist, small_reference), Memory()).reports()
         for _, report in zip(range(reported), reports, strict=False):
             run.append(report)
     yield run

@@ -11,13 +11,12 @@ from analysis.run.run import Run
 from analysis.text.process import carry_out
 from search.history import History
 from search.machine import Machine
-from search.resuming import nothing_left, open_run, with_space
+from search.resuming import nothing_left, open_run, require_same_data, require_same_metric, with_space
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
 from search.space.load import load
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
-from search.summary import require_same_data, require_same_metric
 from tests.helpers import fake_runs
 from tests.helpers.damage import damaged
 from tests.helpers.tools import load_driver

@@ -13,6 +13,7 @@ from search.reserve import (
     SEEDS,
     UNKNOWN,
     Cost,
+    Judging,
     affordable,
     check_seconds,
     cost,
@@ -33,32 +34,34 @@ def test_a_cost_is_that_of_the_full_budget_with_the_samples_of_the_confirmation(
     values = {"images_per_second": 1_000.0, "sample_seconds": 2.0, "score_seconds": 0.5, "setup_seconds": 3.0}
     slow_first = Report.from_dict({**values, "images_per_second": 400.0, "sample_seconds": 20.0})
     judged = 8**GROWTH * 2.5
-    assert cost([slow_first, Report.from_dict(values)], 108_000, scale=8) == Cost(3 + 108 + judged, 3 + judged)
+    assert cost([slow_first, Report.from_dict(values)], 108_000, Judging(8)) == Cost(3 + 108 + judged, 3 + judged)
     scored_between = Report.from_dict({**values, "sample_seconds": 8.0, "score_seconds": 2.0, "between_at": (1, 2, 3)})
     two_sets = Report.from_dict({**values, "sample_seconds": 4.0, "score_seconds": 1.0, "draws": 2})
     for report in (scored_between, two_sets):
-        assert cost([report], 108_000, scale=8) == Cost(3 + 108 + judged, 3 + judged)
+        assert cost([report], 108_000, Judging(8)) == Cost(3 + 108 + judged, 3 + judged)
     nothing_trained = Report.from_dict({**values, "images_per_second": 0.0})
-    assert cost([nothing_trained], 108_000, scale=1) == Cost(5.5, 5.5)
-    assert cost([Report.from_dict({})], 108_000, scale=8) == Cost(0, 0)  # of a version without these numbers
+    assert cost([nothing_trained], 108_000, Judging(1)) == Cost(5.5, 5.5)
+    assert cost([Report.from_dict({})], 108_000, Judging(8)) == Cost(0, 0)  # of a version without these numbers
 
 
 def test_samples_are_checked_after_a_training_and_not_on_the_test_images() -> None:
     report = Report.from_dict({"images_per_second": 1_000.0, "sample_seconds": 2.0})
-    without, with_checks = (cost([report], 9_000, scale=1, checks=checks) for checks in (0.0, 3.0))
+    without, with_checks = (cost([report], 9_000, Judging(1, checks)) for checks in (0.0, 3.0))
     assert (with_checks.training, with_checks.test) == (without.training + 3, without.test)
     assert check_seconds(2_048, 50_000) == CHECK_SECONDS == 10 * check_seconds(1_024, 10_000)
 
 
 def test_one_training_of_each_that_chooses_its_guidance_takes_longer() -> None:
     report = Report.from_dict({"images_per_second": 1_000.0, "sample_seconds": 2.0, "score_seconds": 1.0})
-    without, choosing = (cost([report], 9_000, scale=8, chooses=chooses) for chooses in (False, True))
+    without, choosing = (cost([report], 9_000, Judging(8), chooses=chooses) for chooses in (False, True))
     assert choosing.test == without.test
     assert SEEDS * (choosing.training - without.training) == pytest.approx((1 + len(GUIDANCES)) * 3)
 
 
 def test_what_a_confirmation_has_trained_is_not_planned_again() -> None:
-    costs = [cost([Report.from_dict({"images_per_second": 1.0})], 100, 1, trained) for trained in range(SEEDS + 2)]
+    costs = [
+        cost([Report.from_dict({"images_per_second": 1.0})], 100, Judging(1), trained) for trained in range(SEEDS + 2)
+    ]
     assert [one.seeds for one in costs] == [*range(SEEDS, 0, -1), 0, 0]
     times = [needed([one], slots=1) for one in costs]
     assert [before - after for before, after in pairwise(times)] == pytest.approx([100.0] * SEEDS + [0.0])

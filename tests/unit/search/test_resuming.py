@@ -14,7 +14,7 @@ from analysis.run.run import Run, RunError
 from search import run as command
 from search.declaration import SettingsError
 from search.machine import Machine
-from search.resuming import begun, nothing_left, open_run, with_space
+from search.resuming import begun, nothing_left, open_run, pending, require_same_data, require_same_metric, with_space
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
@@ -164,3 +164,29 @@ def test_a_run_that_began_with_other_options_is_not_gone_on_with(
 def test_a_run_goes_on_by_itself_only_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="give --name"):
         begun(settings(WIDTHS), {})
+
+
+def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    for settings in (
+        {},
+        {"data": {"images": "ab"}, "metric": {**fake_runs.CARD, "version": "flat-1"}},
+    ):  # the first ended too early
+        run.write_settings(settings)
+        require_same_data(run, {"images": "ab"}, "--resume run")
+        require_same_metric(run, "flat-1")
+    with pytest.raises(SettingsError, match="--resume run: the data are not those that it began with"):
+        require_same_data(run, {"images": "cd"}, "--resume run")
+    with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
+        require_same_metric(run, "flat-2")
+
+
+@pytest.mark.parametrize(("changes", "expected"), [({}, False), ({"cut": True}, True), ({"tested": False}, True)])
+def test_a_confirmation_that_lacked_time_is_to_go_on(changes: dict[str, Any], expected: bool, tmp_path: Path) -> None:
+    run, asked = Run.create(tmp_path, "run"), settings(WIDTHS)
+    assert pending(run, asked)
+    run.begin_confirmation().write_settings({"settings": asked.saved(), "tested": True, **changes})
+    assert pending(run, asked) == expected
+    assert pending(run, replace(asked, seeds=asked.seeds + 1))
+    assert pending(run, replace(asked, confirm_by=("network.cnn.kernel",)))
+    assert not pending(run, replace(asked, confirm=0))

@@ -1,7 +1,6 @@
 """What a run says at its end: its ranking, where its results are, how to go on, and the exit status."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ import pytest
 from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.text.commands import Commands
-from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.summary import close, pending, require_same_data, require_same_metric
-from tests.helpers import fake_runs
+from search.summary import close
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -115,29 +112,3 @@ def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(
     run.update_settings(settings={**SETTINGS.saved(), "address": "auto", "trials": 1})
     close(run, "done")
     assert f" --address auto --trials 2 {more}" in capsys.readouterr().out
-
-
-def test_a_run_goes_on_with_its_own_data_and_metric_only(tmp_path: Path) -> None:
-    run = make_run(tmp_path)
-    for settings in (
-        {},
-        {"data": {"images": "ab"}, "metric": {**fake_runs.CARD, "version": "flat-1"}},
-    ):  # the first ended too early
-        run.write_settings(settings)
-        require_same_data(run, {"images": "ab"}, "--resume run")
-        require_same_metric(run, "flat-1")
-    with pytest.raises(SettingsError, match="--resume run: the data are not those that it began with"):
-        require_same_data(run, {"images": "cd"}, "--resume run")
-    with pytest.raises(SettingsError, match="--resume run: its FMDs are flat-1, here they would be flat-2"):
-        require_same_metric(run, "flat-2")
-
-
-@pytest.mark.parametrize(("changes", "expected"), [({}, False), ({"cut": True}, True), ({"tested": False}, True)])
-def test_a_confirmation_that_lacked_time_is_to_go_on(changes: dict[str, Any], expected: bool, tmp_path: Path) -> None:
-    run = make_run(tmp_path, ("COMPLETE", GOOD))
-    assert pending(run, SETTINGS)
-    run.begin_confirmation().write_settings({"settings": SETTINGS.saved(), "tested": True, **changes})
-    assert pending(run, SETTINGS) == expected
-    assert pending(run, replace(SETTINGS, seeds=SETTINGS.seeds + 1))
-    assert pending(run, replace(SETTINGS, confirm_by=("network.cnn.kernel",)))
-    assert not pending(run, replace(SETTINGS, confirm=0))

@@ -24,7 +24,7 @@ from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
 from trainables.config import Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 MODEL = f"{WINNER}.1"  # of the winner's trainings the one with the lowest FMD
 
@@ -43,7 +43,7 @@ def at_once(trained: Run, mnist: Images, small_reference: Reference) -> Callable
         start = training_of(trained, name).start
         variant = Variant.from_flat({**start.variant, **changes})
         plan = Plan(rungs, start.sampling_seed or 4, device="cpu")  # 4: the seed of the run
-        trial = Trial(name, variant, start.seed, plan, mnist, small_reference, Memory())
+        trial = Trial(name, variant, start.seed, plan, TrialData(mnist, small_reference), Memory())
         return {report.images_seen: report.fmd for report in trial.reports()}
 
     return scored

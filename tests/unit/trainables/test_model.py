@@ -17,7 +17,7 @@ from trainables.domain import ConfigError
 from trainables.metric.fmd import Reference
 from trainables.model import CONFIG, WEIGHTS, Model
 from trainables.parts import install, uninstall
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 from trainables.user_code import UserCode
 
 CLASS: Flat = {**TINY, "network/conditioning": "class"}
@@ -30,7 +30,7 @@ MORPH: Flat = {**TINY, "degradation/kind": "morph+noise", "sampler/kind": "cold1
 def trained(flat: Flat, images: Images, reference: Reference) -> tuple[Trial, dict[str, Any]]:
     """A trial that has trained on 32 images, and the state of its checkpoint."""
     memory = Memory()
-    trial = Trial("a", Variant.from_flat(flat), 0, Plan((32,), 0, "cpu"), images, reference, memory)
+    trial = Trial("a", Variant.from_flat(flat), 0, Plan((32,), 0, "cpu"), TrialData(images, reference), memory)
     list(trial.reports())
     return trial, from_bytes(memory.checkpoints["a"], "a")
 

@@ -23,7 +23,7 @@ from trainables.metric.checks import CheckReference
 from trainables.metric.fmd import Reference
 from trainables.report import CHECKS, GUIDANCES, Report
 from trainables.training.trainer import Trainer
-from trainables.trial import GRID_SIDE, Plan, Preempted, Trial, real_picture
+from trainables.trial import GRID_SIDE, Plan, Preempted, Trial, TrialData, real_picture
 
 RUNGS = (48, 150, 400)
 TINY: Flat = {
@@ -63,11 +63,14 @@ def make(storage: Memory, images: Images, small_reference: Reference) -> Make:
         report_every: int = 0,
         sampling_seed: int = 11,
         draws: tuple[int, ...] = (),
+        checks: CheckReference | None = None,
+        chooses_by: Reference | None = None,
         **hooks: Any,
     ) -> Trial:
         plan = Plan(rungs, sampling_seed, "cpu", save_every, report_every, draws)
         variant = Variant.from_flat({**TINY, **(changes or {})})
-        return Trial(name, variant, seed, plan, images, small_reference, storage, **hooks)
+        data = TrialData(images, small_reference, checks, chooses_by)
+        return Trial(name, variant, seed, plan, data, storage, **hooks)
 
     return make
 

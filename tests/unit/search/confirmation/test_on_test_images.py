@@ -14,17 +14,19 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.confirmed import confirmation_result
-from search.confirmation import test_evaluation
+from search.confirmation import on_test_images
 from search.execution.ending import Ending
 from search.machine import Machine
 from search.progress.budget import Budget
 from search.progress.notes import Notes
+from search.session import Session
 from search.settings import Settings
+from search.trackers.sending import Trackers
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 SETTINGS = Settings.resolve({"name": "confirm"}, "widths", "", Machine(cpus=2, gpus=0))
 ROW = {"images_seen": 9_000, "sampler": "ancestral", "steps": 20, "nfe": 20}
@@ -66,12 +68,13 @@ def measured(
             order.append(start.trial)
             yield start, measure(start)
 
-    monkeypatch.setattr(test_evaluation, "each_on_a_slot", one_by_one)
+    monkeypatch.setattr(on_test_images, "each_on_a_slot", one_by_one)
     result = confirmation_result(run)
     assert result is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    judge = Reference.build(mnist, "confirm", 64)
-    test_evaluation.measure_on_test_images(confirmed(run), SETTINGS, result, mnist, judge, notes, Ending(lambda: None))
+    data = TrialData(mnist, Reference.build(mnist, "confirm", 64))
+    race = Session(confirmed(run), SETTINGS, data, notes, Trackers())
+    on_test_images.measure_on_test_images(race, result, Ending(lambda: None))
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -138,12 +141,12 @@ def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measur
 ) -> None:
     nested, plan = Run.create(tmp_path, "confirm"), Plan((512,), 3, "cpu")
     start = Start("000-cnn.0", 0, 11, "", TINY, repeats="000-cnn", sampling_seed=12)
-    folder, variant = Folder(nested.uri), Variant.from_flat(TINY)
-    trial = Trial(start.trial, variant, 11, replace(plan, sampling_seed=12), mnist, small_reference, folder)
+    folder, variant, data = Folder(nested.uri), Variant.from_flat(TINY), TrialData(mnist, small_reference)
+    trial = Trial(start.trial, variant, 11, replace(plan, sampling_seed=12), data, folder)
     reports = list(trial.reports())
-    bench = test_evaluation.Bench(plan, nested.uri, mnist, small_reference, Reference.build(mnist, "test", 64))
-    assert list(test_evaluation._without_model(nested, [start])) == []
-    expected = test_evaluation.measure(bench, start)
+    bench = on_test_images.Bench(plan, nested.uri, data, Reference.build(mnist, "test", 64))
+    assert list(on_test_images._without_model(nested, [start])) == []
+    expected = on_test_images.measure(bench, start)
     assert expected is not None
     path = nested.checkpoints / "000-cnn.0.pt"
     if damage == "gone":
@@ -152,11 +155,11 @@ def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measur
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    ((name, why),) = test_evaluation._without_model(nested, [start])
+    ((name, why),) = on_test_images._without_model(nested, [start])
     assert name == "000-cnn.0"
     assert why.startswith(f"the checkpoint of 000-cnn.0 is {damage}")
     assert not path.exists()
-    assert test_evaluation.measure(bench, start) == expected
-    again = Trial(start.trial, variant, 11, plan, mnist, small_reference, folder)
+    assert on_test_images.measure(bench, start) == expected
+    again = Trial(start.trial, variant, 11, plan, data, folder)
     assert again.last is not None
     assert again.last.fmd == reports[-1].fmd  # that of the race, not of the test images

@@ -14,7 +14,7 @@ from search.confirmation.race_time import RaceTime
 from search.confirmation.selection import select
 from search.machine import Machine
 from search.progress.budget import OVERTIME, Budget
-from search.reserve import END_SECONDS, GROWTH, START_SECONDS, UNKNOWN, Cost
+from search.reserve import END_SECONDS, GROWTH, START_SECONDS, UNKNOWN, Cost, Judging
 from search.search_time import SearchTime
 from search.settings import Settings
 from tests.helpers import fake_runs
@@ -23,6 +23,7 @@ from trainables.report import Report
 FULL, RUNGS = 108_000, (4_000, 12_000, 36_000, 108_000)
 SETTINGS = Settings.resolve({"name": "run"}, "widths", "", Machine(cpus=2, gpus=0))
 SCALE = 8.0
+JUDGING = Judging(SCALE)
 
 
 def curve(*fmds: float) -> list[Report]:
@@ -65,7 +66,7 @@ def test_a_baseline_that_is_beaten_is_named_with_its_number_and_not_trained(tmp_
     run = Run.create(tmp_path, "run")
     best = add(run, 0, [90.0, 60.0, 25.1, 20.0])
     beaten = add(run, 1, [80.0, 75.0, 72.9], baseline="B3")
-    selection = select(run, SETTINGS, SCALE, left=1e6)
+    selection = select(run, SETTINGS, JUDGING, left=1e6)
     assert [start.trial for start in selection.chosen] == [best]
     assert selection.left_out == {beaten: "B3 was not trained again: FMD 72.9 against 25.1 at 36,000 images"}
     assert not selection.is_short
@@ -75,15 +76,15 @@ def test_a_contender_that_there_is_no_time_for_is_named_and_not_trained(tmp_path
     run = Run.create(tmp_path, "run")
     names = [add(run, number, [50.0, 40.0, 30.0, 20.0 + number]) for number in range(3)]
     slow = add(run, 3, [50.0, 40.0, 30.0], baseline="A0", pace=100.0)
-    both = select(run, SETTINGS, SCALE, left=1e6)
+    both = select(run, SETTINGS, JUDGING, left=1e6)
     assert [start.trial for start in both.chosen] == [*names, slow]
     assert not both.is_short
-    fewer = select(run, SETTINGS, SCALE, left=600.0)
+    fewer = select(run, SETTINGS, JUDGING, left=600.0)
     assert [start.trial for start in fewer.chosen] == names
     assert fewer.left_out == {slow: "A0 was not trained again: no time for a training of 18:07"}
     assert fewer.is_short
-    assert [start.trial for start in select(run, SETTINGS, SCALE, left=150.0).chosen] == names[:1]
-    assert select(run, SETTINGS, SCALE, left=10.0).chosen == []
+    assert [start.trial for start in select(run, SETTINGS, JUDGING, left=150.0).chosen] == names[:1]
+    assert select(run, SETTINGS, JUDGING, left=10.0).chosen == []
 
 
 def test_a_contender_with_a_fresh_seed_stays_in_the_race_that_goes_on(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_contender_with_a_fresh_seed_stays_in_the_race_that_goes_on(tmp_path: 
     nested = run.begin_confirmation()
     nested.append(Start(f"{names[1]}.0", 0, seed=0, baseline="", variant={}, repeats=names[1]))
     nested.append(Report.from_dict({"trial": f"{names[1]}.0", "images_seen": FULL, "fmd": 21.0}))
-    assert [start.trial for start in select(run, SETTINGS, SCALE, left=1.0).chosen] == [names[1]]
+    assert [start.trial for start in select(run, SETTINGS, JUDGING, left=1.0).chosen] == [names[1]]
 
 
 class Race600:
@@ -142,19 +143,19 @@ def test_the_first_seeds_of_the_best_may_take_overtime_and_those_of_others_hardl
 
 def test_the_time_of_a_search_is_the_budget_without_the_reserve_and_the_end(tmp_path: Path) -> None:
     run, budget = Run.create(tmp_path, "run"), Budget(600.0)
-    before = SearchTime(run, SETTINGS, budget, SCALE)
+    before = SearchTime(run, SETTINGS, budget, JUDGING)
     assert before.after() == pytest.approx(UNKNOWN * 600 + END_SECONDS)
     for number in range(3):
         add(run, number, [50.0, 40.0, 30.0, 20.0 + number], pace=2_000.0)
-    planned = SearchTime(run, SETTINGS, budget, SCALE)
+    planned = SearchTime(run, SETTINGS, budget, JUDGING)
     assert planned.left() == pytest.approx(budget.left() - planned.after(), abs=0.1)
     training = 1 + FULL / 2_000 + SCALE**GROWTH
     assert planned.after() == pytest.approx(2 * START_SECONDS + 3 * (training + 1 + SCALE**GROWTH) + END_SECONDS)
-    assert SearchTime(run, replace(SETTINGS, confirm=0), budget, SCALE).after() == END_SECONDS
+    assert SearchTime(run, replace(SETTINGS, confirm=0), budget, JUDGING).after() == END_SECONDS
 
 
 def test_without_reports_to_plan_by_the_first_trials_may_take_all_the_time(tmp_path: Path) -> None:
     run, late = Run.create(tmp_path, "run"), Budget(600.0, earlier=500.0)
-    assert SearchTime(run, SETTINGS, late, SCALE).after() == END_SECONDS
+    assert SearchTime(run, SETTINGS, late, JUDGING).after() == END_SECONDS
     add(run, 0, [50.0], pace=1.0)  # it tells of the start of its process
-    assert SearchTime(run, SETTINGS, late, SCALE).after() == END_SECONDS
+    assert SearchTime(run, SETTINGS, late, JUDGING).after() == END_SECONDS

@@ -18,14 +18,13 @@ from search.execution import pulse
 from search.execution.ending import Ending, Left
 from search.execution.first_worker import FirstWorker
 from search.execution.pulse import Pulse
-from search.execution.tune import Session, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
+from search.execution.tune import Health, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from search.history import History
 from search.machine import Machine
 from search.progress.budget import Budget
 from search.progress.notes import Notes
 from search.progress.recorder import Recorder
 from search.progress.terminal import Display
-from search.progress.time_spent import TimeSpent
 from search.schedulers import ASHA, ASHAStopping
 from search.settings import Settings
 from search.time_limit import TimeLimit
@@ -68,21 +67,21 @@ def tune_trial(start: Start, error: Path | None = None) -> Any:
     return SimpleNamespace(config=to_json(start), error_file=str(error) if error else None, temporary_state=state)
 
 
-def make_session() -> Session:
+def make_health() -> Health:
     watched = Pulse(600.0)
-    return Session(FirstWorker(print), watched, Ending(lambda: None, trials=watched))
+    return Health(FirstWorker(print), watched, Ending(lambda: None, trials=watched))
 
 
 def make_recorder(folder: Path, tries: Tries | None = None) -> Recorder:
     given = {"name": "run", "trials": 7, "max_images": 900, "grace_images": 100}
     settings = Settings.resolve(given, "widths", "", Machine(2, 0))
     run, notes = Run.create(folder, "run"), Notes(Budget(100.0), Console(file=io.StringIO()), quiet=True)
-    return Recorder(run, History([], ASHA(RUNGS, 3)), TimeSpent(2), Display(settings, notes), tries or Tries())
+    return Recorder(run, History([], ASHA(RUNGS, 3)), Display(settings, notes), tries or Tries())
 
 
 def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() -> None:
     source = Source(STARTS[:2])
-    searcher = TuneSearcher(source, make_session())
+    searcher = TuneSearcher(source, make_health())
     assert [searcher.suggest("a"), searcher.suggest("b")] == [to_json(start) for start in STARTS[:2]]
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", result(100, 5.0))
@@ -96,7 +95,7 @@ def test_the_searcher_gives_trials_then_none_while_one_runs_and_then_finished() 
 
 def test_the_searcher_passes_on_reports_and_ends() -> None:
     source = Source(STARTS)
-    searcher = TuneSearcher(source, make_session())
+    searcher = TuneSearcher(source, make_health())
     for trial_id in ("a", "b", "c"):
         searcher.suggest(trial_id)
     searcher.on_trial_result("a", result(100, 5.0))
@@ -150,7 +149,7 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path, monkeypatch: pytes
     assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
     recorder = make_recorder(tmp_path, tries)
     monkeypatch.setattr(pulse, "_get", lambda trial: None)
-    callback = TuneCallback(recorder, make_session())
+    callback = TuneCallback(recorder, make_health())
     trial = tune_trial(STARTS[0])
     callback.on_trial_start(0, [], trial)
     callback.on_trial_result(0, [], trial, result(100, 5.0))
@@ -168,10 +167,10 @@ def test_the_callback_records_what_tune_tells(tmp_path: Path, monkeypatch: pytes
 def test_an_adapter_is_pickled_without_its_state(tmp_path: Path) -> None:
     recorder, limit = make_recorder(tmp_path), TimeLimit(ASHA(RUNGS, 3), lambda: math.inf)
     adapters = [
-        TuneSearcher(Source([]), make_session()),
+        TuneSearcher(Source([]), make_health()),
         TuneScheduler(limit, Tries()),
-        TuneCallback(recorder, make_session()),
-        TuneStopper(make_session()),
+        TuneCallback(recorder, make_health()),
+        TuneStopper(make_health()),
     ]
     for adapter in adapters:
         assert vars(pickle.loads(pickle.dumps(adapter))) == {}
@@ -183,13 +182,13 @@ def test_in_a_session_that_ends_early_no_trial_begins_and_none_fails(
     monkeypatch.setattr(pulse, "_get", lambda trial: None)
     monkeypatch.setattr(pulse, "_put", lambda name, value: None)
     recorder, source = make_recorder(tmp_path), Source(STARTS)
-    session = make_session()
-    searcher, callback = TuneSearcher(source, session), TuneCallback(recorder, session)
-    stopper = TuneStopper(session)
+    health = make_health()
+    searcher, callback = TuneSearcher(source, health), TuneCallback(recorder, health)
+    stopper = TuneStopper(health)
     assert searcher.suggest("a") == to_json(STARTS[0])
     callback.on_trial_start(0, [], tune_trial(STARTS[0]))
     assert not stopper.stop_all()
-    session.ending.interrupted = True
+    health.ending.interrupted = True
     assert not stopper.stop_all()  # the trial saves its checkpoint
     assert searcher.suggest("b") is None
     callback.on_trial_error(0, [], tune_trial(STARTS[0], tmp_path / "error.txt"))
@@ -201,7 +200,7 @@ def test_in_a_session_that_ends_early_no_trial_begins_and_none_fails(
 
 def test_a_session_ends_once_its_time_is_over() -> None:
     over = False
-    stopper = TuneStopper(make_session(), lambda: over)
+    stopper = TuneStopper(make_health(), lambda: over)
     assert not stopper.stop_all()
     over = True
     assert stopper.stop_all()

@@ -17,7 +17,7 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
-from trainables.trial import Plan, Preempted, Trial
+from trainables.trial import Plan, Preempted, Trial, TrialData
 
 TINY: Flat = {
     "network/kind": "unet",
@@ -35,6 +35,11 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(preemption, "NOTICE", tmp_path / "notice")
     return Work(PLAN, str(tmp_path / "run"))
+
+
+@pytest.fixture
+def data(mnist: Images, small_reference: Reference) -> TrialData:
+    return TrialData(mnist, small_reference)
 
 
 @pytest.fixture
@@ -58,15 +63,14 @@ def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
     work: Work,
     reported: list[dict[str, Any]],
     signs: list[tuple[str, bytes]],
-    mnist: Images,
-    small_reference: Reference,
+    data: TrialData,
 ) -> None:
-    run_trial({**CONFIG, "sampling_seed": 12}, work, mnist, small_reference)
+    run_trial({**CONFIG, "sampling_seed": 12}, work, data)
     assert {trial for trial, _ in signs} == {"003-tiny"}
     assert [sign for _, sign in signs].count(RESTS) == len(PLAN.rungs) + 1  # while each report waits, and at the end
     assert len(set(signs)) == len(signs) - len(PLAN.rungs)
     plan = Plan(PLAN.rungs, sampling_seed=12, device="cpu")
-    alone = Trial("alone", Variant.from_flat(TINY), 5, plan, mnist, small_reference, Memory())
+    alone = Trial("alone", Variant.from_flat(TINY), 5, plan, data, Memory())
     assert [report["fmd"] for report in reported] == [report.fmd for report in alone.reports()]
     files = sorted(path.name for path in Path(work.run_uri).rglob("*.*"))
     pictures = ["003-tiny-restored.png", "003-tiny-rungs.png", "003-tiny-strip.png", "003-tiny.png"]
@@ -77,32 +81,29 @@ def test_it_says_why_a_gpu_is_given_its_steps_kernel_by_kernel(
     work: Work,
     reported: list[dict[str, Any]],
     signs: list[tuple[str, bytes]],
-    mnist: Images,
-    small_reference: Reference,
+    data: TrialData,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Trainer, "not_recorded", "a replay of it returns something else than a call")
-    run_trial(CONFIG, work, mnist, small_reference)
+    run_trial(CONFIG, work, data)
     told = b"steps of 003-tiny are launched kernel by kernel, slowly: a replay of it returns something else than a call"
     assert {sign for name, sign in signs if name == pulse.NOTE} == {told}
 
 
 def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(
-    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
+    work: Work, reported: list[dict[str, Any]], data: TrialData
 ) -> None:
     Folder(work.run_uri).save_checkpoint("003-tiny", to_bytes({"a": torch.zeros(9)})[:200])
     with pytest.raises(CheckpointError, match=r"^the checkpoint of 003-tiny is damaged: .*; it begins anew$"):
-        run_trial(CONFIG, work, mnist, small_reference)
-    run_trial(CONFIG, work, mnist, small_reference)
+        run_trial(CONFIG, work, data)
+    run_trial(CONFIG, work, data)
     assert [report["images_seen"] for report in reported] == list(PLAN.rungs)
 
 
-def test_it_leaves_a_machine_that_is_taken_back(
-    work: Work, reported: list[dict[str, Any]], mnist: Images, small_reference: Reference
-) -> None:
+def test_it_leaves_a_machine_that_is_taken_back(work: Work, reported: list[dict[str, Any]], data: TrialData) -> None:
     preemption.NOTICE.touch()
     with pytest.raises(Preempted):
-        run_trial(CONFIG, work, mnist, small_reference)
+        run_trial(CONFIG, work, data)
     assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
     assert reported == []
 
@@ -110,21 +111,18 @@ def test_it_leaves_a_machine_that_is_taken_back(
 def test_it_saves_and_leaves_when_the_driver_asks(
     work: Work,
     reported: list[dict[str, Any]],
-    mnist: Images,
-    small_reference: Reference,
+    data: TrialData,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pulse, "_get", {pulse.LEAVE: b""}.get)
     with pytest.raises(Preempted):
-        run_trial(CONFIG, work, mnist, small_reference)
+        run_trial(CONFIG, work, data)
     assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
     assert reported == []
 
 
-def test_what_it_cannot_begin_with_is_one_line(
-    work: Work, tmp_path: Path, mnist: Images, small_reference: Reference
-) -> None:
+def test_what_it_cannot_begin_with_is_one_line(work: Work, tmp_path: Path, data: TrialData) -> None:
     with pytest.raises(NotShared, match="mount it there"):
-        run_trial(CONFIG, Work(PLAN, str(tmp_path / "nfs")), mnist, small_reference)
+        run_trial(CONFIG, Work(PLAN, str(tmp_path / "nfs")), data)
     with pytest.raises(FileNotFoundError, match=r"run keeps no checkpoint of another any more$"):
-        run_trial(CONFIG, Work(PLAN, work.run_uri, trained=(work.run_uri, "another")), mnist, small_reference)
+        run_trial(CONFIG, Work(PLAN, work.run_uri, trained=(work.run_uri, "another")), data)

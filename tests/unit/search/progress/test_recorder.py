@@ -60,9 +60,7 @@ def make_recorder(
 ) -> Recorder:
     """The recorder of a session that goes on with the run, by a scheduler of this kind."""
     history, display = History(run.events(), kind(RUNGS, 3)), make_display()
-    return Recorder(
-        run, history, TimeSpent(slots=2), display, tries or Tries(), paused=paused, kept_checkpoints=KEPT_CHECKPOINTS
-    )
+    return Recorder(run, history, display, tries or Tries(), paused=paused, kept_checkpoints=KEPT_CHECKPOINTS)
 
 
 def run_trial(recorder: Recorder, number: int, fmd: float, rungs: tuple[int, ...] = RUNGS) -> None:

@@ -20,7 +20,7 @@ from trainables.metric.classifier_training import ensure_classifier, ensure_othe
 from trainables.metric.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.metric.tasks import Rotations
-from trainables.trial import Plan, Trial
+from trainables.trial import Plan, Trial, TrialData
 
 TINY: Flat = {"network/cnn/widths": "4-4", "schedule/cosine/T": 20, "sampler/steps": 3, "training/batch": 32}
 
@@ -153,7 +153,7 @@ def weights_of(images: Images) -> Weights:
 def a_trial(images: Images, changes: Flat) -> Trial:
     reference = Reference.build(images, weights=weights_of(images))
     variant = Variant.from_flat({**TINY, **changes})
-    return Trial("000-a", variant, 1, Plan((64, 192), 0, device="cpu"), images, reference, Memory())
+    return Trial("000-a", variant, 1, Plan((64, 192), 0, device="cpu"), TrialData(images, reference), Memory())
 
 
 def test_networks_that_know_classes_are_trained_on_labels_and_refused_without(
