@@ -16,7 +16,6 @@ from search.execution.tasks import each_on_a_slot
 from search.execution.worker import plan_of
 from search.progress.budget import OVERTIME, as_clock
 from search.progress.failures import reason
-from search.progress.notes import Notes
 from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.session import Session
 from trainables.checkpoint import CheckpointError, from_bytes
@@ -46,20 +45,19 @@ def measure_on_test_images(race: Session, result: ConfirmationResult, ending: En
     """Measure the trainings of a race that has ended on the test images, into the evaluation of its run.
 
     The contenders that may be the best and the best of the literature are measured, each once. The number of samples is
-    that by which the race judged, or that of the test images if there are fewer. Nothing is chosen by
-    these numbers. Samples start from noise of the training's own seed, which neither the search nor the race used for
-    samples. A model whose checkpoint is gone or damaged is trained again. Models that there is no time for are measured
-    once the run goes on.
+    that by which the race judged, or that of the test images if there are fewer. Nothing is chosen by these numbers.
+    Samples start from noise of the training's own seed, which neither the search nor the race used for samples. A model
+    whose checkpoint is gone or damaged is trained again. Models that there is no time for are measured once the run
+    goes on.
 
     Raises:
         Left: a signal interrupts, or Ray is lost; `ending` knows which.
     """
-    nested, settings, bench = race.run, race.settings, _bench(race)
+    nested, bench = race.run, _bench(race)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
-    lost = dict(_without_model(nested, starts))
-    stage = _Stage(nested, bench.reference, starts, lost, settings.slots, race.notes)
-    for start, row in each_on_a_slot(measure, bench, starts, settings, stage.is_over, ending):
+    stage = _Stage(race, bench.reference, starts, dict(_without_model(nested, starts)))
+    for start, row in each_on_a_slot(measure, bench, starts, race.settings, stage.is_over, ending):
         stage.take(start, row)
     stage.close()
 
@@ -67,26 +65,18 @@ def measure_on_test_images(race: Session, result: ConfirmationResult, ending: En
 class _Stage:
     """The measurements: what is stored and said of them, and the time that they take."""
 
-    def __init__(
-        self,
-        nested: Run,
-        reference: Reference,
-        starts: Sequence[Start],
-        lost: Mapping[str, str],
-        slots: int,
-        notes: Notes,
-    ) -> None:
+    def __init__(self, race: Session, reference: Reference, starts: Sequence[Start], lost: Mapping[str, str]) -> None:
         """Say what begins; `lost` has the reason why the model of a training has to be trained again, by its name."""
-        self._nested, self._reference, self._slots, self._notes = nested, reference, slots, notes
-        costs = {start.trial: cost_of_another(nested.reports()[start.trial][-1]) for start in starts}
+        self._nested, self._notes, self._slots, self._reference = race.run, race.notes, race.settings.slots, reference
+        costs = {start.trial: cost_of_another(race.run.reports()[start.trial][-1]) for start in starts}
         self._seconds = {name: cost.test + (cost.training if name in lost else 0) for name, cost in costs.items()}
         """What each model that is not measured yet is expected to take"""
         self._count = len(starts)
         for reason_why in lost.values():
-            notes.say(f"{reason_why}; it is trained again")
+            race.notes.say(f"{reason_why}; it is trained again")
         if starts:
             models = "1 model is" if self._count == 1 else f"{self._count} models are"
-            notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
+            race.notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
 
     def is_over(self) -> bool:
         """Return whether the time budget and the overtime that measurements may take are used up."""

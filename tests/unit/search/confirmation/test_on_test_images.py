@@ -152,9 +152,9 @@ def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measur
     if damage == "gone":
         path.unlink()
     else:
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     ((name, why),) = on_test_images._without_model(nested, [start])
     assert name == "000-cnn.0"
     assert why.startswith(f"the checkpoint of 000-cnn.0 is {damage}")
