@@ -44,12 +44,12 @@ from search.execution import worker
 HERE, train = Path.cwd(), worker.run_trial
 
 
-def troubled(config, work, images, reference, **more):
+def troubled(config, work, data):
     if config["variant"]["training/lr"] == 0.09:
         raise RuntimeError("out of luck")
     while config["variant"]["training/lr"] == 2e-3 and not (HERE / "answered").exists():
         time.sleep(0.05)
-    train(config, work, images, reference, **more)
+    train(config, work, data)
 
 
 worker.run_trial = troubled

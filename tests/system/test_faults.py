@@ -48,9 +48,9 @@ def told(self):
         yield report
 
 
-def witnessed(config, work, images, reference):
+def witnessed(config, work, data):
     worker.Trial.reports = told
-    train(config, work, images, reference)
+    train(config, work, data)
 
 
 worker.run_trial = witnessed
@@ -142,9 +142,9 @@ def told(self):
             raise MemoryError("no room for 8 GiB")
 
 
-def troubled(config, work, images, reference):
+def troubled(config, work, data):
     worker.Trial.reports = told
-    train(config, work, images, reference)
+    train(config, work, data)
 
 
 worker.run_trial = troubled
