@@ -14,7 +14,7 @@ import torch
 from trainables.data.images import Images
 from trainables.metric.classifier import WIDTHS, Classifier, Weights, features, load_weights, pack
 from trainables.metric.feature_network import Layer
-from trainables.metric.fmd import Reference
+from trainables.metric.fmd import Reference, _floor_sets
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 from trainables.metric.frechet import Statistics, frechet_distance
 
@@ -181,6 +181,23 @@ def test_an_unwritable_cache_costs_time_only(mnist: Images, tmp_path: Path, monk
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     assert Reference.build(few, n=32, layer="spatial_mean").floor > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "sets"), [(5000, 256, 100), (5000, 2048, 12), (5000, 3000, 8), (64, 6, 100), (64, 64, 1)]
+)
+def test_the_floor_is_of_many_sets_of_n_different_images(count: int, n: int, sets: int) -> None:
+    drawn = _floor_sets(count, n)
+    assert [len(np.unique(rows)) for rows in drawn] == [n] * sets
+    assert len({tuple(sorted(rows)) for rows in drawn}) == sets
+    assert all(rows.min() >= 0 and rows.max() < count for rows in drawn)
+
+
+def test_the_floor_is_the_score_of_real_images(reference: Reference, mnist: Images, classifier: Classifier) -> None:
+    others = draw(mnist.confirm, len(mnist.confirm))
+    scores = [reference.score(others[N * k : N * (k + 1)], classifier).fmd for k in range(len(others) // N)]
+    error = reference.floor_sd / len(scores) ** 0.5
+    assert np.mean(scores) == pytest.approx(reference.floor, abs=4 * error)
 
 
 def test_the_reference_splits_use_other_images_for_their_floor(mnist: Images) -> None:
