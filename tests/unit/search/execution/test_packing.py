@@ -21,10 +21,10 @@ from search.execution.packing import GAIN, best, choose, drawn, footprint, measu
 from search.machine import Machine, MachineError
 from search.progress.budget import Budget
 from search.progress.notes import Notes
-from search.session import _sharing_gpus
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
+from search.stages import _sharing_gpus
 from spaces.baselines import STARTER
 from trainables.config import Flat
 from trainables.data.images import Images

@@ -184,7 +184,7 @@ def test_an_unwritable_cache_costs_time_only(mnist: Images, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("count", "n", "sets"), [(5000, 256, 100), (5000, 2048, 12), (5000, 3000, 8), (64, 6, 100), (64, 64, 1)]
+    ("count", "n", "sets"), [(5000, 256, 39), (5000, 2048, 4), (5000, 3000, 3), (64, 6, 100), (64, 64, 1)]
 )
 def test_the_floor_is_of_many_sets_of_n_different_images(count: int, n: int, sets: int) -> None:
     drawn = _floor_sets(count, n)
