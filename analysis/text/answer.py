@@ -59,25 +59,27 @@ def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], rank
     found, confirmed = verdict(run, result), [standing.trial for standing in result.standings]
     best, compared = found.best, measures(run, result, [*confirmed, *result.left_out])
     cautions = say.cautions(result, compared.trials())
-    urgent = [fact for fact in cautions if fact.term != "left out"]
+    unfinished = [fact for fact in cautions if fact.term == "so far"]
+    left_out = [fact for fact in cautions if fact.term == "left out"]
     return Answer(
         trial=best.trial,
         configuration=words.get(best.trial, ""),
         facts=[
-            *urgent,
+            *unfinished,
             say.confirmed_fmd(best),
             say.certainty(found, len(confirmed)),
             *say.leads(compared, best.trial),
             *opinion_facts(result),
             *checks_facts(result),
             say.scope(run, result),
+            *(fact for fact in cautions if fact not in unfinished + left_out),
         ],
         details=[
             say.measured(run, result),
             *say.kinds(found),
             *say.guidance(result),
             *_labels(run, [*confirmed, *ranked]),
-            *(fact for fact in cautions if fact not in urgent),
+            *left_out,
         ],
     )
 
