@@ -28,6 +28,58 @@ SEARCH += f" --trials {len(TRIALS)} --max-images {RUNGS[-1]} --grace-images {RUN
 SHORT = f"--space degradations --scheduler none --confirm 0 --trials 1 --max-images {RUNGS[0]}"
 SHORT += f" --grace-images {RUNGS[0]}"
 
+# A network of a stranger's own, with its blocks in a module beside the file.
+OWN = {
+    "my_blocks.py": """import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return x + torch.relu(self.mix(x))
+""",
+    "my_space.py": """from dataclasses import dataclass
+from typing import Annotated
+
+from my_blocks import Block
+from torch import nn
+
+from spaces.suggest import suggest, suggest_kind
+from trainables.domain import Int, Log
+from trainables.networks import NETWORKS, Network
+
+
+class Module(nn.Module):
+    def __init__(self, channels, width):
+        super().__init__()
+        self.first, self.time = nn.Conv2d(channels, width, 4, 4), nn.Linear(1, width)
+        self.rest = nn.Sequential(Block(width), nn.ConvTranspose2d(width, channels, 4, 4))
+
+    def forward(self, x, time):
+        return self.rest(self.first(x) + self.time(time[:, None])[:, :, None, None])
+
+
+@dataclass(frozen=True)
+class Mine(Network):
+    width: Annotated[int, Int(4, 16)] = 8
+
+    def build(self, channels, size, classes=0):
+        return Module(channels, self.width)
+
+
+NETWORKS["mine"] = Mine
+
+
+def space(trial):
+    suggest_kind(trial, "network", ["mine"])
+    suggest(trial, "training/lr", Log(1e-3, 1e-2))
+""",
+}
+
 # Prints the status of a request to the dashboard; a header takes the place of {}.
 ASK = """curl -s -o /dev/null -w '%{{http_code}}' -H '{}' http://127.0.0.1:8265/api/jobs/"""
 RAY = r"raylet|gcs_server|ray::|ray/dashboard|log_monitor|default_worker"
@@ -142,6 +194,25 @@ def test_a_job_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
 def test_the_script_can_be_submitted_from_the_laptop(cluster: Onprem) -> None:
     cluster.laptop(f"ray submit {cluster.path} search/run.py {SHORT} --name submitted")
     assert Watched(cluster.runs / "submitted").curves() == Watched(cluster.runs / "job").curves()
+
+
+def test_a_file_of_ones_own_outside_the_project_is_searched_on_both_workers_and_exported(cluster: Onprem) -> None:
+    """The workers have neither the file nor the module beside it; once both are gone, the run's copy serves."""
+    place = cluster.laboratory.home(HEAD.name) / "elsewhere"
+    place.mkdir()
+    for name, text in OWN.items():
+        (place / name).write_text(text)
+    search = Watched(cluster.runs / "own")
+    own = f"--space my_space.py --name own --scheduler none --confirm 0 --trials 4 --max-images {RUNGS[1]}"
+    project = "~/diffusion-search/search"
+    cluster.head(f"cd elsewhere && python {project}/run.py {own} --grace-images {RUNGS[0]}", 900)
+    assert {event["state"] for event in search.events("end")} == {"COMPLETE"}
+    assert all(cluster.trials_on(worker.name, search.began) for worker in WORKERS)
+    for name in OWN:
+        (place / name).unlink()
+    cluster.head(f"cd elsewhere && python {project}/export.py $SEARCH_STORAGE/own model", 300)
+    cluster.head("cd elsewhere/model && python sample.py --n 10 --out ten.png", 300)
+    assert (place / "model/ten.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_the_comments_say_ends_ray_everywhere(cluster: Onprem, measured: Measured) -> None:
