@@ -195,7 +195,7 @@ def test_the_floor_is_of_many_sets_of_n_different_images(count: int, n: int, set
 
 def test_the_floor_is_the_score_of_real_images(reference: Reference, mnist: Images, classifier: Classifier) -> None:
     others = draw(mnist.confirm, len(mnist.confirm))
-    scores = [reference.score(others[N * k : N * (k + 1)], classifier).fmd for k in range(len(others) // N)]
+    scores = [reference.score(others[N * k : N * (k + 1)], classifier).fmd for k in range(6)]
     error = reference.floor_sd / len(scores) ** 0.5
     assert np.mean(scores) == pytest.approx(reference.floor, abs=4 * error)
 
