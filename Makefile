@@ -49,7 +49,7 @@ test: hello lint  ## lint, then every test that is not slow, one small search am
 .PHONY: hello
 hello:
 	@echo "make test: environment, lint, types, unit tests, a real search with a kill and a resume, the page in a browser."
-	@echo "It takes about 8 minutes on two cores, less on more; make test-all runs the slow tests too."
+	@echo "It takes 5 to 12 minutes on two cores, less on more; make test-all runs the slow tests too."
 
 # Two files at a time: tests of clusters wait for machines while whole searches compute.
 test-long: env  ## every slow test: whole searches, dashboards in a browser, clusters
