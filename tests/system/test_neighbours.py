@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import takewhile
 
 import pytest
 
@@ -125,11 +124,15 @@ def test_a_search_waits_for_a_cluster_whose_cores_others_have(searches: Searches
     address = cluster.stdout.readline().strip()
     process = searches.start("hasty.py", *BOTH, "--name", "a", "--address", address, "--time-budget", "800", **token)
     assert process.stdout is not None
-    before = list(takewhile(lambda line: "more time" not in line, process.stdout))  # a long line goes on below itself
-    assert "no free cores" in " ".join(before)
-    assert "--resume NAME --time-budget SECONDS" in " ".join(" ".join(before).split())
+    said: list[str] = []  # words, because a long line goes on below itself
+    while said[-2:] != ["more", "time"]:
+        line = process.stdout.readline()
+        assert line, said
+        said += line.split()
+    assert "no free cores" in " ".join(said)
+    assert "--resume NAME --time-budget SECONDS" in " ".join(said)
     time.sleep(65)
-    assert process.poll() is None, (before, process.communicate())
+    assert process.poll() is None, (said, process.communicate())
     (searches.folder / "free").touch()
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")

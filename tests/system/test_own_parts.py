@@ -61,7 +61,7 @@ def test_the_run_does_without_the_file(searches: Searches, file: Path) -> None:
     assert first["tried_guidance"] == [0.0, *GUIDANCES]
     best = first["tried_guidance"][first["tried_fmd"].index(min(first["tried_fmd"]))]
     assert [(row["sampler/guidance"], row["tried_guidance"]) for row in others] == [(best, [])]
-    assert "Guidance was chosen after training" in " ".join(done.stdout.split())
+    assert "guidance chosen after training: by images of the search" in " ".join(done.stdout.split())
     trial = table["trial"].to_pylist()[0]
     for words in (
         ["analysis/rank.py", "runs/mine"],
