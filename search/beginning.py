@@ -63,7 +63,7 @@ def begin(given: dict[str, Any], began: float) -> int:
         remember(space.code)
     if given.get("auto_resume") and (run := begun(settings, given)):
         return _go_on(run, machine, given, space.code, began, images)
-    from search.stages import run_session
+    from search.stages import run_session  # 6 s, most of it Ray Tune: a refusal or a plan needs none of it
 
     return run_session(None, settings, space, images, machine, given, began)
 
@@ -93,7 +93,7 @@ def _go_on(
     began: float,
     images: Images | None = None,
 ) -> int:
-    from search.stages import close_again, run_session
+    from search.stages import close_again, run_session  # 6 s, as in `begin`
 
     settings = replace(Settings.resume(run.settings()["settings"], given, machine), name=run.name)  # its folder's now
     if (why := nothing_left(run, settings)) is not None:
@@ -111,7 +111,7 @@ def _machine(given: dict[str, Any], began: float) -> Machine | Cluster:
         return this_machine(lambda line: say_at(began, line))
     if "address" not in given and not given.get("quiet"):
         say_at(began, f"{address.source}: the trials run on that cluster; --address local says otherwise")
-    from search.execution.cluster import join_ray
+    from search.execution.cluster import join_ray  # 1.4 s, which a search on one machine has later
 
     return join_ray(address)
 

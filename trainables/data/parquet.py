@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from trainables.data.images import DataError
 from trainables.data.sources import PARTS, Found, Part, Sample, first_line, readable
 
+# pyarrow takes 0.2 s to import, which other forms of data sets do not need, so functions import it.
+
 LABELS = ("label", "labels", "fine_label", "class", "category", "target", "character")
 IMAGES = ("image", "img", "images", "picture", "photo")
 # A column of texts with one of these names, or of those above, has the paths of images.
