@@ -31,7 +31,8 @@ class Arrivals:
         fmd = _compared(report.fmd, report.diverged)
         insort(self.fmds, fmd)
         self.places[report.trial] = self.place(fmd), len(self.fmds)
-        self.continued += continued
+        if continued:
+            self.continued += 1
 
     def place(self, fmd: float) -> int:
         """Return the place of an FMD among all so far, from 1."""
