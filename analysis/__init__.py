@@ -1,1 +1,1 @@
-"""How a finished run is read: results, ranking and comparison."""
+"""A run's files, and how a run is read: results, ranking and comparison."""

@@ -16,11 +16,11 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where `statistics` hides the standard library's.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.process import AT_HELP, Parser, carry_out
 from analysis.run.run import Run
 from analysis.statistics.comparison import Comparison, compare
 from analysis.text import formats
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
-from analysis.text.process import AT_HELP, Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "compare.py") -> int:

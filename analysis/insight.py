@@ -12,10 +12,10 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where `statistics` hides the standard library's.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.process import Parser, carry_out
 from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.insight import insight_blocks, insight_content, schedule_blocks, schedule_content
-from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "insight.py") -> int:

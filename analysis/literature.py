@@ -14,11 +14,11 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where `statistics` hides the standard library's.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.process import Parser, carry_out
 from analysis.run.run import Run
 from analysis.text import formats
 from analysis.text.folds import fold_blocks
 from analysis.text.literature import literature_blocks
-from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "literature.py") -> int:

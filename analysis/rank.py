@@ -9,13 +9,13 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where `statistics` hides the standard library's.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.process import AT_HELP, Parser, carry_out
 from analysis.run.run import Run
 from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import metric_card, rank
 from analysis.statistics.where import Condition, read_condition, trials_where
 from analysis.text import formats
 from analysis.text.equal_seconds import seconds_blocks
-from analysis.text.process import AT_HELP, Parser, carry_out
 from analysis.text.ranking import ranking_blocks, ranking_content, trials_blocks
 
 

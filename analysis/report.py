@@ -13,8 +13,8 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.page.report import write_report
+from analysis.process import Parser, carry_out
 from analysis.run.run import Run
-from analysis.text.process import Parser, carry_out
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "report.py") -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
-from analysis.text.process import carry_out
+from analysis.process import carry_out
 from search.config_file import from_file
 from search.declaration import Option, Resume, SettingsError, completed, options
 from search.options import GROUPS, RunOptions, SearchOptions

@@ -11,7 +11,7 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import carry_out
+from analysis.process import carry_out
 from search.command_line import parse
 from search.execution.threads import ENVIRONMENT
 from search.progress.budget import say_at

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.text.process import Parser, carry_out
+from analysis.process import Parser, carry_out
 
 TICKED = 40  # TensorBoard's tabs Scalars, Images and Text tick no folder where there are more
 MOST = TICKED - 1  # trials; one folder has the columns

@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis.process import INTERRUPTED, interruptible, leave
 from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
 from analysis.text.commands import Commands
-from analysis.text.process import INTERRUPTED, interruptible, leave
 from analysis.text.words import counted
 from search.confirmation.confirm import confirm
 from search.earlier.earlier_runs import take_over

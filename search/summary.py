@@ -8,13 +8,13 @@ from typing import Any
 from rich.console import Console
 
 from analysis.page.report import write_report
+from analysis.process import INTERRUPTED
 from analysis.run.run import Run
 from analysis.statistics.ranking import rank_run
 from analysis.text.answer import answer
 from analysis.text.commands import Commands, short
 from analysis.text.formats import output, print_blocks
 from analysis.text.next_steps import Step, steps
-from analysis.text.process import INTERRUPTED
 from analysis.text.ranking import ranking_blocks, write_ranking
 from search.confirmation.kinds import fields_compared
 from search.progress.tensorboard import TensorBoardWriter

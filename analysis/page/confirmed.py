@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell
 from analysis.page.plots import Interval, intervals, logarithmic
+from analysis.run.evaluations import REAL
 from analysis.statistics.confirmed import ConfirmationResult, Standing, normalise
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
-from analysis.text.checks import REAL, check_rows, check_text, shown
+from analysis.text.checks import check_rows, check_text, shown
 from analysis.text.confirmation import as_judged, standing_remarks, standing_texts
 from analysis.text.opinions import opinion_rows, opinion_titles
 from analysis.text.words import fmd_form, fmd_text, number

@@ -37,7 +37,7 @@ def _known(points: Iterable[Row], column: str) -> list[Row]:
 
 def _fmds(context: ReportContext, trials: dict[str, list[Row]], scale: str) -> Figure:
     floor, blank, spread = context.card.get("floor"), context.card.get("blank"), context.card.get("floor_sd")
-    rules = [rule(value, text) for value, text in ((floor, "real images"), (blank, "a blank set")) if value]
+    rules = [rule(value, text) for value, text in ((floor, "real images"), (blank, "black images")) if value]
     spreads = [band(floor - 2 * spread, floor + 2 * spread)] if floor and spread else []
     reports = {(row["trial"], row["images_seen"]): row for row in context.reports}
     behind = [name for name in trials if name not in context.best]

@@ -93,10 +93,11 @@ def _doubled(value: float | str) -> float | str:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """Return what a search.json says, in the names of today's format; a ValueError's message goes after its name.
+    """Return what a search.json says, in the names of today's format.
 
     Raises:
-        ValueError: it is not JSON, lacks a value, or has one of a wrong type; its name goes before the message.
+        ValueError: it is not JSON, lacks a value, or has one of a wrong type. The caller puts the file's name before
+            the message.
     """
     try:
         content = json.loads(data)

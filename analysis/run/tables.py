@@ -63,11 +63,11 @@ _STATE = (
     Column("state", TEXT, "RUNNING, PAUSED (waits at a rung), PRUNED (stopped early), COMPLETE or FAILED"),
 )
 _REPORT = (
-    Column("diverged", FLAG, "loss, weights or samples were not finite; fmd is the value of a blank set"),
+    Column("diverged", FLAG, "loss, weights or samples were not finite; fmd is the value of black images"),
     Column("images_seen", COUNT, "training images seen at its last report; all values below hold there"),
     Column("rung", COUNT, "index of that budget among the run's rungs, from 0"),
     Column("fmd", NUMBER, "Frechet MNIST distance, lower is better, comparable at equal images_seen only"),
-    Column("fmd_normalised", NUMBER, "the same with 0 = real against real images and 1 = a blank set"),
+    Column("fmd_normalised", NUMBER, "the same with 0 = real against real images and 1 = black images"),
     Column("fmd_se", NUMBER, "standard error of fmd"),
     Column("fmd_corrected", NUMBER, "bias-corrected by halves: 2 fmd(n) - mean fmd(n/2)"),
     Column("loss", NUMBER, "training loss; null where it is not finite"),

@@ -33,7 +33,7 @@ class ComparableTrials:
     """The trials that a search drew itself, baselines left out, that have a report at `images_seen`.
 
     Attributes:
-        reported: how many drawn trials are here or ended before, after some report.
+        reported: the number of the drawn trials that are compared and of those that reported and ended earlier.
     """
 
     images_seen: int

@@ -22,7 +22,7 @@ class Standing:
         seeds, fmds: the fresh seeds, and the FMD of the training with each.
         fmd, low, high: the mean FMD and its interval; the mean of one with fewer seeds than others is corrected by what
             the seeds did to the others.
-        normalised, normalised_low, normalised_high: the same with 0 = real against real images, 1 = a blank set.
+        normalised, normalised_low, normalised_high: the same with 0 = real against real images, 1 = black images.
         behind: its comparison with the best; None for the best itself.
         p_best: probability that its mean is the lowest of all.
         tied: whether it may be the best, by 95 %.
@@ -98,7 +98,7 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
     settings = nested.settings()
     if not settings.get("metric"):
         raise RunError(f"{nested.uri} has lost its settings: --resume {run.name} writes them again, or bring them back")
-    # A seed that gives nothing excludes its configuration: the FMD of a blank set would widen all intervals.
+    # A seed that gives nothing excludes its configuration: the FMD of black images would widen all intervals.
     excluded = {row["repeats"] for row in trials if row["diverged"] or row["state"] == "FAILED"}
     kept = [row for row in rows if row["repeats"] not in excluded]
     test_metric = settings.get("final_metric", {})
@@ -184,5 +184,5 @@ def standings(fmds: Mapping[str, BySeed], baselines: Mapping[str, str], card: Me
 
 
 def normalise(fmd: float, card: MetricCard) -> float:
-    """Return an FMD on the scale on which 0 is real against real images and 1 a blank set."""
+    """Return an FMD on the scale on which 0 is real against real images and 1 black images."""
     return (fmd - card["floor"]) / (card["blank"] - card["floor"])

@@ -34,7 +34,7 @@ class Effect:
 def effects(run: Run) -> list[Effect]:
     """Return the effect of each choice, field by field; empty without trials to compare (see `comparable_trials`).
 
-    Words come best first, numbers in ascending order. A diverged trial counts with the FMD of a blank set. A field is
+    Words come best first, numbers in ascending order. A diverged trial counts with the FMD of black images. A field is
     left out where too few trials made the same choice.
 
     The interval is Student's t on log FMD, with one standard deviation for all options of a field, pooled within them

@@ -16,9 +16,7 @@ COSTS = {
     "sample_seconds": "seconds of sampling for the score at this budget",
 }
 
-
-# What seconds depend on, by the cost: the columns of a report, and the fields, of a family all. Trials that have them
-# alike do the same work, and differ in seconds by what else the machine did.
+# By the cost: the columns and fields that decide how long a trial takes. Trials that agree in them do the same work.
 WORK = {
     "train_seconds": (
         ("parameters",),

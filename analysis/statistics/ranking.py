@@ -24,7 +24,7 @@ class MetricCard(TypedDict, total=False):
     """The metric of a run as search.json has it; empty before the run has one.
 
     `version` names classifier, features and number of images, `split` the real images; `floor` is the FMD of real
-    against real images, `floor_sd` its standard deviation over draws of them, `blank` that of a blank set.
+    against real images, `floor_sd` its standard deviation over draws of them, `blank` that of black images.
     """
 
     version: str

@@ -7,7 +7,7 @@ from analysis.text.words import fmd_form, fmd_text, interval_text
 def how_far(behind: Behind, measure: str = "FMD") -> str:
     """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)".
 
-    `measure` names what is compared, of one that is at many times the other's.
+    `measure` is the name of what is compared, for a text such as "6.7 times its FMD".
     """
     at = "" if behind.share < 1 else "at "
     return f"{at}{amount(behind, measure)} ({interval_of(behind)})"

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from analysis.run.evaluations import REAL
 from analysis.statistics.checks import Values
 from analysis.statistics.confirmed import ConfirmationResult
 from analysis.text.facts import Fact
@@ -57,7 +58,6 @@ SHOWN = (
         "samples nearer to another sample than 99 % of real images are to another",
     ),
 )
-REAL = "real images"
 
 
 def shown(result: ConfirmationResult) -> list[Check]:

@@ -20,7 +20,7 @@ class Commands:
         run: where it is.
         settings: its search.json.
         folder: of the project, with a slash, or nothing.
-        options: those that go with its name, where it is in no folder `runs` or on a cluster.
+        options: --storage-path and --address, where the command needs them.
     """
 
     name: str

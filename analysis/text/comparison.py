@@ -12,7 +12,7 @@ from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
 from analysis.text.confirmation import DROPS as CONFIRMED_DROPS
-from analysis.text.confirmation import form_of, standing_remarks, standing_texts
+from analysis.text.confirmation import standing_remarks, standing_texts, standings_form
 from analysis.text.equal_seconds import COLUMNS as SECONDS_COLUMNS
 from analysis.text.equal_seconds import seconds_legend, seconds_parts
 from analysis.text.formats import Block, Part, Sheet
@@ -42,7 +42,7 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
     else:
         ranked = sheet("All trials", COLUMNS, ranking_parts(comparison.ranking, words))
         explained = legend(comparison.trials, shared)
-    form = form_of(comparison.confirmed) if comparison.confirmed else ""
+    form = standings_form(comparison.confirmed) if comparison.confirmed else ""
     confirmed = [_confirmed(standing, numbers, form) for standing in comparison.confirmed]
     sheets = [
         Sheet(

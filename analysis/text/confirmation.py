@@ -20,7 +20,7 @@ TEXTS = ("trial", "configuration", "remarks")
 DROPS = ("remarks", "configuration", "P(best)", "95 % interval", "in search", "norm.")
 LEGEND = (
     "behind: how much higher its FMD is than that of the first row, with a 95 % interval, from seeds that both have. "
-    "norm.: 0 is real images, 1 a blank set. in search: the same, as the search reported it of one training."
+    "norm.: 0 is real images, 1 black images. in search: the same, as the search reported it of one training."
 )
 CHECKS_TITLE = "What FMD does not tell: shares of the samples that the confirm images judge, and of as many real images"
 OPINIONS_TITLE = "The same samples by the features of other networks: Frechet distances to the confirm images"
@@ -76,7 +76,7 @@ def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], bef
     rows = [
         [
             standing.trial,
-            *standing_texts(standing, form_of(standings)),
+            *standing_texts(standing, standings_form(standings)),
             number(before.get(standing.trial)),
             words.get(standing.trial, ""),
             standing_remarks(standing),
@@ -86,7 +86,7 @@ def standings_sheet(standings: Sequence[Standing], words: Mapping[str, str], bef
     return Sheet(COLUMNS, TEXTS, [("", rows)], drops=DROPS)
 
 
-def form_of(standings: Sequence[Standing]) -> str:
+def standings_form(standings: Sequence[Standing]) -> str:
     """Return the format of the FMDs of standings, of which there is at least one."""
     return fmd_form(min(standing.fmd for standing in standings))
 

@@ -1,9 +1,9 @@
 """Say what the features of other networks tell of a confirmation's order."""
 
+from analysis.run.evaluations import REAL
 from analysis.statistics.confirmed import ConfirmationResult
 from analysis.statistics.opinions import Opinion
 from analysis.text.behind import amount
-from analysis.text.checks import REAL
 from analysis.text.facts import Fact
 from analysis.text.words import listed
 

@@ -32,7 +32,7 @@ def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
     if card:
         floor, blank = fmd_text(card["floor"]), fmd_text(card["blank"])
         lines.append(
-            f"FMD {card['version']}: real against real images {floor} (norm. 0), a blank set {blank} (norm. 1)"
+            f"FMD {card['version']}: real against real images {floor} (norm. 0), black images {blank} (norm. 1)"
         )
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from analysis.text.behind import amount, how_far, interval_of
 from analysis.text.facts import Fact
 from analysis.text.words import counted, fmd_form, interval_text, listed
 
-SCALE = "0 is as good as real images, 1 a blank set"
+SCALE = "0 is as good as real images, 1 as bad as black images"
 
 
 def certainty(found: Verdict, count: int) -> Fact:

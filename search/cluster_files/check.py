@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.text.process import Parser, carry_out
+from analysis.process import Parser, carry_out
 from analysis.text.words import counted
 from search.cluster_files.file import ClusterFile, NotACluster, Problem
 from trainables.domain import UsageError

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from analysis.text.process import Parser, carry_out
+from analysis.process import Parser, carry_out
 from search.cluster_files.setup import add_shared, require_boto3
 
 DESCRIPTION = """\

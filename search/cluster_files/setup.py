@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.text.process import Parser, carry_out
+from analysis.process import Parser, carry_out
 from search.cluster_files.file import NAME
 from trainables.domain import UsageError
 

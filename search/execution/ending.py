@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import ray
 
+from analysis.process import INTERRUPTED, on_stops, write_at_once
 from analysis.run.run import Run
 from analysis.text.commands import Commands
-from analysis.text.process import INTERRUPTED, on_stops, write_at_once
 from search.execution.local import stop_ray
 from search.execution.pulse import Pulse
 from trainables.domain import UsageError

@@ -13,12 +13,12 @@ from tensorboard.plugins.hparams.api_pb2 import DataType, Experiment, HParamInfo
 from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from analysis.process import interruptible
 from analysis.run.events import Start
 from analysis.run.log import RunError
 from analysis.run.run import Run
 from analysis.run.storage import is_remote
 from analysis.statistics.ranking import metric_card, rank_run
-from analysis.text.process import interruptible
 from search.progress.tensorboard import append_events, hparams, hparams_record, rung_tag
 
 # What else is a column, after the FMD at each rung: neither compares trials at different budgets.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis import compare, insight, literature, rank, report
+from analysis.process import carry_out
 from analysis.run.run import Run
-from analysis.text.process import carry_out
 from search.history import History
 from search.machine import Machine
 from search.resuming import nothing_left, open_run, require_same_data, require_same_metric, with_space

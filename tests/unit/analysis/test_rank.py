@@ -146,7 +146,7 @@ def test_text_marks_baselines_states_ties_budgets_and_the_metric(
     assert "kernel" not in text  # a baseline's own fields are the literature's, not the search's
     titles = [text.index(f"{images:,} images") for images in sorted(RUNGS, reverse=True)]
     assert titles == sorted(titles)
-    assert "spatial_mean-64-512-ab12cd34: real against real images 1.25 (norm. 0), a blank set 700 (norm. 1)" in text
+    assert "spatial_mean-64-512-ab12cd34: real against real images 1.25 (norm. 0), black images 700 (norm. 1)" in text
     assert "B3: baselines" in text
     assert "does not say otherwise: unet x0" in text
 

@@ -119,7 +119,7 @@ def test_kinds_and_settings_are_ordered_apart(tmp_path: Path) -> None:
 def test_the_number_is_told_with_what_it_means(tmp_path: Path) -> None:
     facts = told(confirmed(tmp_path, {"000-a": seeds(30.0)}))
     assert facts["FMD"].startswith("30.5: 95 % interval ")
-    assert "over 4 trainings with fresh seeds; normalised 0.041 (0 is as good as real images, 1 a" in facts["FMD"]
+    assert "over 4 trainings with fresh seeds; normalised 0.041 (0 is as good as real images, 1 as" in facts["FMD"]
     assert facts["how sure"].startswith("not compared")
     assert facts["measured"].startswith("64 samples: of each training")
 

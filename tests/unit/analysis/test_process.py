@@ -11,7 +11,7 @@ import pytest
 BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
-from analysis.text.process import carry_out, interruptible, on_stops
+from analysis.process import carry_out, interruptible, on_stops
 from trainables.domain import UsageError
 
 """
