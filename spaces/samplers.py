@@ -1,9 +1,9 @@
-"""Samplers, numbers of steps and guidance for a trained model, without training; needs --from RUN/TRIAL."""
+"""Samplers, their steps and guidance for a trained model, without training; needs --from RUN/TRIAL."""
 
 from spaces.recipe import GUIDANCE
 from spaces.suggest import Asked, samplers_for, suggest
 from trainables.config import Flat
-from trainables.domain import Choice
+from trainables.domain import Choice, Uniform
 
 SAMPLES_ONLY = True
 BASELINES: tuple[str, ...] = ()
@@ -14,7 +14,7 @@ STARTS: tuple[Flat, ...] = tuple({"sampler/steps": steps} for steps in STEPS)
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest a sampler that the model's degradation and target allow, its steps, and guidance.
+    """Suggest a sampler that the model's degradation and target allow, its steps and their spacing, and guidance.
 
     A model is guided if it knows classes and was trained without them, too.
     """
@@ -22,6 +22,7 @@ def space(trial: Asked) -> Flat:
     target = str(suggest(trial, "training/target", Choice("x0")))
     suggest(trial, "sampler/kind", Choice(*samplers_for(kind, target)))
     suggest(trial, "sampler/steps", Choice(*STEPS))
+    suggest(trial, "sampler/spacing", Uniform(1, 2.5))
     knows_classes = suggest(trial, "network/conditioning", Choice("none")) == "class"
     if suggest(trial, "training/label_drop", Choice(0.1)) and knows_classes:
         suggest(trial, "sampler/guidance", GUIDANCE)

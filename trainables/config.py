@@ -15,7 +15,7 @@ from trainables.compatibility import refuse_misfits
 from trainables.data.folds import FOLDS
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
 from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS, Guidance
-from trainables.diffusion.samplers import SAMPLERS
+from trainables.diffusion.samplers import SAMPLERS, strided
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
 from trainables.diffusion.source import PIXELS
 from trainables.diffusion.targets import TARGETS
@@ -98,8 +98,9 @@ class Training:
 class Sampling:
     """How images are generated: the sampler, its number of steps (at most T), the prior of x_T, and guidance.
 
-    `clip` keeps every x0_hat to the pixel range, which most samplers of few steps need. A network with classes is
-    guided by the scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
+    The steps' times are T (k / steps)^`spacing`: even with 1, and closer near the clean image with more. `clip` keeps
+    every x0_hat to the pixel range, which most samplers of few steps need. A network with classes is guided by the
+    scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
     """
 
     kind: Annotated[str, Member(SAMPLERS)] = "ancestral"
@@ -109,6 +110,7 @@ class Sampling:
     guidance: Annotated[float, Uniform(0, 10)] = 0.0
     guidance_low: Annotated[float, Uniform(0, 1)] = 0.2
     guidance_high: Annotated[float, Uniform(0, 1)] = 0.8
+    spacing: Annotated[float, Uniform(1, 3)] = 1.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an interval that ends before it begins."""
@@ -122,6 +124,10 @@ class Sampling:
     def guided(self) -> Guidance:
         """The guidance of a network with classes."""
         return Guidance(self.guidance, self.guidance_low, self.guidance_high)
+
+    def times(self, T: int) -> list[int]:
+        """Return the times of the steps from T down to 0."""
+        return strided(T, self.steps, self.spacing)
 
 
 @dataclass(frozen=True)

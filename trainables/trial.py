@@ -212,7 +212,7 @@ class Trial:
             **spent,
             images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
-            nfe=nfe(sampling.kind, self.variant.schedule.T, sampling.steps, sampling.guided),
+            nfe=nfe(sampling.kind, sampling.times(self.variant.schedule.T), sampling.guided),
             draws=draws,
             losses_at=tuple(losses),
             losses=tuple(losses.values()),

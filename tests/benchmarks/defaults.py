@@ -26,7 +26,7 @@ from side_by_side import heading, keep, machine, show, with_one_thread
 from trainables.config import Flat, Sampling, Variant, domain_of
 from trainables.data.load import load
 from trainables.diffusion.generation import generate, sampling_source
-from trainables.diffusion.samplers import nfe
+from trainables.diffusion.samplers import nfe, strided
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
 
@@ -132,7 +132,7 @@ def by_steps(rows: list[dict[str, Any]], default: Variant) -> list[tuple[str, ..
     for steps in STEPS:
         fmd = mean(np.array([row[f"fmd {steps}"] for row in rows]))
         seconds = np.median([row[f"seconds {steps}"] for row in rows])
-        calls = nfe(default.sampler.kind, default.schedule.T, steps)
+        calls = nfe(default.sampler.kind, strided(default.schedule.T, steps))
         cells.append((f"{steps}", f"{calls}", f"{fmd:.1f}", f"{seconds:.2f}"))
     return cells
 

@@ -168,7 +168,7 @@ def test_a_trained_model_is_sampled_from_by_a_search_of_its_own(searches: Search
     assert {row["sampler/steps"] for row in rows} >= {2, 5, 10}
     for other in rows:
         changed = {name for name, value in row.items() if "/" in name and other[name] != value}
-        assert changed <= {"sampler/kind", "sampler/steps"}
+        assert changed <= {"sampler/kind", "sampler/steps", "sampler/spacing"}
         assert (other["images_seen"], other["images_per_second"], other["loss"]) == (row["images_seen"], 0, row["loss"])
 
 

@@ -4,7 +4,7 @@
 times[-1] = 0, and yields x_t (N, C, H, W) after each; the last is the sample. `nfe` counts the network's calls.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -39,17 +39,26 @@ class Sampler:
         return self.last is Degradation
 
 
-def strided(T: int, steps: int) -> list[int]:
-    """Return min(steps, T) + 1 evenly spaced times from T down to 0 (Nichol & Dhariwal 2021, section 4)."""
+def strided(T: int, steps: int, spacing: float = 1.0) -> list[int]:
+    """Return n + 1 falling times T ((n - k) / n)^spacing, k = 0, ..., n, each a whole number; n is min(steps, T).
+
+    They are evenly spaced if `spacing` is 1 (Nichol & Dhariwal 2021, section 4), and closer near 0 if it is larger
+    (cf. rho of Karras et al. 2022, eq. 5). Times that would be the same are one apart.
+    """
     steps = min(steps, T)
-    return [round(T * (steps - k) / steps) for k in range(steps + 1)]
+    times = [T]
+    for left in range(steps - 1, -1, -1):
+        # The first factors alone are the even times: a power of 1 would round some of them to the other side.
+        time = round(T * left / steps * (left / steps) ** (spacing - 1))
+        times.append(max(left, min(time, times[-1] - 1)))
+    return times
 
 
-def nfe(kind: str, T: int, steps: int, guidance: Guidance = UNGUIDED) -> int:
-    """Return how often sampler `kind` calls the network from T to 0 in min(steps, T) steps, twice where guided."""
-    starts = strided(T, steps)[:-1]
+def nfe(kind: str, times: Sequence[int], guidance: Guidance = UNGUIDED) -> int:
+    """Return how often sampler `kind` calls the network on the way along `times`, twice where guided."""
+    starts = list(times[:-1])
     called = starts + starts[1:] * (SAMPLERS[kind].calls - 1)
-    return sum(2 if guidance.at(t, T) else 1 for t in called)
+    return sum(2 if guidance.at(t, times[0]) else 1 for t in called)
 
 
 def _pairs(x_t: Tensor, times: list[int]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -174,6 +174,6 @@ def sample(trial: Trial, n: int, noise: int) -> tuple[Tensor, dict[str, Any]] | 
         "sampler": sampling.kind,
         "steps": sampling.steps,
         "clip": sampling.clip,
-        "nfe": nfe(sampling.kind, diffusion.T, sampling.steps, sampling.guided),
+        "nfe": nfe(sampling.kind, sampling.times(diffusion.T), sampling.guided),
         "noise": noise,
     }

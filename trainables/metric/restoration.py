@@ -114,9 +114,11 @@ def _by_sampling(sampling: Sampling, source: Source) -> Restorer:
     """Return what samples from x_t down to 0."""
 
     def sample(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
-        steps = max(1, round(min(sampling.steps, given.T) * t / given.T))
+        share = t / given.T  # of all steps, share^(1 / spacing) are below t
+        steps = max(1, round(min(sampling.steps, given.T) * t / given.T * share ** (1 / sampling.spacing - 1)))
         as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
-        return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, strided(t, steps), source), maxlen=1)[0]
+        times = strided(t, steps, sampling.spacing)
+        return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, times, source), maxlen=1)[0]
 
     return sample
 

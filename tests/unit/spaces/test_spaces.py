@@ -234,6 +234,7 @@ STARTER = {
     "sampler/kind": "ancestral_large",
     "sampler/prior": "own",
     "sampler/clip": False,
+    "sampler/spacing": 1.0,
     "sampler/guidance": 0.0,
     "sampler/guidance_low": 0.2,
     "sampler/guidance_high": 0.8,

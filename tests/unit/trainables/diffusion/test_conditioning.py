@@ -68,11 +68,11 @@ def test_the_network_is_called_as_often_as_said(
     network, x_T = Known(), torch.zeros(2, 1, 28, 28)
     given = make(network).given(torch.tensor([0, 2]), guidance)
     list(SAMPLERS[kind](given, x_T, x_T, strided(T, steps), make_source()))
-    assert network.calls == nfe(kind, T, steps, guidance)
+    assert network.calls == nfe(kind, strided(T, steps), guidance)
 
 
 def test_ten_steps_guided_from_a_fifth_to_four_fifths_take_seventeen_calls() -> None:
-    assert nfe("ancestral", 1000, 10, Guidance(0.4, 0.2, 0.8)) == 17
+    assert nfe("ancestral", strided(1000, 10), Guidance(0.4, 0.2, 0.8)) == 17
 
 
 @pytest.mark.parametrize(("t", "T"), [(7, 35), (29, 100), (200, 1000)])

@@ -220,7 +220,7 @@ def test_steps_of_the_flow_are_those_of_diffusers(
         for t in theirs.timesteps:
             velocity = asked(diffusion, expected, t.item())
             expected = theirs.step(velocity, t, expected).prev_sample
-    assert len(theirs.timesteps) == nfe(sampler, steps, len(times) - 1)
+    assert len(theirs.timesteps) == nfe(sampler, times)
     torch.testing.assert_close(sample, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -414,7 +414,7 @@ def test_the_network_is_called_as_often_as_said_and_each_x_t_is_yielded(
     network, times = Always(torch.zeros(1)), strided(T, steps)
     path = walk(sampler, make(network), x_T, x_T, times, make_source())
     assert len(path) - 1 == len(times) - 1 == min(steps, T)
-    assert network.calls == nfe(sampler, T, steps) == (2 * min(steps, T) - 1 if sampler == "heun" else min(steps, T))
+    assert network.calls == nfe(sampler, times) == (2 * min(steps, T) - 1 if sampler == "heun" else min(steps, T))
     assert all(x_t.shape == x_T.shape for x_t in path)
 
 
@@ -476,6 +476,35 @@ def test_strided_times_fall_evenly_to_0() -> None:
         assert min(gaps) >= 1
         assert max(gaps) - min(gaps) <= 2
     assert strided(1000, 20) == list(range(1000, -1, -50))
+    assert strided(1000, 80)[1:4] == [988, 975, 962]  # halves are rounded to even numbers
+
+
+@pytest.mark.parametrize("spacing", [1.0, 1.5, 3.0])
+def test_unevenly_strided_times_are_closer_near_0_and_never_repeat(spacing: float) -> None:
+    for T, steps in itertools.product(range(1, 40), range(1, 45)):
+        times = strided(T, steps, spacing)
+        assert (times[0], times[-1], len(times) - 1) == (T, 0, min(steps, T))
+        assert all(t > s for t, s in itertools.pairwise(times))
+    power = np.linspace(1, 0, 11) ** spacing
+    assert np.abs(np.array(strided(5000, 10, spacing)) / 5000 - power).max() <= 1e-3
+    assert strided(7, 6, 3.0) == [7, 5, 4, 3, 2, 1, 0]  # there is no room
+
+
+@pytest.mark.parametrize(("sampler", "schedule", "spacing"), [("heun", "cosine", 1.5), ("dpmpp", "linear", 1.5)])
+def test_closer_times_near_0_lower_the_error_of_ten_steps(
+    sampler: str, schedule: str, spacing: float, make_source: MakeSource
+) -> None:
+    """Of normal data the ODE keeps every pixel's place in units of the standard deviation of x_t."""
+    deviation, alpha_bar = 0.5, SCHEDULES[schedule]().alpha_bar()
+    diffusion = ideal(mean_of_mixture([1.0], [0.0], [deviation]), alpha_bar.float(), "gaussian", "x0")
+    diffusion = replace(diffusion, clip=False)
+    x_T = torch.linspace(-2, 2, 16).view(1, 1, 4, 4)
+    exact = x_T * deviation / (alpha_bar[-1] * deviation**2 + 1 - alpha_bar[-1]).sqrt()
+    even, uneven = (
+        (walk(sampler, diffusion, x_T, x_T, strided(1000, 10, s), make_source())[-1] - exact).abs().max().item()
+        for s in (1.0, spacing)
+    )
+    assert uneven < even / 5, (even, uneven)
 
 
 def test_the_cosine_schedule_is_sampled_from_its_very_end(x_T: Tensor, make_source: MakeSource) -> None:

@@ -110,10 +110,15 @@ def test_every_sampler_ends_where_a_perfect_model_tells_it_to(
     assert all(value.rmse < 1 / 255 and value.ssim > 0.999 for value in found.values())
 
 
-@pytest.mark.parametrize(("t", "calls"), [(1, 1), (T // 4, 2), (T // 2, 4), (T, 8)])
-def test_restoring_takes_the_strides_of_sampling(t: int, calls: int, digits: Tensor, make_source: MakeSource) -> None:
+@pytest.mark.parametrize(
+    ("t", "calls", "spacing"),
+    [(1, 1, 1.0), (T // 4, 2, 1.0), (T // 2, 4, 1.0), (T, 8, 1.0), (T // 4, 4, 2.0), (T, 8, 2.0)],
+)
+def test_restoring_takes_the_strides_of_sampling(
+    t: int, calls: int, spacing: float, digits: Tensor, make_source: MakeSource
+) -> None:
     model = diffusion(torch.zeros_like)
-    restore_by_sampling(model, Sampling(steps=8), digits[:2], [t], make_source(), 0)
+    restore_by_sampling(model, Sampling(steps=8, spacing=spacing), digits[:2], [t], make_source(), 0)
     assert model.network.calls == calls
 
 
