@@ -36,4 +36,4 @@ def _figure(context: ReportContext, reports: list[Row], minutes: list[float], la
         "marker": {"color": [context.colour(row["trial"]) for row in reports], "size": 7},
         "hovertext": [context.about(row) for row in reports],
     }
-    return figure([best, every], axis("minutes since the search began"), logarithmic("FMD", fmds), label)
+    return figure([best, every], axis("minutes since the start"), logarithmic("FMD", fmds), label)

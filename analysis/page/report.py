@@ -49,20 +49,27 @@ SECTIONS: dict[str, tuple[str, Callable[[ReportContext], dict[str, object] | Non
 }
 
 
+# Those that compare trials, of which a longer training has one.
+COMPARING = ("choices", "influence", "rungs", "costs", "losses", "pruned")
+
+
 def page(run: Run) -> str:
     """Return a run's report as HTML."""
     context = ReportContext(run)
     environment = _environment()
+    work = "training" if "origin" in context.settings else "search"
+    shown = {name: section for name, section in SECTIONS.items() if work == "search" or name not in COMPARING}
     sections = []
-    for name, (title, make) in SECTIONS.items():
+    for name, (title, make) in shown.items():
         values = make(context)
         if values is not None:
-            content = environment.get_template(f"{name}.html").render(values)
+            content = environment.get_template(f"{name}.html").render(values, work=work)
             sections.append((name, title, Markup(content)))
     return environment.get_template("page.html").render(
         name=run.name,
         space=context.settings.get("space"),
         status=context.settings.get("status"),
+        work=work,
         sections=sections,
         plotly=_plotly(),
     )

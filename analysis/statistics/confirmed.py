@@ -1,6 +1,6 @@
 """The result of a confirmation: the standing of each configuration that was trained again with fresh seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.run import evaluations
@@ -99,7 +99,7 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
     if not settings.get("metric"):
         raise RunError(f"{nested.uri} has lost its settings: --resume {run.name} writes them again, or bring them back")
     # A seed that gives nothing excludes its configuration: the FMD of black images would widen all intervals.
-    excluded = {row["repeats"] for row in trials if row["diverged"] or row["state"] == "FAILED"}
+    excluded = lost_contenders(trials)
     kept = [row for row in rows if row["repeats"] not in excluded]
     test_metric = settings.get("final_metric", {})
     tested = _test_fmds(nested, test_metric)
@@ -121,6 +121,11 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
             row["repeats"]: (row["tried_guidance"][0], row["sampler/guidance"]) for row in kept if row["tried_guidance"]
         },
     )
+
+
+def lost_contenders(trainings: Iterable[Row]) -> set[str]:
+    """Return the configurations of which a training diverged or failed; the trainings are rows of `Run.trials`."""
+    return {row["repeats"] for row in trainings if row["diverged"] or row["state"] == "FAILED"}
 
 
 def _test_fmds(nested: Run, test_metric: MetricCard) -> dict[str, float]:

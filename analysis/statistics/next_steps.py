@@ -54,13 +54,15 @@ class Undecided:
 
     Attributes:
         other: the name of the next.
+        shared: how many seeds both have.
         seeds: how many, with a probability of 80 % if they differ as they seem to; 2, the least that tells of a spread,
             where they share only one; None for more than `MOST_SEEDS`.
         trainings: how many of these are missing.
-        seconds: of the trainings that are missing, one after the other.
+        seconds: of one training, the mean.
     """
 
     other: str
+    shared: int
     seeds: int | None
     trainings: int
     seconds: float
@@ -107,20 +109,25 @@ def next_steps(run: Run, result: ConfirmationResult | None) -> NextSteps:
 def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]) -> tuple[Edge, ...]:
     found = []
     for name, domain in searched.items():
-        value = variant.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        value, low, high = variant.get(name), domain["low"], domain["high"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             continue
-        low, high = domain["low"], domain["high"]
         scale, back = (math.log, math.exp) if domain["log"] and low > 0 else (float, float)
         start, length = scale(low), scale(high) - scale(low)
         place = (scale(value) - start) / length if length else 0.5
         if place <= EDGE and domain["least"] < low:
-            beyond = max(domain["least"], back(start - BEYOND * length))
-            found.append(Edge(name, value, low, _like(value, beyond)))
+            found.append(Edge(name, value, low, _like(value, max(domain["least"], back(start - BEYOND * length)))))
         elif place >= 1 - EDGE and domain["most"] > high:
-            beyond = min(domain["most"], back(start + (1 + BEYOND) * length))
-            found.append(Edge(name, value, high, _like(value, beyond)))
-    return tuple(found)
+            found.append(
+                Edge(name, value, high, _like(value, min(domain["most"], back(start + (1 + BEYOND) * length))))
+            )
+    return tuple(edge for edge in found if _is_beyond(edge, searched[edge.field]))
+
+
+def _is_beyond(edge: Edge, domain: Mapping[str, Any]) -> bool:
+    """Return whether the value to try, which is rounded, lies beyond the end, and the field takes it."""
+    is_outside = edge.beyond < edge.end if edge.end == domain["low"] else edge.beyond > edge.end
+    return is_outside and domain["least"] <= edge.beyond <= domain["most"]
 
 
 def _like(value: float, beyond: float) -> float:
@@ -165,7 +172,7 @@ def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
     )
     seeds = 2 if have == 1 else next(enough, None)
     missing = sum(max(0, (seeds or 0) - len(standing.fmds)) for standing in (best, other))
-    return Undecided(other.trial, seeds, missing, missing * _training_seconds(run, {best.trial, other.trial}))
+    return Undecided(other.trial, have, seeds, missing, _training_seconds(run, {best.trial, other.trial}))
 
 
 def _training_seconds(run: Run, trials: set[str]) -> float:

@@ -14,7 +14,7 @@ from analysis.text.confirmation import as_judged
 from analysis.text.facts import Fact
 from analysis.text.labels import labels_sentence
 from analysis.text.opinions import opinion_facts
-from analysis.text.words import fmd_text, listed
+from analysis.text.words import counted, fmd_text, listed
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,11 @@ def answer(run: Run) -> Answer | None:
         return _confirmed(run, result, as_judged(words, result), names)
     if not ranked:
         return None
+    facts = [_fmd_of_search(run, ranked[0]), _uncertain(run, ranked)]
+    if "origin" in run.settings():  # a longer training compares nothing
+        return Answer(names[0], words[names[0]], facts, [])
     found = measures(run, result, names)
-    facts = [_fmd_of_search(run, ranked[0]), _uncertain(run, ranked), *say.leads(found, names[0])]
+    facts += say.leads(found, names[0])
     facts += say.cautions(result, found.trials()) if result is not None else []
     return Answer(names[0], words[names[0]], facts, _labels(run, names))
 
@@ -90,9 +93,10 @@ def _labels(run: Run, order: Sequence[str]) -> list[Fact]:
 
 
 def _fmd_of_search(run: Run, best: Row) -> Fact:
-    settings = run.settings()
-    samples = f", {settings['metric']['n']:,} samples" if "n" in settings.get("metric", {}) else ""
+    settings, draws = run.settings(), run.reports()[best["trial"]][-1].draws
     full = (settings.get("settings", {}).get("rungs") or [best["images_seen"]])[-1]
+    sets = f"{counted(draws, 'set')} of " if draws > 1 else ""
+    samples = f", {sets}{settings['metric']['n']:,} samples" if "n" in settings.get("metric", {}) else ""
     seen = f"{best['images_seen']:,} images" + (f" of {full:,}" if best["images_seen"] < full else "")
     error = ", with the standard error of its samples" if best["fmd_se"] is not None else ""
     scale = f"; normalised {best['fmd_normalised']:.3f} ({say.SCALE})" if best["fmd_normalised"] is not None else ""

@@ -10,7 +10,7 @@ from analysis.text.behind import behind_text
 from analysis.text.checks import check_rows, check_text, shown
 from analysis.text.formats import Block, Sheet
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import fmd_form, fmd_text, interval_text, number
+from analysis.text.words import chance, fmd_form, fmd_text, interval_text, number
 
 COLUMNS = (
     *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
@@ -98,7 +98,7 @@ def standing_texts(standing: Standing, form: str) -> list[str]:
         interval_text(standing.low, standing.high, form),
         behind_text(standing.behind),
         str(len(standing.fmds)),
-        f"{100 * standing.p_best:.0f} %",
+        chance(standing.p_best),
         f"{standing.normalised:.3f}",
     ]
 

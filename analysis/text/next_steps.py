@@ -1,16 +1,18 @@
 """Say what to do next, each step with the command to copy."""
 
 import math
+import shlex
 
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparable_trials import value_text
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, lost_contenders
 from analysis.statistics.next_steps import LONGER, Longer, Undecided, next_steps
 from analysis.statistics.winner import training_of
 from analysis.text.commands import Commands
 from analysis.text.words import counted, duration
 
 TRAINED_ON = 10  # times the images that the winner has seen
+CONFIRMED, MOST_CONFIRMED = 3, 100  # trials that --confirm asks for by default, and at the most
 
 Step = tuple[str, str]  # a sentence, and a command or nothing
 
@@ -27,13 +29,7 @@ def steps(run: Run, commands: Commands) -> list[Step]:
     budget = settings["time_budget"]
     said: list[Step] = []
     if not (result and result.standings) and not settings.get("trained") and run.reports():
-        more = in_minutes(max(2 * budget, run.used_seconds() + budget))
-        said.append(
-            (
-                "Nothing was trained again: with fresh seeds and other real images, the result says how certain it is.",
-                commands.resume(*([] if settings.get("confirm") else ["--confirm 3"]), f"--time-budget {more}"),
-            )
-        )
+        said.append(_confirm(run, commands))
     if found.undecided and result:
         said.append(_undecided(run, result, found.undecided, commands))
     if found.longer and not settings.get("trained"):
@@ -44,7 +40,7 @@ def steps(run: Run, commands: Commands) -> list[Step]:
             (
                 f"The best has {name} = {value_text(edge.value)}, near the end of what was searched, "
                 f"{value_text(edge.end)}: try beyond it.",
-                commands.again(f"--set {name}={value_text(edge.beyond)}"),
+                commands.again(fixing(f"{name}={value_text(edge.beyond)}")),
             )
         )
     if found.same:
@@ -53,10 +49,31 @@ def steps(run: Run, commands: Commands) -> list[Step]:
             (
                 f"All of the best {found.same[0].trials} have {', '.join(fixed)}: with that fixed, a next search has "
                 "its trials for the other fields.",
-                commands.again(*(f"--set {one}" for one in fixed)),
+                commands.again(*map(fixing, fixed)),
             )
         )
     return [*said, _search_on(run, found.unstarted, commands), *uses(run, commands)]
+
+
+def fixing(assignment: str) -> str:
+    """Return the option that fixes a field, quoted for a shell."""
+    return f"--set {shlex.quote(assignment)}"
+
+
+def _confirm(run: Run, commands: Commands) -> Step:
+    """Return how a search without a confirmed trial comes to one."""
+    settings, nested = run.settings()["settings"], run.confirmed()
+    budget, confirm = settings["time_budget"], settings.get("confirm", 0)
+    lost = set() if nested is None else lost_contenders(nested.trials().to_pylist())
+    more = f"--time-budget {in_minutes(max(2 * budget, run.used_seconds() + budget))}"
+    if nested is not None and lost and lost >= set(nested.settings().get("contenders", ())):
+        asked = min(MOST_CONFIRMED, 2 * max(CONFIRMED, confirm))
+        return "Every contender diverged or failed: confirm more.", commands.resume(f"--confirm {asked}", more)
+    if lost:
+        said = "Each contender that was trained again diverged or failed: train the others."
+    else:
+        said = "Nothing was trained again: with fresh seeds and other real images, the result says how certain it is."
+    return said, commands.resume(*([] if confirm else [f"--confirm {CONFIRMED}"]), more)
 
 
 def uses(run: Run, commands: Commands) -> list[Step]:
@@ -93,10 +110,10 @@ def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, comma
     best, settings = result.standings[0].trial, run.settings()["settings"]
     if undecided.seeds is None:
         return f"{best} and {undecided.other} are too close for any number of seeds: choose by cost.", ""
-    seconds = undecided.seconds / settings.get("slots", 1)
+    seconds = undecided.seconds * math.ceil(undecided.trainings / settings.get("slots", 1))
     needed = run.used_seconds() + 1.3 * seconds + 60
     budget = in_minutes(max(needed, settings["time_budget"]))
-    if len(result.standings[0].fmds) == 1:
+    if undecided.shared == 1:
         more = f"train both with two, about {duration(seconds)} more."
         return f"One seed does not tell {best} from {undecided.other}: {more}", commands.resume(
             f"--time-budget {budget}"

@@ -6,7 +6,7 @@ from analysis.statistics.kinds import named
 from analysis.statistics.verdict import Measure, Measures, Verdict, searched
 from analysis.text.behind import amount, how_far, interval_of
 from analysis.text.facts import Fact
-from analysis.text.words import counted, fmd_form, interval_text, listed
+from analysis.text.words import chance, counted, fmd_form, interval_text, listed
 
 SCALE = "0 is as good as real images, 1 as bad as black images"
 
@@ -17,17 +17,16 @@ def certainty(found: Verdict, count: int) -> Fact:
     if count == 1:
         seeds = counted(len(best.fmds), "fresh seed")
         return Fact("how sure", "not compared", f"trained again with {seeds}; there was nothing to compare it with")
-    value = "> 99 %" if best.p_best > 0.995 else f"{100 * best.p_best:.0f} %"
-    chance = "chance of being the best"
+    value, said = chance(best.p_best), "chance of being the best"
     if not found.rivals:
-        again = f"of the {count} that were trained again with {counted(len(best.fmds), 'fresh seed')}"
-        return Fact("how sure", value, f"{chance} {again}; each of the others is worse by more than chance")
+        again = f"of the {count} that were trained again; each of the others is worse by more than chance"
+        return Fact("how sure", value, f"{said} {again}")
     names = listed([rival.trial for rival in found.rivals], most=3)
     nearest = found.rivals[0]
     assert nearest.behind is not None  # only the best has none
     which = "which" if len(found.rivals) == 1 else f"of which {nearest.trial}"
     far = f"{which} is {how_far(nearest.behind)}, over {counted(nearest.behind.seeds, 'shared seed')}"
-    return Fact("how sure", value, f"{chance}; it cannot be told from {names}, {far}")
+    return Fact("how sure", value, f"{said}; it cannot be told from {names}, {far}")
 
 
 def confirmed_fmd(best: Standing) -> Fact:

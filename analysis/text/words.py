@@ -34,6 +34,11 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if share == 0 or value >= 9.95 else f"{value:.1f} %"
 
 
+def chance(probability: float) -> str:
+    """Return a probability of being the best as per cent: `53 %`, `> 99 %`."""
+    return "> 99 %" if probability > 0.995 else f"{100 * probability:.0f} %"
+
+
 def duration(seconds: float | None) -> str:
     """Return a time in its largest two units: `8 min 18 s`; a dash for none."""
     if seconds is None:

@@ -232,8 +232,11 @@ def confirm(run: Run, names: list[str], seeds: int = 3, seed: int = 0, tested: b
     return nested
 
 
-def confirmed(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -> Run:
-    """A run of trials with names such as 003-a, or 000-A0 for a baseline, and its confirmation with these FMDs."""
+def confirmed(folder: Path, fmds: dict[str, list[float]], tested: bool = True, seconds: float = 0.0) -> Run:
+    """A run of trials with names such as 003-a, or 000-A0 for a baseline, and its confirmation with these FMDs.
+
+    Each training of the confirmation took so many seconds.
+    """
     run = Run.create(folder, "run")
     baselines = {name: name[4:] if name[4:].startswith("A0") else "" for name in fmds}
     for name in sorted(fmds):
@@ -243,5 +246,6 @@ def confirmed(folder: Path, fmds: dict[str, list[float]], tested: bool = True) -
     for name, values in fmds.items():
         for seed, fmd in enumerate(values):
             start(nested, f"{name}.{seed}", {}, baselines[name], repeats=name, seed=seed)
-            nested.append(Report.from_dict({"trial": f"{name}.{seed}", "images_seen": 900, "fmd": fmd}))
+            values = {"trial": f"{name}.{seed}", "images_seen": 900, "fmd": fmd, "train_seconds": seconds}
+            nested.append(Report.from_dict(values))
     return run

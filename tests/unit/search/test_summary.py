@@ -1,6 +1,7 @@
 """What a run says at its end: its ranking, where its results are, how to go on, and the exit status."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,24 @@ def test_the_answer_is_printed_after_the_ranking_and_before_what_to_do_next(
     places = [printed.index(mark) for mark in marks]
     assert places == sorted(places)
     assert "020-x" not in printed
+
+
+@pytest.mark.parametrize("has", ["none", "another", "own"])
+def test_a_command_is_run_by_the_interpreter_that_printed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: str
+) -> None:
+    """A folder of programs whose python is none, a link to the same file, or the interpreter itself."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if has == "another":
+        (programs / "python").symlink_to(Path(sys.executable).resolve())
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent if has == "own" else programs))
+    monkeypatch.chdir(Path(sys.executable).parents[1])
+    python = shlex.split(Commands.here(make_run(tmp_path)).script("search/show.py"))[0]
+    if has == "own":
+        assert python == "python"
+    else:
+        assert python == str(Path("bin", Path(sys.executable).name))
 
 
 def test_what_goes_on_has_the_cluster_and_the_time_that_it_takes(

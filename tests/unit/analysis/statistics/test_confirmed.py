@@ -53,7 +53,7 @@ def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: P
     assert [s.tied for s in result_of(run).standings] == [True, False, False]
     said = told(run)
     assert said["best"].startswith("003-a")
-    certain = "> 99 %: chance of being the best of the 3 that were trained again with 4 fresh seeds"
+    certain = "> 99 %: chance of being the best of the 3 that were trained again"
     assert said["how sure"] == f"{certain}; each of the others is worse by more than chance"
     assert said["literature"].startswith("6.68 times its FMD: A0, 95 % interval ")
     assert said["literature"].endswith("; after as many images")

@@ -12,6 +12,10 @@ from analysis.statistics.next_steps import Undecided, next_steps
 from analysis.text.commands import Commands
 from analysis.text.next_steps import steps
 from search.command_line import parse
+from search.declaration import SettingsError
+from search.machine import Machine
+from search.options import SAMPLERS
+from search.settings import Settings
 from tests.helpers import fake_runs
 from tests.helpers.fake_runs import confirmed
 
@@ -35,6 +39,22 @@ def test_a_number_within_a_tenth_of_an_end_is_to_be_tried_beyond_it(
 ) -> None:
     found = next_steps(run_of(tmp_path, lr, [30.0]), None).edges
     assert [edge.beyond for edge in found] == ([beyond] if beyond else [])
+
+
+WHOLE = {"training/batch": {"low": 2, "high": 4, "log": False, "least": 1, "most": 8}}
+
+
+@pytest.mark.parametrize("value", [2, 4])
+def test_a_whole_number_that_rounds_to_the_end_is_not_beyond_it(tmp_path: Path, value: int) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings(fake_runs.settings("run") | {"domains": WHOLE})
+    fake_runs.add_trial(run, {"training/batch": value}, [30.0])
+    assert next_steps(run, None).edges == ()
+
+
+@pytest.mark.parametrize("lr", [1e-3, 6e-2])
+def test_a_value_outside_what_was_searched_is_near_no_end_of_it(tmp_path: Path, lr: float) -> None:
+    assert next_steps(run_of(tmp_path, lr, [30.0]), None).edges == ()
 
 
 @pytest.mark.parametrize(("confirm", "asked"), [(0, " --confirm 3"), (3, "")])
@@ -126,6 +146,93 @@ def test_one_shared_seed_asks_for_a_second(tmp_path: Path) -> None:
     assert "--seeds" not in command
 
 
+@pytest.mark.parametrize(
+    ("fmds", "slots", "waves"),
+    [
+        ({"001-a": [30.0], "000-a": [30.1]}, 64, 1),
+        ({"001-a": [30.0], "000-a": [30.1]}, 2, 1),
+        ({"001-a": [30.0], "000-a": [30.1]}, 1, 2),
+        ({"001-a": [30.0, 31.0], "000-a": [30.1]}, 64, 1),
+    ],
+)
+def test_a_training_takes_its_whole_time_however_many_run_at_once(
+    tmp_path: Path, fmds: dict[str, list[float]], slots: int, waves: int
+) -> None:
+    run = confirmed(tmp_path, fmds, seconds=3_600)
+    settings = fake_runs.settings("run")
+    run.write_settings(settings | {"settings": {**settings["settings"], "slots": slots}, "used_seconds": 60.0})
+    sentence, command = steps(run, Commands.anywhere(run))[0]
+    assert f"about {waves} h 0 min more" in sentence
+    budget = float(command.rpartition("--time-budget ")[2])
+    assert 60 + waves * 3_600 < budget < 60 + 1.5 * waves * 3_600
+
+
+def test_one_shared_seed_asks_for_a_second_of_the_one_that_lacks_it(tmp_path: Path) -> None:
+    run = confirmed(tmp_path, {"001-a": [30.0, 30.2], "000-a": [30.5]})
+    run.write_settings(fake_runs.settings("run"))
+    sentence, command = steps(run, Commands.anywhere(run))[0]
+    assert sentence.startswith("One seed does not tell 001-a from 000-a")
+    assert "80 %" not in sentence
+    assert "--seeds" not in command
+
+
+def lost(folder: Path, contenders: list[str], reported: bool) -> Run:
+    """A run of which the first contender diverged, or failed, with a fresh seed."""
+    run = run_of(folder, 8e-3, [30.0])
+    nested = fake_runs.confirm(run, [])
+    nested.update_settings(contenders=contenders)
+    fake_runs.start(nested, f"{contenders[0]}.0", {}, repeats=contenders[0])
+    if reported:
+        fake_runs.report(nested, f"{contenders[0]}.0", 2, 560.0, diverged=True)
+    else:
+        fake_runs.end(nested, f"{contenders[0]}.0", "FAILED")
+    return run
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_where_every_contender_was_lost_more_are_to_be_confirmed(tmp_path: Path, reported: bool) -> None:
+    said = dict(steps(run := lost(tmp_path / "all", ["000"], reported), Commands.anywhere(run)))
+    command = said["Every contender diverged or failed: confirm more."]
+    assert "--confirm 6 --time-budget " in command
+    assert not [sentence for sentence in said if sentence.startswith("Nothing was trained again")]
+    said = dict(steps(run := lost(tmp_path / "some", ["000", "001"], reported), Commands.anywhere(run)))
+    (command,) = [command for sentence, command in said.items() if sentence.endswith("train the others.")]
+    assert "--confirm" not in command
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("against", [None, "nfe", "seconds"])
+def test_a_next_search_begins_with_this_one_where_its_settings_take_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, against: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"sampler": sampler, "against": against, "scheduler": "none"}
+    run = run_of(tmp_path / "runs", 3.9e-2, [30.0])
+    run.update_settings(settings={**run.settings()["settings"], **given})
+    for commands in (Commands.here(run), Commands.anywhere(run)):
+        words = shlex.split(commands.again("--trials 5"))
+        asked = {name: value for name, value in parse(words[2:]).items() if value is not None}
+        Settings.resolve(asked | {"storage_path": str(tmp_path)}, "widths", "", Machine(cpus=2, gpus=0))
+        taken = "--warm-start" in words
+        warm = asked | {"warm_start": ("runs/run",)}
+        try:
+            Settings.resolve(warm | {"storage_path": str(tmp_path)}, "widths", "", Machine(cpus=2, gpus=0))
+        except SettingsError:
+            assert not taken
+        else:
+            assert taken
+
+
+def test_a_value_that_a_shell_would_read_is_quoted(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings(fake_runs.settings("run"))
+    for number in range(9):
+        variant: dict[str, Any] = {"network/kind": "mine;echo $HOME" if number < 5 else "cnn"}
+        fake_runs.add_trial(run, variant | {"training/lr": 0.01}, [30.0 + number])
+    (command,) = [command for _, command in steps(run, Commands.anywhere(run)) if "--set" in command]
+    assert shlex.split(command)[-1] == "network.kind=mine;echo $HOME"
+
+
 def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = run_of(tmp_path / "my runs", 3.9e-2, [120.0, 90.0, 60.0])
@@ -133,7 +240,7 @@ def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkey
     commands = [shlex.split(command) for _, command in said]
     assert len(commands) == 4
     for python, script, *words in commands:
-        assert (python, Path(script).name) == ("python", "run.py")
+        assert (python, Path(script).name) == (Commands.here(run).python, "run.py")
         given = parse(words)
         assert given["storage_path"] == "my runs"
         assert ("resume" in given) != ("warm_start" in given)

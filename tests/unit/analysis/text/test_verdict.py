@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from analysis.page.report import page
 from analysis.run.events import Start
 from analysis.run.run import Run
+from analysis.statistics.confirmed import Standing
 from analysis.statistics.two_way import Behind
+from analysis.statistics.verdict import Verdict
 from analysis.text.answer import answer
 from analysis.text.behind import how_far
+from analysis.text.confirmation import standing_texts
+from analysis.text.verdict import certainty
+from tests.helpers import fake_runs
 from tests.helpers.fake_runs import JUDGE, confirmed
 from trainables.report import Report
 
@@ -48,7 +54,9 @@ def test_an_improvement_on_the_first_starting_point_is_told_by_pairs_although_se
     tmp_path: Path,
 ) -> None:
     facts = said(tmp_path, {"004-a": seeds(30.0), "000-a": seeds(31.5, -0.002)})
-    assert "of the 2 that were trained again with 4 fresh seeds" in facts["how sure"]
+    assert facts["how sure"].endswith(
+        "of the 2 that were trained again; each of the others is worse by more than chance"
+    )
     assert facts["first starting point"].startswith("5.0 % worse: 000-a, 95 % interval ")
     assert facts["first starting point"].endswith("; the search has improved on it")
 
@@ -105,6 +113,43 @@ def test_a_search_without_a_confirmation_is_measured_by_its_own_reports(tmp_path
     assert facts["how sure"].startswith("not confirmed: one training of one seed, the best of 3")
     assert facts["first starting point"].startswith("0.300 against 0.200: normalised FMD of 000-a")
     assert facts["literature"].startswith("0.900 against 0.200: normalised FMD of A0")
+
+
+def test_one_that_left_the_race_with_fewer_seeds_is_not_said_to_have_as_many(tmp_path: Path) -> None:
+    facts = said(tmp_path, {"004-a": seeds(30.0), "000-a": seeds(90.0)[:2]})
+    assert "fresh seed" not in facts["how sure"]
+
+
+@pytest.mark.parametrize(("draws", "sets"), [(1, "64 samples"), (2, "2 sets of 64 samples")])
+def test_the_number_of_sets_of_samples_is_that_of_the_report(tmp_path: Path, draws: int, sets: str) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings({"metric": JUDGE})
+    run.append(Start("000-a", 0, 0, "", {}))
+    values = {"trial": "000-a", "images_seen": 900, "fmd": 20.0, "fmd_se": 1.0, "fmd_normalised": 0.2, "draws": draws}
+    run.append(Report.from_dict(values))
+    assert f"on 900 images, {sets}, with the standard error" in told(run)["FMD"]
+
+
+def test_a_longer_training_is_not_told_as_a_search(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "longer")
+    origin = {"run": "mine", "trial": "003-a", "anew": False}
+    run.write_settings({**fake_runs.settings("longer"), "status": "interrupted", "origin": origin})
+    fake_runs.add_trial(run, {"training/lr": 0.01}, [60.0, 30.0])
+    assert told(run).keys() == {"best", "FMD", "how sure"}
+    assert told(run)["how sure"] == "a longer training of a trial that a search had found"
+    words = page(run)
+    assert "This training was interrupted." in words
+    assert "This search" not in words
+    for gone in ("The search&#39;s ranking", "the search drew", "What was pruned"):
+        assert gone not in words
+
+
+@pytest.mark.parametrize(("probability", "text"), [(0.9951, "> 99 %"), (0.98, "98 %"), (0.003, "0 %"), (1.0, "> 99 %")])
+def test_the_table_has_the_chance_in_the_words_of_the_fact(probability: float, text: str) -> None:
+    normal = (1.0, 1.0, 1.0)
+    one = Standing("000-a", "", (0,), (30.0,), 30.0, 29.0, 31.0, *normal, None, probability, True, False)
+    assert text in standing_texts(one, ".1f")
+    assert text in certainty(Verdict(one, (), (), None), 2).text
 
 
 def test_kinds_and_settings_are_ordered_apart(tmp_path: Path) -> None:
