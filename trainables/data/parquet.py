@@ -1,6 +1,7 @@
 """Images in parquet files as Hugging Face's data sets have them: a column of images, and one of labels."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,8 @@ class _File(NamedTuple):
 def find(path: Path, groups: str | None = None) -> Found | None:
     """Return what a parquet file, or the parquet files of a folder, hold, with a column of groups; None without any.
 
-    The name of a file begins with that of its part, as train-00000-of-00002.parquet; others count as train.
+    A file is of the part that a word of its name says, as in train-00000-of-00002.parquet; else of the one that its
+    folder below `path` says, the nearest first, as in default/test/0000.parquet; else of train.
 
     Raises:
         DataError: a file is damaged, has no column of images, or other columns than the rest.
@@ -42,7 +44,7 @@ def find(path: Path, groups: str | None = None) -> Found | None:
     paths = [one for one in candidates if one.suffix.lower() == ".parquet" and one.is_file() and one.name[0] != "."]
     if not paths:
         return None
-    files = [_open(one, groups) for one in paths]
+    files = [_open(one, _part(one, path), groups) for one in paths]
     if len({file.label for file in files}) > 1:
         raise DataError(f"{readable(path)}: its parquet files have labels in different columns; give files of one set")
     kind = f"{len(files)} parquet file{'s' if len(files) > 1 else ''} with the column {files[0].image}"
@@ -50,7 +52,7 @@ def find(path: Path, groups: str | None = None) -> Found | None:
     return Found(kind, sum(file.rows for file in files), partial(_samples, files))
 
 
-def _open(path: Path, groups: str | None) -> _File:
+def _open(path: Path, part: Part, groups: str | None) -> _File:
     import pyarrow as pa  # a third of a second, for this reader only
     import pyarrow.parquet as pq
 
@@ -72,8 +74,14 @@ def _open(path: Path, groups: str | None) -> _File:
         there = ", ".join(name for name in schema.names if name != image)
         raise DataError(f"--groups {groups}: {readable(path)} has no such column; give one of {there}")
     label = next((name for name in LABELS if name in schema.names and _is_label(schema.field(name).type)), None)
-    first = path.name.lower().replace("_", "-").replace(".", "-").split("-")[0]
-    return _File(path, PARTS.get(first, "train"), rows, image, label, groups, _class_names(schema.metadata, label))
+    return _File(path, part, rows, image, label, groups, _class_names(schema.metadata, label))
+
+
+def _part(file: Path, path: Path) -> Part:
+    """Return the part that the name of a file, or of a folder between it and `path`, says; "train" if none does."""
+    names = (file.name,) if file == path else reversed(file.relative_to(path).parts)
+    words = (word.rstrip("0123456789") for name in names for word in re.split(r"[-_. ]", name.lower()))
+    return next((PARTS[word] for word in words if word in PARTS), "train")
 
 
 def _holds_images(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from trainables.data.images import DataError
 from trainables.data.sources import Content, first_line
@@ -17,6 +18,7 @@ Image.init()  # by itself Pillow loads the rarer formats only when no other fits
 FORMATS: list[str] = [
     name for name in ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "PPM", "WEBP", "AVIF") if name in Image.OPEN
 ]
+PNG_DEPTH = 24  # the byte of a PNG that has the bits of a channel
 GREY = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
 
 
@@ -62,7 +64,9 @@ def decode(content: Content, side: int, channels: int, background: tuple[int, in
         image = _open(content)
         image.draft(None, (2 * side, 2 * side))  # a large JPEG is decoded at an eighth of its sides and more
         image.load()
-        image = _eight_bits(_upright(image))
+        _require_few_bits(image)
+        depth = _depth(image, content)
+        image = _eight_bits(_upright(image), depth)
         if image.has_transparency_data:
             ground = Image.new("RGBA", image.size, (*background, 255))
             image = Image.alpha_composite(ground, image.convert("RGBA"))
@@ -87,15 +91,37 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image of 8 bits a channel; Pillow itself would clip what has more."""
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image).astype(np.int64)
-        if pixels.min() < 0 or pixels.max() > 0xFFFF:
-            raise DataError(f"its pixels go from {pixels.min()} to {pixels.max()}; convert it to 8 or 16 bits")
-        return Image.fromarray((pixels >> 8).astype(np.uint8))
+def _require_few_bits(image: Image.Image) -> None:
+    if image.mode == "I" and image.format == "TIFF":  # in files of other formats this mode has 16 bits
+        raise DataError("its pixels have 32 bits, or a sign; convert it to 8 or 16 bits")
     if image.mode == "F":
         raise DataError("its pixels are floating-point numbers; convert it to 8 or 16 bits")
+
+
+def _depth(image: Image.Image, content: Content) -> int:
+    """Return how many bits a channel has in the file, of grey and of a PNG in colour; Pillow keeps it for itself."""
+    if isinstance(content, bytes) and image.format == "PNG":
+        return content[PNG_DEPTH]
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    return int(tags.get(BITSPERSAMPLE, (16,))[0]) if image.mode.startswith("I") else 8
+
+
+def _eight_bits(image: Image.Image, depth: int) -> Image.Image:
+    """Return an image of 8 bits a channel, whose file has `depth`; Pillow itself would clip what has more.
+
+    Its transparent colour, where it has one, is of 8 bits, too: Pillow leaves that as the file has it.
+    """
+    transparent = image.info.get("transparency")
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image).astype(np.int64)
+        grey = Image.fromarray((pixels >> depth - 8).astype(np.uint8))
+        if isinstance(transparent, int):
+            grey.putalpha(Image.fromarray(np.where(pixels == transparent, 0, 255).astype(np.uint8)))
+        return grey
+    if image.mode == "L" and isinstance(transparent, int):
+        image.info["transparency"] = transparent * 255 // (2**depth - 1)
+    if image.mode == "RGB" and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(value >> depth - 8 for value in transparent)
     return image
 
 

@@ -65,6 +65,43 @@ def sixteen_bits() -> Image.Image:
     return Image.fromarray(np.repeat(np.uint16([0xFFFF, 0x8000]), 8)[:, None].repeat(16, 1))
 
 
+def row(value: int, depth: int) -> bytes:
+    """A row of 16 pixels of a grey of `depth` bits."""
+    return int(16 * f"{value:0{depth}b}", 2).to_bytes(2 * depth, "big")
+
+
+def twelve_bits() -> bytes:
+    """A TIFF of 12 bits of grey, which Pillow does not write."""
+    pixels = row(0xFFF, 12) * 8 + row(0x800, 12) * 8
+    # Width, height, bits, no compression, black is 0, where the pixels are, rows and bytes (TIFF 6.0, section 2).
+    values = {256: 16, 257: 16, 258: 12, 259: 1, 262: 1, 273: 8 + 2 + 8 * 12 + 4, 278: 16, 279: len(pixels)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(values)) + entries + struct.pack("<I", 0) + pixels
+
+
+def png(side: int, depth: int, colour: int, pixels: bytes, transparent: bytes = b"") -> bytes:
+    """A PNG of colour type `colour`; Pillow writes few depths."""
+    header = struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", transparent), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    kept = [(n, d) for n, d in chunks if d or n != b"tRNS"]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in kept
+    )
+
+
+def with_a_transparent_grey(depth: int) -> bytes:
+    """White above a grey of which every pixel is transparent."""
+    most, grey = 2**depth - 1, (2**depth - 1) // 5 if depth > 2 else depth - 1
+    pixels = (b"\0" + row(most, depth)) * 8 + (b"\0" + row(grey, depth)) * 8
+    return png(16, depth, 0, pixels, struct.pack(">H", grey))
+
+
+def with_a_transparent_colour() -> bytes:
+    """Red above a colour of 3 x 16 bits of which every pixel is transparent."""
+    red, clear = (struct.pack(">3H", *value) for value in ((0xFFFF, 0, 0), (0x1234, 0x5678, 0x9ABC)))
+    return png(16, 16, 2, (b"\0" + 16 * red) * 8 + (b"\0" + 16 * clear) * 8, clear)
+
+
 def frames() -> bytes:
     second = Image.new("RGB", (16, 16), (0, 0, 255))
     return encoded(Image.fromarray(HALVES), "GIF", save_all=True, append_images=[second])
@@ -81,6 +118,8 @@ DECODED: dict[str, tuple[Callable[[], bytes], list[tuple[int, ...]]]] = {
     "transparent WebP": (lambda: encoded(half_transparent("RGBA"), "WEBP", lossless=True), [RED, WHITE]),
     "16 bits of grey": (lambda: encoded(sixteen_bits()), [WHITE, GREY]),
     "16 bits of grey in TIFF": (lambda: encoded(sixteen_bits(), "TIFF"), [WHITE, GREY]),
+    "12 bits of grey in TIFF": (twelve_bits, [WHITE, GREY]),
+    "a transparent colour of 16 bits": (with_a_transparent_colour, [RED, WHITE]),
     "1 bit": (lambda: encoded(Image.fromarray(HALVES[..., 0] > 0)), [WHITE, BLACK]),
     "CMYK": (lambda: encoded(Image.fromarray(HALVES).convert("CMYK"), "TIFF"), [RED, BLACK]),
     "the first frame of a film": (frames, [RED, BLACK]),
@@ -106,6 +145,11 @@ def test_a_jpeg_of_cmyk_is_in_its_colours() -> None:
 @pytest.mark.parametrize("background", [WHITE, BLACK, (18, 52, 86)])
 def test_transparent_pixels_show_the_background(background: tuple[int, int, int]) -> None:
     assert corners(encoded(half_transparent("RGBA")), background) == [RED, background]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_shows_the_background_at_any_depth(depth: int) -> None:
+    assert corners(with_a_transparent_grey(depth), background=RED) == [WHITE, RED]
 
 
 def test_half_transparent_edges_are_mixed_before_they_are_resized() -> None:
@@ -147,10 +191,7 @@ def truncate(path: Path) -> None:
 
 def bomb(path: Path) -> None:
     """A PNG of a few bytes that says that it has 60,000 x 60,000 pixels."""
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
-    packed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    path.write_bytes(png(60_000, 8, 2, b"\0" * 100))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -161,7 +202,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "PostScript": (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "it is no image of a known format"),
     "32 bits": (
         lambda path: Image.fromarray(np.full((16, 16), 100_000, np.int32)).save(path, "TIFF"),
-        "cannot be read: its pixels go from 100000 to 100000; convert it to 8 or 16 bits",
+        "cannot be read: its pixels have 32 bits, or a sign; convert it to 8 or 16 bits",
+    ),
+    "32 bits of few values": (
+        lambda path: Image.fromarray(np.full((16, 16), 255, np.int32)).save(path, "TIFF"),
+        "cannot be read: its pixels have 32 bits, or a sign; convert it to 8 or 16 bits",
     ),
     "floating point": (
         lambda path: Image.fromarray(np.zeros((16, 16), np.float32)).save(path, "TIFF"),

@@ -155,6 +155,26 @@ def test_every_form_gives_the_same_data_set(form: object, pets: Path, tmp_path: 
     assert other.checksums["images"] == images.checksums["images"]
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("default/train/0000.parquet", "default/test/0000.parquet"),  # Hugging Face's branch of converted sets
+        ("all/partial-train/0000.parquet", "all/partial-test/0000.parquet"),
+        ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("test/pets-train.parquet", "test/pets_test0.parquet"),
+        ("mine.parquet", "more/Testing/part.1.parquet"),
+    ],
+)
+def test_the_part_of_a_parquet_file_is_in_its_name_or_in_that_of_its_folder(
+    train: str, test: str, tmp_path: Path, read: Read
+) -> None:
+    root = tmp_path / "train-test" / "set"  # names above the path say nothing
+    held_out = pictures(40, seed=9, channels=1)
+    write_parquet(root / train, pictures(120, channels=1), None)
+    write_parquet(root / test, held_out, None)
+    assert contents(read(root), "test") == {image.tobytes() for image in held_out}
+
+
 def test_idx_files_give_the_same_images_with_numbers_as_classes(pets: Path, tmp_path: Path, read: Read) -> None:
     images, other = read(pets), read(as_idx(tmp_path))
     assert other.classes == ("0", "1", "2")
