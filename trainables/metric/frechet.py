@@ -77,7 +77,8 @@ def standard_error(features: np.ndarray, real: Statistics) -> float:
 def _transported(centred: Array, real: Statistics) -> Array:
     """Return x^T G x (n,) of each row, G = R (R S R)^(-1/2) R, twice the gradient of the root's trace by S."""
     n, d = centred.shape
-    if n < d:  # equal to (n - 1) sum_k U_ik^2 s_k, with the left singular vectors U and values s of centred R
+    if n < d:
+        # (n - 1) sum_k U_ik^2 s_k, with the left singular vectors U and values s of centred R / sqrt(n - 1)
         values, vectors = np.linalg.eigh(centred @ real.covariance @ centred.T / (n - 1))
         return (n - 1) * np.square(vectors) @ np.sqrt(np.maximum(values, 0))
     rooted = centred @ real.root

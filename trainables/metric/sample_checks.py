@@ -60,8 +60,8 @@ def _likeness(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) -> tuple[float, float]:
     """Return density and coverage of features (n, d) and (m, d) (Naeem et al. 2020, eq. 4 and 5).
 
-    Density is 1 on average for real images, and may exceed it; coverage is 0..1. Both grow with n / m, so n = m is for
-    comparisons.
+    Density is 1 on average for real images, and may exceed it; coverage is 0..1. Coverage grows with n / m, so
+    compare at n = m.
     """
     if len(real) <= neighbours:
         raise ValueError(f"density and coverage take more than {neighbours} real vectors, given {len(real)}")
