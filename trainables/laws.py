@@ -134,13 +134,13 @@ def draws_from_the_source(degradation: Degradation) -> str | None:
 
 
 def _built(network: Network, shape: tuple[int, ...], classes: int = 0) -> nn.Module:
-    """Return a module whose parameters are moved a little, as a last layer may begin with zeros."""
+    """Return a module as it is sampled from, whose parameters are moved a little: a last layer may begin with zeros."""
     torch.manual_seed(0)
     module = network.build(shape[0], shape[-1], classes)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    return module
+    return module.eval()
 
 
 def _inputs(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -177,7 +177,7 @@ def sees_each_image_alone(network: Network) -> str | None:
         alone = torch.cat([module(x[k : k + 1], time[k : k + 1]) for k in range(len(x))])
     if torch.allclose(alone, together, rtol=1e-3, atol=1e-4):
         return None
-    return "another output in a batch; normalise by layer or group, not by batch"
+    return "another output in a batch; no image may see the others, when the network is in eval mode"
 
 
 def sees_the_label(network: Network) -> str | None:
@@ -190,11 +190,15 @@ def sees_the_label(network: Network) -> str | None:
 
 
 def learns_with_all_parameters(network: Network) -> str | None:
-    """Each parameter has a gradient."""
-    (x, time), module = _inputs(SHAPES[0]), _built(network, SHAPES[0])
-    (module(x, time) * torch.randn(x.shape)).sum().backward()
-    without = [name for name, parameter in module.named_parameters() if parameter.grad is None]
-    return f"none for {without[0]}" if without else None
+    """Each parameter has a gradient, with classes and without."""
+    for classes in (0, CLASSES):
+        (x, time), module = _inputs(SHAPES[0]), _built(network, SHAPES[0], classes).train()
+        label = (torch.arange(len(x)).clamp(max=classes),) if classes else ()
+        (module(x, time, *label) * torch.randn(x.shape)).sum().backward()
+        without = [name for name, parameter in module.named_parameters() if parameter.grad is None]
+        if without:
+            return f"none for {without[0]} of a network that knows {classes or 'no'} classes"
+    return None
 
 
 class _Oracle(nn.Module):

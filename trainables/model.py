@@ -227,7 +227,7 @@ def _trained(
         diffusion.network.load_state_dict(weights)
     except RuntimeError:  # its message has a line for each parameter
         raise CheckpointError("the weights are of another network, or of an older version") from None
-    diffusion.network.requires_grad_(False)
+    diffusion.network.requires_grad_(False).eval()
     return diffusion
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.checkpoint import CheckpointError
 from trainables.config import Training, Variant
@@ -36,7 +36,7 @@ class Trainer:
         images: (N, C, H, W) uint8, with the validation images.
         held_out: (K, C, H, W) uint8, some of the validation images; empty for a variant without a split.
         held_out_labels: (K,) int64, theirs; None without labels.
-        ema: the network with the averaged weights.
+        ema: the network with the averaged weights and the present buffers, as it is sampled from: dropout is off.
         best: the same as it was after the epoch with the lowest validation loss; None unless the variant keeps that.
     """
 
@@ -81,16 +81,17 @@ class Trainer:
         network = self.diffusion.network
         generator = torch.Generator(self.device).manual_seed(seed)
         self.source = Source(generator, self.diffusion.pixels, images, overlays)
-        self.ema = copy.deepcopy(network).requires_grad_(False)
+        self.ema = copy.deepcopy(network).requires_grad_(False).eval()
         self.best = copy.deepcopy(self.ema) if self.settings.keep_best else None
         decoupled = self.settings.optimizer == "adamw"
         self.optimizer = Adam(network.parameters(), self.settings.weight_decay, decoupled, self.settings.beta2)
         self._averages: list[Tensor] = list(self.ema.parameters())
+        self._buffers, self._buffers_of_ema = _saved_buffers(network), _saved_buffers(self.ema)
         # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
         self._learn = Recorded(
             partial(_learn, self.diffusion, self.source, images, own_labels, self.optimizer),
             generator,
-            self.optimizer.changed,
+            (*self.optimizer.changed, self._buffers),
         )
         self.plateau, self.epoch_loss = Plateau(), torch.zeros((), device=self.device)
         self.patience = Patience(self.settings.patience)
@@ -176,6 +177,7 @@ class Trainer:
             "best": None if self.best is None else self.best.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.source.generator.get_state(),
+            "torch_generators": _torch_generators(self.device),
             "plateau": dict(vars(self.plateau)),
             "patience": dict(vars(self.patience)),
             "epoch_loss": self.epoch_loss,
@@ -204,6 +206,7 @@ class Trainer:
         self.patience = replace(Patience(**state["patience"]), epochs=self.settings.patience)
         self.images_seen, self.steps, self._loss = state["images_seen"], state["steps"], state["loss"]
         self._go_on_drawing(state["generator"].cpu())
+        _set_torch_generators(state.get("torch_generators", {}), self.device)  # an older state has none
         self._sums = state.get("sums", [])  # of an older state there are none
         if (on_the_way := state.get("on_the_way")) is not None:
             self._on_the_way = on_the_way[0], on_the_way[1].to(self.device)
@@ -223,6 +226,8 @@ class Trainer:
         decay = averaging_decay(self.steps, self.settings.average, self.settings.ema)
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self.optimizer.params, 1 - decay)
+            for averaged, present in zip(self._buffers_of_ema, self._buffers, strict=True):
+                averaged.copy_(present)
         return loss
 
     def _lr_factor(self) -> float:
@@ -230,6 +235,26 @@ class Trainer:
         if self.settings.lr_decay == "cosine":
             factor *= (1 + math.cos(math.pi * min(self.images_seen / self.total, 1.0))) / 2
         return factor * (self.plateau.factor if self.settings.lr_decay == "plateau" else 1.0)
+
+
+def _saved_buffers(network: nn.Module) -> list[Tensor]:
+    """Return the buffers that belong to the weights, as the running means of a batch normalisation; often none."""
+    saved = network.state_dict().keys()
+    return [buffer for name, buffer in network.named_buffers() if name in saved]
+
+
+def _torch_generators(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of torch's own generators, which a network may draw from, as for dropout."""
+    cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **cuda}
+
+
+def _set_torch_generators(states: dict[str, Tensor], device: torch.device) -> None:
+    """Set torch's own generators to saved states, those that there are."""
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"].cpu())
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
 
 
 def sampling_weights(state: dict[str, Any]) -> dict[str, Tensor]:

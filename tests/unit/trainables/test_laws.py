@@ -77,11 +77,11 @@ class BadModule(nn.Module):
     def __init__(self, fault: str, channels: int) -> None:
         super().__init__()
         self.fault, self.conv = fault, nn.Conv2d(channels, channels, 3, padding=0 if fault == "shape" else 1)
-        self.norm, self.unused = nn.BatchNorm2d(channels), nn.Linear(1, 1)
+        self.unused = nn.Linear(1, 1)
 
     def forward(self, x: Tensor, time: Tensor, *label: Tensor) -> Tensor:
         y = self.conv(x)
-        y = self.norm(y) if self.fault == "batch" else y
+        y = y - y.mean(0) if self.fault == "batch" else y
         y = y if self.fault == "time" else y + time[:, None, None, None]
         y = y + self.unused(time[:, None])[:, :, None, None] if self.fault in ("label", "time and label") else y
         return y
@@ -89,10 +89,11 @@ class BadModule(nn.Module):
 
 @dataclass(frozen=True)
 class BadNetwork(Network):
-    fault: Annotated[str, Choice("shape", "time", "batch", "label", "unused")] = "shape"
+    fault: Annotated[str, Choice("shape", "time", "batch", "label", "unused", "unused with classes")] = "shape"
 
     def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
-        return BadModule(self.fault, channels)
+        fault = "label" if self.fault == "unused with classes" and not classes else self.fault
+        return BadModule(fault, channels)
 
 
 def stops_early(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: Any) -> Any:
@@ -113,6 +114,28 @@ class BadTarget(type(TARGETS["eps"])):  # type: ignore[misc]
         return 2 * torch.ones_like(step.sigma)
 
 
+class Regular(nn.Module):
+    """Dropout and batch normalisation, both off when a network is sampled from."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.Dropout())
+
+    def forward(self, x: Tensor, time: Tensor, *label: Tensor) -> Tensor:
+        return self.layers(x) + sum(part[:, None, None, None] for part in (time, *label))
+
+
+@dataclass(frozen=True)
+class RegularNetwork(Network):
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        return Regular(channels)
+
+
+@pytest.mark.parametrize("law", LAWS["network"])
+def test_dropout_and_batch_normalisation_break_no_law(law: Law) -> None:
+    assert law(RegularNetwork()) is None
+
+
 BROKEN: list[tuple[Callable[[Any], str | None], Any]] = [
     (laws.has_an_entry_a_step, BadSchedule(fault="short")),
     (laws.begins_with_the_image, BadSchedule(fault="rising")),
@@ -129,6 +152,7 @@ BROKEN: list[tuple[Callable[[Any], str | None], Any]] = [
     (laws.sees_each_image_alone, BadNetwork("batch")),
     (laws.sees_the_label, BadNetwork("label")),
     (laws.learns_with_all_parameters, BadNetwork("unused")),
+    (laws.learns_with_all_parameters, BadNetwork("unused with classes")),
     (laws.ends_with_x0, Sampler(stops_early, last=Gaussian)),
     (laws.takes_the_given_steps, Sampler(dense, last=Gaussian)),
     (laws.is_solved, BadTarget()),

@@ -47,6 +47,7 @@ def test_checkpoint_and_folder_give_the_images_of_the_trial(
     assert torch.equal(generate(model.diffusion, model.sampling, 5, mnist.shape, model.source, 7), before)
     model.save(tmp_path, ReadOptions())
     loaded = Model.load(tmp_path)
+    assert not any(module.training for one in (model, loaded) for module in one.network.modules())
     assert (loaded.variant, loaded.classes) == (model.variant, model.classes)
     assert torch.equal(loaded.sample(5, seed=7), model.sample(5, seed=7))
     images = len(loaded.source.training_images)

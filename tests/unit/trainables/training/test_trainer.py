@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from trainables.diffusion.degradations import DEGRADATIONS
 from trainables.diffusion.process import LOSSES, Diffusion, Diverged
 from trainables.diffusion.targets import TARGETS
 from trainables.domain import Choice, ConfigError
+from trainables.networks import NETWORKS, Network
 from trainables.training.early_stopping import Plateau
 from trainables.training.trainer import Trainer, averaging_decay
 
@@ -97,6 +99,68 @@ def test_a_seed_fixes_every_bit_interrupted_or_not(changes: Flat, make: Make) ->
         parts = make(changes)
         parts.load_state_dict(state)
     assert identical(whole.state_dict(), parts.state_dict())
+
+
+class Drops(nn.Module):
+    """Dropout, and running means of the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.first = nn.BatchNorm2d(channels), nn.Conv2d(channels, 4, 3, padding=1)
+        self.drop, self.last = nn.Dropout(0.5), nn.Conv2d(4, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        return self.last(self.drop(self.first(self.norm(x)))) + time[:, None, None, None]
+
+
+@dataclass(frozen=True)
+class Dropping(Network):
+    def build(self, channels: int, size: int, classes: int = 0) -> nn.Module:
+        return Drops(channels)
+
+
+@pytest.fixture
+def dropping(make: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Trainer]:
+    """Trainers of a network of a user's own, with dropout and batch normalisation."""
+    monkeypatch.setitem(NETWORKS, "dropping", Dropping)
+    kept: Flat = {"training/split": "80:20", "training/keep_best": True}
+    return lambda: make({"network/kind": "dropping", **kept})
+
+
+def test_dropout_is_on_in_training_alone(dropping: Callable[[], Trainer]) -> None:
+    trainer = dropping()
+    trainer.run_to(160)  # two epochs, so that the best one's weights are taken
+    assert trainer.diffusion.network.training
+    x_t, t = torch.randn(4, 1, 28, 28), torch.full((4,), 30)
+    before = torch.get_rng_state()
+    first, second = (trainer.averaged().restore(x_t, t) for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_training_with_dropout_is_the_same_interrupted_or_not(dropping: Callable[[], Trainer]) -> None:
+    whole = dropping()
+    whole.run_to(100)
+    whole.run_to(230)
+    expected = copy.deepcopy(whole.state_dict())
+    parts = dropping()
+    parts.run_to(100)
+    state = through_disk(parts.state_dict())
+    parts = dropping()
+    torch.manual_seed(99)
+    parts.load_state_dict(state)
+    parts.run_to(230)
+    assert identical(parts.state_dict(), expected)
+    del state["torch_generators"]  # as of an older version
+    dropping().load_state_dict(state)
+
+
+def test_buffers_of_the_averaged_network_are_the_present_ones(dropping: Callable[[], Trainer]) -> None:
+    trainer = dropping()
+    trainer.run_to(100)
+    present, averaged = (dict(one.named_buffers()) for one in (trainer.diffusion.network, trainer.ema))
+    assert present["norm.num_batches_tracked"] == trainer.steps > 0
+    assert identical(present, averaged)
 
 
 def test_another_seed_gives_other_weights(make: Make) -> None:
