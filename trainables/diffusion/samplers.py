@@ -137,14 +137,15 @@ def _total_and_u(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, 
 def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
     """Yield x_t of DPM-Solver++ (2M), of first order at the first and the last step (Lu et al. 2022, algorithm 2).
 
-    A step is DDIM's, with x0_hat extrapolated by half a step in lambda = log(alpha / sigma).
+    A step is that of `euler`, with x0_hat extrapolated by half a step in lambda = log(alpha / sigma).
     """
     x_t, left = x_T, len(times) - 1
     x0_before, h_before = x_T, torch.zeros(())
     for t, s in _pairs(x_t, times):
         left -= 1
         x0, h = diffusion.restore(x_t, t), _log_ratio(diffusion, x_t, s) - _log_ratio(diffusion, x_t, t)
-        # h_before is 0 at the first step, and after a step at which alpha_bar stayed the same.
+        # h_before is 0 at the first step, 0 or NaN after a step at which alpha_bar stayed the same, and infinite after
+        # a step from where no signal was left: the step after it is of first order, too.
         half = torch.where(h_before > 0, h / h_before / 2, 0.0) if left else 0.0
         x_t, _ = _step(diffusion, x_t, x0 + half * (x0 - x0_before), t, s)
         x0_before, h_before = x0, h
@@ -152,8 +153,10 @@ def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 
 def _log_ratio(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> Tensor:
-    at = diffusion.step(t).over(x_t)
-    return (at.alpha / at.sigma).log()
+    """Return lambda (N, 1, 1, 1) at steps t (N,); -inf where no signal is left, and inf of the clean image."""
+    last, at = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
+    assert isinstance(last, Overlay)
+    return (last.alpha(at) / at.sigma).log()
 
 
 def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
@@ -209,7 +212,7 @@ SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, Gaussian),
     "ancestral_large": Sampler(ancestral_large, Gaussian),
     "ddim": Sampler(euler, Gaussian),  # for Gaussian noise these steps are DDIM (Song et al. 2021, eq. 12, sigma = 0)
-    "dpmpp": Sampler(dpmpp, Gaussian),
+    "dpmpp": Sampler(dpmpp, Overlay),
     "euler": Sampler(euler, Overlay),
     "heun": Sampler(heun, Overlay, calls=2),
     "cold1": Sampler(cold1, Degradation),

@@ -155,9 +155,9 @@ def test_what_cannot_be_is_refused_in_one_line_that_says_what_would_be_right(fla
 
 
 # What each needs at the end of the degradation, by the formulas that define it.
-NOISE_ONLY = {"eps", "scaled_eps", "v", "inverse_beta", "ancestral", "ancestral_large", "ddim", "dpmpp"}
+NOISE_ONLY = {"eps", "scaled_eps", "v", "inverse_beta", "ancestral", "ancestral_large", "ddim"}
 STRAIGHT_ONLY = {"velocity"}
-OVERLAYS_ONLY = {"min_snr", "euler", "heun"}
+OVERLAYS_ONLY = {"min_snr", "euler", "heun", "dpmpp"}
 
 
 def fits(choice: str, kind: str) -> bool:

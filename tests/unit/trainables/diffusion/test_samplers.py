@@ -224,6 +224,25 @@ def test_steps_of_the_flow_are_those_of_diffusers(
     torch.testing.assert_close(sample, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("steps", [60, 20, 10])
+def test_dpmpp_steps_of_the_flow_are_those_of_diffusers(steps: int, x_T: Tensor, make_source: MakeSource) -> None:
+    """From the step before the last, where their path begins."""
+    total = 61
+    alpha_bar = UniformSigma(T=total).alpha_bar().float()
+    diffusion = Diffusion(alpha_bar, Flow(), small_network(), "velocity", PIXELS["-1..1"], clip=False)
+    theirs = DPMSolverMultistepScheduler(
+        num_train_timesteps=total, use_flow_sigmas=True, prediction_type="flow_prediction", solver_order=2
+    )
+    theirs.set_timesteps(steps)
+    times = [*range(60, 0, -60 // steps), 0]
+    with torch.no_grad():
+        path, expected = walk("dpmpp", diffusion, x_T, x_T, times, make_source()), x_T
+        for given, t, x_s in zip(theirs.timesteps, times[:-1], path[1:], strict=True):
+            assert abs(given.item() - t) <= 1  # theirs are rounded down
+            expected = theirs.step(asked(diffusion, expected, t), given, expected).prev_sample
+            torch.testing.assert_close(x_s, expected, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", OVERLAYS)
 def test_of_an_overlay_algorithm_2_with_its_z_solved_is_eulers(kind: str, make_source: MakeSource) -> None:
     source = make_source()
@@ -312,6 +331,22 @@ def test_halving_the_steps_divides_the_error_by_the_order(
     assert all(abs(rate - order) < 0.3 for rate in rates), errors
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "flow"])
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "sigmoid", "logistic", "uniform"])
+def test_dpmpp_has_a_third_of_eulers_error_from_where_no_signal_is_left(
+    schedule: str, kind: str, make_source: MakeSource
+) -> None:
+    mean, deviation, alpha_bar = 0.1, 0.5, SCHEDULES[schedule](T=1024, zero_snr=True).alpha_bar()
+    diffusion = replace(ideal(mean_of_mixture([1.0], [mean], [deviation]), alpha_bar.float(), kind, "x0"), clip=False)
+    x_T = torch.linspace(-2, 2, 16).view(1, 1, 4, 4)
+    exact = mean + deviation * x_T
+    euler, dpmpp = (
+        (walk(sampler, diffusion, x_T, x_T, strided(1024, 32), make_source())[-1] - exact).abs().max().item()
+        for sampler in ("euler", "dpmpp")
+    )
+    assert dpmpp < euler / 3, (dpmpp, euler)
+
+
 # One kind for each way that a z is solved for, or not; the whole grid says the same of the others.
 RESTORED = ["gaussian", "pseudo_qr", "mask", "blur", "morph+noise", "mask+contrast"]
 
@@ -320,12 +355,12 @@ RESTORED = ["gaussian", "pseudo_qr", "mask", "blur", "morph+noise", "mask+contra
     ("sampler", "kind", "steps"),
     [
         *itertools.product(COLD_SAMPLERS, RESTORED, [7]),
-        *itertools.product(["euler", "heun"], ["gaussian", "flow", "morph"], [7]),
+        *itertools.product(["euler", "heun", "dpmpp"], ["gaussian", "flow", "morph"], [7]),
         *(
             pytest.param(*grid, marks=pytest.mark.slow)
             for grid in (
                 *itertools.product(COLD_SAMPLERS, [*DEGRADATIONS, "pseudo_qr+noise"], [T]),
-                *itertools.product(["euler", "heun"], OVERLAYS, [T]),
+                *itertools.product(["euler", "heun", "dpmpp"], OVERLAYS, [T]),
             )
         ),
     ],
@@ -449,18 +484,19 @@ def test_sampling_follows_the_generator(sampler: str, x_T: Tensor, make_source: 
 
 
 @pytest.mark.parametrize(
-    ("sampler", "settings"),
+    ("sampler", "settings", "kind"),
     [
-        *itertools.product(SAMPLERS, [(0.1, -6.0, 6.0)]),
-        *itertools.product(["dpmpp"], itertools.product([0.1, 2.0], [-6.0, 0.0], [1.0, 6.0])),
+        *itertools.product(SAMPLERS, [(0.1, -6.0, 6.0)], ["gaussian"]),
+        *itertools.product(["dpmpp"], itertools.product([0.1, 2.0], [-6.0, 0.0], [1.0, 6.0]), ["gaussian", "flow"]),
     ],
 )
 def test_samples_are_finite_where_a_schedule_barely_moves(
-    sampler: str, settings: tuple[float, float, float], x_T: Tensor, make_source: MakeSource
+    sampler: str, settings: tuple[float, float, float], kind: str, x_T: Tensor, make_source: MakeSource
 ) -> None:
     tau, start, end = settings
     alpha_bar = Sigmoid(T=1000, tau=tau, start=start, end=end).alpha_bar().float()
-    diffusion = Diffusion(alpha_bar, Gaussian(), small_network(), "eps", PIXELS["-1..1"])
+    target = "eps" if kind == "gaussian" else "velocity"
+    diffusion = Diffusion(alpha_bar, degradation_of(kind), small_network(), target, PIXELS["-1..1"])
     with torch.no_grad():
         path = walk(sampler, diffusion, x_T, x_T, strided(1000, 40), make_source())
     assert all(x_t.isfinite().all() for x_t in path)
