@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
 from trainables.compatibility import refuse_misfits
 from trainables.data.folds import FOLDS
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
 from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS, Guidance
-from trainables.diffusion.samplers import SAMPLERS, strided
+from trainables.diffusion.samplers import SAMPLERS, Sampler, strided
 from trainables.diffusion.schedules import SCHEDULES, Cosine, Schedule
 from trainables.diffusion.source import PIXELS
 from trainables.diffusion.targets import TARGETS
@@ -100,7 +100,8 @@ class Sampling:
 
     The steps' times are T (k / steps)^`spacing`: even with 1, and closer near the clean image with more. `clip` keeps
     every x0_hat to the pixel range, which most samplers of few steps need. A network with classes is guided by the
-    scale `guidance` where t / T is from `guidance_low` to `guidance_high`.
+    scale `guidance` where t / T is from `guidance_low` to `guidance_high`. `eta` is the scale of the noise that `ddim`
+    draws at each step: with 1 it is `ancestral`.
     """
 
     kind: Annotated[str, Member(SAMPLERS)] = "ancestral"
@@ -111,19 +112,32 @@ class Sampling:
     guidance_low: Annotated[float, Uniform(0, 1)] = 0.2
     guidance_high: Annotated[float, Uniform(0, 1)] = 0.8
     spacing: Annotated[float, Uniform(1, 3)] = 1.0
+    eta: Annotated[float, Uniform(0, 1)] = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an interval that ends before it begins."""
+        """Raise ConfigError for an interval that ends before it begins, and an eta of a sampler without."""
         if self.guidance_low > self.guidance_high:
             raise ConfigError(
                 f"sampler/guidance_low={self.guidance_low:g} is above sampler/guidance_high={self.guidance_high:g}; "
                 "guidance holds from low to high, as shares of T"
+            )
+        if self.eta and SAMPLERS[self.kind].noisy is None:
+            with_eta = [kind for kind, sampler in SAMPLERS.items() if sampler.noisy]
+            raise ConfigError(
+                f"sampler/eta={self.eta:g}: sampler/kind={self.kind} has no eta; "
+                f"use sampler/kind={', '.join(with_eta)}, or sampler/eta=0"
             )
 
     @property
     def guided(self) -> Guidance:
         """The guidance of a network with classes."""
         return Guidance(self.guidance, self.guidance_low, self.guidance_high)
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler, with its eta."""
+        chosen = SAMPLERS[self.kind]
+        return replace(chosen, function=chosen.noisy(self.eta)) if self.eta and chosen.noisy else chosen
 
     def times(self, T: int) -> list[int]:
         """Return the times of the steps from T down to 0."""

@@ -17,7 +17,8 @@ from search.trust import open_trusted
 from search.winner.models import load_images, say
 from search.winner.options import EvaluateOptions
 from trainables.checkpoint import CheckpointError
-from trainables.config import Variant
+from trainables.config import Flat, Variant
+from trainables.diffusion.samplers import SAMPLERS
 from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.evaluation import Evaluation, measure
 from trainables.trial import Plan, Trial, TrialData
@@ -56,7 +57,9 @@ def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
 def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:
     """Return the row of the real images and those of the trials, each stored in the run; nothing if there is none."""
     changes = {"sampler/kind": given.sampler, "sampler/steps": given.steps}
-    changed = {name: value for name, value in changes.items() if value is not None}
+    changed: Flat = {name: value for name, value in changes.items() if value is not None}
+    if given.sampler not in (None, *(kind for kind, sampler in SAMPLERS.items() if sampler.noisy)):
+        changed["sampler/eta"] = 0.0  # that of the trial's own sampler has no meaning
     if given.no_clip:
         changed["sampler/clip"] = False
     variants = {name: Variant.from_flat({**start.variant, **changed}) for name, start in starts.items()}

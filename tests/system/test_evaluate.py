@@ -41,7 +41,8 @@ TINY: Flat = {
     "training/batch": 16,
 }
 COLD: Flat = {**TINY, "degradation/kind": "morph", "sampler/kind": "cold1"}
-VARIANTS = {"000-gaussian": TINY, "001-morph": COLD, "002-bad": TINY, "003-pruned": TINY}
+NOISY: Flat = {**TINY, "sampler/kind": "ddim", "sampler/eta": 0.5}
+VARIANTS = {"000-gaussian": NOISY, "001-morph": COLD, "002-bad": TINY, "003-pruned": TINY}
 ARGUMENTS = ("--split", "search", "--samples", "64")
 
 
@@ -132,6 +133,7 @@ def test_an_evaluation_repeats_to_the_last_digit_and_replaces_itself(
     assert len(names) == len(set(names))
     answer(run, capsys, "001-morph", "--sampler", "cold2", "--steps", "5")
     answer(run, capsys, "001-morph", "--no-clip", "--restored", "300")
+    assert answer(run, capsys, "000-gaussian", "--sampler", "heun")[0] == 0  # which has no eta
     rows = [row for row in stored(run).to_pylist() if row["trial"] == "001-morph"]
     sampled = sorted((row["sampler"], row["nfe"], row["clip"]) for row in rows)
     assert sampled == [("cold1", 3, False), ("cold1", 3, True), ("cold2", 5, True)]

@@ -13,7 +13,6 @@ from torch import Tensor
 from trainables.config import Sampling
 from trainables.diffusion.degradations import fitted_prior
 from trainables.diffusion.process import Diffusion, Diverged
-from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.source import Source
 
 # Images sampled together: more exceed a CPU's cache, or a trial's share of a GPU's memory. A rung's 256 are one chunk
@@ -87,7 +86,7 @@ def in_chunks(
         x_T, z = start(diffusion, sampling, torch.Size((min(chunk, n - first), *image_shape)), source)
         known = None if labels is None else labels[first : first + chunk]
         given = diffusion.given(known, sampling.guided, sampling.clip)
-        path = SAMPLERS[sampling.kind](given, x_T, z, sampling.times(diffusion.T), source)
+        path = sampling.sampler(given, x_T, z, sampling.times(diffusion.T), source)
         x_0 = deque(path, maxlen=1)[0]  # all x_t of 1,000 steps would take 0.8 GB
         if not x_0.isfinite().all():
             raise Diverged("the samples are not finite")
@@ -103,7 +102,7 @@ def strip(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, 
     forward = [diffusion.degradation(x0, diffusion.step(t), z) for t in ts]
     x_T, z = start(diffusion, sampling, x0.shape, source)
     given = diffusion.given(draw_labels(diffusion, len(x0), seed), sampling.guided, sampling.clip)
-    path = [x_T, *SAMPLERS[sampling.kind](given, x_T, z, sampling.times(diffusion.T), source)]
+    path = [x_T, *sampling.sampler(given, x_T, z, sampling.times(diffusion.T), source)]
     backward = [path[round((len(path) - 1) * k / (COLUMNS - 1))] for k in range(COLUMNS)]
     rows = torch.cat([torch.stack(forward, 1), torch.stack(backward, 1)])
     return source.pixels.to_uint8(rows)

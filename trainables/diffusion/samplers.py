@@ -28,6 +28,8 @@ class Sampler:
     """The class of last degradations that its formula is for"""
     calls: int = 1
     """Calls of the network in each step but the last, which has one"""
+    noisy: Callable[[float], Function] | None = None
+    """eta -> the function that draws noise of scale eta at each step; None for a sampler without eta"""
 
     def __call__(self, diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
         """Yield x_t (N, C, H, W) after each step; the caller disables gradients."""
@@ -88,6 +90,27 @@ def ancestral(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], sourc
 def ancestral_large(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
     """Yield x_t as `ancestral` does, with beta_t for the variance (Ho et al. 2020, section 3.2; the starter)."""
     yield from _posterior(diffusion, x_T, times, source, large=True)
+
+
+def _ddim(eta: float) -> Function:
+    """Return a sampler that yields x_t of DDIM with noise of scale `eta` (Song et al. 2021, eq. 12 and 16).
+
+    With 0 it is `euler`, and with 1 `ancestral`.
+    """
+
+    def sample(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+        x_t, last = x_T, last_part(diffusion.degradation)
+        for t, s in _pairs(x_t, times):
+            x0 = diffusion.restore(x_t, t)
+            z_hat = last.estimate(x_t, x0, diffusion.step(t), None)
+            ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
+            drawn = eta**2 * (1 - ab_t / ab_s) * (1 - ab_s) / (1 - ab_t)
+            # 1 - ab_s - drawn, as a sum without a difference of nearly equal numbers.
+            kept = (1 - eta**2) * (1 - ab_s) + eta**2 * ab_t / ab_s * (1 - ab_s) ** 2 / (1 - ab_t)
+            x_t = ab_s.sqrt() * x0 + kept.sqrt() * z_hat + drawn.sqrt() * source.normal(x_t.shape)
+            yield x_t
+
+    return sample
 
 
 def _step(diffusion: Diffusion, x_t: Tensor, x0: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,7 +234,8 @@ def renoise(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source:
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, Gaussian),
     "ancestral_large": Sampler(ancestral_large, Gaussian),
-    "ddim": Sampler(euler, Gaussian),  # for Gaussian noise these steps are DDIM (Song et al. 2021, eq. 12, sigma = 0)
+    # For Gaussian noise these steps are DDIM (Song et al. 2021, eq. 12, sigma = 0).
+    "ddim": Sampler(euler, Gaussian, noisy=_ddim),
     "dpmpp": Sampler(dpmpp, Overlay),
     "euler": Sampler(euler, Overlay),
     "heun": Sampler(heun, Overlay, calls=2),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainables.config import Sampling
 from trainables.diffusion.process import Diffusion
-from trainables.diffusion.samplers import SAMPLERS, strided
+from trainables.diffusion.samplers import strided
 from trainables.diffusion.source import Source
 from trainables.metric.quality import Quality, quality
 
@@ -118,7 +118,7 @@ def _by_sampling(sampling: Sampling, source: Source) -> Restorer:
         steps = max(1, round(min(sampling.steps, given.T) * t / given.T * share ** (1 / sampling.spacing - 1)))
         as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
         times = strided(t, steps, sampling.spacing)
-        return deque(SAMPLERS[sampling.kind](as_sampled, x_t, z, times, source), maxlen=1)[0]
+        return deque(sampling.sampler(as_sampled, x_t, z, times, source), maxlen=1)[0]
 
     return sample
 

@@ -235,6 +235,7 @@ STARTER = {
     "sampler/prior": "own",
     "sampler/clip": False,
     "sampler/spacing": 1.0,
+    "sampler/eta": 0.0,
     "sampler/guidance": 0.0,
     "sampler/guidance_low": 0.2,
     "sampler/guidance_high": 0.8,

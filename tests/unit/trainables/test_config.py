@@ -50,7 +50,7 @@ def random_flat(seed: int) -> Flat:
         Variant.from_flat(flat)
     except ConfigError:
         safe: Flat = {"training/split": "none", "training/fold": 0, "training/patience": 0, "training/times_mean": 0.0}
-        safe |= {"training/keep_best": False, "sampler/prior": "own"}
+        safe |= {"training/keep_best": False, "sampler/prior": "own", "sampler/eta": 0.0}
         return flat | COLD | safe | {"sampler/guidance": 0.0, "sampler/guidance_low": 0.2, "sampler/guidance_high": 0.8}
     return flat
 
@@ -68,6 +68,7 @@ def random_flat(seed: int) -> Flat:
             {"sampler/prior": "degraded", "network/conditioning": "class"},
             "use network/conditioning=none, or sampler/prior=own, fitted",
         ),
+        ({"sampler/eta": 0.5}, "sampler/kind=ancestral has no eta; use sampler/kind=ddim, or sampler/eta=0"),
         ({"training/times_mean": 0.5}, "use training/times=logit_normal, or training/times_mean=0"),
         ({"training/times_mean": 0.5, "training/times": "stratified"}, "use training/times=logit_normal"),
         ({"network/conditioning": "classes"}, "network/conditioning='classes': expected one of none, class"),

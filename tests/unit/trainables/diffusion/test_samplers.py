@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tests.helpers.diffusion import MakeSource, degradation_of
 from trainables.compatibility import fitting
+from trainables.config import Sampling
 from trainables.diffusion.degradations import DEGRADATIONS, Degradation, Flow, Gaussian, Overlay
 from trainables.diffusion.process import Diffusion
 from trainables.diffusion.samplers import SAMPLERS, nfe, strided
@@ -182,6 +183,38 @@ def test_ddim_steps_are_those_of_diffusers(
             prediction = asked(diffusion, x_t, t)
             expected = theirs.step(prediction, t - 1, x_t, use_clipped_model_output=True).prev_sample
             torch.testing.assert_close(x_s, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("target", "steps"), TARGETS_AND_STEPS)
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_ddim_steps_with_noise_are_those_of_diffusers(
+    eta: float, target: str, steps: int, x_T: Tensor, make_source: MakeSource
+) -> None:
+    diffusion, times = make(small_network(), target=target), strided(T, steps)
+    theirs = theirs_of(DDIMScheduler, target, clip_sample=True, timestep_spacing="trailing")
+    theirs.set_timesteps(steps)
+    noise, own = torch.Generator().manual_seed(11), Sampling("ddim", eta=eta).sampler
+    with torch.no_grad():
+        path = [x_T, *own(diffusion, x_T, x_T, times, make_source(seed=11))]
+        for t, x_t, x_s in zip(times[:-1], path[:-1], path[1:], strict=True):
+            step = theirs.step(
+                asked(diffusion, x_t, t), t - 1, x_t, eta=eta, use_clipped_model_output=True, generator=noise
+            )
+            torch.testing.assert_close(x_s, step.prev_sample, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_ddim_with_all_noise_is_ancestral_and_with_hardly_any_itself(
+    schedule: str, x_T: Tensor, make_source: MakeSource
+) -> None:
+    alpha_bar = SCHEDULES[schedule](T=200).alpha_bar().float()
+    diffusion = Diffusion(alpha_bar, Gaussian(), small_network(), "v", PIXELS["-1..1"])
+    for eta, kind in ((1.0, "ancestral"), (1e-6, "ddim")):
+        with torch.no_grad():
+            found = Sampling("ddim", eta=eta).sampler(diffusion, x_T, x_T, strided(200, 20), make_source(5))
+            expected = SAMPLERS[kind](diffusion, x_T, x_T, strided(200, 20), make_source(5))
+            for x_s, x in zip(found, expected, strict=True):
+                torch.testing.assert_close(x_s, x, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("target", "steps"), [*TARGETS_AND_STEPS, ("v", 2)])
@@ -546,6 +579,8 @@ def test_closer_times_near_0_lower_the_error_of_ten_steps(
 def test_the_cosine_schedule_is_sampled_from_its_very_end(x_T: Tensor, make_source: MakeSource) -> None:
     """Its last share of signal is 2e-9: the first step must neither divide by zero nor keep any of x_T's scale."""
     diffusion = Diffusion(Cosine().alpha_bar().float(), Gaussian(), Always(torch.zeros(1)), "eps", PIXELS["-1..1"])
-    path = walk("ddim", diffusion, x_T, x_T, strided(1000, 20), make_source())
-    assert all(x_t.isfinite().all() for x_t in path)
-    assert path[1].abs().max() < x_T.abs().max() + 1
+    for eta in (0.0, 0.5, 1.0):
+        sampler = Sampling("ddim", eta=eta).sampler
+        path = list(sampler(diffusion, x_T, x_T, strided(1000, 20), make_source()))
+        assert all(x_t.isfinite().all() for x_t in path)
+        assert path[0].abs().max() < x_T.abs().max() + 1
