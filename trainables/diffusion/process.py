@@ -114,8 +114,17 @@ class Diffusion:
     def loss_at(self, x0: Tensor, t: Tensor, source: Source) -> Tensor:
         """Return the weighted loss (N,) of images x0 (N, C, H, W) at steps t (N,), int64 from 1 to T."""
         step, z = self.step(t), self.degradation.draw(x0, source)
-        prediction = self._predict(self.degradation(x0, step, z), step)
-        losses = LOSSES[self.loss_kind](prediction, self._answer(x0, step, z))
+        return self._weighted(self._predict(self.degradation(x0, step, z), step), x0, t, z)
+
+    def loss_and_x0(self, x0: Tensor, t: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """Return `loss_at` (N,), and x0_hat (N, C, H, W) of `restore` for the same x_t, of one call of the network."""
+        step, z = self.step(t), self.degradation.draw(x0, source)
+        x_t = self.degradation(x0, step, z)
+        prediction = self._predict(x_t, step)
+        return self._weighted(prediction, x0, t, z), self._restored(prediction, x_t, t)
+
+    def _weighted(self, prediction: Tensor, x0: Tensor, t: Tensor, z: Any) -> Tensor:
+        losses = LOSSES[self.loss_kind](prediction, self._answer(x0, self.step(t), z))
         return WEIGHTS[self.weight](self, t) * losses
 
     def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED, clip: bool = True) -> Diffusion:
@@ -157,14 +166,17 @@ class Diffusion:
         All t (N,) are the same where guidance depends on them. Without the clip the errors of early steps grow in few
         steps, and FMD is two orders of magnitude worse.
         """
-        y = self._solve(x_t, t)
+        return self._restored(self._predict(x_t, self.step(t)), x_t, t)
+
+    def _restored(self, prediction: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        y = self._solve(prediction, x_t, t)
         if self.labels is not None and self.guidance.scale and self.guidance.at(int(t[0]), self.T):
-            y = y + self.guidance.scale * (y - self.given(None)._solve(x_t, t))
+            without_label = self.given(None)._predict(x_t, self.step(t))
+            y = y + self.guidance.scale * (y - self._solve(without_label, x_t, t))
         return y.clamp(self.pixels.low, self.pixels.high) if self.clip else y
 
-    def _solve(self, x_t: Tensor, t: Tensor) -> Tensor:
-        step = self.step(t)
-        return TARGETS[self.target].solve(x_t, self._predict(x_t, step), step.over(x_t))
+    def _solve(self, prediction: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        return TARGETS[self.target].solve(x_t, prediction, self.step(t).over(x_t))
 
 
 def uniform(diffusion: Diffusion, t: Tensor) -> Tensor:

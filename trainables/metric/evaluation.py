@@ -20,7 +20,7 @@ from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.inception import inception_statistics, missing
 from trainables.metric.report_protocol import report_protocol
-from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread
+from trainables.metric.restoration import one_step_at, restore_by_sampling, spread
 from trainables.metric.sample_checks import kernel_distance
 from trainables.trial import Trial
 
@@ -120,17 +120,16 @@ class Evaluation:
         x0, T = self._clean, diffusion.T
         diffusion = diffusion.given(self._clean_labels)
         ts = spread(T, ONE_STEP)
-        losses = losses_by_t(diffusion, x0, ts, source, seed)
-        restored = restore_at(diffusion, x0, ts, source, seed)
+        found = one_step_at(diffusion, x0, ts, source, seed)
         sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
         return {
             "restored": len(x0),
-            "loss": fmean(losses[t] for t in ts),
+            "loss": fmean(found[t].loss for t in ts),
             **vars(sampled[T]),
-            "loss_by_t": tuple(losses[t] for t in ts),
-            "ssim_by_t": tuple(restored[t].ssim for t in ts),
-            "psnr_by_t": tuple(restored[t].psnr for t in ts),
-            "rmse_by_t": tuple(restored[t].rmse for t in ts),
+            "loss_by_t": tuple(found[t].loss for t in ts),
+            "ssim_by_t": tuple(found[t].quality.ssim for t in ts),
+            "psnr_by_t": tuple(found[t].quality.psnr for t in ts),
+            "rmse_by_t": tuple(found[t].quality.rmse for t in ts),
             "sampled_ssim_by_t": tuple(sampled[t].ssim for t in spread(T, SAMPLED)),
         }
 

@@ -45,19 +45,33 @@ class Validation:
     ssim_by_t: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class OneStep:
+    """One-step reconstructions x0_hat of images at one t: the mean loss, as `Diffusion.loss_at` has it, and quality."""
+
+    loss: float
+    quality: Quality
+
+
 def validation(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> Validation:
     """Return the validation on uint8 images x0 (N, C, H, W); `seed` fixes z, which is the same for every model."""
     ts = spread(diffusion.T, VALIDATION_STEPS)
-    losses = losses_by_t(diffusion, x0, ts, source, seed)
-    restored = restore_at(diffusion, x0, ts, source, seed)
+    found = one_step_at(diffusion, x0, ts, source, seed)
     return Validation(
-        loss=fmean(losses[t] for t in ts),
-        ssim=fmean(restored[t].ssim for t in ts),
-        psnr=fmean(restored[t].psnr for t in ts),
-        rmse=fmean(restored[t].rmse for t in ts),
-        loss_by_t=tuple(losses[t] for t in ts),
-        ssim_by_t=tuple(restored[t].ssim for t in ts),
+        loss=fmean(found[t].loss for t in ts),
+        ssim=fmean(found[t].quality.ssim for t in ts),
+        psnr=fmean(found[t].quality.psnr for t in ts),
+        rmse=fmean(found[t].quality.rmse for t in ts),
+        loss_by_t=tuple(found[t].loss for t in ts),
+        ssim_by_t=tuple(found[t].quality.ssim for t in ts),
     )
+
+
+def validation_loss(diffusion: Diffusion, x0: Tensor, source: Source, seed: int) -> float:
+    """Return the loss of `validation` alone, which takes less time."""
+    ts = spread(diffusion.T, VALIDATION_STEPS)
+    losses = losses_by_t(diffusion, x0, ts, source, seed)
+    return fmean(losses[t] for t in ts)
 
 
 def spread(T: int, count: int) -> list[int]:
@@ -75,9 +89,17 @@ def losses_by_t(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Sou
     return losses
 
 
-def restore_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, Quality]:
-    """Return the quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
-    return {t: _quality_at(diffusion, x0, t, source, seed, _in_one_step) for t in ts}
+@torch.inference_mode()
+def one_step_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Source, seed: int) -> dict[int, OneStep]:
+    """Return loss and quality at each t of one-step reconstructions x0_hat of uint8 images x0 (N, C, H, W)."""
+    found = {}
+    for t in ts:
+        chunks = [
+            given.loss_and_x0(clean, _at(t, clean), source) for given, clean in _chunks(diffusion, x0, source, seed)
+        ]
+        losses, restored = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+        found[t] = OneStep(losses.double().mean().item(), _quality(restored, x0, source))
+    return found
 
 
 def restore_by_sampling(
@@ -88,7 +110,11 @@ def restore_by_sampling(
     The strides are those from T. The sampler gets the z that degraded the images, which cold sampling takes as known
     (Bansal et al. 2022), so only trials of the same degradation and sampler compare.
     """
-    return {t: _quality_at(diffusion, x0, t, source, seed, _by_sampling(sampling, source)) for t in ts}
+    found = {}
+    for t in ts:
+        chunks = _restored(diffusion, x0, t, source, seed, _by_sampling(sampling, source))
+        found[t] = _quality(torch.cat([after for _, after in chunks]), x0, source)
+    return found
 
 
 def restorations(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> Tensor:
@@ -136,8 +162,8 @@ def _restored(
     return chunks
 
 
-def _quality_at(diffusion: Diffusion, x0: Tensor, t: int, source: Source, seed: int, restorer: Restorer) -> Quality:
-    restored = torch.cat([after for _, after in _restored(diffusion, x0, t, source, seed, restorer)])
+def _quality(restored: Tensor, x0: Tensor, source: Source) -> Quality:
+    """Return the quality of images in the pixel range against uint8 images x0, both (N, C, H, W)."""
     # Quantised, as the originals and all images that the project writes.
     grey = (source.pixels.to_uint8(restored) / 255).where(restored.isfinite(), torch.nan)
     return quality(grey, x0.to(restored.device) / 255)

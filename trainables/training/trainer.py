@@ -19,7 +19,7 @@ from trainables.device import keep_freed
 from trainables.diffusion.build import build, count_labels
 from trainables.diffusion.process import Diffusion, Diverged
 from trainables.diffusion.source import Source
-from trainables.metric.restoration import validation
+from trainables.metric.restoration import validation_loss
 from trainables.training.adam import Adam
 from trainables.training.batches import Batches
 from trainables.training.cuda_graph import Recorded
@@ -156,10 +156,10 @@ class Trainer:
         if self.settings.patience or self.best is not None:
             source = replace(self.source, generator=torch.Generator(self.device))
             now = replace(self.diffusion, network=self.ema).given(self.held_out_labels)
-            checked = validation(now, self.held_out, source, seed=0)
-            if self.best is not None and checked.loss < self.patience.best:
+            loss = validation_loss(now, self.held_out, source, seed=0)
+            if self.best is not None and loss < self.patience.best:
                 self.best.load_state_dict(self.ema.state_dict())
-            self.patience.epoch(checked.loss)
+            self.patience.epoch(loss)
 
     def averaged(self) -> Diffusion:
         """Return the diffusion with the averaged weights, for sampling: those of the best epoch if the variant says so.

@@ -16,7 +16,7 @@ from trainables.diffusion.samplers import SAMPLERS, nfe, strided
 from trainables.diffusion.schedules import Cosine
 from trainables.diffusion.source import PIXELS
 from trainables.diffusion.targets import TARGETS
-from trainables.metric.restoration import CHUNK, losses_by_t, restore_at, restore_by_sampling
+from trainables.metric.restoration import CHUNK, losses_by_t, one_step_at, restore_by_sampling
 
 CLASSES, T = 3, 40
 COUNTS = torch.tensor([10, 30, 60])
@@ -127,10 +127,10 @@ def test_a_restoration_has_the_labels_of_its_images_in_every_chunk(make_source: 
     source, labels = make_source(), torch.arange(2 * CHUNK + 9) % CLASSES
     x0 = source.pixels.to_uint8(Known().greys[labels].view(-1, 1, 1, 1).expand(-1, 1, 16, 16))
     given = make(Known()).given(labels)
-    assert restore_at(given, x0, [T], source, 0)[T].rmse == 0
+    assert one_step_at(given, x0, [T], source, 0)[T].quality.rmse == 0
     assert restore_by_sampling(given, Sampling(steps=2), x0, [T], source, 0)[T].rmse == 0
     assert losses_by_t(given, x0, [T], source, 0)[T] < 1 / 255**2  # of the rounding of x0
-    assert restore_at(make(Known()), x0, [T], source, 0)[T].rmse > 0.1
+    assert one_step_at(make(Known()), x0, [T], source, 0)[T].quality.rmse > 0.1
 
 
 def test_a_network_without_classes_has_the_same_noise_as_one_with(make_source: MakeSource) -> None:

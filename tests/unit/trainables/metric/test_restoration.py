@@ -17,7 +17,14 @@ from trainables.diffusion.samplers import SAMPLERS
 from trainables.diffusion.schedules import Cosine, Linear
 from trainables.diffusion.source import PIXELS
 from trainables.metric.quality import psnr, quality, rmse, ssim
-from trainables.metric.restoration import losses_by_t, restore_at, restore_by_sampling, spread, validation
+from trainables.metric.restoration import (
+    losses_by_t,
+    one_step_at,
+    restore_by_sampling,
+    spread,
+    validation,
+    validation_loss,
+)
 
 MEASURES = {"ssim": ssim, "psnr": psnr, "rmse": rmse}
 T = 40
@@ -94,7 +101,7 @@ def test_a_perfect_model_restores_perfectly_whatever_degraded_the_images(
 ) -> None:
     x0, source = digits[:8], make_source()
     perfect = diffusion(lambda x_t: source.pixels.to_model(x0), kind)
-    for found in restore_at(perfect, x0, [1, T // 2, T], source, 0).values():
+    for found in (one.quality for one in one_step_at(perfect, x0, [1, T // 2, T], source, 0).values()):
         assert found.ssim == pytest.approx(1, abs=1e-5)
         assert (found.rmse, found.rmse_se, found.psnr_se) == (0, 0, 0)
         assert found.psnr == pytest.approx(10 * np.log10(12 * 255**2))  # what rounding to 256 levels leaves
@@ -127,7 +134,7 @@ def test_an_error_of_a_fifth_is_a_fifth_in_any_range_of_pixels(pixels: str, make
     range_, black = PIXELS[pixels], torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
     grey = range_.low + 0.2 * (range_.high - range_.low)
     model = diffusion(lambda x_t: torch.full_like(x_t, grey), pixels=pixels)
-    found = restore_at(model, black, [T], make_source(pixels=pixels), 0)[T]
+    found = one_step_at(model, black, [T], make_source(pixels=pixels), 0)[T].quality
     assert found.rmse == pytest.approx(0.2)
     assert found.psnr == pytest.approx(10 * np.log10(25))
 
@@ -137,7 +144,8 @@ def test_a_model_that_does_nothing_is_measured_by_the_degraded_image_and_worse_w
 ) -> None:
     x0, source, seed = digits[:32], make_source(seed=99), 5
     ts = spread(T, 8)
-    found = restore_at(diffusion(lambda x_t: x_t), x0, ts, source, seed)
+    steps = one_step_at(diffusion(lambda x_t: x_t), x0, ts, source, seed)
+    found = {t: one.quality for t, one in steps.items()}
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
     for t in ts:
         alpha_bar = Cosine(T=T).alpha_bar()[t].float()
@@ -149,9 +157,9 @@ def test_a_model_that_does_nothing_is_measured_by_the_degraded_image_and_worse_w
 
 def test_the_seed_alone_decides_what_is_asked(digits: Tensor, make_source: MakeSource) -> None:
     model, x0 = diffusion(lambda x_t: x_t), digits[:8]
-    first = restore_at(model, x0, [3, T], make_source(seed=1), 7)
-    assert restore_at(model, x0, [T, 3], make_source(seed=2), 7) == first
-    assert restore_at(model, x0, [3, T], make_source(seed=1), 8) != first
+    first = one_step_at(model, x0, [3, T], make_source(seed=1), 7)
+    assert one_step_at(model, x0, [T, 3], make_source(seed=2), 7) == first
+    assert one_step_at(model, x0, [3, T], make_source(seed=1), 8) != first
 
 
 def test_the_loss_at_t_is_the_models_own(digits: Tensor, make_source: MakeSource) -> None:
@@ -167,7 +175,11 @@ def test_the_loss_at_t_is_the_models_own(digits: Tensor, make_source: MakeSource
 def test_validation_sums_up_ten_steps(digits: Tensor, make_source: MakeSource) -> None:
     model, x0, ts = diffusion(lambda x_t: 0.5 * x_t), digits[:16], spread(T, 10)
     found = validation(model, x0, make_source(), 0)
-    losses, restored = losses_by_t(model, x0, ts, make_source(), 0), restore_at(model, x0, ts, make_source(), 0)
+    assert model.network.calls == 10  # loss and restoration are of one call
+    losses, steps = losses_by_t(model, x0, ts, make_source(), 0), one_step_at(model, x0, ts, make_source(), 0)
+    restored = {t: one.quality for t, one in steps.items()}
+    assert {t: one.loss for t, one in steps.items()} == losses
+    assert validation_loss(model, x0, make_source(), 0) == found.loss
     assert found.loss_by_t == tuple(losses[t] for t in ts)
     assert found.ssim_by_t == tuple(restored[t].ssim for t in ts)
     assert found.loss == pytest.approx(fmean(found.loss_by_t))
