@@ -49,7 +49,8 @@ class Training:
     `split` holds out a part of the training images for validation. `validated` of them are measured; without a split,
     as many that the search ranks against. Training ends after `patience` epochs without a lower validation loss, and
     never if that is 0. With `keep_best` a trial is sampled with the weights of the epoch that had the lowest loss.
-    `drop_last` leaves out the images that do not fill the last batch of an epoch.
+    `drop_last` leaves out the images that do not fill the last batch of an epoch. A gradient whose norm is above
+    `clip_grad` is scaled to it, unless that is 0. `flip` mirrors half of the images left to right.
 
     The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
@@ -76,6 +77,8 @@ class Training:
     patience: Annotated[int, Int(0, 1000)] = 0
     keep_best: Annotated[bool, Choice(False, True)] = False
     validated: Annotated[int, Int(1, 100_000)] = 64
+    clip_grad: Annotated[float, Uniform(0, 10)] = 0.0
+    flip: Annotated[bool, Choice(False, True)] = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a fold without folds, a validation without images, and a mean of no logit."""

@@ -89,7 +89,7 @@ class Trainer:
         self._buffers, self._buffers_of_ema = _saved_buffers(network), _saved_buffers(self.ema)
         # A partial of the parts: one of `self` would be a cycle and keep the trainer alive until Python collects it.
         self._learn = Recorded(
-            partial(_learn, self.diffusion, self.source, images, own_labels, self.optimizer),
+            partial(_learn, self.diffusion, self.source, images, own_labels, self.optimizer, self.settings),
             generator,
             (*self.optimizer.changed, self._buffers),
         )
@@ -272,15 +272,30 @@ def averaging_decay(step: int, share: float, most: float) -> float:
 
 
 def _learn(
-    diffusion: Diffusion, source: Source, images: Tensor, labels: Tensor | None, optimizer: Adam, batch: Tensor
+    diffusion: Diffusion,
+    source: Source,
+    images: Tensor,
+    labels: Tensor | None,
+    optimizer: Adam,
+    settings: Training,
+    batch: Tensor,
 ) -> Tensor:
     """Step the weights by the loss of the images at rows `batch`, and return the loss; all on the device."""
     given = diffusion.given(None if labels is None else labels[batch])
-    loss = given.loss(source.pixels.to_model(images[batch]), source)
+    shown = _half_mirrored(images[batch], source) if settings.flip else images[batch]
+    loss = given.loss(source.pixels.to_model(shown), source)
     optimizer.zero_grad()
     loss.backward()
+    if settings.clip_grad:
+        nn.utils.clip_grad_norm_(optimizer.params, settings.clip_grad)  # asks nothing of the device
     optimizer.step()
     return loss.detach()
+
+
+def _half_mirrored(images: Tensor, source: Source) -> Tensor:
+    """Return images (N, C, H, W), each with probability 1/2 with left and right exchanged."""
+    mirrored = source.uniform(torch.Size((len(images), 1, 1, 1))) < 0.5
+    return torch.where(mirrored, images.flip(-1), images)
 
 
 def evenly(rows: np.ndarray, count: int) -> np.ndarray:

@@ -234,6 +234,8 @@ STARTER = {
     "sampler/kind": "ancestral_large",
     "sampler/prior": "own",
     "sampler/clip": False,
+    "training/clip_grad": 0.0,
+    "training/flip": False,
     "sampler/spacing": 1.0,
     "sampler/eta": 0.0,
     "sampler/guidance": 0.0,

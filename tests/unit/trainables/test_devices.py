@@ -45,6 +45,7 @@ VARIANTS: list[Flat] = [
     *({"training/weight": name} for name in WEIGHTS),
     *({"training/times": name} for name in TIMES),
     {"network/conditioning": "class"},
+    {"training/clip_grad": 0.1, "training/flip": True},
 ]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

@@ -81,6 +81,7 @@ RECIPES: list[Flat] = [
     {**CNN, "training/batch": 7, "training/beta2": 0.9, "training/times": "stratified"},
     {"network/conditioning": "class", "training/times": "logit_normal", "training/average": 0.3},
     *({"degradation/kind": kind, **COLD} for kind in ("mask+noise", "qr+noise")),
+    {"training/clip_grad": 0.01, "training/flip": True},
 ]
 # Degradations draw from one generator, whose state is saved: those above are as good as all.
 ALL = [pytest.param({"degradation/kind": kind, **COLD}, marks=pytest.mark.slow) for kind in DEGRADATIONS]
@@ -364,7 +365,14 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("changes", [{}, {"training/optimizer": "adamw", "training/loss": "huber", **CNN}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({}, {"training/optimizer": "adamw", "training/loss": "huber", **CNN}),
+        {"training/clip_grad": 0.1, "training/flip": True},
+    ],
+    ids=str,
+)
 def test_a_step_does_not_wait_for_the_device(changes: Flat, make: Make) -> None:
     counts = []
     for steps in (5, 45):
@@ -447,6 +455,43 @@ def test_the_optimizer_is_torchs_with_the_variants_settings(
     assert trainer.optimizer.lr == torch.tensor(1e-3)
 
 
+def gradient(trainer: Trainer) -> np.ndarray:
+    """The gradient that the first step went by, of all weights, which is in Adam's first moment."""
+    trainer.run_to(16)
+    return torch.cat([first.flatten() for first in trainer.optimizer.state_dict()["first"]]).double().numpy() / 0.1
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.01])
+def test_a_gradient_is_scaled_to_the_norm_where_it_is_larger(share: float, make: Make) -> None:
+    whole = gradient(make())
+    norm = np.linalg.norm(whole)
+    clipped = gradient(make({"training/clip_grad": share * norm}))
+    np.testing.assert_allclose(clipped, whole * min(1, share), rtol=1e-4, atol=1e-7 * norm)
+
+
+def test_half_of_the_images_are_mirrored_and_each_is_drawn_anew(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Tensor] = []
+    loss = Diffusion.loss
+
+    def spy(self: Diffusion, x0: Tensor, *rest: Any) -> Tensor:
+        shown.append(self.pixels.to_uint8(x0))
+        return loss(self, x0, *rest)
+
+    monkeypatch.setattr(Diffusion, "loss", spy)
+    trainer = make({"training/flip": True, "training/batch": 50})
+    epochs = []
+    for epoch in range(1, 9):
+        shown.clear()
+        trainer.run_to(100 * epoch)
+        seen = {image.numpy().tobytes() for image in torch.cat(shown)}
+        plain = np.array([image.numpy().tobytes() in seen for image in trainer.images])
+        mirrored = np.array([image.flip(-1).contiguous().numpy().tobytes() in seen for image in trainer.images])
+        assert (plain ^ mirrored).all()
+        epochs.append(mirrored)
+    assert abs(np.mean(epochs) - 0.5) < 4 * 0.5 / 800**0.5
+    assert len({row.tobytes() for row in epochs}) == 8
+
+
 def test_torchs_compiler_is_not_imported() -> None:
     """torch._dynamo takes longer to import than torch itself, and the first use of torch.optim imports it."""
     steps = """
@@ -454,7 +499,7 @@ import sys, torch
 from trainables.config import Variant
 from trainables.training.trainer import Trainer, averaging_decay
 images = torch.zeros(8, 1, 28, 28, dtype=torch.uint8)
-trainer = Trainer(Variant.from_flat({"training/batch": 4}), 0, images, images, 100)
+trainer = Trainer(Variant.from_flat({"training/batch": 4, "training/clip_grad": 1.0}), 0, images, images, 100)
 trainer.run_to(8)
 trainer.load_state_dict(trainer.state_dict())
 print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
