@@ -12,7 +12,7 @@
 # Two minutes before the time of the job is over, its trials save and the search ends; the job is queued again and goes
 # on, until the search is done. Runs are in runs/, or in $SEARCH_STORAGE: a folder that the nodes see, or s3://...
 
-# Yours to edit; two # begin a line that is off.
+# Edit these lines. One that begins with ## is switched off.
 #SBATCH --job-name=diffusion-search
 #SBATCH --time=04:00:00
 #SBATCH --nodes=1
@@ -95,7 +95,7 @@ for ((number = 1; number <= SLURM_NNODES; number++)); do
 done
 
 [ -z "$SLURM_ARRAY_TASK_ID" ] || set -- "${@//%a/$SLURM_ARRAY_TASK_ID}"
-case " $* " in *" --name"* | *" --resume "*) ;; *) set -- --name "job-$SLURM_JOB_ID" "$@" ;; esac
+case " $* " in *" --name"* | *" --resume "* | *" --resume="*) ;; *) set -- --name "job-$SLURM_JOB_ID" "$@" ;; esac
 [ "${SLURM_RESTART_COUNT:-0}" = 0 ] || set -- "$@" --auto-resume
 RAY_ADDRESS=$address:$port TMPDIR=$folder python search/run.py "$@" < /dev/null & search=$!
 leave() { echo leave >&"$open"; kill -TERM "$search"; } 2> /dev/null

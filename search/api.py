@@ -13,6 +13,7 @@ from analysis.statistics.ranking import rank_run
 from analysis.statistics.winner import training_of
 from search.command_line import complete, search_options
 from search.config_file import read_options
+from search.resuming import with_place
 from search.run import search
 from search.settings import default_name, located
 from search.trust import open_trusted
@@ -97,9 +98,12 @@ def start(**options: Any) -> OpenRun:
     declared = {name: one for name, one in search_options().items() if name not in ("config", "dry_run")}
     texts = {key: _texts(value) for key, value in options.items() if value is not None}
     given = complete(read_options(texts, declared, ""))
-    name = given.get("resume") or given.setdefault("name", default_name(given["space"]))
+    if "resume" not in given and not given.get("auto_resume"):
+        given.setdefault("name", default_name(given["space"]))
     search(given, time.monotonic())
-    return open_run(join(located(given.get("storage_path", "runs")), name))
+    if "resume" in given:
+        given = with_place(given)
+    return open_run(join(located(given.get("storage_path", "runs")), given.get("resume") or given["name"]))
 
 
 def _texts(value: Any) -> Any:

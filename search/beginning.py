@@ -1,5 +1,7 @@
 """How a search begins, and how a run goes on: the options become a machine, a space, settings and images."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +46,11 @@ def begin(given: dict[str, Any], began: float) -> int:
     if space.samples_only and "trained" not in given:
         raise SettingsError(f"--space {space.given} samples from a trained model: give --from RUN/TRIAL")
     given.setdefault("dataset", space.dataset)
-    machine = _machine(given, began)
+    with _machine(given, began) as machine:
+        return _begin(given, space, machine, began)
+
+
+def _begin(given: dict[str, Any], space: Space, machine: Machine | Cluster, began: float) -> int:
     settings = Settings.resolve(given, space.given, space.digest, machine)
     fields_compared(settings, space)  # refuses what it cannot compare
     if not given.get("auto_resume"):
@@ -82,7 +88,9 @@ def resume(given: dict[str, Any], began: float) -> int:
     """Go on with the run that --resume names; return the exit status. See `begin`."""
     given = with_place(given)
     run = open_run(given["storage_path"], given["resume"])
-    return _go_on(run, _machine(given, began), given, code_of(run, trusts=given.get("trust", False)), began)
+    code = code_of(run, trusts=given.get("trust", False))
+    with _machine(given, began) as machine:
+        return _go_on(run, machine, given, code, began)
 
 
 def _go_on(
@@ -104,16 +112,27 @@ def _go_on(
     return run_session(run, settings, space, images or _images(settings, given, began), machine, given, began)
 
 
-def _machine(given: dict[str, Any], began: float) -> Machine | Cluster:
-    """Return this machine, or the cluster that an option or the environment names, and connect to it."""
+@contextmanager
+def _machine(given: dict[str, Any], began: float) -> Iterator[Machine | Cluster]:
+    """Yield this machine, or the cluster that an option or the environment names, which is connected until the end."""
+
+    def say(line: str) -> None:
+        if not given.get("quiet"):
+            say_at(began, line)
+
     address = address_of(given.get("address"))
     if address is None:
-        return this_machine(lambda line: say_at(began, line))
-    if "address" not in given and not given.get("quiet"):
-        say_at(began, f"{address.source}: the trials run on that cluster; --address local says otherwise")
+        yield this_machine(lambda line: say_at(began, line))
+        return
+    if "address" not in given:
+        say(f"{address.source}: the trials run on that cluster; --address local says otherwise")
     from search.execution.cluster import join_ray  # 1.4 s, which a search on one machine has later
+    from search.execution.connection import disconnect
 
-    return join_ray(address)
+    try:
+        yield join_ray(address, say)
+    finally:
+        disconnect()
 
 
 def _space(given: dict[str, Any], code: UserCode | None) -> Space:

@@ -146,10 +146,11 @@ class Option:
     def read(self, text: Any, label: str) -> Any:
         """Return the value that a text writes; `label` begins the error."""
         try:
-            if not isinstance(text, str) and not self.kind.nested:
+            is_refused = isinstance(text, Mapping) and self.kind is not ASSIGNMENTS
+            if is_refused or not (isinstance(text, str) or self.kind.nested):
                 raise ValueError(text)
             value = self.kind.parse(text)
-        except (LookupError, ValueError):
+        except (AttributeError, LookupError, TypeError, ValueError):  # what a file of options may hold
             raise SettingsError(f"{label} {spoken(text)}: {self.kind.right}") from None
         self.require(value, label)
         return value

@@ -52,7 +52,10 @@ def _run_and_trial(given: str | list[str]) -> tuple[str, str]:
 def _names(given: str | list[str]) -> tuple[str, ...]:
     """Return the names that a text has between commas; search.json has a list."""
     names = given.split(",") if isinstance(given, str) else given
-    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    found = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if isinstance(given, str) and not found:
+        raise ValueError(given)
+    return found
 
 
 def _trackers(given: str | list[str]) -> tuple[str, ...]:
@@ -149,9 +152,9 @@ class SearchOptions:
 
     groups: str | None = _data(
         TEXT,
-        "What of images of your own stays in one split, such as the photographs of one object: folder, for the folder "
-        "that an image lies in below that of its class; a regular expression, whose one group is captured from the "
-        "path; or a column of parquet files.",
+        "Which images of your own belong together and stay in one split, such as photographs of one object. folder: "
+        "those in one folder below that of their class. A regular expression with one group: those whose paths give "
+        "the same match. Or the name of a column of parquet files.",
         metavar="RULE",
         shown="copies alone",
     )
@@ -159,9 +162,9 @@ class SearchOptions:
     trials: int = _budget(whole(1, MOST), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)
     time_budget: float = _budget(
         between(1, YEAR),
-        "Time of the whole command, over all sessions of a run: start, search, confirmation, test images and end. The "
-        "search ends when the rest is needed for what follows. Nothing begins that would end late; a training of the "
-        "confirmation that takes longer than expected may take a fifth of the time more.",
+        "Time of the whole command, summed over all sessions of a run: start, search, confirmation, test images and "
+        "end. The search ends early enough for the rest. A training starts only if it is expected to end in time. If "
+        "one of the confirmation takes longer than expected, the command may exceed the budget by up to a fifth.",
         Sized(600, 3_600),
         CHANGEABLE,
         metavar="SECONDS",
@@ -170,13 +173,15 @@ class SearchOptions:
         whole(1, IMAGES), "Number of images that a trial trains on if it is never stopped.", Sized(108_000, 5_400_000)
     )
     grace_images: int = _budget(
-        whole(1, IMAGES), "Number of images before a trial can be stopped.", shown="max-images / reduction-factor^2"
+        whole(1, IMAGES),
+        "Images seen at the first rung; no trial is paused or stopped before it.",
+        shown="max-images / reduction-factor^2",
     )
 
     report_every: int = _budget(
         whole(0, IMAGES),
-        "Number of images after which a trial is scored on its way to a rung, too. Such a score decides nothing and "
-        "changes no other number; it takes the time of sampling. 0 scores at rungs only.",
+        "Also score a trial every so many images between rungs. These scores decide nothing and change no other "
+        "number, but take the time of sampling. 0: at rungs only.",
         0,
         CHANGEABLE,
         metavar="IMAGES",
@@ -196,7 +201,7 @@ class SearchOptions:
     sampler: str = _algorithm(
         one_of(SAMPLERS),
         "Sampler that suggests variants: tpe, gp, random, qmc or nsga2. gp and nsga2 learn only from trials of the "
-        "full budget, so they need --scheduler none.",
+        "full budget, so --scheduler is none with them.",
         "tpe",
     )
     against: str | None = _algorithm(
@@ -214,7 +219,8 @@ class SearchOptions:
     )
     confirm_by: tuple[str, ...] = _confirmation(
         Kind(_names, are_texts, "give names of fields, such as network.cnn.activation", "NAME,...", nested=True),
-        "Field whose values are the kinds that the confirmation compares; none: only the ranking counts.",
+        "Field or fields whose values define the kinds that the confirmation compares: the best trial of each leading "
+        "kind is trained again. none: the ranking alone decides.",
         (),
         CHANGEABLE,
         shown="the space's own, mostly the degradation",
@@ -290,8 +296,9 @@ class RunOptions:
             "give a whole number from 1 to 100, or auto",
             "N|auto",
         ),
-        "Number of trials that share a GPU, the same as --gpus-per-trial 1/N. auto measures before the search, within "
-        "minutes, with which number they train most, and uses NVIDIA's MPS where it is installed.",
+        "Number of trials that share a GPU, the same as --gpus-per-trial 1/N. auto tries several numbers before "
+        "the search, which takes minutes, and takes the one with the most images per second in all. It uses NVIDIA's "
+        "MPS where that is installed.",
         resume=CHANGEABLE,
     )
     config: str | None = _run(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from analysis.run.storage import join
 from search.earlier.warm_start import WarmStart
 from search.pace import Pace
 from search.progress.budget import as_clock
@@ -42,7 +43,7 @@ def plan(
         "searches": ", ".join(space.names),
         "fixed": _flat(space.fixed),
         "own parts": f"{own}; python -m trainables.check says whether they obey the laws" if own else "",
-        "rungs": _rungs(settings, begins.leading),
+        "rungs": _rungs(settings, begins.unstopped),
         "warm start": begins.summary(settings.sampler) if begins.earlier else "",
         "trials": _trials(settings, measures_gpu),
     }
@@ -51,7 +52,7 @@ def plan(
         "time": f"{as_clock(settings.time_budget)} from the start of the command to its end",
         "metric": _metric(untrained) if untrained else "",
         "estimate": _estimate(settings, pace),
-        "result in": f"{settings.storage_path}/{settings.name}; nothing was run, nothing was written",
+        "result in": f"{join(settings.storage_path, settings.name)}; nothing was run, nothing was written",
     }
     title = f"{settings.name}: {space.title}"
     return "\n".join([title, *_lines(before), *_queue(settings, space, begins), *_lines(after)])
@@ -85,12 +86,12 @@ def _lines(texts: Mapping[str, str]) -> list[str]:
     return [f"  {title:<10} {text}" for title, text in texts.items() if text]
 
 
-def _rungs(settings: Settings, leading: int) -> str:
+def _rungs(settings: Settings, unstopped: int) -> str:
     images = ", ".join(f"{rung:,}" for rung in settings.rungs)
     text = f"{images} images; {settings.scheduler} {STOPS[settings.scheduler].format(eta=settings.reduction_factor)}"
-    if not leading or settings.scheduler == "none":
+    if not unstopped or settings.scheduler == "none":
         return text
-    first = "the first, known to be good, goes" if leading == 1 else f"the first {leading}, known to be good, go"
+    first = "the first, known to be good, goes" if unstopped == 1 else f"the first {unstopped}, known to be good, go"
     return f"{text}; {first} to the end"
 
 

@@ -40,10 +40,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Judging:
-    """How a confirmation judges a training, beside how the search does."""
+    """How a confirmation scores a training, relative to the search."""
 
     scale: float
-    """How many times the samples of the search it generates."""
+    """Its number of samples, as a multiple of the search's."""
     checks: float = 0.0
     """Seconds that checking these samples takes"""
 
@@ -62,7 +62,7 @@ def cost(reports: Sequence[Report], images: int, judging: Judging, trained: int 
         images: of the full budget.
         judging: how the confirmation judges the training.
         trained: with how many fresh seeds it has been trained again.
-        chooses: whether one of its trainings chooses its guidance, the time of which all have a share of.
+        chooses: whether its first training also tries other guidances; that time is spread over its trainings.
     """
     one_set = min(
         known(report.sample_seconds, report.score_seconds) / (report.draws + len(report.between_at))

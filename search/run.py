@@ -1,5 +1,6 @@
 """`python search/run.py --space NAME`: the command line of a search; see --help."""
 
+import atexit
 import os
 import sys
 import time
@@ -11,16 +12,22 @@ if __name__ == "__main__":
     # Python put this folder first on the path, where its modules hide others of their name; Ray's workers follow.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.process import carry_out
+from analysis.process import INTERRUPTED, carry_out, leave
 from search.command_line import parse
 from search.execution.threads import ENVIRONMENT
 from search.progress.budget import say_at
+
+LOST = 1  # exit status where Ray was lost
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "search/run.py") -> int:
     """Run the command line; return the exit status: 0, 2 for a usage error, 3 without a result, 130 if interrupted."""
     began = time.monotonic()
-    return carry_out(command, lambda: search(parse(arguments, command), began))
+    status = carry_out(command, lambda: search(parse(arguments, command), began))
+    if status in (LOST, INTERRUPTED):
+        # What is left of a Ray that was lost would wait for a minute when Python ends, then end it by itself.
+        atexit.register(leave, status)
+    return status
 
 
 def search(given: dict[str, Any], began: float) -> int:

@@ -60,15 +60,15 @@ class Place(NamedTuple):
 class Scheduler:
     """The scheduler `none`, which lets all trials continue; the base of the others."""
 
-    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, unstopped: int = 0) -> None:
         """Start without reports.
 
         Args:
             rungs: images seen, ascending; the last is the full budget.
             eta: reduction factor.
-            leading: how many of the first trials continue to the full budget whatever they report, unless they diverge.
+            unstopped: how many of the first trials go on to the full budget whatever they report, unless they diverge.
         """
-        self.rungs, self.eta, self.leading = rungs, eta, leading
+        self.rungs, self.eta, self.unstopped = rungs, eta, unstopped
         self.paused: dict[int, int] = {}
         """Index of the rung at which each paused trial waits, by the trial's number"""
         self._places: tuple[dict[int, Place], ...] = tuple({} for _ in rungs)
@@ -85,7 +85,7 @@ class Scheduler:
         return trial in self._places[0]
 
     def remove(self, trial: int) -> None:
-        """Take in that a trial has ended, for whatever reason: its place at its last rung is free for others."""
+        """Handle the end of a trial, for whatever reason: its place at its last rung is free for others."""
         self.paused.pop(trial, None)
         reached = [rung for rung, places in enumerate(self._places) if trial in places]
         if not reached:
@@ -96,7 +96,7 @@ class Scheduler:
             del ranked[at]
 
     def on_report(self, trial: int, report: Measured) -> Decision:
-        """Take in a trial's report at its rung, and return what the trial does.
+        """Record a trial's report at its rung, and return what the trial does.
 
         A report that is repeated after a restart changes nothing: the trial continued the first time. A diverged trial
         stops, and is ranked last, because the value of a blank set is lower than the first values of many good models.
@@ -108,7 +108,7 @@ class Scheduler:
         self.paused.pop(trial, None)
         if report.diverged or rung == len(self.rungs) - 1:
             return Decision.STOP
-        if repeated or trial < self.leading:
+        if repeated or trial < self.unstopped:
             return Decision.CONTINUE
         decision = self._decide(trial, rung)
         if decision is Decision.PAUSE:
@@ -201,9 +201,9 @@ class ASHAStopping(Scheduler):
     The first trial at each rung continues.
     """
 
-    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, unstopped: int = 0) -> None:
         """Start without reports, see `Scheduler`."""
-        super().__init__(rungs, eta, leading)
+        super().__init__(rungs, eta, unstopped)
         self._values: dict[tuple[int, int], list[float]] = defaultdict(list)
         """Ascending values by rung and bracket"""
 
@@ -231,9 +231,9 @@ class Hyperband(ASHAStopping):
     a fixed order, so that a trial's number tells its bracket.
     """
 
-    def __init__(self, rungs: tuple[int, ...], eta: int, leading: int = 0) -> None:
+    def __init__(self, rungs: tuple[int, ...], eta: int, unstopped: int = 0) -> None:
         """Start without reports, see `Scheduler`."""
-        super().__init__(rungs, eta, leading)
+        super().__init__(rungs, eta, unstopped)
         count = len(rungs)
         positions = []
         for s in range(count):

@@ -31,7 +31,7 @@ def search(session: Session, space: Space) -> Status:
     run, settings, notes = session.run, session.settings, session.notes
     clock = SearchTime(run, settings, notes.budget, judging_of(settings, session.data))
     warm_start = WarmStart.of(run.earlier_trials(), space, settings.rungs[-1])
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.unstopped)
     history = History(run.events(), scheduler)
     limit = TimeLimit(scheduler, clock.left, GRACE * notes.budget.limit, history.numbered_reports())
     display = Display(settings, notes, clock.after)

@@ -15,7 +15,7 @@ from typing import Any, Self
 from analysis.run.storage import is_remote
 from search.declaration import Resume, SettingsError, completed, options
 from search.machine import Cluster, Machine
-from search.options import LEARN_IN_FULL, SearchOptions
+from search.options import LEARN_IN_FULL, MOST, SearchOptions
 from trainables.data.options import NAMED
 
 # Among the ten best of 22 models Kendall's tau of FMD by 256 samples with FMD by 2,048 is 0.39 for one set of samples
@@ -54,7 +54,7 @@ class Settings(SearchOptions):
     @classmethod
     def resolve(cls, given: dict[str, Any], space: str, digest: str, machine: Machine | Cluster) -> Self:
         """Return the settings of a new search; options that are not given have the default for `machine`."""
-        values = completed(cls, given, machine.gpus)
+        values = completed(cls, given, 0 if given.get("gpus_per_trial") == 0 else machine.gpus)
         _require_ranges(cls, values)
         if "scheduler" not in given and (values["against"] or values["sampler"] in LEARN_IN_FULL):
             values["scheduler"] = "none"
@@ -115,6 +115,9 @@ class Settings(SearchOptions):
             self._require_warm_start()
         if self.scheduler == "none":
             return
+        if self.scheduler == "hyperband" and self.reduction_factor ** (len(self.rungs) - 1) > MOST:
+            right = "its brackets would take more trials than there can be; give a larger --grace-images"
+            raise SettingsError(f"--scheduler hyperband with {len(self.rungs)} rungs: {right}")
         if self.against:
             right = f"a trial that is stopped early has no {self.against} to compare; give --scheduler none"
             raise SettingsError(f"--against {self.against} with --scheduler {self.scheduler}: {right}")

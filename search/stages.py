@@ -1,23 +1,21 @@
 """The stages of a session: data and metric are checked, then come the search, the confirmation and the result."""
 
-import atexit
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from rich.console import Console
 
-from analysis.process import INTERRUPTED, interruptible, leave
+from analysis.process import INTERRUPTED, interruptible
 from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
 from analysis.run.lock import run_lock
-from analysis.run.run import Run
+from analysis.run.run import Run, RunError
 from analysis.text.commands import Commands
 from analysis.text.words import counted
 from search.confirmation.confirm import confirm
 from search.earlier.earlier_runs import take_over
 from search.execution.cluster import require_shared
-from search.execution.connection import disconnect
 from search.execution.local import ray_here
 from search.execution.mps import mps
 from search.execution.packing import best
@@ -77,7 +75,8 @@ def run_session(
         except KeyboardInterrupt:
             if run is None:
                 raise
-            run.update_settings(status="interrupted")
+            with suppress(RunError), run_lock(run):  # another process may have gone on with it
+                run.update_settings(status="interrupted")
             print(f"interrupted; to go on: {Commands.here(run).resume()}")
             return INTERRUPTED
 
@@ -128,8 +127,11 @@ def _in_run(
             status = search(session, space)
             if status == "done" and settings.confirm:
                 run.update_settings(status="running")
-                status = confirm(session)
-                run.update_settings(status="interrupted" if status == "lost" else status)
+                status = "failed"
+                try:
+                    status = confirm(session)
+                finally:
+                    run.update_settings(status="interrupted" if status == "lost" else status)
         finally:
             session.trackers.close()
             run.update_settings(**notes.budget.used())
@@ -140,27 +142,20 @@ def _in_run(
 
 def _closed(run: Run, status: Status) -> int:
     """Write and print the result of a session; return the exit status."""
-    with in_one_line(run):
-        code = close(run, status)
-    if status in ("interrupted", "lost"):
-        # What is left of a Ray that was lost would wait for a minute when Python ends, then end it by itself.
-        atexit.register(leave, code)
-    return code
+    with run_lock(run), in_one_line(run):
+        return close(run, status)
 
 
 @contextmanager
 def _ray(machine: Machine | Cluster, settings: Settings, images: Images, notes: Notes) -> Iterator[None]:
-    """Start Ray on a machine, or check a cluster that is connected, and disconnect at the end."""
+    """Start Ray on a machine until the end, or check a cluster that is connected."""
     if isinstance(machine, Machine):
         notes.say(f"data and metric are ready; Ray starts on {counted(machine.cpus, 'core')}")
         with ray_here(machine, data_bytes=images.nbytes):
             yield
         return
-    try:
-        require_shared(settings.storage_path)
-        yield
-    finally:
-        disconnect()
+    require_shared(settings.storage_path)
+    yield
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class TimeLimit:
         overtime: float = math.inf,
         reports: Iterable[tuple[int, Report]] = (),
     ) -> None:
-        """Take in the reports of earlier sessions, each with the number of its trial.
+        """Record the reports of earlier sessions, each with the number of its trial.
 
         `left` returns the seconds that are left, less than 0 once the time is up. Trials that run may go on for
         `overtime` seconds after that.
@@ -34,7 +34,7 @@ class TimeLimit:
             self._add(number, report)
 
     def on_report(self, number: int, report: Report) -> Decision:
-        """Take in a report of the trial of this number, and return what the trial does."""
+        """Record a report of the trial of this number, and return what the trial does."""
         self._add(number, report)
         decision = self._scheduler.on_report(number, report)
         if decision is not Decision.CONTINUE or self.has_time(number):

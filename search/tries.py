@@ -13,12 +13,12 @@ class Tries:
     def __init__(self) -> None:
         self._failures = Counter[int]()
 
-    def fails(self, number: int) -> bool:
+    def count_failure(self, number: int) -> bool:
         """Count a failure of a trial and return whether it is tried again."""
         self._failures[number] += 1
-        return self.has_more(number)
+        return self.may_retry(number)
 
-    def has_more(self, number: int) -> bool:
+    def may_retry(self, number: int) -> bool:
         """Return whether a trial that failed just now is tried again."""
         return self._failures[number] <= MAX_FAILURES
 

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, get_args
 
 from analysis.run.checks import (
     COUNT,
@@ -55,6 +55,10 @@ class Start:
     def noise(self, of_search: int) -> int:
         """Return the seed of the noise that samples start from: the search's, unless a confirmation gave another."""
         return of_search if self.sampling_seed is None else self.sampling_seed
+
+    def with_chosen(self, report: Report) -> Self:
+        """Return the start with the fields of its configuration that were chosen after training."""
+        return replace(self, variant={**self.variant, **report.chosen}) if report.chosen else self
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,6 @@ class Log:
             raise ValueError(f"{event.trial} has not started")
 
     def _number(self, start: Start) -> tuple[int, str]:
-        """Take in that a trial starts, and return the number that it has, and the trial that has its number."""
+        """Record that a trial starts, and return the number that it has, and the trial that has its number."""
         number = self._numbers.setdefault(start.trial, start.number)
         return number, self._owners.setdefault(start.number, start.trial)

@@ -13,7 +13,6 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -353,9 +352,8 @@ class Run:
         for event in self.events():
             if isinstance(event, Start):
                 starts.setdefault(event.trial, event)
-            elif isinstance(event, Report) and event.chosen and event.trial in starts:
-                start = starts[event.trial]
-                starts[event.trial] = replace(start, variant={**start.variant, **event.chosen})
+            elif isinstance(event, Report) and event.trial in starts:
+                starts[event.trial] = starts[event.trial].with_chosen(event)
         return starts
 
     def reports(self) -> dict[str, list[Report]]:

@@ -65,7 +65,7 @@ class Race:
 
     @property
     def is_cut(self) -> bool:
-        """Whether trainings are missing, without which the race has not ended by itself."""
+        """Whether the race ended before all trainings that it asks for were done."""
         missing, _ = self._round(list(self._contenders))
         return bool(missing)
 
@@ -89,11 +89,11 @@ class Race:
         """Do nothing: a training has one report, which ends it."""
 
     def on_end(self, trial: Start, last: Report | None, failed: bool) -> None:
-        """Take in the FMD of a training; one that failed runs again while it has tries."""
+        """Record the FMD of a training; one that failed runs again while it has tries."""
         self._running.discard(trial.trial)
         if last is not None and not failed:
             self._replay(last)
-        elif not self.tries.fails(trial.number):
+        elif not self.tries.count_failure(trial.number):
             self._lost.add(trial.trial)
 
     def finish(self) -> None:
@@ -143,7 +143,7 @@ class Race:
                 variant={**start.variant, **self._chosen.get(contender, {})},
                 chooses=self._chooses and repeat == 0,
                 trial=name,
-                number=len(self._started),
+                number=1 + max((one.number for one in self._started.values()), default=-1),
                 seed=_seed(self._seed, _TRAINING, repeat),
                 sampling_seed=_seed(self._seed, _SAMPLING, repeat),
                 repeats=contender,

@@ -31,7 +31,7 @@ class WarmStart:
     earlier: Sequence[EarlierTrial]
     queue: list[tuple[str, Flat]]
     """What is tried before the sampler draws: (name, variant) of a baseline, ("", answers) of a starting point."""
-    leading: int
+    unstopped: int
     """Number of the first trials that go to the full budget at once"""
     prior: list[EarlierTrial]
     """Trials that are measurements in this search, with their reports up to its full budget"""
@@ -49,11 +49,11 @@ class WarmStart:
         # The best run in any case, and what was measured does not run again: baselines apart, neither is queued.
         known = measured.union(_key(variant) for _, variant in best)
         queue = [entry for entry in space.queue() if entry[0] or not _is_known(space, entry[1], known)]
-        first = queue[: space.leading] if queue[:1] == space.queue()[:1] else []
+        first = queue[: space.unstopped] if queue[:1] == space.queue()[:1] else []
         return cls(
             earlier=earlier,
             queue=[*first, *(("", answers) for answers, _ in best), *queue[len(first) :]],
-            leading=len(first) + len(list(takewhile(lambda one: _key(one[1]) in measured, best))),
+            unstopped=len(first) + len(list(takewhile(lambda one: _key(one[1]) in measured, best))),
             prior=[
                 up for trial in comparable if (up := _up_to(trial, full)) and space.answers_for(dict(trial.variant))
             ],

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOT_SENT = ["/.?*", "/build", "/docs", "/runs", "/tests", "*.egg-info", "__pycache__"]
 
 
-def join_ray(address: Address) -> Cluster:
-    """Connect to a Ray cluster and return what it has, and what it adds once there are trials.
+def join_ray(address: Address, say: Callable[[str], None]) -> Cluster:
+    """Connect to a Ray cluster and return what it has, and what it adds once there are trials; `say` prints a line.
 
     Its machines run the code of this driver, if that is a folder with the whole project, and not an installed copy.
     """
@@ -50,8 +51,9 @@ def join_ray(address: Address) -> Cluster:
     waited = time.monotonic()
     # A cloud's cluster lists no addresses: its machines come only once there are trials, so nothing is waited for.
     awaited = configuration.get("provider", {}).get("worker_ips")
+    if awaited and not workers:
+        say(f"waits for the machines of {configuration['cluster_name']}, {PATIENCE:.0f} s at the most")
     while awaited and not workers and time.monotonic() - waited < PATIENCE:
-        print(f"waiting for the machines of {configuration['cluster_name']}")
         time.sleep(5)
         head, workers = _present()
     machines = head + grown(configuration, workers)

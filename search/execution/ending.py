@@ -105,7 +105,7 @@ class Ending:
             over.set()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Take in a signal; a second ctrl-C ends the process at once."""
+        """Handle a signal; a second ctrl-C ends the process at once."""
         now = time.monotonic()
         if not self.interrupted:
             self.interrupted, self._asked = True, now

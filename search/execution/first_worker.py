@@ -33,12 +33,12 @@ class FirstWorker:
         self._asked = self._looked = self._placed = 0.0
 
     def asked(self) -> None:
-        """Take in that a trial is to begin."""
+        """Record that a trial is to begin."""
         if not self._asked:
             self._asked = self._looked = time.monotonic()
 
     def begins(self) -> None:
-        """Take in that a trial has begun."""
+        """Record that a trial has begun."""
         self._begun = True
 
     def require(self, *, at_the_end: bool = False) -> None:
@@ -55,7 +55,7 @@ class FirstWorker:
             raise MachineError(f"no trial began in {waited:.0f} seconds, because their processes do not start{told}")
 
     def _look(self, now: float) -> None:
-        """Take in whether a trial has a place."""
+        """Record whether a trial has a place."""
         self._looked = now
         if _has_place():
             self._placed = self._placed or now

@@ -23,6 +23,7 @@ from trainables.data.cache import temporary_dir
 
 START_ATTEMPTS = 2
 PREFIX = "search-"
+MARK = "diffusion-search"  # a file in each of these folders: no other folder is removed
 YOUNG = 60.0  # seconds; a younger folder may not be locked yet by the process that made it
 # Ray's longest name of a socket below its folder: the kernel takes 107 bytes for all of a socket's path.
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -147,6 +148,7 @@ def _folder() -> tuple[Path, int]:
             except OSError:
                 folder.rmdir()
                 continue
+            (folder / MARK).touch()
             _remove_abandoned(folder)
             return folder, _lock(folder)
     right = "give a short path to a folder of yours on a disk of this machine as RAY_TMPDIR"
@@ -173,6 +175,8 @@ def _remove_abandoned(folder: Path) -> None:
         with suppress(OSError):
             found = other.stat()
             if other == folder or found.st_uid != os.getuid() or time.time() - found.st_mtime < YOUNG:
+                continue
+            if not (other / MARK).is_file():  # a folder of the user's own may have such a name
                 continue
             descriptor = os.open(other, os.O_RDONLY)
             try:

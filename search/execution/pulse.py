@@ -45,7 +45,7 @@ class Pulse:
     """The trials that run, for the driver; it ends the process of one without a sign of life."""
 
     def __init__(self, limit: float, note: Callable[[str], object] = lambda line: None) -> None:
-        """Take in the seconds without a sign of life after which a process is to end itself.
+        """Record the seconds without a sign of life after which a process is to end itself.
 
         `note` is told the first line that a trial has for the user.
         """
@@ -60,11 +60,11 @@ class Pulse:
         return bool(self._running)
 
     def starts(self, trial: str, actor: Any) -> None:
-        """Take in that a trial runs in the process of an actor."""
+        """Record that a trial runs in the process of an actor."""
         self._running[trial] = actor, _get(trial), time.monotonic()
 
     def leaves(self, trial: str) -> None:
-        """Take in that a trial runs no more."""
+        """Record that a trial runs no more."""
         self._running.pop(trial, None)
 
     def ask_to_leave(self) -> None:

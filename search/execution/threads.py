@@ -24,7 +24,7 @@ def take_threads(count: int) -> None:
 
 
 def overruled(cpus_per_trial: float) -> str:
-    """Return in a line which variables of the environment trials do not follow; empty where they say the same."""
+    """Return one line that names the environment variables that trials ignore; empty where none disagrees."""
     count = threads_of(cpus_per_trial)
     asked = {**dict.fromkeys(OF_TORCH, str(count)), "OPENBLAS_NUM_THREADS": "1"}
     other = [f"{name}={os.environ[name]}" for name in asked if os.environ.get(name, asked[name]) != asked[name]]

@@ -57,13 +57,13 @@ class TrialSource(Protocol):
         """Return the next trial to run, None where there is none now."""
 
     def on_report(self, trial: Start, report: Report) -> None:
-        """Take in a report of a trial that continues."""
+        """Record a report of a trial that continues."""
 
     def on_end(self, trial: Start, last: Report | None, failed: bool) -> None:
-        """Take in that a trial has left its process."""
+        """Handle the end of a trial's process."""
 
     def finish(self) -> None:
-        """Take in that nothing is left to run."""
+        """Handle the end of all trials."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Recorder:
         self._last: dict[str, Report] = {name: reports[-1] for name, reports in history.reports.items()}
         self._heard: dict[str, float] = {}
         """When each trial started or reported last in this session, by the monotonic clock"""
-        self._written, self._pause = time.monotonic(), TABLES_EVERY
+        self._written, self._write_every = time.monotonic(), TABLES_EVERY
         self._checkpoints = _Checkpoints(run, history, kept_checkpoints)
         self.display.recall(run, history)
         self._trackers = trackers or Trackers()
@@ -64,7 +64,8 @@ class Recorder:
         """Record that a trial starts, or starts again after it was paused, interrupted or failed."""
         self._log_start(start)
         self._heard[start.trial] = time.monotonic()
-        self._tensorboard.start(start)
+        if not start.chooses:
+            self._tensorboard.start(start)
         self.spent.start(start.trial)
         self.display.started(start.trial)
 
@@ -82,6 +83,8 @@ class Recorder:
             return
         self._last[report.trial] = report
         self.spent.report(report)
+        if start.chooses:  # TensorBoard keeps the first configuration of a trial that it reads
+            self._tensorboard.start(start.with_chosen(report))
         self._tensorboard.report(report)
         self._trackers.follow(self.run)
         self.display.reported(report, self._decision(start, leaves))
@@ -102,7 +105,7 @@ class Recorder:
         name = start.trial
         require_room(self.run, name, error)
         line = reason(error, self.run.code_folder) + self._silence(name)
-        if self._tries.has_more(start.number):
+        if self._tries.may_retry(start.number):
             self.spent.end(name)
             moved = left_its_machine(error)
             retried = f"{name} failed and is tried again: {line}"
@@ -121,7 +124,7 @@ class Recorder:
         """Refresh the terminal, and write the tables when they are due."""
         self._trackers.look()
         self.display.refresh()
-        if time.monotonic() - self._written >= self._pause:
+        if time.monotonic() - self._written >= self._write_every:
             self.write()
 
     def write(self, **settings: Any) -> None:
@@ -131,7 +134,7 @@ class Recorder:
         self.run.update_settings(**self.spent.summary(), **self.display.notes.budget.used(), **settings)
         self.run.publish()
         self._written = time.monotonic()
-        self._pause = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
+        self._write_every = max(TABLES_EVERY, (self._written - began) / TABLES_SHARE)
 
     def close(self) -> None:
         """Close the files."""

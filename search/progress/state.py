@@ -27,7 +27,7 @@ class Rung:
     """The trial with the lowest FMD here"""
 
     def add(self, report: Report) -> None:
-        """Take in a trial's report at this rung."""
+        """Record a trial's report at this rung."""
         self.reached[report.trial] = report
         if not report.diverged and (self.best is None or report.fmd < self.reached[self.best].fmd):
             self.best = report.trial
@@ -61,7 +61,7 @@ class Progress:
         self._pace = _Pace(budget.elapsed())
 
     def recall(self, history: History) -> None:
-        """Take in what earlier sessions did; a trial that was interrupted counts again once it starts again."""
+        """Count what earlier sessions did; a trial that was interrupted counts again once it starts again."""
         for name in sorted(history.starts):
             for report in history.reports.get(name, []):
                 self._add(report)
@@ -72,14 +72,14 @@ class Progress:
         self._pace = _Pace(self.budget.elapsed())
 
     def started(self, name: str) -> None:
-        """Take in that a trial starts, starts again after an interruption, or continues from where it paused."""
+        """Record that a trial starts, starts again after an interruption, or continues from where it paused."""
         if name in self.reports:
             self._rung(self.reports[name]).continued.add(name)
         self.states[name] = "RUNNING"
         self._since[name] = self.budget.elapsed()
 
     def reported(self, report: Report, continues: bool) -> None:
-        """Take in a report, and whether the trial continues from there at once."""
+        """Record a report, and whether the trial continues from there at once."""
         self._add(report)
         if continues:
             self._rung(report).continued.add(report.trial)
@@ -92,7 +92,7 @@ class Progress:
         self._since[report.trial] = pace.last_report = now
 
     def left(self, name: str, state: State) -> None:
-        """Take in that a trial left its slot, PAUSED or for good."""
+        """Record that a trial left its slot, PAUSED or for good."""
         self.states[name] = state
         self._pace.ends += 1
 

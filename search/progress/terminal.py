@@ -33,10 +33,10 @@ class Display:
         self._run: Run | None = None
         self._live = Live(console=notes.console, auto_refresh=False, transient=True)
         self._refreshed = self._summed_up = 0.0
-        self._pause = REFRESH_SECONDS
+        self._refresh_every = REFRESH_SECONDS
 
     def recall(self, run: Run, history: History) -> None:
-        """Take in the run that is shown, and what earlier sessions did in it."""
+        """Show a run, and count what earlier sessions did in it."""
         self._run = run
         self.progress.recall(history)
 
@@ -78,11 +78,13 @@ class Display:
         """Draw the view anew, every few seconds; without a terminal sum up, once a minute."""
         now = time.monotonic()
         if self._live.is_started:
-            if now - self._refreshed >= self._pause:
+            if now - self._refreshed >= self._refresh_every:
                 size = self.notes.console.size
                 self._live.update(view(self.progress, self._picture(), size.width, size.height), refresh=True)
                 self._refreshed = time.monotonic()
-                self._pause = min(max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE), REFRESH_AT_LEAST)
+                self._refresh_every = min(
+                    max(REFRESH_SECONDS, (self._refreshed - now) / REFRESH_SHARE), REFRESH_AT_LEAST
+                )
         elif now - self._summed_up >= SUMMARY_SECONDS:
             self._summed_up = now
             self.note(summary(self.progress))

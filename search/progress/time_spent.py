@@ -27,7 +27,7 @@ class TimeSpent:
     spent: Seconds = field(default_factory=Seconds)
     """Seconds of all sessions, up to the last `settle`."""
     offered: float = 0.0
-    """Seconds of all slots of all sessions, of which a later one may have more or fewer, up to the last `settle`."""
+    """Slot-seconds of all sessions up to the last `settle`: wall seconds times the slots of each session."""
     _running: dict[str, float] = field(default_factory=dict)
     """For each running trial, when its time was last added to `spent.trials`"""
     _heard: dict[str, float] = field(default_factory=dict)

@@ -29,8 +29,5 @@ def searched_domains(space: Space) -> dict[str, dict[str, Any]]:
 
 
 def _own(name: str) -> dict[str, float]:
-    try:
-        domain = domain_of(name)
-    except ConfigError:  # a space may ask for a value that is no field, to make others of it
-        return {}
+    domain = domain_of(name)
     return {"least": domain.low, "most": domain.high} if isinstance(domain, Uniform | Int) else {}

@@ -76,7 +76,7 @@ class Space:
         return None if found is None else found[1]
 
     @property
-    def leading(self) -> int:
+    def unstopped(self) -> int:
         """Number of the first trials that go to the full budget at once: 1, a start known to be good, or 0."""
         return min(len(self.starts), 1)
 
@@ -165,7 +165,7 @@ class Space:
     def _drawn(self, start: Flat, rng: random.Random, shapes: dict[str, Shape]) -> tuple[Flat, Flat] | None:
         """Return one variant with the answers `start`, and all its answers; None for a draw that is rejected.
 
-        `shapes` are those of earlier draws, and take in those of this one.
+        `shapes` are those of earlier draws; those of this one are added.
         """
         trial = FakeTrial(start, rng)
         asking = SpaceTrial(trial, self.fixed)

@@ -48,7 +48,7 @@ class TrialQueue:
         has_time: Callable[[int | None], bool] = lambda number: True,
         warm_start: WarmStart | None = None,
     ) -> None:
-        """Queue what the study lacks of baselines and starting points.
+        """Enqueue the baselines and starting points that the study does not have yet.
 
         `study` agrees with the log, which `scheduler` has replayed. `has_time` says whether there is time to take the
         trial of a number, or else a new one, to its next rung.
@@ -112,16 +112,16 @@ class TrialQueue:
         return None
 
     def on_report(self, trial: Start, report: Report) -> None:
-        """Take in a report of a trial that continues."""
+        """Record a report of a trial that continues."""
         tell_report(self._study, trial.number, report)
 
     def on_end(self, trial: Start, last: Report | None, failed: bool) -> None:
-        """Take in that a trial has left its process, with the report that stopped or paused it.
+        """Handle the end of a trial's process, with the report that stopped or paused it.
 
         A trial that failed runs again while it has tries; a paused one has not ended.
         """
         self._running.discard(trial.number)
-        if failed and self.tries.fails(trial.number):
+        if failed and self.tries.count_failure(trial.number):
             self._again.append(trial.number)
             return
         if last is not None:

@@ -68,7 +68,7 @@ class MlflowRuns:
         if record.part == "search":
             self._trials[record.start.trial] = sent.run_id
             self._adopt(record.start.trial)
-        if not sent.state:
+        if record.has_parameters and (not sent.state or record.start.chooses):
             parameters = [Param(name, str(value)) for name, value in record.parameters.items()]
             for some in _chunks(parameters, MOST_PARAMETERS):
                 self._client.log_batch(sent.run_id, params=some)
@@ -111,7 +111,7 @@ class MlflowRuns:
             self._adopt(trial)
 
     def _place(self, run: Run) -> None:
-        """Take in a run that is there; of two searches with trials of one name, the newest comes first."""
+        """Record a run that is there; of two searches with trials of one name, the newest comes first."""
         tags = run.data.tags
         if "repeats" not in tags:
             self._trials.setdefault(run.info.run_name, run.info.run_id)

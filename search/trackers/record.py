@@ -46,8 +46,14 @@ class Record:
 
     @property
     def parameters(self) -> dict[str, Value]:
-        """The flat configuration, the seed and the baseline."""
-        return {"baseline": self.start.baseline or "none", "seed": self.start.seed, **self.start.variant}
+        """The flat configuration with what was chosen after training, the seed and the baseline."""
+        start = self.start.with_chosen(self.reports[-1]) if self.reports else self.start
+        return {"baseline": start.baseline or "none", "seed": start.seed, **start.variant}
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether its configuration is known: a part of it may be chosen after training."""
+        return bool(self.reports) or not self.start.chooses
 
     @property
     def pictured(self) -> bool:

@@ -52,6 +52,8 @@ class WandbRuns:
             return
         run = self._open.get(key) or self._begin(key, record)
         last = record.reports[-1] if record.reports else None
+        if last is not None and record.start.chooses:
+            run.config.update(record.parameters, allow_val_change=True)
         for report, at, numbers in record.points(above=self._logged[key]):
             entries: dict[str, Any] = {**numbers, "images_seen": at}
             if report is last and at == report.images_seen and record.pictured:

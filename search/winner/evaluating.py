@@ -66,8 +66,8 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     settings = run.begun_settings()["settings"]
     images = load_images(run, given.data_dir)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
+    weights = ensure_classifier(images, say)
     try:
-        weights = ensure_classifier(images, say)
         bench = Evaluation(
             images, given.split, given.samples, plan.resolve_device(), weights=weights, restored=given.restored
         )

@@ -67,7 +67,7 @@ class TrainOptions:
     trial: str | None = _maybe_trial()
     images: int | None = option(
         _images,
-        "Number of images that it has trained on in the end, with those of the search: 2000000 or 2e6.",
+        "Total number of training images at the end, those of the search included, such as 2e6.",
         shown="what an earlier session was given",
     )
     every: int | None = option(_images, "Number of images after which it is scored.", shown="a tenth of --images")

@@ -26,6 +26,9 @@ def replay(given: ReplayOptions) -> int:
         UsageError: there is no such run or trial, or the data or the metric are others.
     """
     run = open_trusted(given.run, trusts=given.trust)
+    if origin := run.settings().get("origin"):
+        right = f"replay {origin['trial']} of the search {origin['run']}, whose first images it has"
+        raise SettingsError(f"{run.uri} is a longer training, which did not begin from nothing; {right}")
     start, before = _recorded(run, given.trial)
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True

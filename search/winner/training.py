@@ -1,7 +1,5 @@
 """What search/train.py does: it trains a trial longer than its search did, and records that as a run of its own."""
 
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from analysis.page.report import write_report
+from analysis.process import on_stops, write_at_once
 from analysis.run.events import End, Start
 from analysis.run.lock import run_lock
 from analysis.run.run import Run
@@ -17,7 +16,6 @@ from analysis.run.storage import Folder
 from analysis.text.commands import Commands, short
 from analysis.text.next_steps import uses
 from analysis.text.words import fmd_text
-from search.declaration import SettingsError
 from search.execution.threads import take_threads, threads_of
 from search.history import end_state
 from search.progress.tensorboard import TensorBoardWriter
@@ -52,11 +50,14 @@ def _go_on(run: Run, given: TrainOptions) -> int:
     reference = reference_of(run, images)
     start, plan = begin_session(run, given)
     print(f"{start.trial} in {short(run.uri)}: on to {plan.rungs[-1]:,} images; FMD {reference.version}", flush=True)
-    with leaving() as leaves:
-        has_ended = _advance(run, start, plan, TrialData(images, reference), leaves)
+    has_ended = False
+    try:
+        with leaving() as leaves:
+            has_ended = _advance(run, start, plan, TrialData(images, reference), leaves)
+    finally:
+        run.update_settings(status="done" if has_ended else "interrupted")
     last = run.reports().get(start.trial, [None])[-1]
     run.append(End(start.trial, end_state(last, plan.rungs[-1]) if has_ended else "PAUSED"))
-    run.update_settings(status="done" if has_ended else "interrupted")
     run.write_tables()
     print(f"the whole report      {short(write_report(run))}")
     for sentence, command in uses(run, Commands.here(run)):
@@ -84,10 +85,6 @@ def _advance(run: Run, start: Start, plan: Plan, data: TrialData, leaves: Callab
             alive=lambda: progress.update(bar, completed=trial.trainer.images_seen),
             should_leave=leaves,
         )
-        if trial.trainer.patience.lost:
-            raise SettingsError(
-                "training.patience has ended it; --set training.patience=0 and a new --name train it on"
-            )
         try:
             for report in trial.reports():
                 run.bring(start.trial)
@@ -110,22 +107,14 @@ def _line(report: Report) -> str:
 
 @contextmanager
 def leaving() -> Iterator[Callable[[], bool]]:
-    """Yield whether ctrl-C or SIGTERM has asked to leave; asked once more, they interrupt at once."""
+    """Yield whether a signal that stops a command has come; a second one raises KeyboardInterrupt."""
     asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        restore()
-        print("leaves after this step, or once its samples are scored; again leaves at once", file=sys.stderr)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+        write_at_once(2, "leaves after this step, or once its samples are scored; again leaves at once\n")
 
-    for number in before:
-        signal.signal(number, ask)
-    try:
+    with on_stops(ask):
         yield lambda: bool(asked)
-    finally:
-        restore()

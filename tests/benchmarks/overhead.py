@@ -118,7 +118,7 @@ class Driver:
         self.run = Run.open(folder / "run") if (folder / "run").exists() else Run.create(folder, "run")
         self.budget = budget.Budget(1e9, began=self.clock.monotonic())
         ladder = (self.settings.rungs, self.settings.reduction_factor)
-        self.scheduler = SCHEDULERS[self.settings.scheduler](*ladder, space.leading)
+        self.scheduler = SCHEDULERS[self.settings.scheduler](*ladder, space.unstopped)
         history = History(self.run.events(), self.scheduler)
         self._console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
         self.display = terminal.Display(self.settings, Notes(self.budget, self._console))

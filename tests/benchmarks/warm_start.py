@@ -80,7 +80,7 @@ def run_search(
     given: dict[str, Any] = {"name": "surrogate", "trials": trials, "max_images": FULL, "seed": seed}
     settings = Settings.resolve(given, space.given, space.digest, Machine(cpus=1, gpus=0))
     warm_start = WarmStart.of(earlier, space, FULL)
-    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.leading)
+    scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, warm_start.unstopped)
     reports: dict[str, list[Report]] = {}
     starts: dict[str, Start] = {}
     spent = 0

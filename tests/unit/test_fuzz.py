@@ -63,7 +63,7 @@ def resume(folder: Path) -> int:
         settings = with_space(run, settings, space)
         require_same_data(run, {"train-images": "ba89"}, "--resume run")
         require_same_metric(run, fake_runs.CARD["version"])
-        scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.leading)
+        scheduler = SCHEDULERS[settings.scheduler](settings.rungs, settings.reduction_factor, space.unstopped)
         history = History(run.events(), scheduler)
         study = open_study(run.study_file, settings, space, history, lambda text: None)
         queue = TrialQueue(settings, space, study, scheduler)

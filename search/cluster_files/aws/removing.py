@@ -25,8 +25,10 @@ def remove(options: argparse.Namespace) -> int:
     name = options.name or NAME
     account = Account.open(options.region or configured_region() or "us-east-1")
     with of_aws():
-        earlier = None if options.region else roles.earlier(account, name)
+        earlier = roles.earlier(account, name)
     if earlier and earlier.region != account.region:
+        if options.region:
+            raise UsageError(f"--region {options.region}: the set-up {name} is in {earlier.region}; leave it out")
         account = Account.open(earlier.region)
     with of_aws():
         running = _running(account, name)

@@ -44,3 +44,15 @@ def test_a_run_has_its_tables_and_the_model_of_its_winner(trained: Run) -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         api.start(**options)
+
+
+def test_a_run_that_goes_on_is_named_by_its_path_or_its_place(trained: Run) -> None:
+    trained.update_settings(used_seconds=1e9)  # nothing is left to do
+    place, name = trained.path.parent, trained.name
+    assert api.start(resume=str(trained.path)).trials.equals(trained.trials())
+    assert api.start(resume=name, storage_path=str(place)).trials.equals(trained.trials())
+
+
+def test_a_search_that_may_go_on_by_itself_needs_a_name() -> None:
+    with pytest.raises(UsageError, match="--auto-resume: the run goes on by its name; give --name"):
+        api.start(space="quality", auto_resume=True)

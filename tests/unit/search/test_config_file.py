@@ -37,6 +37,11 @@ WRONG = {
     "assignment": ("set: [training.lr]", "set training.lr: give NAME=VALUE"),
     "list": ("trials: [3]", "trials 3: give a whole number"),
     "mapping": ("space: {a: b}", "space {'a': 'b'}: give a text"),
+    "list of values": ("set: {network.kind: [cnn, unet]}", "set {'network.kind': ['cnn', 'unet']}: give NAME=VALUE"),
+    "list of lists": ("confirm_by: [[a]]", "confirm_by ['a']: give names of fields"),
+    "mapping for a pair": ("from: {a: b}", "from {'a': 'b'}: give RUN/TRIAL"),
+    "mapping for names": ("only: {C1: x}", "only {'C1': 'x'}: give names of the literature"),
+    "trackers": ("log_to: [[x]]", "log_to ['x']: give mlflow"),
     "no YAML": ("trials: [3", "no YAML ("),
     "no mapping": ("trials", "no options in it; give lines such as `trials: 40`"),
 }

@@ -56,6 +56,22 @@ def test_its_script_generates_images_in_a_process_of_its_own(folder: Path, tmp_p
     assert np.array_equal(images, Model.load(folder).sample(4, [3, 3, 3, 3], seed=5)[:, 0].numpy())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--label", "99"], "99"), (["--out", "samples.jpg"], "--out samples.jpg: give a folder, a .png or a .npz")],
+    ids=str,
+)
+def test_what_its_script_cannot_do_is_one_line(
+    arguments: list[str], complaint: str, folder: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(folder / "sample.py"), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert (done.stderr.startswith("sample.py: "), done.stderr.count("\n")) == (True, 1)
+    assert complaint in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_card_has_the_numbers_and_their_intervals(trained: Run, folder: Path) -> None:
     card = (folder / "README.md").read_text()
     result = confirmation_result(trained)

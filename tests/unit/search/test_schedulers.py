@@ -71,12 +71,12 @@ def test_a_diverged_trial_stops_and_is_ranked_last(kind: str) -> None:
 @pytest.mark.parametrize("kind", SCHEDULERS)
 def test_leading_trials_continue_to_the_full_budget_whatever_they_report(kind: str) -> None:
     curves = [Curve((1000.0, 1000.0, 1000.0), (1.0, 1.0, 1.0))] * 2 + random_curves(2)
-    moments = list(simulate(SCHEDULERS[kind](RUNGS, 3, leading=2), curves, slots=3))
+    moments = list(simulate(SCHEDULERS[kind](RUNGS, 3, unstopped=2), curves, slots=3))
     for trial in (0, 1):
         decisions = [m.decision for m in moments if m.trial == trial]
         assert decisions == [Decision.CONTINUE, Decision.CONTINUE, Decision.STOP]
         assert [m.seconds for m in moments if m.trial == trial] == [1.0, 2.0, 3.0]
-    assert SCHEDULERS[kind](RUNGS, 3, leading=1).on_report(0, report(100, 8.0, diverged=True)) is Decision.STOP
+    assert SCHEDULERS[kind](RUNGS, 3, unstopped=1).on_report(0, report(100, 8.0, diverged=True)) is Decision.STOP
 
 
 @pytest.mark.parametrize("cut", [0, 1, 14, 28, 49])

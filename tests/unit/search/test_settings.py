@@ -174,6 +174,11 @@ def test_searches_that_begin_in_one_second_have_names_of_their_own() -> None:
         ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: give 0, or a number from 0.01 to 64"),
         ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: give a fraction of one GPU or a whole number of them"),
         (
+            {"scheduler": "hyperband", "grace_images": 1, "reduction_factor": 2},
+            "--scheduler hyperband with 19 rungs: its brackets would take more trials than there can be; "
+            "give a larger --grace-images",
+        ),
+        (
             {"warm_start": ("runs/a",), "sampler": "gp"},
             "--warm-start with --sampler gp: it does not learn from the trials of other runs; give --sampler tpe",
         ),

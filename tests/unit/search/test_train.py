@@ -13,11 +13,11 @@ import torch
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.winner import training_of
-from search import train
+from search import replay, train
 from search.declaration import SettingsError
 from search.resuming import open_run
 from search.winner import training
-from search.winner.longer import longer_run
+from search.winner.longer import default_name, longer_run
 from tests.helpers.commands import refusal
 from tests.helpers.memory import Memory
 from tests.helpers.trained_runs import OTHER, RUNGS, WINNER
@@ -129,6 +129,34 @@ def test_anew_it_begins_with_fresh_weights_and_other_fields(
     assert "mine is there already and of another training; give another --name" in capsys.readouterr().err
 
 
+def test_a_name_is_made_for_a_trial_of_any_name() -> None:
+    name = default_name("mine", "065-pixelate+gaussian-class.0", anew=True)
+    assert name == "mine-065-pixelate-gaussian-class.0-anew"
+    assert len(default_name("r" * 90, "065-gaussian", anew=False)) == 100
+
+
+def test_a_longer_training_goes_on_as_it_began(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--images", "96", "--every", "48"]
+    assert train.main([str(trained.path), MODEL, *command, "--name", "longer"]) == 0
+    longer = str(trained.path.with_name("longer"))
+    line = refusal(train.main, [longer, "--images", "128", "--anew", "--name", "another"], capsys)
+    assert "is a longer training itself, which goes on as it began; leave out --anew, --name" in line
+    line = refusal(replay.main, [longer, MODEL], capsys)
+    assert f"replay {MODEL} of the search {trained.name}" in line
+
+
+def test_no_fewer_images_are_reported_than_the_weights_have_seen(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(trained.path), OTHER, "--every", "80", "--name", "less"]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "leaving", interrupting(step=2))  # after 96 of 80 and 160
+        assert train.main([*command, "--images", "160"]) == 130
+    line = refusal(train.main, [*command, "--images", "90"], capsys)
+    assert "has seen 96 images; give a larger --images" in line
+    assert Run.open(trained.path.with_name("less")).settings()["status"] == "interrupted"
+
+
 def test_a_command_that_was_killed_at_its_beginning_begins_again(trained: Run, tmp_path: Path) -> None:
     given = train.TrainOptions(
         run=str(trained.path),
@@ -172,7 +200,7 @@ def test_a_usage_error_is_one_line_and_status_2(
     assert complaint in line
 
 
-def test_a_first_signal_asks_to_leave_and_a_second_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_first_signal_asks_to_leave_and_a_second_interrupts(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with training.leaving() as leaves:
         assert not leaves()
@@ -181,4 +209,4 @@ def test_a_first_signal_asks_to_leave_and_a_second_interrupts(capsys: pytest.Cap
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
-    assert "again leaves at once" in capsys.readouterr().err
+    assert "again leaves at once" in capfd.readouterr().err

@@ -119,10 +119,10 @@ def test_a_worker_has_no_right_on_machines(config: dict[str, Any], monkeypatch: 
 
 
 def documented(row: str) -> list[str]:
-    """The rights of a row of docs/cluster.md: the first of a service names it, `s3:ListBucket`, `GetObject`."""
-    (cell,) = re.findall(rf"(?m)^\| {row} \| (.*) \|$", (ROOT / "docs/cluster.md").read_text())
+    """The rights of an entry of docs/cluster.md: the first of a service names it, `s3:ListBucket`, `GetObject`."""
+    (entry,) = re.findall(rf"(?m)^- \*\*{row}\*\*: (.*(?:\n  .*)*)$", (ROOT / "docs/cluster.md").read_text())
     rights, service = [], ""
-    for name in re.findall(r"`([\w:*]+)`", cell):
+    for name in re.findall(r"`([\w:*]+)`", entry):
         service = name.partition(":")[0] if ":" in name else service
         rights.append(name if ":" in name else f"{service}:{name}")
     return rights
@@ -131,7 +131,7 @@ def documented(row: str) -> list[str]:
 def test_the_rights_that_are_documented_suffice(make: Run, remove: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     iam = boto3.client("iam")
     iam.create_user(UserName="user")
-    rights = documented("you, for the set-up") + documented("you, for the removal")
+    rights = documented("You, for the set-up") + documented("You, for the removal")
     # For what S3 takes s3:ListBucket, moto has a name of its own; the other is the test's, to have a result.
     rights += ["s3:HeadBucket", "s3:PutObject"]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": rights, "Resource": "*"}]}
@@ -149,7 +149,7 @@ def test_the_rights_that_are_documented_suffice(make: Run, remove: Run, monkeypa
 def test_the_rights_of_the_roles_are_documented(aws: None, kind: str) -> None:
     statements = [one for policy in policies(Account.open(REGION), SETUP, kind).values() for one in policy["Statement"]]
     rights = {action for one in statements for action in one["Action"]}
-    assert rights == set(documented("head and workers") + (documented("head") if kind == "head" else []))
+    assert rights == set(documented("Head and workers") + (documented("Head") if kind == "head" else []))
 
 
 def test_rights_on_everything_only_describe_or_have_a_condition(aws: None) -> None:

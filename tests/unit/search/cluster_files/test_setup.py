@@ -254,6 +254,8 @@ def test_two_set_ups_of_an_account_keep_apart(make: Run, remove: Run) -> None:
     assert second["provider"]["availability_zone"].startswith("us-west-2a,")
     profiles = {one["node_config"]["IamInstanceProfile"]["Name"] for one in second["available_node_types"].values()}
     assert profiles == {"second-head", "second-worker"}
+    status, _, errors = remove("--yes", "--name", "second", "--region", "eu-west-1")
+    assert (status, "the set-up second is in us-west-2; leave it out" in errors) == (2, True)
     assert remove("--yes", "--name", "second")[0] == 0  # its roles say which region it is in
     assert state() == before
     assert not boto3.client("ec2", region_name="us-west-2").describe_security_groups(

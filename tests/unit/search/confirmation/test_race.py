@@ -161,6 +161,16 @@ def test_only_interrupted_trainings_of_contenders_go_on() -> None:
     assert make_race(others, [first]).interrupted == 0
 
 
+def test_no_number_is_given_twice_where_trainings_began_in_another_order() -> None:
+    race = make_race()
+    first, second = race.next_trial(), race.next_trial()
+    assert first is not None
+    assert second is not None
+    resumed = make_race(events=[second])  # killed before the first began
+    numbers = {start.trial: start.number for start in (second, resumed.next_trial(), resumed.next_trial()) if start}
+    assert len(set(numbers.values())) == len(numbers) > 1
+
+
 def test_a_seed_is_the_same_for_all_contenders_and_differs_from_that_of_the_noise() -> None:
     events: list[Event] = []
     run_race(make_race(), random.Random(0), events)
@@ -178,10 +188,10 @@ def test_a_training_that_fails_runs_again_and_then_its_contender_leaves() -> Non
     assert first is not None
     for _ in range(MAX_FAILURES):
         race.on_end(first, None, failed=True)
-        assert race.tries.has_more(first.number)
+        assert race.tries.may_retry(first.number)
         assert race.next_trial() == first
     race.on_end(first, None, failed=True)
-    assert not race.tries.has_more(first.number)
+    assert not race.tries.may_retry(first.number)
     events: list[Event] = []
     run_race(race, random.Random(0), events)
     assert first.trial not in starts(events)

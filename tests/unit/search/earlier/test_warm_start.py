@@ -78,14 +78,14 @@ def queued(warm_start: WarmStart) -> list[Any]:
 def test_without_earlier_trials_it_is_the_space_alone(space: Space) -> None:
     nothing = WarmStart.of((), space, FULL)
     assert nothing.queue == space.queue()
-    assert (nothing.leading, nothing.prior, nothing.best) == (space.leading, [], [])
+    assert (nothing.unstopped, nothing.prior, nothing.best) == (space.unstopped, [], [])
 
 
 def test_the_best_follow_the_first_starting_point_by_budget_then_by_fmd(space: Space) -> None:
     trials = [earlier(2, (100, 5.0)), earlier(3, (300, 8.0)), earlier(4, (300, 7.0))]
     warm_start = WarmStart.of(trials, space, FULL)
     assert queued(warm_start) == [1e-3, 1.6e-2, 8e-3, 4e-3, 2e-3, "A0"]
-    assert warm_start.leading == 1
+    assert warm_start.unstopped == 1
     assert [trial.trial for trial in warm_start.prior] == ["002", "003", "004"]
 
 
@@ -104,10 +104,10 @@ def test_a_starting_point_that_was_measured_in_full_runs_only_if_it_is_one_of_th
     trials = [earlier(number, (900, 9.0 - number)) for number in range(5)]
     warm_start = WarmStart.of(trials, space, FULL)
     assert queued(warm_start) == [1.6e-2, 8e-3, 4e-3, "A0"]
-    assert warm_start.leading == BEST  # the ranking needs their values at the full budget
+    assert warm_start.unstopped == BEST  # the ranking needs their values at the full budget
     first = WarmStart.of([earlier(0, (900, 1.0)), earlier(1, (300, 1.0))], space, FULL)
     assert queued(first) == [1e-3, 2e-3, "A0"]
-    assert first.leading == 1
+    assert first.unstopped == 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_spaces_meet_in_the_fields_that_they_share(make_space: Callable[[str], S
     assert [trial.trial for trial in back.prior] == ["002"]
     assert [variant["training/batch"] for _, variant in back.best] == [32, 32]
     assert not back.is_measured(back.best[0][1])
-    assert back.leading == 1
+    assert back.unstopped == 1
 
 
 def test_a_value_between_the_steps_of_a_space_lies_outside(make_space: Callable[[str], Space]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.execution import local
-from search.execution.local import PREFIX, SOCKET, _folder, _remove_abandoned
+from search.execution.local import MARK, PREFIX, SOCKET, _folder, _remove_abandoned
 from search.machine import MachineError
 
 LONG = "a_folder_of_a_job/" * 8
@@ -67,9 +67,11 @@ def test_the_folder_of_a_process_that_was_killed_is_removed_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "YOUNG", 0.0)
-    own, abandoned, other = (tmp_path / f"{PREFIX}{name}" for name in ("aaaaaaaa", "bbbbbbbb", "of_something_else"))
+    own, abandoned, other = (tmp_path / f"{PREFIX}{name}" for name in ("aaaaaaaa", "bbbbbbbb", "20251201"))
     for folder in (own, abandoned, other):
         (folder / "session").mkdir(parents=True)
+    for folder in (own, abandoned):  # `other` is a folder of the user's own that has such a name
+        (folder / MARK).touch()
     holds = f"""
 import time
 from pathlib import Path

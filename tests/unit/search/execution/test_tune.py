@@ -133,20 +133,20 @@ def test_a_failure_that_its_machine_is_the_cause_of_costs_a_trial_none_of_its_tr
         """Ray Tune calls the scheduler first, then the searcher, whose source counts."""
         error.write_text(f"Traceback (most recent call last):\n  ...\n{last}\n")
         scheduler.on_trial_error(None, tune_trial(STARTS[1], error))  # type: ignore[arg-type]
-        return tries.fails(1)
+        return tries.count_failure(1)
 
     assert all(fail("ValueError: no") for _ in range(failures))
     for _ in range(10 * MAX_FAILURES):
         assert fail(f"trainables.trial.Preempted: {PREEMPTED}")
     assert all(fail("ValueError: no") for _ in range(MAX_FAILURES - failures))
     assert not fail("ValueError: no")
-    assert tries.has_more(2)
+    assert tries.may_retry(2)
 
 
 def test_the_callback_records_what_tune_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error, tries = tmp_path / "error.txt", Tries()
     error.write_text("Traceback ...\nValueError: no luck\n")
-    assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
+    assert [tries.count_failure(1) for _ in range(MAX_FAILURES + 1)][-1] is False
     recorder = make_recorder(tmp_path, tries)
     monkeypatch.setattr(pulse, "_get", lambda trial: None)
     callback = TuneCallback(recorder, make_health())

@@ -3,10 +3,14 @@
 import io
 import json
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
@@ -137,7 +141,7 @@ def test_a_trial_that_the_time_cut_off_is_logged_as_pruned_unless_it_never_came_
 
 def test_a_failure_is_logged_with_its_traceback_unless_the_trial_runs_again(tmp_path: Path) -> None:
     tries = Tries()
-    assert [tries.fails(1) for _ in range(MAX_FAILURES + 1)][-1] is False
+    assert [tries.count_failure(1) for _ in range(MAX_FAILURES + 1)][-1] is False
     recorder = make_recorder(Run.create(tmp_path, "run"), tries)
     for number in range(2):
         recorder.on_error(make_start(number), "Traceback ...\nValueError: no luck\n")
@@ -151,7 +155,7 @@ def test_a_trial_that_leaves_its_machine_keeps_its_tries(tmp_path: Path) -> None
     recorder = make_recorder(Run.create(tmp_path, "run"), tries)
     for _ in range(2 * MAX_FAILURES):
         tries.forgive(0)  # as the adapter of the scheduler does
-        assert tries.fails(0)
+        assert tries.count_failure(0)
         recorder.on_error(make_start(0), f"Traceback ...\ntrainables.trial.Preempted: {PREEMPTED}\n")
     assert recorder.run.events() == []
 
@@ -232,3 +236,15 @@ def test_of_a_run_of_version_0_1_the_search_and_the_confirmation_are_what_it_too
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (725, "12:05"), (3_600, "1:00:00")])
 def test_clock(seconds: float, text: str) -> None:
     assert as_clock(seconds) == text
+
+
+def test_tensorboard_has_the_configuration_that_a_training_chose(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    recorder, begun = make_recorder(run), replace(make_start(0), chooses=True)
+    told = replace(make_report(0, RUNGS[-1], 5.0), tried_guidance=(0.7, 1.4), tried_fmd=(5.5, 5.0))
+    recorder.on_start(begun)
+    recorder.on_report(begun, told, leaves=True)
+    events = EventAccumulator(str(run.tensorboard / begun.trial)).Reload()
+    content = events.SummaryMetadata(SESSION_START_INFO_TAG).plugin_data.content
+    fields = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert fields["sampler/guidance"].number_value == 1.4

@@ -77,7 +77,7 @@ class Search:
 
     def fail(self, start: Start) -> None:
         for _ in range(MAX_FAILURES):
-            self.queue.tries.fails(start.number)
+            self.queue.tries.count_failure(start.number)
         self.queue.on_end(start, None, failed=True)
         self.run.append(End(start.trial, "FAILED", "Traceback"))
 

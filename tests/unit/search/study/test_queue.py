@@ -252,11 +252,11 @@ def test_a_trial_that_fails_runs_again_unchanged_before_the_next_one_until_its_t
     search.queue.on_report(first, make_report(first, 100, 5.0))
     for _ in range(MAX_FAILURES):
         search.queue.on_end(first, None, failed=True)
-        assert search.queue.tries.has_more(0)
+        assert search.queue.tries.may_retry(0)
         assert search.queue.interrupted == 1
         assert search.next_trial() == first
     search.queue.on_end(first, None, failed=True)
-    assert not search.queue.tries.has_more(0)
+    assert not search.queue.tries.may_retry(0)
     search.end(second, 100, 50.0)
     third = search.next_trial()
     assert third.number == 2

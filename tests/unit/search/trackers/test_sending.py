@@ -183,3 +183,13 @@ def test_a_trial_is_found_again_by_the_log_and_is_not_that_of_a_search_which_had
             identities.append(record.identity)
     one, again, two, two_again = identities
     assert one == again != two == two_again
+
+
+def test_what_is_chosen_after_training_is_among_the_parameters(run: Run) -> None:
+    run.append(Start("000-a", 0, 0, "", {"sampler/guidance": 0.7}, chooses=True))
+    records: dict[str, Record] = {}
+    (before,) = take_in(records, run.events(), run)
+    assert not before.has_parameters
+    report(run, "000-a", 0, 9.0, tried_guidance=(0.7, 1.0), tried_fmd=(9.5, 9.0))
+    (after,) = take_in(records, run.events()[1:], run)
+    assert (after.has_parameters, after.parameters["sampler/guidance"]) == (True, 1.0)
