@@ -1,7 +1,7 @@
-"""Networks: the starter CNN, the fast U-Net and the U-Nets of the literature, with their sizes and parts."""
+"""Networks: the starter CNN, the fast U-Net, the U-Nets of the literature and a transformer, with sizes and parts."""
 
 from spaces.suggest import Asked, suggest, usual
-from trainables.config import Flat
+from trainables.config import Flat, Training
 from trainables.domain import Choice, Domain, Log
 
 BASELINES = ("A0", "B0", "C3", "F")
@@ -21,9 +21,15 @@ SEARCHED: dict[str, dict[str, Domain | None]] = {
     "unet": {"widths": Choice("16-32", "32-64", "32-64-64", "64-128"), "blocks": None, "norm": None, "attention": None},
     "fruits_unet": {"widths": Choice("16-32-64", "32-64-128", "32-64-128-128"), "attention": None},
     "convnext_unet": {"dim": Choice(16, 32), "mults": Choice("1-2", "1-2-4"), "attention": None},
+    "dit": {"width": Choice(64, 128), "depth": Choice(2, 4, 6), "heads": None},
 }
+PATCH = {"dit": 4}  # of a network whose patches are not searched; of others 2
+RATES = {"dit": 1e-3}  # transformers diverge sooner; where none is given, the default
 STARTS = tuple(
-    usual({"network/kind": kind}, "network/kind", *(f"network/{kind}/{field}" for field in fields), "training/lr")
+    usual(
+        {"network/kind": kind, "training/lr": RATES.get(kind, Training.lr)},
+        *("network/kind", *(f"network/{kind}/{field}" for field in fields), "training/lr"),
+    )
     for kind, fields in SEARCHED.items()
 )
 
@@ -33,7 +39,7 @@ def network(trial: Asked) -> Flat:
     kind = str(suggest(trial, "network/kind", Choice(*SEARCHED)))
     for field, domain in SEARCHED[kind].items():
         suggest(trial, f"network/{kind}/{field}", domain)
-    return {} if "patch" in SEARCHED[kind] else {f"network/{kind}/patch": 2}
+    return {} if "patch" in SEARCHED[kind] else {f"network/{kind}/patch": PATCH.get(kind, 2)}
 
 
 def space(trial: Asked) -> Flat:

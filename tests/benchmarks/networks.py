@@ -27,6 +27,7 @@ NETWORKS: dict[str, tuple[Flat, tuple[int, ...], int]] = {
     "fruits_unet": ({"network/kind": "fruits_unet"}, MNIST, IMAGES),
     "fruits_unet, 100 x 100 x 3": ({"network/kind": "fruits_unet"}, FRUITS, 64),
     "convnext_unet": ({"network/kind": "convnext_unet"}, MNIST, 64),
+    "dit": ({"network/kind": "dit"}, MNIST, IMAGES),
 }
 
 
