@@ -1,12 +1,13 @@
 """Which targets, weights and samplers a degradation and a schedule allow."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation
 from trainables.diffusion.process import WEIGHTS, last_part
 from trainables.diffusion.samplers import SAMPLERS
-from trainables.diffusion.schedules import Schedule
+from trainables.diffusion.schedules import ALPHA_BAR_MIN, SCHEDULES, Schedule
 from trainables.diffusion.targets import TARGETS
 from trainables.domain import ConfigError, Primitive
 
@@ -87,12 +88,26 @@ def _refuse_degrading_the_degraded(flat: Mapping[str, Primitive], degradation: D
 
 
 def _refuse_noise_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
-    """At zero SNR, x_T is eps itself, and x0 = (x_t - sigma eps) / alpha divides by 0 (Lin et al. 2023, 3.3)."""
-    if not schedule.zero_snr or not TARGETS[str(flat["training/target"])].needs_signal:
+    if schedule.zero_snr:
+        refuse_a_target_without_signal(flat, schedule, degradation)
+
+
+def refuse_a_target_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
+    """Raise ConfigError where x_T is eps itself: x0 = (x_t - sigma eps) / alpha divides by 0 (Lin et al. 2023, 3.3)."""
+    if not TARGETS[str(flat["training/target"])].needs_signal or not _is_without_signal(schedule):
         return
     fit = [target for target in fitting("training/target", degradation) if not TARGETS[target].needs_signal]
+    kind = flat["schedule/kind"]
+    if schedule.zero_snr:
+        why, other = f"zero_snr=True of schedule/kind={kind}", f"schedule/{kind}/zero_snr=False"
+    if not schedule.zero_snr or _is_without_signal(replace(schedule, zero_snr=False)):
+        with_signal = [name for name, member in SCHEDULES.items() if not _is_without_signal(member()) and name != kind]
+        why, other = f"schedule/kind={kind}", f"schedule/kind={', '.join(with_signal)}"
     raise ConfigError(
-        f"training/target={flat['training/target']}: says nothing of x0 at t = T, where zero_snr=True of the schedule "
-        "leaves no signal; "
-        f"use training/target={', '.join(fit)}, or schedule/{flat['schedule/kind']}/zero_snr=False"
+        f"training/target={flat['training/target']}: says nothing of x0 at t = T, where {why} leaves no signal; "
+        f"use training/target={', '.join(fit)}, or {other}"
     )
+
+
+def _is_without_signal(schedule: Schedule) -> bool:
+    return schedule.alpha_bar()[-1].item() <= ALPHA_BAR_MIN

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
-from trainables.compatibility import refuse_misfits
+from trainables.compatibility import refuse_a_target_without_signal, refuse_misfits
 from trainables.data.folds import FOLDS
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation, Gaussian
 from trainables.diffusion.process import LOSSES, PRECISIONS, WEIGHTS, Guidance
@@ -162,6 +162,10 @@ class Variant:
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""
         refuse_misfits(self.flat(), self.schedule, self.degradation)
+
+    def require_trainable(self) -> None:
+        """Raise ConfigError for what should not be trained any more, though models of older runs are sampled from."""
+        refuse_a_target_without_signal(self.flat(), self.schedule, self.degradation)
 
     @classmethod
     def from_flat(cls, flat: Flat) -> Variant:

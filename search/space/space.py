@@ -98,7 +98,10 @@ class Space:
         if self.fixed:
             flat.update(self.fixed)
             flat = {name: value for name, value in flat.items() if name in asking.asked or _applies(name, flat)}
-        return Variant.from_flat(flat).flat()
+        variant = Variant.from_flat(flat)
+        if not self.samples_only:
+            variant.require_trainable()
+        return variant.flat()
 
     def _constants(self, asking: SpaceTrial) -> Any:
         """Return what the space's function returns."""
