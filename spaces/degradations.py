@@ -1,23 +1,12 @@
 """Degradations: alone, followed by Gaussian noise, and overlays with some noise; with classes and without."""
 
+from spaces.kinds import KINDS, WITH_NOISE, follows_schedule, has_prior
 from spaces.recipe import GUIDED, RECIPE, suggest_conditioning
 from spaces.suggest import Asked, suggest, suggest_kind, usual
 from trainables.config import Flat
-from trainables.diffusion.degradations import DEGRADATIONS, Overlay
 from trainables.domain import Choice, Log
 
 BASELINES = ("A0", "B3")
-
-_CORRUPTIONS = [kind for kind in DEGRADATIONS if kind not in ("gaussian", "flow", "noise")]
-_OVERLAYS = [kind for kind in _CORRUPTIONS if issubclass(DEGRADATIONS[kind], Overlay)]
-KINDS = (
-    "gaussian",
-    "flow",
-    *_CORRUPTIONS,
-    *(f"{kind}+gaussian" for kind in _CORRUPTIONS),
-    "mask+contrast+gaussian",
-    *(f"{kind}+noise" for kind in _OVERLAYS),
-)
 
 
 def _start(kind: str, conditioning: Flat) -> Flat:
@@ -27,13 +16,13 @@ def _start(kind: str, conditioning: Flat) -> Flat:
     return usual(given, "degradation/", "schedule/kind", "training/lr", *given)
 
 
-# Every degradation once, with noise, because samples without noise lack diversity.
-_WITH_NOISE = [f"{kind}+noise" if kind in _OVERLAYS else f"{kind}+gaussian" for kind in _CORRUPTIONS]
+# Every degradation once.
 STARTS = (
     _start("gaussian", {**GUIDED, "schedule/kind": "sigmoid"}),
     _start("gaussian", GUIDED),
     _start("gaussian", {"network/conditioning": "none", "training/lr": 4e-3}),  # all defaults, for comparison
-    *(_start(kind, GUIDED) for kind in ("flow", *_WITH_NOISE)),
+    _start("flow", {**GUIDED, "schedule/kind": "uniform", "sampler/kind": "cold2_estimated"}),  # Euler's steps
+    *(_start(kind, GUIDED) for kind in WITH_NOISE),
 )
 
 
@@ -46,9 +35,11 @@ def space(trial: Asked) -> Flat:
 def degradation(trial: Asked) -> None:
     """Suggest a degradation, its fields, a schedule, a learning rate, the sampler and its prior, and conditioning."""
     kind = suggest_kind(trial, "degradation", KINDS)
-    suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid"))
+    if follows_schedule(kind):
+        suggest(trial, "schedule/kind", Choice("cosine", "linear", "sigmoid", "uniform"))
     suggest(trial, "training/lr", Log(2e-3, 4e-2))
     if kind != "gaussian":
-        suggest(trial, "sampler/kind", Choice("cold1", "cold2", "cold2_estimated"))
-        suggest(trial, "sampler/prior", Choice("own", "fitted"))  # samples from degraded images are restorations
+        suggest(trial, "sampler/kind", Choice("cold1", "cold2_estimated"))  # cold2 where z cannot be solved
+        if has_prior(kind):
+            suggest(trial, "sampler/prior", Choice("own", "fitted"))  # samples from degraded images are restorations
     suggest_conditioning(trial)

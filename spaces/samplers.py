@@ -1,7 +1,8 @@
 """Samplers, their steps and guidance for a trained model, without training; needs --from RUN/TRIAL."""
 
+from spaces.kinds import samplers_for
 from spaces.recipe import GUIDANCE
-from spaces.suggest import Asked, samplers_for, suggest
+from spaces.suggest import Asked, suggest
 from trainables.config import Flat
 from trainables.domain import Choice, Uniform
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from trainables.config import FAMILIES, Flat, Variant, domain_of
-from trainables.diffusion.samplers import SAMPLERS
-from trainables.domain import Choice, ConfigError, Domain, Int, Log, Primitive, Uniform, domains
+from trainables.domain import Choice, Domain, Int, Log, Primitive, Uniform, domains
 
 
 class Asked(Protocol):
@@ -38,12 +37,19 @@ def suggest(trial: Asked, name: str, domain: Domain | None = None) -> Primitive:
     raise TypeError(f"{name}: give the Choice of values to search, its own domain is too large to list")
 
 
+# Fields that change nothing unless another field, suggested before, has this value.
+ONLY: dict[str, tuple[str, Primitive]] = {"degradation/average/shared": ("degradation/average/order", "random")}
+
+
 def suggest_kind(trial: Asked, family: str, kinds: Sequence[str]) -> str:
-    """Return a suggested kind of "schedule", "degradation" or "network", and suggest every field of that kind."""
+    """Return a suggested kind of "schedule", "degradation" or "network", and suggest each of its fields with effect."""
     chosen = str(suggest(trial, f"{family}/kind", Choice(*kinds)))
+    answers: Flat = {}
     for kind in chosen.split("+"):
         for field in domains(FAMILIES[family][kind]):
-            suggest(trial, f"{family}/{kind}/{field}")
+            name = f"{family}/{kind}/{field}"
+            if name not in ONLY or answers[ONLY[name][0]] == ONLY[name][1]:
+                answers[name] = suggest(trial, name)
     return chosen
 
 
@@ -52,16 +58,3 @@ def usual(given: Flat, *names: str) -> Flat:
     flat = Variant.from_flat(given).flat()
     below = tuple(name for name in names if name.endswith("/"))
     return {name: value for name, value in flat.items() if name in names or name.startswith(below)}
-
-
-def samplers_for(degradation: str, target: str) -> tuple[str, ...]:
-    """Return the kinds of samplers that a kind of degradation and a prediction target allow."""
-    return tuple(sampler for sampler in SAMPLERS if _fits(degradation, target, sampler))
-
-
-def _fits(degradation: str, target: str, sampler: str) -> bool:
-    try:
-        Variant.from_flat({"degradation/kind": degradation, "training/target": target, "sampler/kind": sampler})
-    except ConfigError:
-        return False
-    return True

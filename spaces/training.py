@@ -12,14 +12,14 @@ STARTS: tuple[Flat, ...] = ({"training/target": "x0"}, {"training/target": "v"},
 
 
 def space(trial: Asked) -> Flat:
-    """Suggest every field of training but the precision and the split."""
+    """Suggest every field of training that can change something, but the precision and the split."""
     suggest(trial, "training/target", Choice("x0", "v", "eps"))
     suggest(trial, "training/loss")
     suggest(trial, "training/weight", Choice("uniform", "min_snr"))
     if suggest(trial, "training/optimizer") == "adamw":
         suggest(trial, "training/weight_decay", Log(1e-6, 0.1))
     suggest(trial, "training/lr", Log(2e-4, 4e-2))
-    suggest(trial, "training/lr_decay")
+    suggest(trial, "training/lr_decay", Choice("none", "cosine"))  # plateau waits for more epochs than a search has
     suggest(trial, "training/warmup", Choice(0, 100, 300))
     suggest_training(trial)
     return {}

@@ -1,6 +1,7 @@
 """Spaces: short, titled, and valid wherever a trial may land; baselines with the very numbers of the literature."""
 
 import importlib
+import itertools
 import math
 import pkgutil
 from pathlib import Path
@@ -9,16 +10,26 @@ from typing import Any, get_args
 
 import optuna
 import pytest
+import torch
+from torch import nn
 
 import spaces
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
+from spaces import schedules
 from spaces.baselines import BASELINES, Provenance
-from spaces.suggest import suggest, suggest_kind
+from spaces.kinds import follows_schedule, has_prior, samplers_for
+from spaces.suggest import ONLY, suggest, suggest_kind
+from tests.helpers.diffusion import ALPHA_BAR, T, degradation_of
 from trainables.config import FAMILIES, Sampling, Variant, domain_of
 from trainables.data.folds import COUNT
 from trainables.diffusion.degradations import DEGRADATIONS
-from trainables.domain import Choice, ConfigError, Widths, domains
+from trainables.diffusion.process import Diffusion, last_part
+from trainables.diffusion.samplers import SAMPLERS, strided
+from trainables.diffusion.schedules import Cosine, UniformSigma, step_at
+from trainables.diffusion.source import PIXELS
+from trainables.domain import Choice, ConfigError, Domain, Uniform, Widths, domains
+from trainables.laws import source
 from trainables.networks import ACTIVATIONS
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -70,6 +81,28 @@ def test_a_hundred_random_trials_are_valid_variants(name: str) -> None:
     for _ in range(100):
         _, flat = ask(SPACES[name], study)
         assert Variant.from_flat(flat).flat().items() >= flat.items()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_what_a_space_draws_can_be_trained(name: str) -> None:
+    study = random_study(5)
+    for _ in range(50):
+        Variant.from_flat(ask(SPACES[name], study)[1]).require_trainable()
+
+
+def test_the_corners_of_the_schedules_with_noise_as_the_target_can_be_trained() -> None:
+    for kind, fields in schedules.SEARCHED.items():
+        ends = [(f"schedule/{kind}/{field}", ends_of(f"schedule/{kind}/{field}", own)) for field, own in fields.items()]
+        for values in itertools.product(*(pair for _, pair in ends)):
+            flat = dict(zip((name for name, _ in ends), values, strict=True))
+            if kind not in schedules.WITHOUT_SIGNAL:
+                Variant.from_flat({"schedule/kind": kind, "training/target": "eps", **flat}).require_trainable()
+
+
+def ends_of(name: str, given: Domain | None) -> tuple[float, float]:
+    domain = given or domain_of(name)
+    assert isinstance(domain, Uniform)
+    return domain.low, domain.high
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -183,7 +216,60 @@ def test_a_kind_is_suggested_with_every_field_that_has_a_range(family: str) -> N
                 suggest_kind(trial, family, [kind])
             continue
         assert suggest_kind(trial, family, [kind]) == kind
-        assert set(trial.params) == {f"{family}/kind", *(f"{family}/{kind}/{name}" for name in domains(member))}
+        searched = {f"{family}/{kind}/{name}" for name in domains(member)}
+        assert searched - set(ONLY) <= set(trial.params) - {f"{family}/kind"} <= searched
+
+
+def test_one_order_for_all_images_is_suggested_for_a_random_order_alone() -> None:
+    study, shared, orders = random_study(), "degradation/average/shared", set()
+    for _ in range(20):
+        trial = study.ask()
+        suggest_kind(trial, "degradation", ["average"])
+        orders.add(trial.params["degradation/average/order"])
+        assert (shared in trial.params) == (trial.params["degradation/average/order"] == "random")
+    assert len(orders) == 3
+
+
+def degraded(kind: str, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """Images that a kind of degradation with a schedule makes of others."""
+    given, degradation = source(), degradation_of(kind)
+    x0 = given.images(2)
+    return degradation(x0, step_at(alpha_bar, torch.tensor([3, 9])), degradation.draw(x0, given))
+
+
+@pytest.mark.parametrize("kind", [*DEGRADATIONS, "mask+contrast", "mask+noise"])
+def test_what_follows_the_schedule_changes_with_it(kind: str) -> None:
+    images = [degraded(kind, schedule(T=20).alpha_bar().float()) for schedule in (Cosine, UniformSigma)]
+    assert torch.equal(*images) is not follows_schedule(kind)
+
+
+def test_a_degradation_without_a_prior_of_its_own_has_the_fitted_one() -> None:
+    kinds = ("mask", "mask+noise", "blur", "mask+gaussian")
+    assert [kind for kind in kinds if has_prior(kind)] == ["blur", "mask+gaussian"]
+
+
+def sampled(sampler: str, kind: str) -> torch.Tensor:
+    """What a sampler makes of a network that scales its input and adds an image."""
+    given, degradation = source(seed=3), degradation_of(kind)
+    diffusion = Diffusion(ALPHA_BAR, degradation, Scales(), "x0", PIXELS["-1..1"])
+    with torch.no_grad():
+        x_T, z = degradation.prior(torch.Size((2, 1, 28, 28)), diffusion.step(torch.full((2,), T)), given)
+        return list(SAMPLERS[sampler](diffusion, x_T, z, strided(T, 7), given))[-1]
+
+
+class Scales(nn.Module):
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return 0.3 * x + torch.linspace(-0.5, 0.5, x.numel()).view_as(x)
+
+
+@pytest.mark.parametrize("kind", [*DEGRADATIONS, "mask+gaussian", "mask+flow", "mask+noise", "blur+pixelate"])
+def test_of_samplers_that_do_the_same_one_is_searched(kind: str) -> None:
+    """Whatever fits is there, under this name or another, and no two samplers that are searched do the same."""
+    fitting = [name for name in SAMPLERS if isinstance(last_part(degradation_of(kind)), SAMPLERS[name].last)]
+    results, searched = {name: sampled(name, kind) for name in fitting}, samplers_for(kind, "x0")
+    for name in fitting:
+        alike = [other for other in searched if torch.allclose(results[other], results[name], rtol=0, atol=1e-4)]
+        assert len(alike) == 1, name
 
 
 def test_a_composition_is_suggested_with_the_fields_of_all_its_parts() -> None:

@@ -25,9 +25,12 @@ class Degradation(ABC):
 
     has_prior: ClassVar[bool] = False
     """Whether the class overrides `prior`."""
+    is_solved: ClassVar[bool] = False
+    """Whether the class overrides `estimate`."""
 
     def __init_subclass__(cls) -> None:
         cls.has_prior = cls.prior is not Degradation.prior
+        cls.is_solved = cls.estimate is not Degradation.estimate
 
     @abstractmethod
     def draw(self, x0: Tensor, source: Source) -> Latent:

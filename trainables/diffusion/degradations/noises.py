@@ -43,6 +43,10 @@ class Noise(Degradation):
         """Return x_t (N, C, H, W) of x0's dtype."""
         return (x0 + self.sigma * step.over(x0).sigma * z).to(x0.dtype)
 
+    def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
+        """Return the z (N, C, H, W) that leads from x0 to x_t, at steps from 1 on."""
+        return (x_t - x0) / (self.sigma * step.over(x0).sigma)
+
 
 NOISES: dict[str, type[Degradation]] = {
     "gaussian": Gaussian,

@@ -142,6 +142,14 @@ def test_an_estimate_leads_to_x_t(kind: str, t: int, x0: Tensor, make_source: Ma
         torch.testing.assert_close(recovered, x_t, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "flow", "noise", "mask+noise"])
+def test_the_noise_that_was_added_is_found_again(kind: str, x0: Tensor, make_source: MakeSource) -> None:
+    degradation, step = degradation_of(kind), at(9, len(x0))
+    z = degradation.draw(x0, source_like(make_source, x0))
+    found = degradation.estimate(degradation(x0, step, z), x0, step, (*z[:-1], 0 * z[-1]) if "+" in kind else 0 * z)
+    torch.testing.assert_close(found, z, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prior_has_the_images_shape_and_follows_the_generator(kind: str, x0: Tensor, make_source: MakeSource) -> None:
     degradation, step = degradation_of(kind), at(T, len(x0))
