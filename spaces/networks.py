@@ -1,7 +1,7 @@
 """Networks: the starter CNN, the fast U-Net, the U-Nets of the literature and a transformer, with sizes and parts."""
 
 from spaces.suggest import Asked, suggest, usual
-from trainables.config import Flat, Training
+from trainables.config import Flat
 from trainables.domain import Choice, Domain, Log
 
 BASELINES = ("A0", "B0", "C3", "F")
@@ -24,12 +24,8 @@ SEARCHED: dict[str, dict[str, Domain | None]] = {
     "dit": {"width": Choice(64, 128), "depth": Choice(2, 4, 6), "heads": None},
 }
 PATCH = {"dit": 4}  # of a network whose patches are not searched; of others 2
-RATES = {"dit": 1e-3}  # transformers diverge sooner; where none is given, the default
 STARTS = tuple(
-    usual(
-        {"network/kind": kind, "training/lr": RATES.get(kind, Training.lr)},
-        *("network/kind", *(f"network/{kind}/{field}" for field in fields), "training/lr"),
-    )
+    usual({"network/kind": kind}, "network/kind", *(f"network/{kind}/{field}" for field in fields), "training/lr")
     for kind, fields in SEARCHED.items()
 )
 
