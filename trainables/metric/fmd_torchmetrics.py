@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainables.metric.classifier import WIDTHS, features, load_weights
+from trainables.metric.classifier import features, load_weights
 from trainables.metric.feature_network import FeatureNetwork, Layer
 from trainables.metric.fmd import LAYER
 from trainables.metric.frechet import Statistics, frechet_distance
@@ -31,7 +31,8 @@ class FrechetMnistDistance(Metric):
         super().__init__()
         self.layer = layer
         self.classifier = load_weights().classifier() if classifier is None else classifier
-        d = WIDTHS[layer]
+        none = torch.zeros(1, *self.classifier.shape, dtype=torch.uint8)
+        d = features(self.classifier, none, layer).shape[1]
         for side in ("real", "fake"):
             self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{side}_outer", torch.zeros(d, d, dtype=torch.float64), dist_reduce_fx="sum")

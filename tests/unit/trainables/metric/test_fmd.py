@@ -17,6 +17,7 @@ from trainables.metric.feature_network import Layer
 from trainables.metric.fmd import Reference, _floor_sets
 from trainables.metric.fmd_torchmetrics import FrechetMnistDistance
 from trainables.metric.frechet import Statistics, frechet_distance
+from trainables.metric.residual import ResidualNetwork
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -244,6 +245,16 @@ def test_the_torchmetrics_metric_is_the_same_distance_in_any_batches(mnist: Imag
     other.update(real[:1], real=True)
     with pytest.raises(ValueError, match="2 or more images on each side, the real side has 1"):
         other.compute()
+
+
+@pytest.mark.parametrize("layer", WIDTHS)
+def test_the_torchmetrics_metric_takes_another_network(layer: Layer, mnist: Images) -> None:
+    network = ResidualNetwork().eval()
+    metric = FrechetMnistDistance(layer, network)
+    for images, real in ((mnist.search[:40], True), (mnist.test[:40], False)):
+        metric.update(torch.from_numpy(images), real)
+    statistics = [Statistics.from_features(features(network, x[:40], layer)) for x in (mnist.test, mnist.search)]
+    assert metric.compute().item() == pytest.approx(frechet_distance(*statistics), rel=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

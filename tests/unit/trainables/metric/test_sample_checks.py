@@ -12,7 +12,7 @@ from trainables.data.images import Images
 from trainables.metric import inception
 from trainables.metric.classifier import Classifier, features, load_weights
 from trainables.metric.report_protocol import report_protocol
-from trainables.metric.sample_checks import kernel_distance, labels, manifold, nearer, nearest, total_variation
+from trainables.metric.sample_checks import copied, kernel_distance, labels, manifold, nearer, nearest, total_variation
 
 Cloud = np.ndarray
 
@@ -140,6 +140,16 @@ def test_copies_of_training_images_are_found_and_new_real_ones_are_not(mnist: Im
     assert ratio == pytest.approx(1, abs=0.1)
     share, _ = nearer(distances(torch.cat([training[:200], drawn(mnist.search, 200)])), held_out)
     assert share == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("times", [1, 9, 10, 30])
+@pytest.mark.parametrize("least", [0, 200, 250])
+def test_copies_are_found_however_often_training_has_the_image(times: int, least: int) -> None:
+    """And among bright images, whose distances float32 rounds by more."""
+    images = torch.randint(least, 256, (60, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    training = torch.cat([images[:30]] * times + [images[30:50]])
+    assert copied(nearest(images[:30], training)) == 1
+    assert copied(nearest(images[50:], training)) == 0
 
 
 def test_the_reports_fmd_is_0_for_real_images_and_1_for_black_ones(mnist: Images, classifier: Classifier) -> None:
