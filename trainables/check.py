@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.domain import Choice, ConfigError, Int, Log, Primitive, Uniform, UsageError, domains
-from trainables.laws import broken
+from trainables.laws import LAWS, broken
 from trainables.parts import BASES, FAMILIES, install, parts
 from trainables.user_code import UserCode
 
@@ -19,6 +19,7 @@ domains. A line for each law says whether the part obeys, or what was expected
 and what came.
 """
 DRAWS = 8
+PLURALS = {"loss": "losses", "times": "times"}  # where it is no s
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "python -m trainables.check") -> int:
@@ -44,6 +45,8 @@ def _check(path: Path) -> int:
         print(f'{code.main} defines no part: a line such as NETWORKS["mine"] = Mine makes a network of the class Mine')
     status = 0
     for family, name in parts():
+        if family not in LAWS:
+            print(f"{family} {name}: not checked: there are no laws of {PLURALS.get(family, f'{family}s')}")
         for expected, came in _judged(family, FAMILIES[family][name], code).items():
             if came is None:
                 print(f"{family} {name}: passed: {expected}")

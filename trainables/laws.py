@@ -133,6 +133,35 @@ def draws_from_the_source(degradation: Degradation) -> str | None:
     return None if same else "another z; draw with source.normal, source.uniform or source.index"
 
 
+def has_a_prior_to_sample_from(degradation: Degradation) -> str | None:
+    """prior() gives x_T of the given shape and a z that D takes, the same for the same state of the source."""
+    for shape in SHAPES:
+        step = _steps(torch.full((N,), T))
+        x_T, z = degradation.prior(torch.Size((N, *shape)), step, source(shape))
+        if x_T.shape != (N, *shape) or x_T.dtype != torch.float32:
+            return f"{x_T.dtype} of shape {tuple(x_T.shape)} for {N} images of shape {shape}"
+        if not x_T.isfinite().all():
+            return "values that are not finite"
+        if (found := degradation(x_T, step, z)).shape != x_T.shape:
+            return f"a z for which D returns shape {tuple(found.shape)}"
+        if not _same((x_T, z), degradation.prior(torch.Size((N, *shape)), step, source(shape))):
+            return "another x_T or z; draw with source.normal, source.uniform or source.index"
+    return None
+
+
+def is_solved_for_z(degradation: Degradation) -> str | None:
+    """D(x0, step, estimate(x_t, x0, step, z)) is x_t, or estimate returns z itself."""
+    given, step = source(), _steps(torch.tensor([1, 3, 9, 14, 20, T]))
+    x0, guess = given.images(N), given.images(N)
+    z = degradation.draw(x0, given)
+    x_t = degradation(x0, step, z)
+    found = degradation.estimate(x_t, guess, step, z)
+    if _same(found, z):
+        return None
+    away = (degradation(guess, step, found) - x_t).abs().max().item()
+    return None if away < 1e-3 else f"an image that differs by up to {away:.3g}"
+
+
 def _built(network: Network, shape: tuple[int, ...], classes: int = 0) -> nn.Module:
     """Return a module as it is sampled from, whose parameters are moved a little: a last layer may begin with zeros."""
     torch.manual_seed(0)
@@ -245,7 +274,7 @@ def takes_the_given_steps(sampler: Sampler) -> str | None:
     """One x_t is yielded for each step, and the network is asked at these steps alone, as often as `calls` says."""
     oracle, path = _sampled(sampler)
     times = strided(T, STEPS)
-    if not 1 <= len(path) <= STEPS:
+    if len(path) != STEPS:
         return f"{len(path)} x_t for {STEPS} steps"
     asked = {round(time * T) for time in oracle.times}
     if strange := sorted(asked - set(times)):
@@ -283,7 +312,10 @@ def gains_what_it_says(target: Target) -> str | None:
 
 LAWS: Mapping[str, tuple[Law, ...]] = {
     "schedule": (has_an_entry_a_step, begins_with_the_image, never_increases),
-    "degradation": (leaves_the_clean_image, is_pure, keeps_shape_and_type, is_batched, draws_from_the_source),
+    "degradation": (
+        *(leaves_the_clean_image, is_pure, keeps_shape_and_type, is_batched, draws_from_the_source),
+        *(has_a_prior_to_sample_from, is_solved_for_z),
+    ),
     "network": (
         *(answers_in_the_inputs_shape, sees_the_time, sees_each_image_alone, sees_the_label),
         learns_with_all_parameters,

@@ -55,7 +55,9 @@ class BadSchedule(Schedule):
 
 @dataclass(frozen=True)
 class BadDegradation(Degradation):
-    fault: Annotated[str, Choice("clean", "impure", "changes", "type", "batch", "draw")] = "clean"
+    fault: Annotated[str, Choice("clean", "impure", "changes", "type", "batch", "draw", "prior", "z", "estimate")] = (
+        "clean"
+    )
 
     def draw(self, x0: Tensor, source: Any) -> Tensor:
         return torch.randn(len(x0), 1, 1, 1) if self.fault == "draw" else source.normal(torch.Size((len(x0), 1, 1, 1)))
@@ -71,6 +73,17 @@ class BadDegradation(Degradation):
         if self.fault == "type":
             return x0.float() + sigma * z
         return (x0 + (sigma + 1 if self.fault == "clean" else sigma) * z).to(x0.dtype)
+
+    def prior(self, shape: torch.Size, step: Any, source: Any) -> tuple[Tensor, Any]:
+        x_T = torch.zeros(shape)
+        if self.fault == "prior":
+            return x_T[:, :, 1:], self.draw(x_T, source)
+        if self.fault == "draw":
+            return torch.randn(shape), self.draw(x_T, source)
+        return x_T, source.normal(torch.Size((5, *shape))) if self.fault == "z" else self.draw(x_T, source)
+
+    def estimate(self, x_t: Tensor, x0: Tensor, step: Any, z: Tensor) -> Tensor:
+        return z + 1 if self.fault == "estimate" else z
 
 
 class BadModule(nn.Module):
@@ -100,10 +113,15 @@ def stops_early(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: A
     yield x_T
 
 
+def jumps(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: Any) -> Any:
+    yield diffusion.restore(x_T, torch.full((len(x_T),), diffusion.T))
+
+
 def dense(diffusion: Any, x_T: Tensor, z: Any, times: list[int], source: Any) -> Any:
     for t in range(diffusion.T, 0, -1):
         x_T = diffusion.restore(x_T, torch.full((len(x_T),), t))
-    yield x_T
+        if t in times:
+            yield x_T
 
 
 class BadTarget(type(TARGETS["eps"])):  # type: ignore[misc]
@@ -147,6 +165,10 @@ BROKEN: list[tuple[Callable[[Any], str | None], Any]] = [
     (laws.keeps_shape_and_type, BadDegradation("type")),
     (laws.is_batched, BadDegradation("batch")),
     (laws.draws_from_the_source, BadDegradation("draw")),
+    (laws.has_a_prior_to_sample_from, BadDegradation("draw")),
+    (laws.has_a_prior_to_sample_from, BadDegradation("prior")),
+    (laws.has_a_prior_to_sample_from, BadDegradation("z")),
+    (laws.is_solved_for_z, BadDegradation("estimate")),
     (laws.answers_in_the_inputs_shape, BadNetwork("shape")),
     (laws.sees_the_time, BadNetwork("time")),
     (laws.sees_each_image_alone, BadNetwork("batch")),
@@ -154,6 +176,7 @@ BROKEN: list[tuple[Callable[[Any], str | None], Any]] = [
     (laws.learns_with_all_parameters, BadNetwork("unused")),
     (laws.learns_with_all_parameters, BadNetwork("unused with classes")),
     (laws.ends_with_x0, Sampler(stops_early, last=Gaussian)),
+    (laws.takes_the_given_steps, Sampler(jumps, last=Gaussian)),
     (laws.takes_the_given_steps, Sampler(dense, last=Gaussian)),
     (laws.is_solved, BadTarget()),
     (laws.gains_what_it_says, BadTarget()),
@@ -266,6 +289,21 @@ DEGRADATIONS["loud"], NETWORKS["fails"] = Loud, Fails
             "network fails: BROKEN: The output depends on t / T; there came KeyError: 'width' (mine.py, line "
             in printed
         )
+        (tmp_path / "mine.py").write_text("""
+from trainables.diffusion.degradations import Degradation
+from trainables.diffusion.process import LOSSES, WEIGHTS, Weight
+from trainables.diffusion.times import TIMES
+
+LOSSES["mine"] = lambda prediction, answer: (prediction - answer).flatten(1).mean(1)
+WEIGHTS["mine"] = Weight(lambda diffusion, t: t, last=Degradation)
+TIMES["mine"] = TIMES["uniform"]
+""")
+        assert check.main([str(tmp_path / "mine.py")]) == 0
+        assert sorted(capsys.readouterr().out.splitlines()) == [
+            "loss mine: not checked: there are no laws of losses",
+            "times mine: not checked: there are no laws of times",
+            "weight mine: not checked: there are no laws of weights",
+        ]
         (tmp_path / "mine.py").write_text("x = 1")
         assert check.main([str(tmp_path / "mine.py")]) == 0
         assert capsys.readouterr().out.startswith("mine.py defines no part: a line such as NETWORKS[")
