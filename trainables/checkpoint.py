@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainables.data.images import DataError
+from trainables.domain import UsageError
 
 # What follows the bytes of torch.save, which torch.load ignores: a mark, and SHA-256 of the bytes before the mark.
 MARK = b"\nsha256:"
@@ -19,7 +19,7 @@ FOOTER = len(MARK) + hashlib.sha256().digest_size
 END, END_BYTES = b"PK\5\6", 22
 
 
-class CheckpointError(DataError):
+class CheckpointError(UsageError):
     """A checkpoint that cannot be read; the message is one line."""
 
 

@@ -43,14 +43,16 @@ class Training:
     """How the network is trained; `batch` in images, `warmup` in steps, `beta2` of Adam's second moment.
 
     The mean age of the averaged weights is the share `average` of the steps so far: their decay at step s is
-    (1 + s) / (1 / average + s), and at most `ema`. `times` draws t, `times_mean` is that of its logit. `label_drop` is
-    the share of labels that a network with classes does not see.
+    (1 + s) / (1 / average + s), and at most `ema`. `times` names how t is drawn; `times_mean` is
+    the mean of logit(t / T) for `logit_normal`. `label_drop` is the share of labels that a network with classes does
+    not see.
 
-    `split` holds out a part of the training images for validation. `validated` of them are measured; without a split,
-    as many that the search ranks against. Training ends after `patience` epochs without a lower validation loss, and
-    never if that is 0. With `keep_best` a trial is sampled with the weights of the epoch that had the lowest loss.
-    `drop_last` leaves out the images that do not fill the last batch of an epoch. A gradient whose norm is above
-    `clip_grad` is scaled to it, unless that is 0. `flip` mirrors half of the images left to right.
+    `split` holds out a part of the training images for validation. The loss is measured on `validated` of them;
+    without a split, on as many images of the split that the search ranks against. Training ends after `patience`
+    epochs without a lower validation loss, and never if that is 0. With `keep_best` a trial is sampled with the weights
+    of the epoch that had the lowest loss. `drop_last` leaves out the images that do not fill the last batch of an
+    epoch. A gradient whose norm is above `clip_grad` is scaled to it, unless that is 0. `flip` mirrors half of the
+    images left to right.
 
     The defaults reached a low FMD with every network and degradation measured (tests/benchmarks/defaults.py).
     """
@@ -189,9 +191,9 @@ class Variant:
         """Return the whole configuration, with defaults, as a flat dict."""
         flat: Flat = {name: getattr(self, own) for name, own in OWN_FIELDS.items()}
         for family, members in FAMILIES.items():
-            noun = getattr(self, family)
-            parts = noun.parts if isinstance(noun, Chain) else (noun,)
-            kinds = [next(kind for kind, member in members.items() if member is type(part)) for part in parts]
+            member = getattr(self, family)
+            parts = member.parts if isinstance(member, Chain) else (member,)
+            kinds = [next(kind for kind, known in members.items() if known is type(part)) for part in parts]
             flat[f"{family}/kind"] = "+".join(kinds)
             for kind, part in zip(kinds, parts, strict=True):
                 flat |= {f"{family}/{kind}/{name}": getattr(part, name) for name in domains(type(part))}

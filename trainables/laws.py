@@ -1,7 +1,7 @@
 """Laws of parts: what every schedule, degradation, network, sampler and target obeys, whoever wrote it.
 
-A law is a function of a part, and its docstring states the law. It returns None where the part obeys, and else what
-came in place of what is expected.
+A law is a function of a part; its docstring states the law. It returns None if the part obeys, else a description of
+what was observed instead.
 """
 
 from collections.abc import Callable, Iterator, Mapping

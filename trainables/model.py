@@ -28,7 +28,7 @@ from trainables.parts import install
 from trainables.training.trainer import sampling_weights
 from trainables.user_code import UserCode
 
-WEIGHTS, CONFIG, CODE = "model.safetensors", "config.json", "code"
+WEIGHTS_FILE, CONFIG, CODE = "model.safetensors", "config.json", "code"
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,13 @@ class Model:
         set is read, from `data_dir` where it does not come with the package.
 
         Raises:
-            DataError: a file is missing or damaged, or the data set is.
+            CheckpointError: the folder holds no model, or a file of it is damaged.
+            DataError: the data set is missing or damaged.
         """
         folder = Path(folder)
         try:
             config = json.loads((folder / CONFIG).read_text())
-            weights = load_file(folder / WEIGHTS)
+            weights = load_file(folder / WEIGHTS_FILE)
             _install_code(folder, config.get("code", []), trust)
             variant = Variant.from_flat(config["variant"])
             dataset, classes, counts = config["dataset"], tuple(config["classes"]), config["label_counts"]
@@ -88,7 +89,8 @@ class Model:
         except UsageError:
             raise
         except (OSError, ValueError, LookupError, SafetensorError) as error:
-            raise DataError(f"{folder} holds no model ({error}): give a folder that search/export.py wrote") from None
+            advice = "give a folder that search/export.py wrote"
+            raise CheckpointError(f"{folder} holds no model ({error}): {advice}") from None
         shape, known = (channels, height, width), None if counts is None else torch.tensor(counts)
         diffusion = _trained(variant, weights, shape, known, torch.device(device))
         model = cls(variant, diffusion, _source(diffusion), dataset, shape, classes)
@@ -180,7 +182,7 @@ class Model:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         weights = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        (folder / WEIGHTS).write_bytes(save(weights))
+        (folder / WEIGHTS_FILE).write_bytes(save(weights))
         counts = self.diffusion.label_counts
         config = {
             "variant": self.variant.flat(),

@@ -12,7 +12,7 @@ Picture = Literal["samples", "degradation", "rungs", "restorations"]
 """A grid of samples; a strip of the degradation there and back; a row of samples for each rung so far; at the full
 budget held-out images, degraded and restored, a row for each t."""
 
-# Frechet distances on the features of other networks than the metric's; each learned what its name says.
+# Frechet distances on the features of two further networks, named by what they were trained to predict.
 OTHERS = ("by_labels", "by_rotations")
 
 # What is measured of a report's samples beside their FMD, in a confirmation; analysis/run/tables.py describes it.

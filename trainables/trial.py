@@ -12,6 +12,7 @@ import torch
 
 from trainables.checkpoint import from_bytes, to_bytes
 from trainables.config import Sampling, Variant
+from trainables.data.folds import evenly
 from trainables.data.images import Images
 from trainables.device import finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
@@ -22,7 +23,7 @@ from trainables.metric.classifier import features
 from trainables.metric.fmd import FLOOR_SPLITS, Reference, Score, mean_score
 from trainables.metric.restoration import Validation, restorations, validation
 from trainables.report import GUIDANCES, Picture, Report, Stopwatch
-from trainables.training.trainer import Trainer, evenly
+from trainables.training.trainer import Trainer
 
 # An 8 x 8 grid of samples, and three images in each direction of the strip and in each row of restorations: what a
 # person takes in at a glance. Of each rung a row of as many samples stays.
@@ -81,7 +82,8 @@ class Plan:
     report_every: int = 0
     """Images between scores on the way to a rung, which decide nothing; 0 for none."""
     draws: tuple[int, ...] = ()
-    """By rung the sets of samples, from the noise of as many seeds, whose mean score is reported; 1 where it ends"""
+    """For each rung, how many sets of samples (each with its own seed of the noise) the reported score is the mean of;
+    1 for rungs beyond the end of the tuple."""
 
     def draws_of(self, rung: int) -> int:
         """Return how many sets of samples a trial is scored by at a rung."""

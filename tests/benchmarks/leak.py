@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from trainables.config import Flat, Variant
-from trainables.data.folds import fold_rows
+from trainables.data.folds import evenly, fold_rows
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.metric.restoration import Validation, validation
-from trainables.training.trainer import Trainer, evenly
+from trainables.training.trainer import Trainer
 
 CHECKED = 256  # images
 MODEL: Flat = {"network/kind": "unet", "network/unet/patch": 2, "training/batch": 32}

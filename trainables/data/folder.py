@@ -101,7 +101,10 @@ def _reason_to_pass_over(path: Path) -> str | None:
 
 
 def _unwrapped(tree: _Tree) -> _Tree:
-    """Return the tree below folders that hold one folder of folders and nothing else, as unpacked archives have."""
+    """Return the first tree that is more than a wrapper.
+
+    While a folder holds a single folder, which holds only folders, descend into it, as archives unpack that way.
+    """
     while not tree.images and len(tree.folders) == 1:
         (name, only), *_ = tree.folders.items()
         if name.lower() in PARTS or not only.folders or only.images:

@@ -38,6 +38,11 @@ def fold_rows(groups: np.ndarray, kind: str, fold: int = 0) -> tuple[np.ndarray,
     return np.flatnonzero(parts != fold), np.flatnonzero(parts == fold)
 
 
+def evenly(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` of the rows, evenly spaced."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
+
+
 def _parts_of_groups(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the part 0..4, int64 (N,), of each image's group; the largest group goes first, into the emptiest part."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)

@@ -22,8 +22,8 @@ NAME = "fruits360"
 SIDE = 100  # pixels
 FOLDER = "the folder of Fruits-360 that holds Training and Test (Kaggle moltean/fruits, GitHub organisation fruits-360)"
 
-# Two of every six views of a training object in order, three apart, because neighbouring views are near-duplicates. So
-# these splits have other views of the same objects.
+# Views 2 and 5 of every six are held out. Their neighbours are in train, so held-out images are near-duplicates of
+# training images, and memorised shares must be read beside those of real images.
 VIEWS = 6
 HELD_OUT = {2: "search", 5: "confirm"}
 

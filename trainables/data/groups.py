@@ -62,7 +62,8 @@ def together(contents: np.ndarray, groups: list[str]) -> np.ndarray:
         groups: the group of each image.
 
     Returns:
-        uint64 (N,), the least content of all that belong together, which depends on no name.
+        uint64 (N,): an id of the component each image belongs to, namely its smallest content id, so that it does not
+            depend on names.
     """
     from scipy.sparse import coo_matrix  # a fifth of a second, for --groups only
     from scipy.sparse.csgraph import connected_components

@@ -111,7 +111,7 @@ class Kept:
     def _overlays(self) -> Overlays:
         """Return the images of Fashion-MNIST, or those of MNIST where the data set has some of the first.
 
-        A prior of the real images of the evaluation would score like a perfect model.
+        If x_T were drawn from images of the evaluation, the samples would score like a perfect model.
         """
         fashion = overlays_of("fashion-mnist")
         if self.pixels.shape[1:] != fashion.train.shape[1:]:

@@ -121,7 +121,7 @@ def damage(sample: Sample, error: DataError, options: ReadOptions) -> str:
 
 
 def _side(headers: list[Header]) -> int:
-    """Return the side of images where none is asked for."""
+    """Return the side to use when --image-size is not given."""
     sizes = {(one.width, one.height) for one in headers}
     side = min(sizes.pop())
     return USUAL_SIDE if sizes or side > OWN_SIDE else max(LEAST_SIDE, side)

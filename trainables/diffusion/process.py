@@ -41,7 +41,7 @@ def _per_image(pointwise: Callable[..., Tensor], prediction: Tensor, target: Ten
     return pointwise(prediction, target, reduction="none").flatten(1).mean(1)
 
 
-# (prediction, answer), both (N, C, H, W) -> the mean over each image, (N,).
+# (prediction, target), both (N, C, H, W) -> the mean over each image, (N,).
 LOSSES: dict[str, Loss] = {
     "l2": partial(_per_image, functional.mse_loss),
     "l1": partial(_per_image, functional.l1_loss),
@@ -92,7 +92,7 @@ class Diffusion:
     label_drop: float = 0.0
     """The share of labels that training hides, so that the network learns to do without"""
     labels: Tensor | None = None
-    """(N,) int64, of the images at hand, see `given`; None where they are unknown"""
+    """(N,) int64, the label of each image of the batch, set by `given`; None: all unknown."""
     guidance: Guidance = UNGUIDED
     clip: bool = True
     """Whether x0_hat is clipped to the pixel range"""
@@ -124,7 +124,7 @@ class Diffusion:
         return self._weighted(prediction, x0, t, z), self._restored(prediction, x_t, t)
 
     def _weighted(self, prediction: Tensor, x0: Tensor, t: Tensor, z: Any) -> Tensor:
-        losses = LOSSES[self.loss_kind](prediction, self._answer(x0, self.step(t), z))
+        losses = LOSSES[self.loss_kind](prediction, self._true_target(x0, self.step(t), z))
         return WEIGHTS[self.weight](self, t) * losses
 
     def given(self, labels: Tensor | None, guidance: Guidance = UNGUIDED, clip: bool = True) -> Diffusion:
@@ -152,7 +152,7 @@ class Diffusion:
             unknown = torch.full((len(x_t),), len(self.label_counts), device=x_t.device)
             return self.network(x_t, step.time, unknown if self.labels is None else self.labels).float()
 
-    def _answer(self, x0: Tensor, step: Step, z: Any) -> Tensor:
+    def _true_target(self, x0: Tensor, step: Step, z: Any) -> Tensor:
         if self.target == "x0":
             return x0
         y = x0
@@ -209,7 +209,7 @@ class Weight:
     function: Callable[[Diffusion, Tensor], Tensor]
     """(diffusion, t (N,)) -> weights (N,)"""
     last: type
-    """The class of last degradations that the weight is defined for"""
+    """The last degradation must be an instance of this class."""
 
     def __call__(self, diffusion: Diffusion, t: Tensor) -> Tensor:
         """Return the weights (N,) of steps t (N,)."""

@@ -25,7 +25,7 @@ class Sampler:
 
     function: Function
     last: type
-    """The class of last degradations that its formula is for"""
+    """The last degradation must be an instance of this class."""
     calls: int = 1
     """Calls of the network in each step but the last, which has one"""
     noisy: Callable[[float], Function] | None = None
@@ -37,7 +37,7 @@ class Sampler:
 
     @property
     def degrades(self) -> bool:
-        """Whether the sampler degrades x0_hat by the whole degradation, so that x0_hat must be the clean image."""
+        """Whether the sampler applies the whole degradation to x0_hat; then x0_hat must be the clean image."""
         return self.last is Degradation
 
 

@@ -39,8 +39,8 @@ class Step(NamedTuple):
 
 def step_at(alpha_bar: Tensor, t: Tensor) -> Step:
     """Return the steps t (N,), int64 from 0 to T, of a schedule alpha_bar (T + 1,)."""
-    share = alpha_bar[t]
-    return Step(alpha=share.sqrt(), sigma=(1 - share).sqrt(), time=t / (len(alpha_bar) - 1))
+    at_t = alpha_bar[t]
+    return Step(alpha=at_t.sqrt(), sigma=(1 - at_t).sqrt(), time=t / (len(alpha_bar) - 1))
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class Schedule(ABC):
 
     def alpha_bar(self) -> Tensor:
         """Return alpha_bar as float64 (T + 1,), from exactly 1 down to at least ALPHA_BAR_MIN."""
-        share = rescaled_to_zero_snr(self.shares()) if self.zero_snr else self.shares()
-        return torch.cat([share.new_ones(1), share.clamp(ALPHA_BAR_MIN, ALPHA_BAR_MAX)])
+        later = rescaled_to_zero_snr(self.shares()) if self.zero_snr else self.shares()
+        return torch.cat([later.new_ones(1), later.clamp(ALPHA_BAR_MIN, ALPHA_BAR_MAX)])
 
     def _times(self) -> Tensor:
         return torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
 
 
-def rescaled_to_zero_snr(share: Tensor) -> Tensor:
+def rescaled_to_zero_snr(alpha_bar: Tensor) -> Tensor:
     """Return alpha_bar (T,) whose root is shifted to end at 0 and scaled to start as before (Lin et al. 2023, alg. 1).
 
     Where no signal is left, eps does not determine x0; `Variant` refuses that target.
     """
-    root = share.sqrt()
+    root = alpha_bar.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
 
 

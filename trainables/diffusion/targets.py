@@ -1,4 +1,4 @@
-"""Targets: what a network is asked to predict, and how its answer gives the clean image.
+"""Targets: what a network is asked to predict, and how its prediction gives the clean image.
 
 With x_t = alpha y + sigma z, y is the image just before the last degradation and z what that degradation draws. All
 tensors are (N, C, H, W); the parts of `step` broadcast over them.
@@ -18,21 +18,21 @@ class Target(ABC):
     """A prediction target."""
 
     last: ClassVar[type]
-    """The class of last degradations that the target is defined for"""
+    """The last degradation must be an instance of this class."""
     needs_signal: ClassVar[bool] = False
-    """Whether y cannot be had from x_t and the answer where alpha is 0"""
+    """True if solving for y divides by alpha, so that zero SNR is refused."""
 
     @abstractmethod
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
-        """Return the right answer for y and z."""
+        """Return the true target, what an ideal network predicts for y and z."""
 
     @abstractmethod
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        """Return y, given x_t and the network's answer."""
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        """Return y, given x_t and the network's prediction."""
 
     @abstractmethod
     def gain(self, step: Step) -> Tensor:
-        """Return the squared error of y over the squared error of the answer, of the shape of `step.sigma`."""
+        """Return the squared error of y over that of the prediction, of the shape of `step.sigma`."""
 
 
 class _X0(Target):
@@ -43,8 +43,8 @@ class _X0(Target):
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return y
 
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        return answer
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return prediction
 
     def gain(self, step: Step) -> Tensor:
         return torch.ones_like(step.sigma)
@@ -59,8 +59,8 @@ class _Eps(Target):
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return z
 
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        return (x_t - step.sigma * answer) / step.alpha
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return (x_t - step.sigma * prediction) / step.alpha
 
     def gain(self, step: Step) -> Tensor:
         return (step.sigma / step.alpha) ** 2
@@ -75,8 +75,8 @@ class _ScaledEps(Target):
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return step.sigma * z
 
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        return (x_t - answer) / step.alpha
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return (x_t - prediction) / step.alpha
 
     def gain(self, step: Step) -> Tensor:
         return 1 / step.alpha**2
@@ -90,8 +90,8 @@ class _V(Target):
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return step.alpha * z - step.sigma * y
 
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        return step.alpha * x_t - step.sigma * answer
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return step.alpha * x_t - step.sigma * prediction
 
     def gain(self, step: Step) -> Tensor:
         return step.sigma**2
@@ -105,8 +105,8 @@ class _Velocity(Target):
     def answer(self, y: Tensor, z: Tensor, step: Step) -> Tensor:
         return z - y
 
-    def solve(self, x_t: Tensor, answer: Tensor, step: Step) -> Tensor:
-        return x_t - step.sigma * answer
+    def solve(self, x_t: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return x_t - step.sigma * prediction
 
     def gain(self, step: Step) -> Tensor:
         return step.sigma**2

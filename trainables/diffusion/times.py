@@ -1,4 +1,7 @@
-"""Draws of t in training: functions (n, T, mean, source) -> t, int64 (n,) from 1 to T; `mean` is that of the logit."""
+"""Draws of t in training: functions (n, T, mean, source) -> t, int64 (n,) from 1 to T.
+
+`mean` is the mean of logit(t / T), used by `logit_normal` alone.
+"""
 
 from collections.abc import Callable
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trainables.metric.frechet import Statistics
 
 # The file name in torch-fidelity's URL (torch_fidelity/feature_extractor_inceptionv3.py, 0.3 and 0.4).
-WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
 # The number of features that torchmetrics offers, and the layer whose means over the image they are.
 LAYERS = {64: "MaxPool_1", 192: "MaxPool_2", 768: "Mixed_6e", 2048: "AvgPool"}
 BATCH = 32
@@ -22,7 +22,7 @@ BATCH = 32
 
 def weights_file() -> Path:
     """Return the path of torch-fidelity's weights, in $TORCH_HOME/hub/checkpoints, by default below ~/.cache/torch."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
+    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
 
 
 def missing() -> str | None:
@@ -30,7 +30,7 @@ def missing() -> str | None:
     if importlib.util.find_spec("torch_fidelity") is None:
         return "torch-fidelity is not installed: pip install torch-fidelity"
     if not weights_file().is_file():
-        return f"no weights at {weights_file()}: put torch-fidelity's {WEIGHTS} there"
+        return f"no weights at {weights_file()}: put torch-fidelity's {WEIGHTS_FILE} there"
     return None
 
 

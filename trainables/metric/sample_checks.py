@@ -18,8 +18,10 @@ from trainables.metric.feature_network import FeatureNetwork
 Features = NDArray[np.float32]
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4.1
-NEAREST = 0.01  # of held-out real images are nearer to a training image, or to each other, than this quantile
-# Of held-out real images the classifier is less sure than this quantile; a sample that it is this sure of is readable.
+# Quantile of the held-out real images' nearest distances; a sample below it counts as memorised, or as repeated.
+NEAREST = 0.01
+# A sample is readable if the classifier's probability is at least the LEAST_SURE quantile of that of held-out real
+# images, or SURE if that is lower.
 LEAST_SURE, SURE = 0.01, 0.9
 # A sample is a copy if its nearest training image is at less than a third of the distance of the tenth nearest: Yoon et
 # al. 2023 take the second nearest, which fails where the training images have duplicates. No held-out image of MNIST

@@ -1,7 +1,8 @@
 """Adam and AdamW with torch's fused kernels, without torch.optim.
 
-The first optimizer of torch.optim in a process imports torch._dynamo, which takes longer than to import torch
-(tests/benchmarks/start.py). Without it the fused kernels, and those over lists of tensors, have private names only.
+Creating the first optimizer of torch.optim imports torch._dynamo, which takes longer than importing torch
+(tests/benchmarks/start.py). The fused and foreach kernels are public only through torch.optim, so their private names
+are called here.
 """
 
 from collections.abc import Iterable

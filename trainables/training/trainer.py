@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trainables.checkpoint import CheckpointError
 from trainables.config import Training, Variant
-from trainables.data.folds import fold_rows
+from trainables.data.folds import evenly, fold_rows
 from trainables.device import keep_freed
 from trainables.diffusion.build import build, count_labels
 from trainables.diffusion.process import Diffusion, Diverged
@@ -296,11 +296,6 @@ def _half_mirrored(images: Tensor, source: Source) -> Tensor:
     """Return images (N, C, H, W), each with probability 1/2 with left and right exchanged."""
     mirrored = source.uniform(torch.Size((len(images), 1, 1, 1))) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
-
-
-def evenly(rows: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` of the rows, evenly spaced."""
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
 
 
 def _require_finite(loss: Tensor) -> None:

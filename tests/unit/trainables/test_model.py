@@ -15,7 +15,7 @@ from trainables.data.options import ReadOptions
 from trainables.diffusion.generation import generate
 from trainables.domain import ConfigError
 from trainables.metric.fmd import Reference
-from trainables.model import CONFIG, WEIGHTS, Model
+from trainables.model import CONFIG, WEIGHTS_FILE, Model
 from trainables.parts import install, uninstall
 from trainables.trial import Plan, Trial, TrialData
 from trainables.user_code import UserCode
@@ -98,11 +98,11 @@ def test_a_model_without_classes_takes_no_label(mnist: Images, small_reference: 
 
 
 def test_what_is_no_model_is_refused_in_one_line(model: Model, mnist: Images, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no model"):
+    with pytest.raises(CheckpointError, match="holds no model"):
         Model.load(tmp_path)
     model.save(tmp_path, ReadOptions())
-    (tmp_path / WEIGHTS).write_bytes(b"cut off")
-    with pytest.raises(DataError, match="holds no model"):
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"cut off")
+    with pytest.raises(CheckpointError, match="holds no model"):
         Model.load(tmp_path)
     assert (tmp_path / CONFIG).is_file()
     other = Variant.from_flat({**CLASS, "network/cnn/widths": "8-4"})

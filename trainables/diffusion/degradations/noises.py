@@ -31,7 +31,10 @@ class Flow(LinearInterpolant):
 
 @dataclass(frozen=True)
 class Noise(Degradation):
-    """x_t = x0 + s sigma z, z standard normal, s this field `sigma`: in a composition it makes cold samples diverse."""
+    """x_t = x0 + `sigma` * step.sigma * z, z standard normal.
+
+    Added to another degradation, it makes cold samples diverse.
+    """
 
     sigma: Annotated[float, Log(0.01, 1)] = 0.15
 
