@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell
+from analysis.page.elements import Cell, valued
 from analysis.page.plots import Interval, intervals, logarithmic
 from analysis.run.evaluations import REAL
 from analysis.statistics.confirmed import ConfirmationResult, Standing, normalise
@@ -59,7 +59,7 @@ def _cells(
     return [
         context.trial_cell(s.trial),
         Cell(number(s.normalised), s.normalised),
-        Cell(number(before.get(s.trial)), before.get(s.trial)),
+        valued(number(before.get(s.trial)), before.get(s.trial)),
         Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
         Cell(f"{fmd}, {interval}", s.fmd),
         Cell(behind, s.behind.share if s.behind else 0.0),
@@ -86,6 +86,6 @@ def _check_cells(context: ReportContext, result: ConfirmationResult) -> list[lis
     """Return the rows of the table of what FMD does not tell."""
     checks = shown(result)
     return [
-        [_name(context, name), *(Cell(check_text(values, one.name), values.get(one.name, "")) for one in checks)]
+        [_name(context, name), *(valued(check_text(values, one.name), values.get(one.name)) for one in checks)]
         for name, values in check_rows(result)
     ]

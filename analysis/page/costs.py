@@ -1,7 +1,7 @@
 """The sections that relate FMD to itself at a later rung, to what a model costs, and to the loss."""
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell, Figure
+from analysis.page.elements import Cell, Figure, valued
 from analysis.page.plots import Trace, figure, logarithmic
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
 from analysis.statistics.rung_correlation import rung_correlation
@@ -16,9 +16,9 @@ def rungs(context: ReportContext) -> dict[str, object]:
             Cell(f"{row.images_seen:,}", row.images_seen),
             Cell(f"{row.final:,}", row.final),
             Cell(str(row.trials)),
-            Cell(f"{row.spearman:.2f}", row.spearman),
-            Cell(f"{row.low:.2f} to {row.high:.2f}", row.low),
-            Cell(f"{row.kendall:.2f}", row.kendall),
+            valued(f"{row.spearman:.2f}", row.spearman),
+            valued(f"{row.low:.2f} to {row.high:.2f}", row.low),
+            valued(f"{row.kendall:.2f}", row.kendall),
             Cell(str(row.stopped)),
         ]
         for row in found

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from analysis.page.latex import narrow, table
@@ -18,6 +19,11 @@ class Cell:
     text: str
     key: float | str | None = None
     colour: int | None = None
+
+
+def valued(text: str, value: float | None) -> Cell:
+    """Return a cell that is sorted by a number, or comes last without one."""
+    return Cell(text, "" if value is None or isnan(value) else value)
 
 
 Group = tuple[str, Sequence[Sequence[Cell]]]  # a heading, which may be empty, and rows

@@ -1,8 +1,9 @@
 """The section that compares the ranking at equal images with that at equal seconds of training."""
 
 from analysis.page.context import ReportContext
-from analysis.page.elements import Cell
+from analysis.page.elements import Cell, valued
 from analysis.statistics.ranking import Row
+from analysis.text.commands import Commands
 from analysis.text.equal_seconds import difference, marked_fmd, seconds_text
 from analysis.text.ranking import form_of, place_text
 from analysis.text.words import number
@@ -19,7 +20,7 @@ def equal_seconds(context: ReportContext) -> dict[str, object] | None:
         return None
     here, there = ({row["trial"]: row for row in rows} for rows in (by_images, by_seconds))
     names = dict.fromkeys(row["trial"] for rows in (by_images[:FIRST], by_seconds[:FIRST]) for row in rows)
-    form = form_of(context.at_seconds)
+    form, commands = form_of(context.at_seconds), Commands.anywhere(context.run)
     return {
         "columns": COLUMNS,
         "texts": COLUMNS[:1],
@@ -27,7 +28,7 @@ def equal_seconds(context: ReportContext) -> dict[str, object] | None:
         "images": by_images[0]["images_seen"],
         "seconds": seconds_text(by_seconds[0]["seconds"]),
         "difference": difference(by_images, by_seconds),
-        "name": context.run.name,
+        "command": commands.script("analysis/rank.py", commands.run, "--at seconds"),
     }
 
 
@@ -36,15 +37,15 @@ def _first_block(ranked: list[Row], level: str) -> list[Row]:
 
 
 def _cells(context: ReportContext, name: str, here: Row | None, there: Row | None, form: str) -> list[Cell]:
-    measured = [Cell("-"), Cell("-")]
+    measured = [valued("-", None)] * 2
     if here is not None:
-        measured = [Cell(place_text(here), here["rank"]), Cell(format(here["fmd"], form), here["fmd"])]
-    read = [Cell("-")] * 4
+        measured = [valued(place_text(here), here["rank"]), valued(format(here["fmd"], form), here["fmd"])]
+    read = [valued("-", None)] * 4
     if there is not None:
         read = [
-            Cell(place_text(there), there["rank"]),
-            Cell(marked_fmd(there, form), there["fmd"]),
-            Cell(number(there["fmd_normalised"]), there["fmd_normalised"]),
-            Cell(number(there["images_seen"], ","), there["images_seen"]),
+            valued(place_text(there), there["rank"]),
+            valued(marked_fmd(there, form), there["fmd"]),
+            valued(number(there["fmd_normalised"]), there["fmd_normalised"]),
+            valued(number(there["images_seen"], ","), there["images_seen"]),
         ]
     return [context.trial_cell(name), *measured, *read]

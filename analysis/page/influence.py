@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from analysis.page.context import ReportContext, plain
-from analysis.page.elements import Cell, Figure
+from analysis.page.elements import Cell, Figure, valued
 from analysis.page.plots import Interval, axis, intervals, logarithmic
 from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
@@ -29,6 +29,7 @@ def influence(context: ReportContext) -> dict[str, object]:
         "fields": len(important),
         "importances": _importances_figure(important) if important else None,
         "shown": len(choices),
+        "left_out": sum(isinstance(row, Interval) for row in choices) < len(found),
         "effects": intervals(choices, logarithmic("FMD", ends)) if found else None,
         "rows": [_cells(item, fmd_form(min(item.fmd for item in found))) for item in found],
     }
@@ -57,12 +58,12 @@ def _importance(item: Importance) -> Interval:
 
 
 def _effects_by_field(found: list[Effect]) -> list[Interval | str]:
-    """Return the choices of each field below its name, as far as there is room."""
+    """Return the choices of each field below its name, as far as there is room; those of the first in any case."""
     rows: list[Interval | str] = []
     shown = 0
     for name, group in groupby(found, key=lambda item: item.name):
         options = [_effect(option) for option in group]
-        if shown + len(options) <= SHOWN:
+        if not rows or shown + len(options) <= SHOWN:
             rows += [name, *options]
             shown += len(options)
     return rows
@@ -80,5 +81,5 @@ def _cells(item: Effect, form: str) -> list[Cell]:
         Cell(item.name),
         Cell(item.option),
         Cell(str(item.trials)),
-        *(Cell(number(value, form), "" if value is None else value) for value in (item.fmd, item.low, item.high)),
+        *(valued(number(value, form), value) for value in (item.fmd, item.low, item.high)),
     ]

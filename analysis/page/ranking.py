@@ -1,7 +1,7 @@
 """The section with all trials by rung, as the search ranks them."""
 
 from analysis.page.context import ReportContext
-from analysis.page.elements import Cell, data_uri
+from analysis.page.elements import Cell, data_uri, valued
 from analysis.statistics.ranking import Row
 from analysis.text.formats import csv
 from analysis.text.ranking import COLUMNS, TEXTS, legend, ranking_parts
@@ -37,8 +37,7 @@ def _cells(context: ReportContext, texts: list[str], row: Row) -> list[Cell]:
         if name == "trial":
             cells.append(context.trial_cell(row["trial"]))
         elif name in SORTED_BY:
-            value = row[SORTED_BY[name]]
-            cells.append(Cell(text, "" if value is None else value))
+            cells.append(valued(text, row[SORTED_BY[name]]))
         else:
             cells.append(Cell(text))
     return cells

@@ -16,6 +16,7 @@ ENOUGH = 20
 # A field of at most so many different numbers counts as a list of values, such as batch sizes; the longest list in
 # spaces/ has seven.
 LEVELS = 8
+DIGITS, MOST_DIGITS = 3, 17  # of a fraction: shown, and enough to tell any two apart
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,19 @@ class ComparableTrials:
         """Return the trials that have a field, grouped by its value; numbers of a range by thirds, "0.001..0.002".
 
         Numbers count as values of a list if they are few and come back: the table of trials does not say from what
-        domain they are. A value that a third of the trials share, as a default does, is a group of its own.
+        domain they are. Trials of one value are never in two groups: the middle third has both values that bound it.
         """
         trials, values = self.having(name), self.values(name)
         distinct = sorted(set(values))
         if isinstance(distinct[0], str | bool) or len(distinct) <= min(LEVELS, len(values) / 2):
-            return {value_text(value): [t for t in trials if t.variant[name] == value] for value in distinct}
+            return _by_text(name, [[t for t in trials if t.variant[name] == value] for value in distinct])
         low, high = np.quantile(values, [1 / 3, 2 / 3])
-        thirds = (
+        thirds = [
             [trial for trial in trials if trial.variant[name] < low],
             [trial for trial in trials if low <= trial.variant[name] <= high],
             [trial for trial in trials if trial.variant[name] > high],
-        )
-        return {_range([trial.variant[name] for trial in third]): third for third in thirds if third}
+        ]
+        return _by_text(name, [third for third in thirds if third])
 
 
 def comparable_trials(run: Run) -> ComparableTrials | None:
@@ -102,11 +103,24 @@ def comparable_trials(run: Run) -> ComparableTrials | None:
     return ComparableTrials(images, trials, len(counted))
 
 
-def _range(values: Sequence[float]) -> str:
-    low, high = value_text(min(values)), value_text(max(values))
+def _by_text(name: str, groups: Sequence[list[ComparableTrial]]) -> dict[str, list[ComparableTrial]]:
+    """Return groups by the text of a field's values in each, with as many digits as tell the groups apart."""
+    ends = []
+    for group in groups:
+        values = [trial.variant[name] for trial in group]
+        ends.append((min(values), max(values)))
+    for digits in range(DIGITS, MOST_DIGITS + 1):
+        texts = [_range(low, high, digits) for low, high in ends]
+        if len(set(texts)) == len(texts):
+            break
+    return dict(zip(texts, groups, strict=True))
+
+
+def _range(least: float, most: float, digits: int) -> str:
+    low, high = value_text(least, digits), value_text(most, digits)
     return low if low == high else f"{low}..{high}"
 
 
-def value_text(value: str | float) -> str:
-    """Return the value of a field as text; a fraction has three significant digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def value_text(value: str | float, digits: int = DIGITS) -> str:
+    """Return the value of a field as text; a fraction has so many significant digits."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -1,5 +1,6 @@
 """Compare several runs that were measured by one metric on the same images."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,7 +54,9 @@ def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
     Raises:
         RunError: they are fewer, or were measured by different metrics or on different images.
     """
-    named = _named(runs)
+    if len(runs) < 2:
+        raise RunError("given one run: give two runs or more")
+    named = by_name(runs)
     refuse_different(named)
     card = metric_card(runs[0])
     floor = card.get("floor")
@@ -81,10 +84,15 @@ def run_of(trial: str) -> str:
     return trial.rpartition("/")[0]
 
 
-def _named(runs: Sequence[Run]) -> dict[str, Run]:
-    paths = {run.uri for run in runs}
-    if len(paths) < 2 or len(paths) < len(runs):
-        raise RunError(f"given {len(runs)}, of which {len(paths)} different: give two runs or more, each once")
+def by_name(runs: Sequence[Run]) -> dict[str, Run]:
+    """Return runs by the name that tells them apart: the run's, or its path where two have one name.
+
+    Raises:
+        RunError: one of them is given twice.
+    """
+    paths = Counter(run.uri for run in runs)
+    if twice := [path for path, count in paths.items() if count > 1]:
+        raise RunError(f"{twice[0]} is given {paths[twice[0]]} times: give each run once")
     names = [run.name for run in runs]
     return {name if names.count(name) == 1 else run.uri: run for name, run in zip(names, runs, strict=True)}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.run.run import Run, RunError
-from analysis.statistics.comparison import refuse_different
+from analysis.statistics.comparison import by_name, refuse_different
 from analysis.statistics.ranking import MetricCard, Row, metric_card
 
 MOST_FOUND = 3
@@ -33,12 +33,12 @@ def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = No
     """Return the reports of the literature's configurations, or `only` some of them, and of the best others.
 
     Raises:
-        RunError: the runs measure by different metrics, on different images or, one of them, in its confirmation; or
-            one of `only`, or all of the literature, has not reported.
+        RunError: the runs measure by different metrics, on different images or, one of them, in its confirmation; one
+            of them is given twice; or one of `only`, or all of the literature, has not reported.
     """
     from spaces.baselines import BASELINES  # with torch, two seconds, which --help does not need
 
-    refuse_different({run.name: run for run in runs if metric_card(run)})
+    refuse_different({name: run for name, run in by_name(runs).items() if metric_card(run)})
     reports = [report for index, run in enumerate(runs) for report in _reports(index, run)]
     if only is not None:
         there = sorted({report["baseline"] for report in reports} - {""})

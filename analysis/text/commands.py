@@ -24,7 +24,8 @@ class Commands:
         run: where it is.
         settings: its search.json.
         folder: of the project, with a slash, or nothing.
-        options: --storage-path and --address, where the command needs them.
+        address: the option --address, where the run was searched on a cluster, or nothing.
+        root: the folder of the runs; empty where the command leaves it to the settings of the run.
         python: what runs a script.
         warm: whether a search that repeats this one can begin with what it found.
     """
@@ -33,26 +34,22 @@ class Commands:
     run: str
     settings: str
     folder: str = ""
-    options: str = ""
+    address: str = ""
+    root: str = "runs"
     python: str = "python"
     warm: bool = True
 
     @classmethod
     def here(cls, run: Run) -> Self:
         """Return the commands for the current folder."""
-        options = ""
-        if address := run.settings().get("settings", {}).get("address"):
-            options += f" --address {shlex.quote(address)}"
-        root = parent(run.uri)
-        if root != str(Path("runs").resolve()):
-            options += f" --storage-path {short(root)}"
-        folder = short(PROJECT)
+        address, folder = _address(run), short(PROJECT)
         return cls(
             name=run.name,
             run=short(run.uri),
             settings=short(run.settings_file),
             folder="" if folder == "." else f"{folder}/",
-            options=options,
+            address=f" --address {shlex.quote(address)}" if address else "",
+            root=short(parent(run.uri)),
             python=_python(),
             warm=_is_warm(run),
         )
@@ -62,7 +59,9 @@ class Commands:
         """Return the commands for the project's folder with the run in `runs`, as a page has them wherever it is."""
         place = f"runs/{run.name}"
         settings = shlex.quote(f"{place}/{run.settings_file.name}")
-        return cls(run.name, shlex.quote(place), settings, warm=_is_warm(run))
+        # Of a cluster, all machines see the folder that the settings name.
+        root = "" if _address(run) else "runs"
+        return cls(run.name, shlex.quote(place), settings, root=root, warm=_is_warm(run))
 
     def script(self, path: str, *words: str) -> str:
         """Return the command that runs a script of the project, such as search/run.py."""
@@ -70,15 +69,24 @@ class Commands:
 
     def resume(self, *words: str) -> str:
         """Return the command that goes on with the run."""
-        return self.script("search/run.py", f"--resume {shlex.quote(self.name)}{self.options}", *words)
+        place = "" if self.root in ("", "runs") else f" --storage-path {self.root}"
+        return self.script("search/run.py", f"--resume {shlex.quote(self.name)}{self.address}{place}", *words)
 
-    def again(self, *words: str) -> str:
+    def anew(self, *words: str) -> str:
         """Return the command that searches as the run did, but for some options.
 
-        It begins with what the run found, where the search takes that.
+        The settings name the folder in which the run began, so the command says where the new one is to be.
         """
-        warm = f" --warm-start {self.run}" if self.warm else ""
-        return self.script("search/run.py", f"--config {self.settings}{warm}{self.options}", *words)
+        place = f" --storage-path {self.root}" if self.root else ""
+        return self.script("search/run.py", f"--config {self.settings}{self.address}{place}", *words)
+
+    def again(self, *words: str) -> str:
+        """Return the same command; the search begins with what the run found, if it takes that."""
+        return self.anew(*([f"--warm-start {self.run}"] if self.warm else []), *words)
+
+
+def _address(run: Run) -> str | None:
+    return run.settings().get("settings", {}).get("address")
 
 
 def _is_warm(run: Run) -> bool:

@@ -51,7 +51,7 @@ def longer_run(run: Run, given: TrainOptions) -> Run:
     if "settings" in before and before.get("origin") != origin:
         raise SettingsError(f"{longer.uri} is there already and of another training; give another --name")
     if not is_longer(longer):
-        _begin(longer, training, origin, variant)
+        _begin(longer, training, origin, given.fixed, variant)
         copy_code(run, longer)
     return longer
 
@@ -69,7 +69,9 @@ def _require_as_it_began(longer: Run, given: TrainOptions) -> None:
         )
 
 
-def _begin(longer: Run, training: Training, origin: Mapping[str, Any], variant: Variant) -> None:
+def _begin(
+    longer: Run, training: Training, origin: Mapping[str, Any], changes: Mapping[str, str], variant: Variant
+) -> None:
     """Write what a new training starts from; search.json is the last, so that a command that was killed begins again.
 
     The reports of the trial come along, unless it is trained anew: the curve of the longer training continues theirs.
@@ -93,6 +95,7 @@ def _begin(longer: Run, training: Training, origin: Mapping[str, Any], variant: 
             **{name: before[name] for name in ("data", "classifier", "metric")},
             **{name: before[name] for name in ("data_card",) if name in before},
             "origin": dict(origin),
+            "changes": dict(changes),
         }
     )
 
@@ -110,7 +113,7 @@ def begin_session(longer: Run, given: TrainOptions) -> tuple[Start, Plan]:
     settings = longer.begun_settings()["settings"]
     rungs = _rungs(longer, variant, start.trial, given.images or settings["rungs"][-1], given.every)
     settings |= {"rungs": list(rungs), "max_images": rungs[-1], "grace_images": rungs[0]}
-    longer.update_settings(status="running", settings=settings)
+    longer.update_settings(status="running", settings=settings, every=given.every)
     if start.trial in longer.ends():  # only a paused trial can start again
         longer.append(End(start.trial, "PAUSED"))
         longer.append(start)

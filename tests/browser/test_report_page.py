@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from selenium.webdriver import Chrome
@@ -17,6 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from analysis.page.context import ReportContext
 from analysis.page.report import write_report
 from analysis.run.run import Run
+from analysis.text import formats
 from tests.helpers import fake_runs
 
 SCHEME = "prefers-color-scheme"
@@ -124,6 +126,18 @@ def test_the_csv_is_the_table_as_it_is_shown(page: Chrome, downloads: Path, tabl
     assert head[grouped:] == [heading.get_attribute("textContent") for heading in headings]
     if grouped:
         assert len({line[0] for line in lines}) == len(rows(page, table))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=HYPERLINK(1)", "+1+1", "-1+1", "@A1", "\t=1", "\r=1", "-a", "plain", "a, b", 'a "b"', "", "-", "-0.5", "7"],
+)
+def test_the_csv_has_an_apostrophe_where_the_one_of_the_ranking_has_it(page: Chrome, text: str) -> None:
+    ((said,),) = csv.reader(io.StringIO(page.execute_script("return quoted(arguments[0])", text) or '""', newline=""))
+    is_number = re.fullmatch(r"-?[\d.]+", text)
+    values = pa.array([float(text)]) if is_number else pa.array([text])
+    _, (expected,) = csv.reader(io.StringIO(formats.csv(pa.table({"x": values})), newline=""))
+    assert float(said) == float(expected) if is_number else said == (text if text == "-" else expected)
 
 
 def test_dark_is_dark_also_in_the_plots_and_at_once(page: Chrome) -> None:

@@ -148,7 +148,9 @@ function texts(table) {
   return lines;
 }
 
+// As analysis/text/formats.py has it: an apostrophe before a text, no number, that a spreadsheet would take for a formula.
 function quoted(text) {
+  if (/^[=+@\t\r]|^-./.test(text) && Number.isNaN(Number(text))) text = "'" + text;
   return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 

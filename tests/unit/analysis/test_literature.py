@@ -130,6 +130,18 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, capsys: 
         assert line.startswith(f"literature.py: {expected}")
 
 
+def test_runs_of_one_name_are_told_apart_and_none_is_given_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = make(tmp_path / "1", "a", ROWS), make(tmp_path / "2", "a", ROWS, version="flat-1024-n512-abc")
+    line = refusal(literature.main, [str(run.path), str(other.path)], capsys)
+    assert line.startswith(
+        f"literature.py: different metrics do not compare: {run.path} by flat-1024-n256-abc, {other.path}"
+    )
+    line = refusal(literature.main, [str(run.path), str(run.path)], capsys)
+    assert line.startswith(f"literature.py: {run.path} is given 2 times: give each run once")
+
+
 def test_a_run_that_has_lost_its_settings_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make(tmp_path, "lost", {"A0": {900: 50.0}})
     run.settings_file.unlink()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import random
 import re
 import shlex
@@ -22,6 +23,7 @@ from analysis import report
 from analysis.page import method
 from analysis.page.context import ReportContext
 from analysis.page.coordinates import LANE, coordinate
+from analysis.page.influence import SHOWN
 from analysis.page.report import page as report_page
 from analysis.page.report import write_report
 from analysis.run.events import from_json
@@ -30,9 +32,13 @@ from analysis.run.storage import PICTURES
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
 from analysis.text.answer import answer as answer_of
+from analysis.text.commands import Commands
 from analysis.text.formats import csv
 from analysis.text.words import fmd_text
-from search.command_line import parse
+from search.command_line import Command, parse, search_options
+from search.machine import Machine
+from search.settings import Settings
+from search.winner.options import TrainOptions
 from tests.helpers import fake_runs
 from trainables.report import CHECKS
 
@@ -264,7 +270,7 @@ STAGES = {
     "diverged": (diverged, "1 diverged"),
     "crashed": (crashed, "out of memory"),
     "baselines": (baselines, "No trial of the search itself has reported yet"),
-    "of one model": (of_one_model, "--from runs/mine/003-morph"),
+    "of one model": (of_one_model, "search/run.py --config runs/young/search.json"),
 }
 
 
@@ -489,16 +495,120 @@ def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
     assert all(name in tex for name in run.trials()["trial"].to_pylist())
 
 
-def test_the_command_of_the_page_asks_for_the_same_search(run: Run) -> None:
-    saved = run.settings()["settings"]
-    words = shlex.split(method.search_command(ReportContext(run)))
+def repetition(run: Run) -> list[str]:
+    """The words of the command that repeats a run, as its page has it."""
+    return shlex.split(method.search_command(ReportContext(run), Commands.anywhere(run)))
+
+
+def test_the_command_of_the_page_asks_for_the_same_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = fake_runs.search(tmp_path / "runs")
+    changed = {
+        "only": ["C1", "C2"],
+        "exact": True,
+        "warm_start": ["/elsewhere/runs/a"],
+        "tune_guidance": True,
+        "confirm_by": ["network/kind"],
+        "report_every": 5_000,
+        "dataset": "/elsewhere/my images",
+        "log_to": ["mlflow"],
+    }
+    saved = Settings.resolve({"trials": 7}, "degradations", "", Machine(cpus=2, gpus=0)).saved() | changed
+    run.update_settings(settings=saved)
+    words = repetition(run)
     assert words[:2] == ["python", "search/run.py"]
     given = parse(words[2:])
-    assert (given.pop("max_images"), given.pop("grace_images")) == (saved["rungs"][-1], saved["rungs"][0])
-    assert given.pop("fixed") == {name.replace("/", "."): value for name, value in saved["fixed"].items()}
-    assert given == {name: saved[name] for name in given}
-    left_out = {"name", "storage_path", "space_digest", "data_dir", "trained", "address", "slots", "rungs", "against"}
-    assert saved.keys() - given.keys() - {"fixed"} == left_out | {"cpus_per_trial", "gpus_per_trial"}
+    assert (given.pop("storage_path"), given.pop("repeats")) == ("runs", str(run.path))
+    assert given.pop("config") == "runs/degradations/search.json"
+    assert "name" not in given  # the new run has a name of its own
+    lists = {name for name, value in given.items() if isinstance(value, tuple)}
+    assert {name: list(value) if name in lists else value for name, value in given.items()} == {
+        name: saved[name] for name in given
+    }
+    declared = {name for name in search_options() if saved.get(name) not in (None, [], {})}
+    assert declared - given.keys() == {"name", "storage_path"}
+
+
+def test_the_command_of_a_longer_training_has_its_changes_and_a_name_of_its_own(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "longer")
+    origin = {"run": "mine", "trial": "003-a.0", "anew": True}
+    begun = {"origin": origin, "changes": {"training.lr_decay": "cosine"}, "every": 50_000}
+    run.write_settings(fake_runs.settings("longer") | begun)
+    fake_runs.add_trial(run, MORPH, [90.0])
+    python, script, *words = repetition(run)
+    assert (python, script) == ("python", "search/train.py")
+    given: list[TrainOptions] = []
+    take = Command("search/train.py", TrainOptions, "", "", lambda options: given.append(options) or 0)
+    assert take(words) == 0
+    (options,) = given
+    assert (options.run, options.trial, options.images, options.every) == ("runs/mine", "003-a.0", 108_000, 50_000)
+    assert (options.anew, options.fixed, options.name) == (True, {"training.lr_decay": "cosine"}, "longer-again")
+
+
+def test_a_name_that_a_shell_would_read_is_quoted_in_every_command(tmp_path: Path) -> None:
+    copy = shutil.copytree(fake_runs.search(tmp_path).path, tmp_path / "my runs; echo")
+    words = made(Run.open(copy)).words
+    assert words.count("my runs; echo") > 3
+    assert words.count("runs/my runs; echo") == words.count("'runs/my runs; echo")
+    assert "python analysis/rank.py 'runs/my runs; echo' --at seconds" in words
+
+
+def test_no_cell_of_a_column_of_numbers_is_sorted_as_a_text(tmp_path: Path) -> None:
+    """One trial has no place at equal seconds, another no number of the search at the images of the confirmation."""
+    run = Run.create(tmp_path, "gaps")
+    run.write_settings(fake_runs.settings("gaps"))
+    for number, (rungs, seconds) in enumerate(((3, 10.0), (3, 25.0), (3, 90.0), (1, 5.0))):
+        fmds = [100.0 - number, 60.0 - number, 40.0 - number][:rungs]
+        fake_runs.add_trial(run, MORPH | {"training/lr": 0.001 * (1 + number)}, fmds, train_seconds=seconds)
+    fake_runs.confirm(run, ["000", "003"])
+    page = made(run)
+    cells = [attributes for tag, attributes in page.elements if tag == "td" and attributes.get("class") == "number"]
+    assert len(cells) > 30
+    for attributes in cells:
+        if (key := attributes.get("data-key")) is not None:
+            assert key == "" or math.isfinite(float(key))
+    dashes = re.findall(r'<td class="number"([^>]*)>-</td>', page.text)
+    assert set(dashes) == {' data-key=""', ' data-key="0.0"'}  # that of the best is how far it is behind itself
+
+
+def test_a_trial_that_asha_would_have_promoted_lacked_time(tmp_path: Path) -> None:
+    """Four trials pause at a rung of which one in three goes on: the best lacked time, the others were behind."""
+    run = Run.create(tmp_path, "promotion")
+    run.write_settings(fake_runs.settings("promotion") | {"starting_point": False})
+    for name, fmd in (("a", 90.0), ("b", 60.0), ("c", 80.0), ("d", 70.0)):
+        fake_runs.start(run, name, MORPH)
+        fake_runs.report(run, name, 0, fmd)
+        fake_runs.end(run, name, "PAUSED")
+    fake_runs.start(run, "a", MORPH)  # promoted, and cut off by the time
+    for name in "abcd":
+        fake_runs.end(run, name, "PRUNED")
+    why = {row[0]: row[-1] for row in made(run).rows["pruned-table"][1:]}
+    assert why == {"a": "no time left", "b": "no time left", "c": "behind others", "d": "behind others"}
+
+
+def test_a_field_of_more_choices_than_the_plot_has_room_for_is_drawn_and_others_are_said_to_be_left_out(
+    tmp_path: Path,
+) -> None:
+    run = Run.create(tmp_path, "many")
+    for number in range(3 * (SHOWN + 2)):
+        variant: Event = {"degradation/kind": f"kind{number // 3}", "schedule/kind": "ab"[number % 2]}
+        fake_runs.add_trial(run, variant, [50.0 + number])
+    page = made(run)
+    (figure,) = plots(page)["effects-plot"]
+    drawn = figure["layout"]["yaxis"]["ticktext"]
+    assert drawn[0] == "<b>degradation/kind</b>"
+    assert len(drawn) == 1 + SHOWN + 2
+    assert len(page.rows["effects-table"]) == 1 + SHOWN + 2 + 2
+    assert "Fields that do not fit are in the table only." in page.words
+    assert "in the table only" not in made(fake_runs.search(tmp_path)).words
+
+
+def test_one_trial_alone_is_too_few_for_a_front(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "one")
+    one(run)
+    words = made(run).words
+    assert "Fewer than two trials were measured at one number of images seen." in words
+    assert "No trial has been measured yet" not in words
 
 
 @pytest.mark.parametrize("seed", range(20))

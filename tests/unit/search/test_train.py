@@ -65,6 +65,7 @@ def test_a_training_goes_on_as_if_it_had_been_planned_so(
     assert f"search/generate.py {longer} --out samples.png\n" in printed
     run = Run.open(longer)
     assert run.settings()["origin"] == {"run": trained.name, "trial": MODEL, "anew": False}
+    assert (run.settings()["changes"], run.settings()["every"]) == ({}, 48)
     assert run.trials()["state"].to_pylist() == ["COMPLETE"]
     assert run.report.is_file()
     assert training_of(run).report.images_seen == 128
@@ -123,6 +124,7 @@ def test_anew_it_begins_with_fresh_weights_and_other_fields(
     assert train.main([*command, *fields]) == 0
     expected = at_once((48, 96), **{"training/lr_decay": "cosine"})
     assert fmds(trained.path.with_name("mine")) == expected
+    assert Run.open(trained.path.with_name("mine")).settings()["changes"] == {"training.lr_decay": "cosine"}
     assert train.main([*command, "--set", "training.lr=0.001", "--images", "120"]) == 2
     assert "began with other fields; with another --name it begins anew" in capsys.readouterr().err
     assert train.main([str(trained.path), "--images", "96", "--name", "mine"]) == 2

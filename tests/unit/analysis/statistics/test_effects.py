@@ -85,6 +85,21 @@ def test_a_default_that_many_share_is_a_choice_of_its_own(tmp_path: Path) -> Non
     assert list(by_option(run, "training/lr")) == ["0.00105..0.00185", "0.002", "0.00205..0.00365"]
 
 
+def test_numbers_of_one_short_text_are_choices_of_their_own(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "close")
+    for number in range(30):
+        add_trial(run, {"training/lr": (0.0081234, 0.0081236, 0.1)[number % 3]}, [50.0 + number])
+    found = by_option(run, "training/lr")
+    assert {option: effect.trials for option, effect in found.items()} == {"0.008123": 10, "0.008124": 10, "0.1": 10}
+
+
+def test_thirds_of_one_short_text_keep_all_trials(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "thirds")
+    for number in range(30):
+        add_trial(run, {"training/lr": 0.00812 + 1e-9 * number}, [50.0 + number])
+    assert sum(effect.trials for effect in by_option(run, "training/lr").values()) == 30
+
+
 def test_what_diverged_counts_as_a_blank_set_and_what_was_tried_once_says_nothing(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "blank")
     for number in range(6):
