@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from analysis.run.checks import COUNT, LINES, NAME, OBJECT, check, many
 from analysis.run.events import REPORT, VARIANT, Value, to_json
+from analysis.run.values import COUNT, LINES, NAME, OBJECT, check, many
 from trainables.report import Report
 
 _FIELDS = {"run": LINES, "trial": NAME, "full": COUNT, "variant": VARIANT, "reports": many(OBJECT, least=1)}

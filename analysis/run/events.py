@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
-from analysis.run.checks import (
+from analysis.run.values import (
     COUNT,
     FLAG,
     LINES,

@@ -3,13 +3,38 @@
 import json
 from typing import Any
 
-from analysis.run.checks import COUNT, FLAG, LINES, NUMBER, OBJECT, TEXT, VALUE, Kind, by_name, check, many, optional
+from analysis.run.values import (
+    COUNT,
+    FLAG,
+    LINES,
+    NAME,
+    NUMBER,
+    OBJECT,
+    SOME,
+    TEXT,
+    VALUE,
+    Kind,
+    by_name,
+    check,
+    having,
+    many,
+    optional,
+)
 
 # Format 1 names no format, and has other names of schedulers. Up to format 2 the time budget was that of the search
 # alone, and the confirmation took about as long again.
 FORMAT = 3
 # What is read from here other than as text, by its place; what a search goes on by is checked by its options, too.
-_CARD = {"version": TEXT, "layer": TEXT, "n": COUNT, "split": TEXT, "floor": NUMBER, "blank": NUMBER}
+_CARD = {
+    "version": TEXT,
+    "layer": TEXT,
+    "n": COUNT,
+    "split": TEXT,
+    "floor": NUMBER,
+    "floor_sd": optional(NUMBER),
+    "blank": NUMBER,
+}
+_DOMAIN = having({"low": NUMBER, "high": NUMBER, "log": FLAG, "least": NUMBER, "most": NUMBER})
 _TOP = {
     "format": COUNT,
     "status": TEXT,
@@ -18,6 +43,11 @@ _TOP = {
     "versions": by_name(TEXT),
     "data": by_name(TEXT),
     "data_card": optional(by_name(LINES)),
+    "classifier": TEXT,
+    "domains": by_name(_DOMAIN),
+    "origin": OBJECT,
+    "changes": by_name(TEXT),
+    "every": optional(SOME),
     "metric": optional(OBJECT),
     "final_metric": OBJECT,
     "default": optional(by_name(VALUE)),
@@ -40,37 +70,62 @@ _TOP = {
 _PARTS: dict[str, dict[str, Kind]] = {
     "settings": {
         "name": TEXT,
+        "storage_path": LINES,
         "space": LINES,
+        "space_digest": TEXT,
         "dataset": TEXT,
         "data_dir": optional(LINES),
+        "image_size": optional(SOME),
+        "channels": optional(SOME),
+        "background": TEXT,
+        "skip_damaged": FLAG,
+        "groups": optional(LINES),
         "fixed": by_name(TEXT),
-        "trained": optional(many(LINES, least=2)),
+        "trained": optional(many(LINES, least=2, most=2)),
         "warm_start": many(LINES),
+        "only": many(TEXT),
+        "exact": FLAG,
+        "trials": SOME,
+        "time_budget": NUMBER,
         "rungs": many(COUNT, least=1),
         "max_images": COUNT,
         "grace_images": COUNT,
+        "report_every": COUNT,
+        "scheduler": TEXT,
+        "reduction_factor": SOME,
+        "sampler": TEXT,
+        "against": optional(TEXT),
         "seed": COUNT,
-        "draws": COUNT,
-        "time_budget": NUMBER,
-        "cpus_per_trial": NUMBER,
-        "gpus_per_trial": NUMBER,
+        "draws": SOME,
         "confirm": COUNT,
         "confirm_by": many(TEXT),
         "seeds": COUNT,
+        "tune_guidance": FLAG,
+        "cpus_per_trial": NUMBER,
+        "gpus_per_trial": NUMBER,
+        "hang_limit": NUMBER,
+        "slots": SOME,
+        "mps": FLAG,
         "address": optional(TEXT),
+        "kept_checkpoints": SOME,
+        "log_to": many(TEXT),
     },
     "metric": _CARD,
     "final_metric": _CARD,
     "code": {"files": many(LINES), "parts": many(LINES)},
+    "origin": {"run": TEXT, "trial": NAME, "anew": FLAG},
+    "data_card": {},
 }
 # A part that is not empty has all of these.
-_MEASURED = ("version", "split", "floor", "blank")
+_MEASURED = ("version", "n", "split", "floor", "blank")
 _SEARCHED = ("name", "space", "fixed", "dataset", "data_dir", "trained", "rungs", "seed", "confirm", "seeds")
 _REQUIRED = {
-    "settings": (*_SEARCHED, "time_budget", "cpus_per_trial", "gpus_per_trial"),
+    "settings": (*_SEARCHED, "trials", "time_budget", "cpus_per_trial", "gpus_per_trial"),
     "metric": _MEASURED,
     "final_metric": _MEASURED,
     "code": ("files", "parts"),
+    "origin": ("run", "trial", "anew"),
+    "data_card": ("images",),
 }
 RENAMED_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 

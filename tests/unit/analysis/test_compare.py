@@ -52,7 +52,7 @@ def add(run: Run, kind: str, variant: Flat, fmds: list[float], baseline: str = "
 def confirm(run: Run, fmds: dict[str, list[float]], images: int = 9_000, **card: object) -> None:
     """Write a confirmation of a run with the FMDs of each of its trials."""
     nested = Run.create(run.path, run.confirmation.name)
-    judged = {"version": "flat-1024-n1024-ab12cd34", "split": "confirm", "floor": 4.0, "blank": 560.0}
+    judged = {"version": "flat-1024-n1024-ab12cd34", "n": 1024, "split": "confirm", "floor": 4.0, "blank": 560.0}
     nested.write_settings({"status": "done", "tested": True, "metric": judged | card})
     for number, (trial, fmd) in enumerate((trial, fmd) for trial, values in fmds.items() for fmd in values):
         name = f"{trial}.{number}"

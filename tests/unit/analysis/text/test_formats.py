@@ -34,7 +34,9 @@ def add(run: Run, name: str, variant: Flat, fmd: float) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     run = Run.create(tmp_path, "small")
-    run.write_settings({"metric": {"version": "flat-8-n16-ab", "split": "search", "floor": 1.0, "blank": 700.0}})
+    run.write_settings(
+        {"metric": {"version": "flat-8-n16-ab", "n": 16, "split": "search", "floor": 1.0, "blank": 700.0}}
+    )
     add(run, "000-cold_2", {"sampler/kind": "cold_2", "training/lr": 0.002, "training/batch": 64}, 30.0)
     add(run, "001-morph", {"sampler/kind": "morph", "training/lr": 0.001, "training/batch": 32}, 40.0)
     return run

@@ -38,6 +38,7 @@ TEXT = Kind(_is_text, "a text in one line")
 LINES = Kind(lambda value: isinstance(value, str), "a text")
 FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 COUNT = Kind(lambda value: _is_whole(value) and value >= 0, "a whole number from 0 on")
+SOME = Kind(lambda value: _is_whole(value) and value >= 1, "a whole number from 1 on")
 NUMBER = Kind(_is_number, "a number")
 TIME = Kind(lambda value: _is_number(value) and 0 <= value <= _LATEST, "seconds since 1970")
 VALUE = Kind(lambda value: any(kind.holds(value) for kind in (FLAG, NUMBER, TEXT)), "a number, a text or a flag")
@@ -49,10 +50,14 @@ def optional(kind: Kind) -> Kind:
     return Kind(lambda value: value is None or kind.holds(value), f"{kind.called}, or null")
 
 
-def many(kind: Kind, least: int = 0) -> Kind:
-    """Return the kind of arrays of at least so many values of a kind."""
-    called = f"an array, each of it {kind.called}"
-    return Kind(lambda value: isinstance(value, list) and len(value) >= least and all(map(kind.holds, value)), called)
+def many(kind: Kind, least: int = 0, most: int | None = None) -> Kind:
+    """Return the kind of arrays of at least, and at most, so many values of a kind."""
+
+    def holds(value: Any) -> bool:
+        has_length = isinstance(value, list) and least <= len(value) and (most is None or len(value) <= most)
+        return has_length and all(map(kind.holds, value))
+
+    return Kind(holds, f"an array, each of it {kind.called}")
 
 
 def by_name(kind: Kind) -> Kind:
@@ -62,6 +67,17 @@ def by_name(kind: Kind) -> Kind:
         return isinstance(value, dict) and all(map(_is_text, value)) and all(map(kind.holds, value.values()))
 
     return Kind(holds, f"an object of names, each with {kind.called}")
+
+
+def having(kinds: Mapping[str, Kind]) -> Kind:
+    """Return the kind of objects that have all of some values, each of its kind."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            name in value and kind.holds(value[name]) for name, kind in kinds.items()
+        )
+
+    return Kind(holds, f"an object with {', '.join(kinds)}")
 
 
 def check(values: Any, kinds: Mapping[str, Kind], where: str = "") -> None:

@@ -11,6 +11,8 @@ from analysis.run import evaluations
 from analysis.run.earlier import from_lines
 from analysis.run.events import from_json
 from analysis.run.run import Run, RunError
+from search.machine import Machine
+from search.settings import Settings
 from tests.helpers import fake_runs
 
 START = {"event": "start", "trial": "000-a", "number": 0, "seed": 3, "baseline": "", "variant": {"training/lr": 0.1}}
@@ -87,6 +89,17 @@ def test_fields_of_another_version_are_left_out_and_said_once(tmp_path: Path, ca
     ]
 
 
+def setting(**values: object) -> dict[str, Any]:
+    """What search.json has with other settings."""
+    return {"settings": {**fake_runs.settings("run")["settings"], **values}}
+
+
+def without_setting(name: str) -> dict[str, Any]:
+    """What search.json has without a setting."""
+    settings = fake_runs.settings("run")["settings"]
+    return {"settings": {other: value for other, value in settings.items() if other != name}}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -95,7 +108,22 @@ def test_fields_of_another_version_are_left_out_and_said_once(tmp_path: Path, ca
         ({"settings": {**fake_runs.settings("a")["settings"], "rungs": []}}, "settings/rungs is []: expected an array"),
         ({"settings": {**fake_runs.settings("a")["settings"], "seed": "4"}}, "settings/seed is '4': expected a whole"),
         ({"metric": {"floor": "low"}}, "metric/floor is 'low': expected a number"),
-        ({"metric": {"floor": 1.0}}, "metric has no version, split, blank"),
+        ({"metric": {"floor": 1.0}}, "metric has no version, n, split, blank"),
+        ({"metric": {**fake_runs.CARD, "floor_sd": "low"}}, "metric/floor_sd is 'low': expected a number, or null"),
+        (setting(trials="many"), "settings/trials is 'many': expected a whole number from 1 on"),
+        (without_setting("trials"), "settings has no trials"),
+        (setting(slots=0), "settings/slots is 0: expected a whole number from 1 on"),
+        (setting(reduction_factor="3"), "settings/reduction_factor is '3': expected a whole number from 1 on"),
+        (setting(trained=["a", "b", "c"]), "settings/trained is ['a', 'b', 'c']: expected an array"),
+        ({"domains": [1]}, "domains is [1]: expected an object of names, each with an object with low, high, log"),
+        ({"domains": {"training/lr": {}}}, "domains is {'training/lr': {}}: expected an object of names"),
+        ({"origin": "mine"}, "origin is 'mine': expected an object"),
+        ({"origin": {"run": "mine"}}, "origin has no trial, anew"),
+        ({"origin": {"run": "mine", "trial": "../a", "anew": True}}, "origin/trial is '../a': expected the name of a"),
+        ({"changes": ["a"]}, "changes is ['a']: expected an object of names, each with a text in one line"),
+        ({"every": 0}, "every is 0: expected a whole number from 1 on, or null"),
+        ({"data_card": {"classes": "10"}}, "data_card has no images"),
+        ({"classifier": 3}, "classifier is 3: expected a text in one line"),
         ({"used_seconds": "long"}, "used_seconds is 'long': expected a number"),
         ({"status": "\x1b[2J"}, "status is '\\x1b[2J': expected a text in one line"),
         ({"format": "three"}, "format is 'three': expected a whole number"),
@@ -109,6 +137,19 @@ def test_settings_of_a_wrong_type_are_one_line(changes: dict[str, Any], expected
     assert expected in str(error.value)
     assert str(error.value).startswith(f"{run.path}/search.json is damaged, ")
     assert str(error.value).isprintable()
+
+
+SAVED = Settings.resolve({}, "widths", "ab12", Machine(cpus=2, gpus=0)).saved()
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_every_setting_that_a_search_saves_is_checked(tmp_path: Path, name: str) -> None:
+    run = Run.create(tmp_path, "run")
+    run.write_settings({"settings": SAVED})
+    assert run.settings()["settings"] == SAVED
+    run.write_settings({"settings": {**SAVED, name: [[{}]]}})
+    with pytest.raises(RunError, match=rf"search\.json is damaged, settings/{name} is \[\[{{}}\]\]: expected "):
+        run.settings()
 
 
 def test_settings_of_a_newer_version_are_read_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
