@@ -28,7 +28,11 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
     texts = _texts(path)
     of_run = isinstance(texts.get("settings"), dict)
     if of_run:
-        texts = _of_run(texts, declared)
+        try:
+            texts = _of_run(texts, declared)
+        except (AttributeError, KeyError, TypeError) as error:
+            damaged = f"it is a damaged search.json ({type(error).__name__}: {error})"
+            raise SettingsError(f"--config {path}: {damaged}; give that of another run, or a YAML file") from None
     allowed = {name: one for name, one in declared.items() if name not in ("config", "trust")}
     read = read_options(texts, allowed, f"--config {path}: ")
     if of_run and "space" not in given:

@@ -44,7 +44,7 @@ class Measured(Protocol):
 
     @property
     def diverged(self) -> bool:
-        """Whether the value is that of a blank set."""
+        """Whether the value is that of black images."""
 
 
 class Place(NamedTuple):
@@ -99,7 +99,7 @@ class Scheduler:
         """Record a trial's report at its rung, and return what the trial does.
 
         A report that is repeated after a restart changes nothing: the trial continued the first time. A diverged trial
-        stops, and is ranked last, because the value of a blank set is lower than the first values of many good models.
+        stops, and is ranked last, because the value of black images is lower than the first values of many good models.
         """
         rung = self.rungs.index(report.images_seen)
         repeated = trial in self._places[rung]

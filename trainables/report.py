@@ -53,7 +53,7 @@ class Report:
     loss_by_t: tuple[float, ...]
     ssim_by_t: tuple[float, ...]
     diverged: bool
-    """Whether loss, weights or samples were not finite; `fmd` is then the value of a blank set."""
+    """Whether loss, weights or samples were not finite; `fmd` is then that of black images."""
     setup_seconds: float
     train_seconds: float
     sample_seconds: float

@@ -155,7 +155,7 @@ class Trial:
 
         Pictures and checkpoint are written before the report is yielded, so whatever was reported can be continued
         from, and a repeated report equals the first. On a long way to a rung a checkpoint is saved now and then, from
-        which training goes on to the same report. A diverged trial reports the blank set's value and ends.
+        which training goes on to the same report. A diverged trial reports the value of black images and ends.
         """
         if self.last is not None:
             yield self.last

@@ -6,7 +6,7 @@ import shlex
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, lost_contenders
-from analysis.statistics.next_steps import LONGER, Longer, Undecided, next_steps
+from analysis.statistics.next_steps import LONGER, MOST_SEEDS, Longer, Undecided, next_steps
 from analysis.statistics.winner import training_of
 from analysis.text.commands import Commands
 from analysis.text.words import counted, duration
@@ -109,7 +109,7 @@ def _search_on(run: Run, unstarted: int, commands: Commands) -> Step:
 def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, commands: Commands) -> Step:
     best, settings = result.standings[0].trial, run.settings()["settings"]
     if undecided.seeds is None:
-        return f"{best} and {undecided.other} are too close for any number of seeds: choose by cost.", ""
+        return f"{best} and {undecided.other} would need more than {MOST_SEEDS} seeds each: choose by cost.", ""
     seconds = undecided.seconds * math.ceil(undecided.trainings / settings.get("slots", 1))
     needed = run.used_seconds() + 1.3 * seconds + 60
     budget = in_minutes(max(needed, settings["time_budget"]))

@@ -104,6 +104,27 @@ def test_an_earlier_search_is_searched_again_under_another_name(tmp_path: Path) 
     assert parse(["--config", str(tmp_path / "search.json"), "--name", "mine"])["name"] == "mine"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rungs": None, "max_images": None},
+        {"rungs": 3, "max_images": None},
+        {"trained": None},
+        {"trained": 3, "fixed": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_search_json_is_one_line(settings: dict[str, Any], tmp_path: Path) -> None:
+    path = Path(saved(tmp_path, {}))
+    content = json.loads(path.read_text())
+    changed = {**content["settings"], **settings}
+    content["settings"] = {name: value for name, value in changed.items() if value is not None}
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError) as refusal:
+        parse(["--config", str(path)])
+    assert str(refusal.value).startswith(f"--config {path}: ")
+
+
 def test_the_line_wins_where_two_options_say_the_same(tmp_path: Path) -> None:
     given = parse(["--config", saved(tmp_path, {}), "--trials-per-gpu", "4"])
     assert given["trials_per_gpu"] == 4
