@@ -53,7 +53,7 @@ def fitted_prior(degradation: Degradation, shape: torch.Size, step: Step, source
     """Return (x_T, z), x_T normal with the mean and covariance of `FITTED` degraded training images.
 
     x_T = mean + sum_i w_i (x_i - mean) / sqrt(n - 1) with w ~ N(0, 1), which needs no factorisation of the covariance.
-    Where the degradation can be solved for z, z leads from the mean training image to x_T.
+    Where an overlay comes last, z leads from the mean training image to x_T. Else z is drawn, because x_T is not all z.
     """
     x0 = source.images(FITTED)
     at = Step(*(part[:1].expand(FITTED) for part in step))
@@ -61,7 +61,10 @@ def fitted_prior(degradation: Degradation, shape: torch.Size, step: Step, source
     mean = degraded.mean(0)
     weights = source.normal(torch.Size((shape[0], FITTED))) / (FITTED - 1) ** 0.5
     x_T = (mean + weights @ (degraded - mean)).view(shape)
-    return x_T, degradation.estimate(x_T, x0.mean(0, keepdim=True).expand(shape), step, degradation.draw(x_T, source))
+    z, last = degradation.draw(x_T, source), degradation.parts[-1] if isinstance(degradation, Chain) else degradation
+    if isinstance(last, Overlay):
+        z = degradation.estimate(x_T, x0.mean(0, keepdim=True).expand(shape), step, z)
+    return x_T, z
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,13 @@ def test_without_a_prior_of_its_own_it_has_mean_and_covariance_of_degraded_image
         assert (found.T.cov() - covariance).norm() < 3 * (sampled + fitted).sqrt()
 
 
+@pytest.mark.parametrize("kind", ["noise", "mask+noise"])
+def test_the_noise_beside_a_fitted_image_is_standard_normal(kind: str, make_source: MakeSource) -> None:
+    _, z = fitted_prior(degradation_of(kind), torch.Size((64, 1, 28, 28)), at(T, 64), make_source())
+    noise = z[-1] if "+" in kind else z
+    assert noise.std().item() == pytest.approx(1, abs=0.02)
+
+
 @pytest.mark.parametrize("kind", COMPOSED)
 def test_a_composition_is_its_parts_in_order(kind: str, x0: Tensor, make_source: MakeSource) -> None:
     chain, step = degradation_of(kind), at(T // 2, len(x0))
