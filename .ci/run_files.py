@@ -11,7 +11,7 @@ PACKAGES = ("search", "analysis", "spaces", "trainables")
 ROOM = Path("analysis/run")
 TABLES = ("trials.parquet", "curves.parquet", "training.parquet", "evaluation.parquet", "ranking.csv")
 NAMES = {"search.json", "log.jsonl", "study.journal", "report.html", "warm_start.jsonl", *TABLES}
-FOLDERS = ("artifacts/", "checkpoints/", "code/", "confirm/", "samples/", "tensorboard/")
+FOLDERS = ("artifacts/", "checkpoints/", "code/", "confirm/", "features/", "samples/", "tensorboard/")
 
 
 def offences(path: Path) -> list[str]:

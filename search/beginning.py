@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from analysis.run.run import Run
@@ -20,12 +21,13 @@ from search.resuming import begun, nothing_left, open_run, with_place, with_spac
 from search.settings import Settings
 from search.space.load import load as load_space
 from search.space.space import Space
-from search.trust import code_of, kept_code, remember
+from search.trust import code_of, features_of, kept_code, kept_features, remember, remember_features
 from trainables.data.card import card, summary
 from trainables.data.images import Images
 from trainables.data.load import load as load_data
 from trainables.data.options import ReadOptions
-from trainables.metric.classifier import untrained
+from trainables.metric.classifier import load_weights, untrained
+from trainables.metric.feature_file import FeatureFile, require_features
 from trainables.metric.fmd import Reference
 from trainables.user_code import UserCode
 
@@ -61,22 +63,45 @@ def _begin(given: dict[str, Any], space: Space, machine: Machine | Cluster, bega
         space = _space(given, space.code)
         settings = Settings.resolve(given, space.given, space.digest, machine)
         fields_compared(settings, space)
+    file = _features(settings, given, images)
     if given.get("dry_run"):
         print(f"{settings.dataset}\n{card(images)}")
-        print(_plan(settings, space, images, machine, measures_gpu=given.get("trials_per_gpu") == "auto"))
+        print(_plan(settings, space, images, file, machine, measures_gpu=given.get("trials_per_gpu") == "auto"))
         return 0
     if space.code is not None:
         remember(space.code)
+    if file is not None:
+        remember_features(file)
     if given.get("auto_resume") and (run := begun(settings, given)):
-        return _go_on(run, machine, given, space.code, began, images)
+        return _go_on(run, machine, given, space.code, file, began, images)
     from search.stages import run_session  # 6 s, most of it Ray Tune: a refusal or a plan needs none of it
 
-    return run_session(None, settings, space, images, machine, given, began)
+    return run_session(None, settings, space, images, file, machine, given, began)
 
 
-def _plan(settings: Settings, space: Space, images: Images, machine: Machine | Cluster, *, measures_gpu: bool) -> str:
+def _features(settings: Settings, given: dict[str, Any], images: Images) -> FeatureFile | None:
+    """Return the network of --features, tried on the images; None where the classifier's features are compared."""
+    if settings.features is None:
+        return None
+    file = kept_features(given) or FeatureFile.read(Path(settings.features))
+    require_features(file, images)
+    return file
+
+
+def _plan(
+    settings: Settings,
+    space: Space,
+    images: Images,
+    file: FeatureFile | None,
+    machine: Machine | Cluster,
+    *,
+    measures_gpu: bool,
+) -> str:
     """Return the text of --dry-run."""
-    earlier = take_over(settings, images.checksums, Reference.build(images).card()) if settings.warm_start else []
+    earlier = []
+    if settings.warm_start:
+        weights = replace(load_weights(images.name, images.checksums), file=file)
+        earlier = take_over(settings, images.checksums, Reference.build(images, weights=weights).card())
     warm_start = WarmStart.of(earlier, space, settings.rungs[-1])
     here = isinstance(machine, Machine) and not settings.gpus_per_trial and not settings.trained
     pace = measured(settings, space, warm_start, images) if here else guessed(settings, images.shape)
@@ -88,9 +113,10 @@ def resume(given: dict[str, Any], began: float) -> int:
     """Go on with the run that --resume names; return the exit status. See `begin`."""
     given = with_place(given)
     run = open_run(given["storage_path"], given["resume"])
-    code = code_of(run, trusts=given.get("trust", False))
+    trusts = given.get("trust", False)
+    code, file = code_of(run, trusts=trusts), features_of(run, trusts=trusts)
     with _machine(given, began) as machine:
-        return _go_on(run, machine, given, code, began)
+        return _go_on(run, machine, given, code, file, began)
 
 
 def _go_on(
@@ -98,6 +124,7 @@ def _go_on(
     machine: Machine | Cluster,
     given: dict[str, Any],
     code: UserCode | None,
+    file: FeatureFile | None,
     began: float,
     images: Images | None = None,
 ) -> int:
@@ -109,7 +136,7 @@ def _go_on(
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
     settings = with_space(run, settings, space)
     fields_compared(settings, space)
-    return run_session(run, settings, space, images or _images(settings, given, began), machine, given, began)
+    return run_session(run, settings, space, images or _images(settings, given, began), file, machine, given, began)
 
 
 @contextmanager

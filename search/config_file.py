@@ -23,7 +23,8 @@ NOTHING = ("", "~", "null")
 def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) -> dict[str, Any]:
     """Return the options in a file, replaced by those `given` on the command line.
 
-    With the space of an earlier run comes `repeats`, the folder of that run.
+    With the space of an earlier run comes `repeats`, the folder of that run, and with its network of features
+    `repeats_features`.
     """
     texts = _texts(path)
     of_run = isinstance(texts.get("settings"), dict)
@@ -35,8 +36,11 @@ def from_file(path: str, declared: Mapping[str, Option], given: dict[str, Any]) 
             raise SettingsError(f"--config {path}: {damaged}; give that of another run, or a YAML file") from None
     allowed = {name: one for name, one in declared.items() if name not in ("config", "trust")}
     read = read_options(texts, allowed, f"--config {path}: ")
+    folder = str(Path(path).expanduser().absolute().parent)
     if of_run and "space" not in given:
-        read["repeats"] = str(Path(path).expanduser().absolute().parent)
+        read["repeats"] = folder
+    if of_run and "features" in read and "features" not in given:
+        read["repeats_features"] = folder
     return _replaced(read, given)
 
 

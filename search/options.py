@@ -34,7 +34,10 @@ KEPT_CHECKPOINTS = 3
 MOST, IMAGES = 100_000, 10**12
 WEEK, YEAR = 604_800, 31_536_000  # seconds
 SEED = whole(0, 2**32 - 1)
-TRUST = "Execute the space file that a run of somebody else keeps. Without it only one's own is executed."
+TRUST = (
+    "Execute what a run of somebody else keeps: its space file, its network of --features. Without it only one's own "
+    "is executed."
+)
 CHANGEABLE, PER_SESSION = Resume.CHANGEABLE, Resume.PER_SESSION
 # Of --help; the first, without a title, is for commands with few options.
 GROUPS = ("", "space and data", "budget", "algorithm", "confirmation", "resources", "run", "resume")
@@ -157,6 +160,15 @@ class SearchOptions:
         "the same match. Or the name of a column of parquet files.",
         metavar="RULE",
         shown="copies alone",
+    )
+
+    features: str | None = _data(
+        TEXT,
+        "Network by whose features trials are ranked, not the classifier's: a program of torch.export that makes "
+        "features float32 (N, d) of float32 images (N, 3, H, W) in [0, 1], as large as the data's. docs/metric.md "
+        "writes one of Inception and one of DINOv2. The file is code: give only one that you trust.",
+        metavar="FILE.pt2",
+        shown="the classifier's",
     )
 
     trials: int = _budget(whole(1, MOST), "Number of variants to try at the most.", Sized(256, 512), CHANGEABLE)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from analysis.run.storage import join
 from search.earlier.warm_start import WarmStart
@@ -42,6 +43,9 @@ def plan(
     before = {
         "searches": ", ".join(space.names),
         "fixed": _flat(space.fixed),
+        "ranks by": f"features of {PurePath(settings.features).name}, not of the classifier"
+        if settings.features
+        else "",
         "own parts": f"{own}; python -m trainables.check says whether they obey the laws" if own else "",
         "rungs": _rungs(settings, begins.unstopped),
         "warm start": begins.summary(settings.sampler) if begins.earlier else "",

@@ -82,7 +82,7 @@ def require_same_metric(run: Run, metric: str) -> None:
     if before.get("metric", {}).get("version", metric) != metric:
         raise SettingsError(
             f"--resume {run.name}: its FMDs are {before['metric']['version']}, here they would be {metric}, which do "
-            "not compare: its classifier is another; bring that, or search anew"
+            "not compare: its classifier, or its file of --features, is another; bring that, or search anew"
         )
 
 

@@ -99,6 +99,7 @@ class Settings(SearchOptions):
         values["storage_path"] = located(values["storage_path"])
         values["dataset"] = _dataset(values["dataset"])
         values["data_dir"] = _folder("--data-dir", values["data_dir"])
+        values["features"] = None if values["features"] is None else located(values["features"])
         values["slots"] = _slots(machine, values["cpus_per_trial"], values["gpus_per_trial"])
         settings = cls(**values)
         settings._require_consistency()

@@ -9,6 +9,7 @@ from rich.console import Console
 from analysis.process import INTERRUPTED, interruptible
 from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
+from analysis.run.features import write_features
 from analysis.run.lock import run_lock
 from analysis.run.run import Run, RunError
 from analysis.text.commands import Commands
@@ -33,7 +34,8 @@ from search.space.space import Space
 from search.summary import card, close
 from search.trackers.known import trackers_of
 from trainables.data.images import Images
-from trainables.metric.classifier_training import ensure_classifier, ensure_others
+from trainables.metric.classifier_training import ensure_others, ensure_weights
+from trainables.metric.feature_file import FeatureFile
 from trainables.metric.fmd import Reference
 from trainables.parts import parts
 from trainables.trial import TrialData, real_picture
@@ -44,17 +46,19 @@ def run_session(
     settings: Settings,
     space: Space,
     images: Images,
+    file: FeatureFile | None,
     machine: Machine | Cluster,
     given: Mapping[str, Any],
     began: float,
 ) -> int:
     """Search, confirm and print the result; return the exit status.
 
-    A `run` of None makes a new one. `settings` follow from the options `given`, and are checked for `machine`; a
-    cluster is connected already. `began` is when the command began, by the monotonic clock.
+    A `run` of None makes a new one. `file` has the features to rank by, if not those of the classifier. `settings`
+    follow from the options `given`, and are checked for `machine`; a cluster is connected already. `began` is when the
+    command began, by the monotonic clock.
 
     Raises:
-        MachineError, RunError, SettingsError, WeightsError: one line, before the search begins.
+        UsageError: one line, before the search begins.
     """
     budget = Budget(settings.time_budget, 0.0 if run is None else run.used_seconds(), began)
     notes = Notes(budget, Console(), given.get("quiet", False))
@@ -62,7 +66,7 @@ def run_session(
     if isinstance(machine, Machine):
         take_threads(machine.cpus)
     with interruptible(), _sharing_gpus(settings, space, images, machine, notes, measures_gpu) as shared:
-        data = TrialData(images, _reference(run, shared, images, notes))
+        data = TrialData(images, _reference(run, shared, images, file, notes))
         earlier = take_over(shared, images.checksums, data.reference.card()) if run is None else None
         if line := overruled(shared.cpus_per_trial):
             notes.say(line)
@@ -91,14 +95,17 @@ def close_again(run: Run, why: str) -> int:
         return close(run, "done")
 
 
-def _reference(run: Run | None, settings: Settings, images: Images, notes: Notes) -> Reference:
+def _reference(
+    run: Run | None, settings: Settings, images: Images, file: FeatureFile | None, notes: Notes
+) -> Reference:
     """Return what samples are scored against; a `run` that goes on must have begun with these images and this metric.
 
-    Classifiers that are missing are trained.
+    Classifiers that are missing are trained, and features by `file` computed: those of the confirmation, too.
     """
     if run is not None:
         require_same_data(run, images.checksums, f"--resume {run.name}")
-    weights = ensure_classifier(images, notes.say)
+    splits = ("search", "confirm", "test") if settings.confirm else ("search", "confirm")
+    weights = ensure_weights(images, file, splits, notes.say)
     if settings.confirm:
         ensure_others(images, notes.say)
     reference = Reference.build(images, weights=weights)
@@ -122,6 +129,8 @@ def _in_run(
         run.write(run.real_images, real_picture(data.images))
         if space.code is not None:  # last: settings without it go on from the file itself
             write_code(run, space.code, [f"{family}/{name}" for family, name in parts()])
+        if (file := data.reference.weights.file) is not None:
+            write_features(run, file)
         session = Session(run, settings, data, notes, trackers_of(settings.log_to, run, notes.say))
         try:
             status = search(session, space)

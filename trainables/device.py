@@ -4,7 +4,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import torch
 
@@ -32,6 +32,11 @@ def is_faster_in_bf16(device: torch.device) -> bool:
     return told.get("amx_bf16", False) or (told.get("avx512_bf16", False) and "AMD" in told.get("cpu_name", ""))
 
 
+def fastest() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def keep_freed() -> None:
     """Set glibc to keep freed memory for this process, because the next training step allocates as much again.
 
@@ -44,12 +49,21 @@ def keep_freed() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, MMAPPED)
 
 
-def exact_float32() -> AbstractContextManager[None]:
+@contextmanager
+def exact_float32() -> Iterator[None]:
     """Let kernels compute float32 in float32 while this is entered; cuDNN's convolutions use TF32 by default.
 
-    TF32 has 10 bits of a float32's 23, and no CPU has it.
+    TF32 has 10 bits of a float32's 23, and no CPU has it. In a process that has called `torch.export.export`
+    convolutions do not follow the general setting any more, so theirs is set, too.
     """
-    return torch.backends.flags(fp32_precision="ieee")
+    convolutions = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    with torch.backends.flags(fp32_precision="ieee"):
+        convolutions.fp32_precision = "ieee"
+        try:
+            yield
+        finally:
+            convolutions.fp32_precision = before
 
 
 def finish(device: torch.device) -> None:

@@ -14,7 +14,7 @@ from trainables.checkpoint import from_bytes, to_bytes
 from trainables.config import Sampling, Variant
 from trainables.data.folds import evenly
 from trainables.data.images import Images
-from trainables.device import finish
+from trainables.device import fastest, finish
 from trainables.diffusion.generation import draw_labels, generate, grid_png, in_rows, sampling_source, strip
 from trainables.diffusion.process import Diverged
 from trainables.diffusion.samplers import nfe
@@ -91,7 +91,7 @@ class Plan:
 
     def resolve_device(self) -> torch.device:
         """Return the device that trials run on."""
-        return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device)
+        return fastest() if self.device == "auto" else torch.device(self.device)
 
 
 class Trial:
@@ -135,7 +135,7 @@ class Trial:
         self.name, self.variant, self.plan, self.data, self.storage = name, variant, plan, data, storage
         self.reference = data.reference
         images, device = data.images, plan.resolve_device()
-        self.classifier = self.reference.classifier().to(device)
+        self.classifier = self.reference.classifier(device)
         train, seen = (_tensor(array, device) for array in (images.train, images.overlays_train))
         labels = images.train_labels if images.labelled else None
         self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, labels)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SEGMENT = 256 * 2**10
 _SEGMENTS = re.compile(r"(.+)\.segment-(\d{6})")
 # Folders that trials and Ray Tune write to; readers do not need them.
-NOT_COPIED = ("checkpoints", "ray")
+NOT_COPIED = ("checkpoints", "features", "ray")
 CONNECTIONS = 8
 LOCK = "search.lock"  # in the folder of a run that is searched, where the file system has no other locks
 

@@ -37,7 +37,7 @@ class Run:
 
     Attributes:
         path: the run's folder, or the copy of it on this machine.
-        settings_file, study_file, earlier, ranking, report, real_images, evaluation, lock: its files.
+        settings_file, study_file, earlier, ranking, report, real_images, evaluation, features, lock: its files.
         samples, artifacts, checkpoints, tensorboard, wandb, confirmation, ray, code_folder: its folders.
     """
 
@@ -57,6 +57,7 @@ class Run:
         self.confirmation = path / "confirm"
         self.ray = path / "ray"
         self.code_folder = path / "code"
+        self.features = path / "features" / "network.pt2"
         self.lock = path / LOCK
         self.settings_file = path / "search.json"
         self.earlier = path / "warm_start.jsonl"
@@ -250,6 +251,10 @@ class Run:
     def send(self, path: Path) -> None:
         """Send one of the run's files that has changed in its place; nothing to do for a run on disk."""
         self._place.put(path)
+
+    def fetch(self, path: Path) -> None:
+        """Fetch one of the run's files that a copy does not hold from the start; nothing to do for a run on disk."""
+        self._place.bring(path)
 
     def settings(self) -> dict[str, Any]:
         """Return what search.json says, in today's names; empty before the first `write_settings`.

@@ -53,6 +53,7 @@ _TOP = {
     "default": optional(by_name(VALUE)),
     "real": by_name(optional(NUMBER)),
     "code": OBJECT,
+    "features": OBJECT,
     "used_seconds": NUMBER,
     "wall_seconds": NUMBER,
     "seconds": by_name(NUMBER),
@@ -80,6 +81,7 @@ _PARTS: dict[str, dict[str, Kind]] = {
         "background": TEXT,
         "skip_damaged": FLAG,
         "groups": optional(LINES),
+        "features": optional(LINES),
         "fixed": by_name(TEXT),
         "trained": optional(many(LINES, least=2, most=2)),
         "warm_start": many(LINES),
@@ -115,6 +117,7 @@ _PARTS: dict[str, dict[str, Kind]] = {
     "code": {"files": many(LINES), "parts": many(LINES)},
     "origin": {"run": TEXT, "trial": NAME, "anew": FLAG},
     "data_card": {},
+    "features": {"name": TEXT, "sha256": TEXT},
 }
 # A part that is not empty has all of these.
 _MEASURED = ("version", "n", "split", "floor", "blank")
@@ -126,6 +129,7 @@ _REQUIRED = {
     "code": ("files", "parts"),
     "origin": ("run", "trial", "anew"),
     "data_card": ("images",),
+    "features": ("name", "sha256"),
 }
 RENAMED_SCHEDULERS = {"promotion": "asha", "asha": "asha-stopping"}
 

@@ -24,7 +24,7 @@ SHOWN = (
         "unreadable_share",
         "unreadable",
         "the classifier is not sure of their label",
-        "samples that the metric's classifier cannot read with confidence: it is less sure of their label than of "
+        "samples that the data's classifier cannot read with confidence: it is less sure of their label than of "
         "99 % of real images, and less than 90 % sure",
     ),
     Check(

@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.run.code import copy_code
 from analysis.run.events import End, Start
+from analysis.run.features import copy_features
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.text.words import fmd_text, listed
@@ -57,6 +58,7 @@ def confirm(session: Session) -> Status:
     checks = CheckReference.build(data.images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
     copy_code(run, nested)
+    copy_features(run, nested)
     judged = TrialData(data.images, judge, checks, data.reference if settings.tune_guidance else None)
     race = replace(session, run=nested, settings=full, data=judged)
     status = _race(race, selection)

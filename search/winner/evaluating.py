@@ -14,12 +14,11 @@ from analysis.text.evaluations import terminal_tables
 from analysis.text.words import fmd_text
 from search.declaration import SettingsError
 from search.trust import open_trusted
-from search.winner.models import load_images, say
+from search.winner.models import load_images, say, weights_of
 from search.winner.options import EvaluateOptions
 from trainables.checkpoint import CheckpointError
 from trainables.config import Flat, Variant
 from trainables.diffusion.samplers import SAMPLERS
-from trainables.metric.classifier_training import ensure_classifier
 from trainables.metric.evaluation import Evaluation, measure
 from trainables.trial import Plan, Trial, TrialData
 
@@ -66,7 +65,7 @@ def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> lis
     settings = run.begun_settings()["settings"]
     images = load_images(run, given.data_dir)
     plan = Plan(tuple(settings["rungs"]), settings["seed"])
-    weights = ensure_classifier(images, say)
+    weights = weights_of(run, images, given.split, trusts=given.trust)
     try:
         bench = Evaluation(
             images, given.split, given.samples, plan.resolve_device(), weights=weights, restored=given.restored

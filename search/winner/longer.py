@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.run.code import copy_code
 from analysis.run.events import End, Start
+from analysis.run.features import copy_features
 from analysis.run.remote import exists
 from analysis.run.run import Run
 from analysis.run.storage import Folder, join, parent
@@ -53,6 +54,7 @@ def longer_run(run: Run, given: TrainOptions) -> Run:
     if not is_longer(longer):
         _begin(longer, training, origin, given.fixed, variant)
         copy_code(run, longer)
+        copy_features(run, longer)
     return longer
 
 

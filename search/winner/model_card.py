@@ -49,7 +49,7 @@ def model_card(run: Run, training: Training, model: Model) -> str:
         "`sample.py` shows how to use it from Python. `model.safetensors` holds the averaged weights and `config.json` "
         "the configuration.",
         "## How good it is",
-        "FMD is the Frechet distance between generated and real images on the features of a classifier; lower is "
+        "FMD is the Frechet distance between generated and real images on the features of a network; lower is "
         "better. *norm.* is 0 for real images and 1 for black ones. Numbers of another version of FMD, or of another "
         "number of images, do not compare.",
         "\n".join((*HEAD, *_rows(run, training))),

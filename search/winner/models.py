@@ -4,20 +4,21 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
-
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.statistics.winner import Training
 from search.declaration import SettingsError
 from search.resuming import require_same_data
+from search.trust import features_of
 from trainables.checkpoint import from_bytes
 from trainables.config import Variant, parse_flat
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.data.options import NAMED, ReadOptions
-from trainables.metric.classifier_training import ensure_classifier
-from trainables.metric.fmd import Reference
+from trainables.device import fastest
+from trainables.metric.classifier import Weights
+from trainables.metric.classifier_training import ensure_weights
+from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.model import Model
 
 
@@ -38,7 +39,7 @@ def load_model(training: Training, sampler: Mapping[str, str] | None = None, dat
     images = load_images(run, data_dir)
     checkpoint = from_bytes(Folder(run.uri).require_checkpoint(start.trial), start.trial)
     variant = Variant.from_flat({**start.variant, **changes})
-    model = Model.of_checkpoint(variant, checkpoint, images, "cuda" if torch.cuda.is_available() else "cpu")
+    model = Model.of_checkpoint(variant, checkpoint, images, fastest())
     dataset = run.begun_settings()["settings"]["dataset"]
     return replace(model, dataset=dataset) if dataset in NAMED else model
 
@@ -56,14 +57,25 @@ def load_images(run: Run, data_dir: str | None = None) -> Images:
     return images
 
 
-def reference_of(run: Run, images: Images) -> Reference:
+def weights_of(run: Run, images: Images, split: str, *, trusts: bool) -> Weights:
+    """Return the networks that a run is measured by, ready to judge by the real images of a split.
+
+    Raises:
+        FeatureFileError, RunError, WeightsError: one is lost or damaged.
+        SettingsError: the run keeps a network of somebody else, which is not trusted.
+    """
+    return ensure_weights(images, features_of(run, trusts=trusts), (split, *FLOOR_SPLITS[split]), say)
+
+
+def reference_of(run: Run, images: Images, *, trusts: bool) -> Reference:
     """Return the reference that a run was scored by.
 
     Raises:
-        SettingsError: the data or the classifier here are others.
+        SettingsError: the data or the networks here are others, or not trusted.
     """
     metric = run.begun_settings()["metric"]
-    reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], ensure_classifier(images, say))
+    weights = weights_of(run, images, metric["split"], trusts=trusts)
+    reference = Reference.build(images, metric["split"], metric["n"], metric["layer"], weights)
     if reference.version != metric["version"]:
         raise SettingsError(f"{run.uri} was measured by {metric['version']}, here is {reference.version}")
     return reference

@@ -33,7 +33,7 @@ def replay(given: ReplayOptions) -> int:
     print(f"{start.trial} of {run.name}, seed {start.seed}: {before[-1].images_seen:,} images to train on", flush=True)
     agree = True
     draws = tuple(report.draws for report in before)
-    for old, new in zip(before, _reports(run, start, given.data_dir, draws), strict=False):
+    for old, new in zip(before, _reports(run, start, given, draws), strict=False):
         same, verdict = judge(old, new.fmd, new.fmd_se)
         agree = agree and same
         print(f"{new.images_seen:>11,} images  FMD {old.fmd:.6f} then, {new.fmd:.6f} now: {verdict}", flush=True)
@@ -60,15 +60,15 @@ def _recorded(run: Run, name: str) -> tuple[Start, list[Report]]:
     return start, sorted(known[name], key=lambda report: report.images_seen)
 
 
-def _reports(run: Run, start: Start, data_dir: str | None, draws: tuple[int, ...]) -> Iterator[Report]:
+def _reports(run: Run, start: Start, given: ReplayOptions, draws: tuple[int, ...]) -> Iterator[Report]:
     """Yield the trial's reports as they come out now, scored by so many sets of samples at each rung.
 
     Its files are in a temporary folder.
     """
     settings = run.begun_settings()["settings"]
     take_threads(threads_of(settings["cpus_per_trial"]))
-    images = load_images(run, data_dir)
-    reference = reference_of(run, images)
+    images = load_images(run, given.data_dir)
+    reference = reference_of(run, images, trusts=given.trust)
     device = "cuda" if settings["gpus_per_trial"] and torch.cuda.is_available() else "cpu"
     plan = Plan(tuple(settings["rungs"]), start.noise(settings["seed"]), device, draws=draws)
     variant, data = Variant.from_flat(dict(start.variant)), TrialData(images, reference)

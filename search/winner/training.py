@@ -47,7 +47,7 @@ def _go_on(run: Run, given: TrainOptions) -> int:
     # As in the search: the last bits depend on it, and beside other work two threads of a small network mostly wait.
     take_threads(threads_of(run.begun_settings()["settings"]["cpus_per_trial"]))
     images = load_images(run, given.data_dir)
-    reference = reference_of(run, images)
+    reference = reference_of(run, images, trusts=given.trust)
     start, plan = begin_session(run, given)
     print(f"{start.trial} in {short(run.uri)}: on to {plan.rungs[-1]:,} images; FMD {reference.version}", flush=True)
     has_ended = False

@@ -1,7 +1,7 @@
 """What an FMD does not tell of samples, each measured beside the same of real images.
 
 Two models of one FMD may differ in all of it: whether their samples can be read, have the labels of the data, cover the
-data, and are copies of training images or of each other. The judge of what can be read is the metric's own classifier.
+data, and are copies of training images or of each other. The judge of what can be read is the data's classifier.
 Two other networks, residual ones that learned the labels and how an image is turned, give a second opinion on FMD.
 """
 
@@ -116,7 +116,7 @@ class CheckReference:
         references: Mapping[TaskName, Reference],
         device: torch.device,
     ) -> "CheckReference":
-        classifier, training = weights.classifier().to(device), torch.from_numpy(images.train)
+        classifier, training = weights.classifier(device), torch.from_numpy(images.train)
         real, rest = (drawn.to(device) for drawn in draw_real(held_out, others, n))
         x = features(classifier, real)
         named = weights.task == "labels"
@@ -158,7 +158,7 @@ class CheckReference:
         if task not in self.others:
             return None
         reference = self.others[task]
-        network = reference.classifier().to(classifier.head.weight.device)
+        network = reference.classifier(classifier.head.weight.device)
         return reference.score(samples, network).fmd
 
 

@@ -24,6 +24,7 @@ from trainables.data.images import Images
 from trainables.data.options import NAMED
 from trainables.device import exact_float32
 from trainables.domain import UsageError
+from trainables.metric.feature_file import FeatureFile, FileNetwork
 from trainables.metric.feature_network import FeatureNetwork, Layer, NetworkName
 from trainables.metric.residual import ResidualNetwork
 from trainables.metric.tasks import TaskName
@@ -93,13 +94,20 @@ class Weights:
     """What it learned"""
     network: NetworkName = "plain"
     """Which network they are of"""
+    file: FeatureFile | None = None
+    """The network of the user's own, whose features rank trials in place of those of the classifier"""
 
-    def classifier(self) -> Network:
-        """Return the classifier in evaluation mode, float32, on the CPU."""
+    def classifier(self, device: str | torch.device = "cpu") -> FeatureNetwork:
+        """Return the classifier on a device, in evaluation mode, float32, with the layer of the file if there is one.
+
+        Raises:
+            FeatureFileError: the file cannot be loaded.
+        """
         network = NETWORKS[self.network]
         classifier = network(self.shape[0], self.shape[1], classes=len(self.tensors["head.bias"]))
         classifier.load_state_dict({name: torch.tensor(array) for name, array in self.tensors.items()})
-        return classifier.eval().requires_grad_(False)
+        classifier = classifier.eval().requires_grad_(False).to(device)
+        return classifier if self.file is None else FileNetwork(classifier, self.file.program(device))
 
 
 @torch.no_grad()

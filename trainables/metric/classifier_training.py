@@ -6,7 +6,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
@@ -36,7 +36,9 @@ from trainables.metric.classifier import (
     weights_file,
     write,
 )
+from trainables.metric.feature_file import FeatureFile
 from trainables.metric.feature_network import FeatureNetwork
+from trainables.metric.real_features import ensure_real_features
 from trainables.metric.tasks import TASKS, TaskName
 
 CPU = torch.device("cpu")
@@ -52,6 +54,18 @@ def ensure_classifier(images: Images, log: Log = print) -> Weights:
         WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
     """
     return _ensure(images, images.name, log)
+
+
+def ensure_weights(images: Images, file: FeatureFile | None, splits: Iterable[str], log: Log = print) -> Weights:
+    """Return the classifier of a data set, with a file whose features of the real images of `splits` are computed.
+
+    Raises:
+        FeatureFileError: the file cannot be loaded.
+        WeightsError: see `ensure_classifier`.
+    """
+    weights = replace(ensure_classifier(images, log), file=file)
+    ensure_real_features(images, splits, weights, log)
+    return weights
 
 
 def ensure_others(images: Images, log: Log = print) -> dict[TaskName, Weights]:

@@ -71,7 +71,7 @@ class Evaluation:
             )
         self.images, self.device = images, torch.device(device)
         self.reference = Reference.build(images, split, self.n, weights=weights)
-        self.classifier = self.reference.classifier().to(self.device)
+        self.classifier = self.reference.classifier(self.device)
         self._training = torch.from_numpy(images.train)
         self.inception_missing = missing() if inception else "it was not asked for"
         held_out = getattr(images, split)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Layer = Literal["spatial_mean", "flat"]
+Layer = Literal["spatial_mean", "flat", "file"]
 NetworkName = Literal["plain", "residual"]
 
 

@@ -14,14 +14,18 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.data.cache import cache_dir, read_arrays, write_arrays
 from trainables.data.images import Images
+from trainables.device import fastest
 from trainables.metric.classifier import WIDTHS, Weights, features, load_weights
+from trainables.metric.feature_file import LAYER as FILE_LAYER
 from trainables.metric.feature_network import FeatureNetwork, Layer
 from trainables.metric.frechet import Statistics, frechet_distance, standard_error
+from trainables.metric.real_features import real_features
 from trainables.metric.sample_checks import labels
 
 # For each n: the share of pairs of models 4-25 % apart that come out in the wrong order, sampled from the same noise
@@ -47,8 +51,8 @@ class Score:
     """FMD of n images; `normalised` is 0 at the real-against-real floor of that n and 1 for black images.
 
     `se` is the standard error of `fmd` over the draw of the images; `corrected` removes the first-order bias of a
-    finite n: 2 FMD(n) - mean FMD(n/2). `labels` are the images by predicted label, empty for `spatial_mean` features
-    and for a classifier that knows no labels.
+    finite n: 2 FMD(n) - mean FMD(n/2). `labels` are the images by the label that the classifier predicts, empty for
+    `spatial_mean` features and for a classifier that knows no labels.
     """
 
     fmd: float
@@ -71,7 +75,7 @@ def mean_score(scores: Sequence[Score]) -> Score:
 
 @dataclass(frozen=True)
 class Reference:
-    """What scoring n images needs, picklable: the statistics of one real split, floor, blank value and classifier."""
+    """What scoring n images needs, picklable: the statistics of one real split, floor, blank value and networks."""
 
     split: str
     layer: Layer
@@ -87,10 +91,14 @@ class Reference:
     def version(self) -> str:
         """The name of this version of the metric, such as `spatial_mean-64-n512-dad4ecb2`.
 
-        It begins with `rotations-` where the classifier learned how images are turned, for want of labels.
+        It begins with `rotations-` where the classifier learned how images are turned, for want of labels. The features
+        of a file are named after the file: `inception-2048-n256-9f3a1c55`.
         """
         task = "" if self.weights.task == "labels" else f"{self.weights.task}-"
-        return f"{task}{self.layer}-{len(self.real.mean)}-n{self.n}-{self.weights.sha256[:8]}"
+        features_of, sha256 = f"{task}{self.layer}", self.weights.sha256
+        if self.weights.file is not None:
+            features_of, sha256 = self.weights.file.name, self.weights.file.sha256
+        return f"{features_of}-{len(self.real.mean)}-n{self.n}-{sha256[:8]}"
 
     def card(self) -> dict[str, str | int | float]:
         """Return the description of the metric that a run keeps."""
@@ -102,22 +110,26 @@ class Reference:
         images: Images,
         split: str = "search",
         n: int | None = None,
-        layer: Layer = LAYER,
+        layer: Layer | None = None,
         weights: Weights | None = None,
     ) -> "Reference":
         """Return the reference for n images against `split`, from the user's cache or computed in 10 CPU-seconds.
 
         By default n is 256, or the size of the smaller held-out split where that is less, and the classifier is that of
-        the data set.
+        the data set. The features are those of the file that the weights have, and else by default the "flat" ones.
 
         Raises:
             ValueError: an unknown split or layer, or an n below 4 or above the real images that the floor needs.
+            FeatureFileError: the file cannot be loaded.
             WeightsError: the classifier is missing or damaged.
         """
         n = min(SAMPLES, len(images.search), len(images.confirm)) if n is None else n
-        _check(images, split, n, layer)
         weights = weights or load_weights(images.name, images.checksums)
-        path = cache_dir() / "references" / f"{_key(images, split, n, layer, weights.sha256)}.npz"
+        file = weights.file
+        layer = layer or (LAYER if file is None else FILE_LAYER)
+        _check(images, split, n, layer, tuple(WIDTHS) if file is None else (FILE_LAYER,))
+        sha256 = weights.sha256 if file is None else file.sha256
+        path = cache_dir() / "references" / f"{_key(images, split, n, layer, sha256)}.npz"
         cached = _read(path, split, layer, n, weights)
         if cached is not None:
             return cached
@@ -127,21 +139,25 @@ class Reference:
 
     @classmethod
     def _compute(cls, images: Images, split: str, n: int, layer: Layer, weights: Weights) -> "Reference":
-        classifier = weights.classifier()
-        real = Statistics.from_features(features(classifier, getattr(images, split), layer))
-        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
-        of_others = features(classifier, others, layer)
-        floors = [
-            frechet_distance(Statistics.from_features(of_others[rows]), real) for rows in _floor_sets(len(others), n)
-        ]
+        classifier = weights.classifier() if weights.file is None else weights.classifier(fastest())
+
+        def of(split: str) -> NDArray[np.float32]:
+            if weights.file is not None:
+                return real_features(images, split, classifier, weights.file)
+            return features(classifier, getattr(images, split), layer)
+
+        real = Statistics.from_features(of(split))
+        of_others = np.concatenate([of(other) for other in FLOOR_SPLITS[split]])
+        sets = _floor_sets(len(of_others), n)
+        floors = [frechet_distance(Statistics.from_features(of_others[rows]), real) for rows in sets]
         black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
         blank = frechet_distance(Statistics.from_features(black), real)
         spread = float(np.std(floors, ddof=1)) if len(floors) > 1 else 0.0
         return cls(split, layer, n, real, float(np.mean(floors)), spread, blank, weights)
 
-    def classifier(self) -> FeatureNetwork:
-        """Return the classifier to score with, on the CPU; no file is read."""
-        return self.weights.classifier()
+    def classifier(self, device: str | torch.device = "cpu") -> FeatureNetwork:
+        """Return the classifier to score with, on a device; no file is read."""
+        return self.weights.classifier(device)
 
     def score(
         self, images: np.ndarray | Tensor, classifier: FeatureNetwork, flat: NDArray[np.float32] | None = None
@@ -152,12 +168,14 @@ class Reference:
         """
         if len(images) != self.n:
             raise ValueError(f"this reference scores {self.n} images, given {len(images)}; the value depends on n")
-        known = flat if self.layer == "flat" else None
-        x = features(classifier, images, self.layer) if known is None else known
+        knows_labels = self.layer != "spatial_mean" and self.weights.task == "labels"
+        if flat is None and (self.layer == "flat" or knows_labels):
+            flat = features(classifier, images)
+        x = flat if flat is not None and self.layer == "flat" else features(classifier, images, self.layer)
         fmd = frechet_distance(Statistics.from_features(x), self.real)
         halves = [frechet_distance(Statistics.from_features(x[half::2]), self.real) for half in (0, 1)]
         normalised = (fmd - self.floor) / (self.blank - self.floor)
-        seen = labels(classifier, x) if self.layer == "flat" and self.weights.task == "labels" else ()
+        seen = labels(classifier, flat) if flat is not None and knows_labels else ()
         return Score(fmd, normalised, standard_error(x, self.real), 2 * fmd - float(np.mean(halves)), seen)
 
     def blank_score(self) -> Score:
@@ -165,11 +183,11 @@ class Reference:
         return Score(self.blank, 1.0, 0.0, self.blank)
 
 
-def _check(images: Images, split: str, n: int, layer: Layer) -> None:
+def _check(images: Images, split: str, n: int, layer: Layer, known: Sequence[Layer]) -> None:
     if split not in FLOOR_SPLITS:
         raise ValueError(f"unknown reference split '{split}'; known are {', '.join(FLOOR_SPLITS)}")
-    if layer not in WIDTHS:
-        raise ValueError(f"unknown feature layer '{layer}'; known are {', '.join(WIDTHS)}")
+    if layer not in known:
+        raise ValueError(f"unknown feature layer '{layer}'; known are {', '.join(known)}")
     available = sum(len(getattr(images, other)) for other in FLOOR_SPLITS[split])
     if not 4 <= n <= available:
         raise ValueError(f"n must be 4 to {available} for the '{split}' split, given {n}")

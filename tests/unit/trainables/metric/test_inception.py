@@ -1,5 +1,6 @@
 """Inception-FID with random weights, because the trained ones are a download of 95 MB."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 from analysis.run.evaluations import EVALUATION_COLUMNS
 from trainables.data.images import Images
 from trainables.metric.checks import draw_real
+from trainables.metric.classifier import features, load_weights
 from trainables.metric.evaluation import INCEPTION_COLUMNS, Evaluation
+from trainables.metric.feature_file import FeatureFile
 from trainables.metric.frechet import frechet_distance
 from trainables.metric.inception import LAYERS, inception_statistics, missing, weights_file
 
@@ -53,3 +56,19 @@ def test_an_evaluation_has_a_distance_by_each_number_of_features(random_weights:
     for count, name in INCEPTION_COLUMNS.items():
         assert measured[name] == pytest.approx(frechet_distance(others[count], real[count]), rel=1e-6)
     assert set(INCEPTION_COLUMNS.values()) <= {column.name for column in EVALUATION_COLUMNS}
+
+
+@pytest.mark.slow
+def test_the_file_that_the_documentation_writes_has_the_features_of_torchmetrics(
+    random_weights: str, mnist: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[4] / "docs" / "metric.md").read_text()
+    (block,) = re.findall(r"```python\n(\"\"\"Write inception.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "metric.md", "exec"), {"__name__": "metric"})
+    file = FeatureFile.read(tmp_path / "inception.pt2")
+    images = mnist.test[:3]
+    found = features(replace(load_weights("mnist"), file=file).classifier(), images, "file")
+    with torch.inference_mode():
+        theirs = NoTrainInceptionV3(NETWORK, ["2048"], random_weights)(torch.from_numpy(images).expand(-1, 3, -1, -1))
+    torch.testing.assert_close(torch.from_numpy(found), theirs, rtol=1e-5, atol=0)
