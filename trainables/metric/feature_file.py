@@ -9,6 +9,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Self
 
 import numpy as np
@@ -134,5 +135,5 @@ def _unfit(together: object, few: object, count: int) -> str | None:
 
 
 def _line(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return the message of an error in one line, the first 300 characters of it."""
+    return shorten(str(error), 300, placeholder=" ...") or type(error).__name__

@@ -1,20 +1,26 @@
 """A trial in its process, without Ray: what it reports, keeps and raises."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from ray import tune
+from torch import nn
+from torch.fx import GraphModule
 
 from analysis.run.storage import Folder, NotShared
 from search.execution import preemption, pulse
-from search.execution.watchdog import RESTS
+from search.execution.watchdog import RESTS, Watchdog
 from search.execution.worker import Work, run_trial
+from tests.helpers.feature_files import write_features
 from tests.helpers.memory import Memory
 from trainables.checkpoint import CheckpointError, to_bytes
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
+from trainables.metric.classifier import load_weights
+from trainables.metric.feature_file import FeatureFile
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Preempted, Trial, TrialData
@@ -119,6 +125,25 @@ def test_it_saves_and_leaves_when_the_driver_asks(
         run_trial(CONFIG, work, data)
     assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
     assert reported == []
+
+
+def test_the_calls_of_a_network_in_a_file_are_signs_of_life(
+    work: Work,
+    reported: list[dict[str, Any]],
+    data: TrialData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may take minutes to score a set of samples, and the watchdog ends what gives no sign for ten."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    weights = replace(load_weights("mnist"), file=FeatureFile.read(write_features(tmp_path / "mine.pt2")))
+    watched: list[nn.Module] = []
+    monkeypatch.setattr(Watchdog, "watch", lambda dog, network: watched.append(network))
+    few = replace(data.images, search=data.images.search[:64], confirm=data.images.confirm[:64])
+    run_trial(CONFIG, work, TrialData(few, Reference.build(few, weights=weights)))
+    assert len(reported) == len(PLAN.rungs)
+    (program,) = (network for network in watched if isinstance(network, GraphModule))
+    assert program(torch.zeros(3, 3, 28, 28)).shape == (3, 49)
 
 
 def test_what_it_cannot_begin_with_is_one_line(work: Work, tmp_path: Path, data: TrialData) -> None:

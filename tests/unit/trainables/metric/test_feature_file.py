@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -206,6 +207,14 @@ def test_a_file_that_is_none_is_refused(path: Path, tmp_path: Path) -> None:
     for name in ("weights.pt2", "half.pt2"):
         with pytest.raises(FeatureFileError, match=f'{name}: is no program of torch.export.save; docs/metric.md, "F'):
             FeatureFile.read(tmp_path / name)
+
+
+def test_a_file_that_torch_cannot_load_is_refused(few: Images, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "empty.pt2", "w") as archive:
+        archive.writestr("empty/archive_format", "pt2")
+    with pytest.raises(FeatureFileError, match=r"^empty: cannot be loaded ") as refusal:
+        require_features(FeatureFile.read(tmp_path / "empty.pt2"), few)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_layer_of_the_classifier_is_not_mixed_up_with_the_file(few: Images, weights: Weights) -> None:
