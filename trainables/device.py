@@ -56,7 +56,7 @@ def exact_float32() -> Iterator[None]:
     TF32 has 10 bits of a float32's 23, and no CPU has it. In a process that has called `torch.export.export`
     convolutions do not follow the general setting any more, so theirs is set, too.
     """
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # torch declares it without a type
     before = convolutions.fp32_precision
     with torch.backends.flags(fp32_precision="ieee"):
         convolutions.fp32_precision = "ieee"
