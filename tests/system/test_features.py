@@ -36,13 +36,13 @@ def test_the_run_does_without_the_file(searches: Searches, monkeypatch: pytest.M
         assert 0 <= row["unreadable_share"] <= 1
     assert set(stored(confirmed)["metric"].to_pylist()) == {f"mine-49-n2048-{sha8}"}
 
-    trial = run.kept_checkpoints()[0]
+    trial, again = run.kept_checkpoints()[0], confirmed.kept_checkpoints()[0]
     for words in (
-        ["search/evaluate.py", "runs/mine", "--samples", "64"],
-        ["search/evaluate.py", "runs/mine/confirm", "--samples", "64"],
+        ["search/evaluate.py", "runs/mine", trial, "--samples", "64", "--restored", "8"],
+        ["search/evaluate.py", "runs/mine/confirm", again, "--samples", "64", "--restored", "8"],
         ["search/replay.py", "runs/mine", trial],
         ["search/train.py", "runs/mine", trial, "--images", "1024", "--name", "longer"],
-        ["search/run.py", "--resume", "mine", "--trials", "3", "--time-budget", "1200"],
+        ["search/run.py", "--resume", "mine", "--trials", "3", "--time-budget", "1200", "--confirm", "0"],
         ["search/run.py", "--config", "runs/mine/search.json", "--name", "again", "--trials", "1", "--confirm", "0"],
     ):
         done = searches.run(str(ROOT / words[0]), *words[1:])
