@@ -1,14 +1,11 @@
 """--features: what is refused before a search, what a run keeps of the file, and whose file is loaded."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.page import method
-from analysis.page.context import ReportContext
 from analysis.run.features import copy_features, read_features, write_features
 from analysis.run.run import Run, RunError
 from search import run as command
@@ -141,10 +138,8 @@ def test_a_search_json_apart_from_its_run_is_asked_about_the_file_it_names(
     assert kept_features({**options, "trust": True}) is not None
 
 
-def test_a_run_remembers_the_whole_path_and_its_page_names_the_file(run: Run, given: Path) -> None:
+def test_a_run_remembers_the_whole_path(run: Run, given: Path) -> None:
     saved: dict[str, Any] = json.loads(json.dumps(run.settings()["settings"]))
     assert saved["features"] == str(given)
     assert Settings.resume(saved, {}, MACHINE).features == str(given)
     assert Settings.resume({n: v for n, v in saved.items() if n != "features"}, {}, MACHINE).features is None
-    words = shlex.split(method.search_command(ReportContext(run)))
-    assert words[words.index("--features") + 1] == "mine.pt2"
