@@ -56,4 +56,5 @@ def test_the_run_does_without_the_file(searches: Searches, monkeypatch: pytest.M
     evaluate, another = [str(ROOT / "search/evaluate.py"), "runs/mine"], str(searches.folder / "of somebody else")
     refused = searches.run(*evaluate, XDG_CACHE_HOME=another)
     assert refused.returncode == 2
-    assert refused.stderr.splitlines()[-1].startswith(f"search/evaluate.py: this would load {run.features}, which can ")
+    said = "search/evaluate.py: this would load runs/mine/features/network.pt2, which can run code, "
+    assert refused.stderr.splitlines()[-1].startswith(said)
