@@ -5,7 +5,7 @@ from search.settings import Settings
 from trainables.data.images import Images
 from trainables.trial import TrialData
 
-# With 256, as in a search, half of a good model's FMD is bias (metric/evaluation.py); a GPU has time for as many as
+# With 256, as in a search, half of a good model's FMD is bias (trainables/evaluation.py); a GPU has time for as many as
 # there are real ones.
 SAMPLES = {"cpu": 2_048, "gpu": 5_000}
 

@@ -20,7 +20,7 @@ from search.reserve import END_SECONDS, START_SECONDS, cost_of_another, in_waves
 from search.session import Session
 from trainables.checkpoint import CheckpointError, from_bytes
 from trainables.config import Variant
-from trainables.metric.evaluation import sample
+from trainables.evaluation import sample
 from trainables.metric.fmd import Reference
 from trainables.parts import install
 from trainables.trial import Plan, Trial, TrialData

@@ -19,7 +19,7 @@ from search.winner.options import EvaluateOptions
 from trainables.checkpoint import CheckpointError
 from trainables.config import Flat, Variant
 from trainables.diffusion.samplers import SAMPLERS
-from trainables.metric.evaluation import Evaluation, measure
+from trainables.evaluation import Evaluation, measure
 from trainables.trial import Plan, Trial, TrialData
 
 # Of the noise; the search ranked by other noise, whose seeds count up from its own --seed.

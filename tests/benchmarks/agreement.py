@@ -27,9 +27,9 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from search.winner.models import load_images
 from trainables.config import Variant
+from trainables.evaluation import SAMPLES, sample
 from trainables.metric.checks import OTHER_LAYER, other_weights
 from trainables.metric.classifier import features
-from trainables.metric.evaluation import SAMPLES, sample
 from trainables.metric.fmd import Reference
 from trainables.metric.frechet import Statistics, frechet_distance
 from trainables.metric.sample_checks import kernel_distance

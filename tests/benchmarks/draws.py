@@ -24,7 +24,7 @@ from analysis.run.run import Run
 from analysis.run.storage import Folder
 from search.winner.models import load_images
 from trainables.config import Variant
-from trainables.metric.evaluation import SAMPLES, sample
+from trainables.evaluation import SAMPLES, sample
 from trainables.metric.fmd import Reference
 from trainables.trial import Plan, Trial, TrialData
 

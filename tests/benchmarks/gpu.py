@@ -45,9 +45,9 @@ from trainables.diffusion.schedules import SCHEDULES
 from trainables.diffusion.source import Source
 from trainables.diffusion.targets import TARGETS
 from trainables.diffusion.times import TIMES
+from trainables.evaluation import Evaluation
+from trainables.evaluation import measure as evaluate
 from trainables.metric.classifier import features
-from trainables.metric.evaluation import Evaluation
-from trainables.metric.evaluation import measure as evaluate
 from trainables.metric.fmd import Reference
 from trainables.networks import NETWORKS as NETWORK_KINDS
 from trainables.report import Report

@@ -235,7 +235,7 @@ def judged(asked: tuple[Path, tuple[int, ...], Row]) -> float:
     from trainables.config import Variant
     from trainables.data.load import load
     from trainables.diffusion.generation import generate
-    from trainables.metric.evaluation import SAMPLES
+    from trainables.evaluation import SAMPLES
     from trainables.metric.fmd import Reference
     from trainables.trial import Plan, Trial, TrialData
 

@@ -27,7 +27,7 @@ from search.evaluate import main
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
-from trainables.metric.evaluation import Evaluation
+from trainables.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
 from trainables.trial import Plan, Trial, TrialData

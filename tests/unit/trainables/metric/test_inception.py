@@ -10,9 +10,9 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 
 from analysis.run.evaluations import EVALUATION_COLUMNS
 from trainables.data.images import Images
+from trainables.evaluation import INCEPTION_COLUMNS, Evaluation
 from trainables.metric.checks import draw_real
 from trainables.metric.classifier import features, load_weights
-from trainables.metric.evaluation import INCEPTION_COLUMNS, Evaluation
 from trainables.metric.feature_file import FeatureFile
 from trainables.metric.frechet import frechet_distance
 from trainables.metric.inception import LAYERS, inception_statistics, missing, weights_file

@@ -14,10 +14,10 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.domain import ConfigError
+from trainables.evaluation import Evaluation
 from trainables.metric.checks import OTHER_LAYER, other_weights
 from trainables.metric.classifier import RECIPES, Recipe, Weights, WeightsError, load_card, load_weights
 from trainables.metric.classifier_training import ensure_classifier, ensure_others, train_tested
-from trainables.metric.evaluation import Evaluation
 from trainables.metric.fmd import Reference
 from trainables.metric.tasks import Rotations
 from trainables.trial import Plan, Trial, TrialData
