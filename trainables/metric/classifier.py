@@ -78,7 +78,7 @@ class Classifier(FeatureNetwork):
 
 
 Network = Classifier | ResidualNetwork
-NETWORKS: dict[NetworkName, type[Network]] = {"plain": Classifier, "residual": ResidualNetwork}
+FEATURE_NETWORKS: dict[NetworkName, type[Network]] = {"plain": Classifier, "residual": ResidualNetwork}
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Weights:
         Raises:
             FeatureFileError: the file cannot be loaded.
         """
-        network = NETWORKS[self.network]
+        network = FEATURE_NETWORKS[self.network]
         classifier = network(self.shape[0], self.shape[1], classes=len(self.tensors["head.bias"]))
         classifier.load_state_dict({name: torch.tensor(array) for name, array in self.tensors.items()})
         classifier = classifier.eval().requires_grad_(False).to(device)

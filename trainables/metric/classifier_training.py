@@ -21,7 +21,7 @@ from trainables.data.images import DataError, Images
 from trainables.data.load import DATASETS, load
 from trainables.device import is_faster_in_bf16
 from trainables.metric.classifier import (
-    NETWORKS,
+    FEATURE_NETWORKS,
     OTHER_TASKS,
     RECIPES,
     Recipe,
@@ -138,7 +138,7 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
     """
     torch.manual_seed(recipe.seed)
     count, task = len(images.train), TASKS[recipe.task]
-    network, classes = NETWORKS[recipe.network], task.classes(images.train_labels)
+    network, classes = FEATURE_NETWORKS[recipe.network], task.classes(images.train_labels)
     classifier = network(images.shape[0], images.shape[1], classes=classes)
     steps = recipe.steps_of(count)
     optimizer = torch.optim.Adam(classifier.parameters(), recipe.peak_learning_rate)

@@ -15,7 +15,7 @@ from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.data.mnist import CHECKSUMS
 from trainables.metric.classifier import (
-    NETWORKS,
+    FEATURE_NETWORKS,
     RECIPES,
     SHIPPED,
     WIDTHS,
@@ -116,7 +116,7 @@ def test_the_architecture_is_the_literatures(classifier: Classifier) -> None:
 def test_features_are_of_the_same_width_for_images_of_any_size(
     network: NetworkName, widths: dict[Layer, int], channels: int, size: int, classes: int
 ) -> None:
-    classifier = NETWORKS[network](channels, size, classes)
+    classifier = FEATURE_NETWORKS[network](channels, size, classes)
     x = torch.rand(2, channels, size, size)
     assert classifier(x).shape == (2, classes)
     for layer, width in widths.items():
