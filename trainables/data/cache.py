@@ -1,10 +1,12 @@
 """The user's cache: files that another process finds whole or not at all."""
 
+import hashlib
+import json
 import os
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -74,6 +76,28 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def cache_file(folder: str, key: Sequence[Any]) -> Path:
+    """Return the .npz file in a folder of the cache that belongs to a key, a list that JSON can write."""
+    return cache_dir() / folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"
+
+
+def cached(
+    folder: str, key: Sequence[Any], names: Sequence[str], make: Callable[[], Mapping[str, Any]]
+) -> list[np.ndarray]:
+    """Return the arrays `names` of the cache's file for a key, see `cache_file`, or else those that `make` returns.
+
+    What is made is kept in the file; where that is not possible, the next process makes it again.
+    """
+    path = cache_file(folder, key)
+    found = read_arrays(path, *names)
+    if found is not None:
+        return found
+    made = make()
+    with suppress(OSError):
+        write_arrays(path, **made)
+    return [np.asarray(made[name]) for name in names]
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray] | None:

@@ -5,19 +5,16 @@ data, and are copies of training images or of each other. The judge of what can 
 Two other networks, residual ones that learned the labels and how an image is turned, give a second opinion on FMD.
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.cache import cache_dir, read_arrays, write_arrays
+from trainables.data.cache import cached
 from trainables.data.images import Images
 from trainables.metric.classifier import (
     OTHER_TASKS,
@@ -47,6 +44,7 @@ from trainables.metric.tasks import TaskName
 from trainables.report import CHECKS
 
 CACHE_FORMAT = 3  # part of a cached file's name; raise it when what is measured changes
+ARRAYS = ("features", "labels", "readable", "nearest", "apart", "real")  # of the cache
 LEAST = 32  # images; shares of fewer tell nothing
 OTHER_LAYER: Layer = "spatial_mean"  # of the other networks: 96 features
 
@@ -97,13 +95,13 @@ class CheckReference:
             task: Reference.build(images, split, n, OTHER_LAYER, other) for task, other in other_weights(images).items()
         }
         sha256s = [weights.sha256, *(reference.weights.sha256 for reference in references.values())]
-        path = cache_dir() / "checks" / f"{_key(images, split, n, sha256s)}.npz"
-        found = _read(path, references)
-        if found is None:
+        key = [CACHE_FORMAT, sha256s, images.name, sorted(images.checksums.items()), split, n]
+
+        def make() -> dict[str, Any]:
             held_out = getattr(images, split)
-            found = cls._compute(images, held_out, others, n, weights, references, torch.device(device))
-            _write(path, found)
-        return found
+            return _arrays(cls._compute(images, held_out, others, n, weights, references, torch.device(device)))
+
+        return _of_arrays(cached("checks", key, ARRAYS, make), references)
 
     @classmethod
     def _compute(
@@ -190,16 +188,21 @@ def draw_real(held_out: np.ndarray, others: np.ndarray, n: int) -> tuple[Tensor,
     return torch.from_numpy(first), torch.from_numpy(second)
 
 
-def _key(images: Images, split: str, n: int, sha256s: list[str]) -> str:
-    parts = [CACHE_FORMAT, sha256s, images.name, sorted(images.checksums.items()), split, n]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def _arrays(found: CheckReference) -> dict[str, Any]:
+    """Return what the cache keeps of what samples are compared with."""
+    return {
+        "features": found.features,
+        "labels": np.array(found.labels, np.int64),
+        "readable": found.readable,
+        "nearest": found.nearest.numpy(),
+        "apart": found.apart.numpy(),
+        "real": np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
+    }
 
 
-def _read(path: Path, others: Mapping[TaskName, Reference]) -> CheckReference | None:
-    found = read_arrays(path, "features", "labels", "readable", "nearest", "apart", "real")
-    if found is None:
-        return None
-    x, counts, readable, near, apart, real = found
+def _of_arrays(arrays: Sequence[np.ndarray], others: Mapping[TaskName, Reference]) -> CheckReference:
+    """Return what samples are compared with, of the cache's `ARRAYS`."""
+    x, counts, readable, near, apart, real = arrays
     values = (None if np.isnan(value) else float(value) for value in real)
     return CheckReference(
         features=x,
@@ -210,16 +213,3 @@ def _read(path: Path, others: Mapping[TaskName, Reference]) -> CheckReference | 
         real=dict(zip(CHECKS, values, strict=True)),
         others=others,
     )
-
-
-def _write(path: Path, found: CheckReference) -> None:
-    with suppress(OSError):  # without a cache the next process computes it again
-        write_arrays(
-            path,
-            features=found.features,
-            labels=np.array(found.labels, np.int64),
-            readable=found.readable,
-            nearest=found.nearest.numpy(),
-            apart=found.apart.numpy(),
-            real=np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
-        )

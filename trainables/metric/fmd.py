@@ -4,21 +4,18 @@ Lower is better. The features, their dimension, n and the classifier are the ver
 beside every number. Numbers of different versions do not compare.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.cache import cache_dir, read_arrays, write_arrays
+from trainables.data.cache import cached
 from trainables.data.images import Images
 from trainables.device import fastest
 from trainables.metric.classifier import WIDTHS, Weights, features, load_weights
@@ -44,6 +41,7 @@ FLOOR_SPLITS = {"search": ("confirm",), "confirm": ("search",), "test": ("search
 # changes by less than 1 % (2026-12-01).
 FLOOR_SETS, FLOOR_IMAGES = 100, 10_000
 CACHE_FORMAT = 2
+ARRAYS = ("mean", "covariance", "root", "count", "floor", "floor_sd", "blank")  # of the cache
 
 
 @dataclass(frozen=True)
@@ -129,13 +127,12 @@ class Reference:
         layer = layer or (LAYER if file is None else FILE_LAYER)
         _check(images, split, n, layer, tuple(WIDTHS) if file is None else (FILE_LAYER,))
         sha256 = weights.sha256 if file is None else file.sha256
-        path = cache_dir() / "references" / f"{_key(images, split, n, layer, sha256)}.npz"
-        cached = _read(path, split, layer, n, weights)
-        if cached is not None:
-            return cached
-        reference = cls._compute(images, split, n, layer, weights)
-        _write(path, reference)
-        return reference
+        key = [
+            *(CACHE_FORMAT, FLOOR_SETS, FLOOR_IMAGES, sha256),
+            *(images.name, sorted(images.checksums.items()), split, layer, n),
+        ]
+        arrays = cached("references", key, ARRAYS, lambda: _arrays(cls._compute(images, split, n, layer, weights)))
+        return _of_arrays(arrays, split, layer, n, weights)
 
     @classmethod
     def _compute(cls, images: Images, split: str, n: int, layer: Layer, weights: Weights) -> "Reference":
@@ -208,33 +205,16 @@ def _floor_sets(count: int, n: int) -> list[NDArray[np.int64]]:
     return sets[:wanted]
 
 
-def _key(images: Images, split: str, n: int, layer: Layer, sha256: str) -> str:
-    parts = [
-        CACHE_FORMAT,
-        FLOOR_SETS,
-        FLOOR_IMAGES,
-        sha256,
-        images.name,
-        sorted(images.checksums.items()),
-        split,
-        layer,
-        n,
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def _arrays(reference: Reference) -> dict[str, Any]:
+    """Return what the cache keeps of a reference."""
+    real, numbers = reference.real, {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
+    return {"mean": real.mean, "covariance": real.covariance, "root": real.root, "count": real.n, **numbers}
 
 
-def _read(path: Path, split: str, layer: Layer, n: int, weights: Weights) -> Reference | None:
-    found = read_arrays(path, "mean", "covariance", "root", "count", "floor", "floor_sd", "blank")
-    if found is None:
-        return None
-    mean, covariance, root, *numbers = found
+def _of_arrays(arrays: Sequence[np.ndarray], split: str, layer: Layer, n: int, weights: Weights) -> Reference:
+    """Return the reference of the cache's `ARRAYS`."""
+    mean, covariance, root, *numbers = arrays
     count, floor, spread, blank = (number.item() for number in numbers)
     real = Statistics(mean, covariance, count)
     real.__dict__["root"] = root  # where cached_property looks
     return Reference(split, layer, n, real, floor, spread, blank, weights)
-
-
-def _write(path: Path, reference: Reference) -> None:
-    real, numbers = reference.real, {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
-    with suppress(OSError):  # without a cache the next process computes it again
-        write_arrays(path, mean=real.mean, covariance=real.covariance, root=real.root, count=real.n, **numbers)

@@ -3,23 +3,21 @@
 A network such as Inception takes minutes for them, and the references of several splits share them.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.cache import cache_dir, read_arrays, write_arrays
+from trainables.data.cache import cache_file, cached
 from trainables.data.images import Images
 from trainables.device import fastest
 from trainables.metric.classifier import Weights, features
 from trainables.metric.feature_file import BATCH, LAYER, FeatureFile
 from trainables.metric.feature_network import FeatureNetwork
 
+FOLDER = "features"  # of the cache
 CACHE_FORMAT = 1  # part of a cached file's name; raise it when how features are computed changes
 
 
@@ -32,12 +30,9 @@ def real_features(images: Images, split: str, network: FeatureNetwork, file: Fea
         network: the classifier with the program of the file.
         file: whose program it is.
     """
-    found = read_arrays(_path(images, split, file), "features")
-    if found is not None:
-        return found[0]
-    computed = features(network, getattr(images, split), LAYER)
-    _keep(images, split, file, computed)
-    return computed
+    key = _key(images, split, file)
+    (found,) = cached(FOLDER, key, ["features"], lambda: {"features": features(network, getattr(images, split), LAYER)})
+    return found
 
 
 def ensure_real_features(images: Images, splits: Iterable[str], weights: Weights, log: Callable[[str], None]) -> None:
@@ -49,8 +44,10 @@ def ensure_real_features(images: Images, splits: Iterable[str], weights: Weights
         FeatureFileError: the file cannot be loaded.
     """
     file = weights.file
-    missing = [] if file is None else [split for split in splits if not _path(images, split, file).is_file()]
-    if file is None or not missing:
+    if file is None:
+        return
+    missing = [split for split in splits if not cache_file(FOLDER, _key(images, split, file)).is_file()]
+    if not missing:
         return
     network = weights.classifier(fastest())
     count = sum(len(getattr(images, split)) for split in missing)
@@ -62,11 +59,5 @@ def ensure_real_features(images: Images, splits: Iterable[str], weights: Weights
         real_features(images, split, network, file)
 
 
-def _path(images: Images, split: str, file: FeatureFile) -> Path:
-    key = json.dumps([CACHE_FORMAT, file.sha256, images.name, sorted(images.checksums.items()), split])
-    return cache_dir() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
-
-
-def _keep(images: Images, split: str, file: FeatureFile, computed: NDArray[np.float32]) -> None:
-    with suppress(OSError):  # without a cache the next process computes them again
-        write_arrays(_path(images, split, file), features=computed)
+def _key(images: Images, split: str, file: FeatureFile) -> list[Any]:
+    return [CACHE_FORMAT, file.sha256, images.name, sorted(images.checksums.items()), split]

@@ -4,9 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from trainables.data.cache import cache_dir, write_whole
+from trainables.data.cache import cache_dir, cache_file, cached, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +29,31 @@ def test_it_is_beside_temporary_files_where_nothing_can_be_made_in_the_home(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
     assert cache_dir() == Path(tempfile.gettempdir()) / f"diffusion-search-{os.getuid()}"
+
+
+def test_arrays_are_made_once_for_a_key_and_again_where_their_file_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: list[int] = []
+
+    def make() -> dict[str, object]:
+        made.append(len(made))
+        return {"numbers": np.arange(3), "count": len(made)}
+
+    def counted(*key: object) -> int:
+        numbers, count = cached("things", key, ["numbers", "count"], make)
+        assert numbers.tolist() == [0, 1, 2]
+        return int(count.item())
+
+    assert [counted("a", 1), counted("a", 1), counted("a", 2), counted("a", 1)] == [1, 1, 2, 1]
+    cache_file("things", ["a", 1]).write_bytes(b"cut off")
+    assert [counted("a", 1), counted("a", 1)] == [3, 3]
+
+
+def test_arrays_are_made_each_time_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (cache_dir() / "things").parent.mkdir(parents=True, exist_ok=True)
+    (cache_dir() / "things").write_text("no folder")
+    found = [cached("things", ["a"], ["x"], lambda: {"x": np.ones(2)})[0].tolist() for _ in range(2)]
+    assert found == [[1, 1], [1, 1]]
