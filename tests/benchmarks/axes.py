@@ -52,6 +52,7 @@ WITHOUT: dict[str, Flat] = {
     "an average of 0.1, but 0.05": {"training/average": 0.05},
     "an average of 0.1, but 0.2": {"training/average": 0.2},
     "10 steps of sampling, but 20": {"sampler/steps": 20},
+    "steps at even times, but spacing 1.5": {"sampler/spacing": 1.5},
     "the sigmoid schedule, but cosine": {"schedule/kind": "cosine"},
     "beta2 0.95 and 4 blocks, but 0.9 and 5": QUALITY[0],
 }
