@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
 def test_its_parts_obey_the_laws(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main([str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 12
     assert all(re.match(r"(degradation fading|network mine): passed: ", line) for line in lines)
 
 

@@ -2,14 +2,11 @@
 
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.page import method
-from analysis.page.context import ReportContext
 from analysis.run.run import Run
 from search import run as command
 from search.beginning import without_classes
@@ -148,16 +145,3 @@ def test_a_trained_trial_brings_its_images_along(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--image-size does not go with --from"):
         with_trained({"trained": (run.uri, "000-a"), "fixed": {}, "image_size": 32})
     run.close()
-
-
-def test_the_page_repeats_the_search_without_the_folder_of_this_machine(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "mine")
-    settings = Settings.resolve({"dataset": str(tmp_path), **HOW}, "quality", "", LAPTOP)
-    run.write_settings({"settings": settings.saved()})
-    words = shlex.split(method.search_command(ReportContext(run)))
-    run.close()
-    for word in ("--image-size=20", "--channels=1", "--background=#102030", "--skip-damaged", tmp_path.name):
-        assert word in words
-    assert str(tmp_path) not in words
-    again = parse(words[2:])
-    assert {name: again[name] for name in HOW} == HOW
