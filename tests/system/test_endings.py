@@ -71,7 +71,7 @@ def test_however_it_is_ended_it_says_how_to_go_on_and_goes_on(searches: Searches
         assert "Traceback" not in output + errors, told
         assert not re.search(r"\(raylet\)|state-dump|\[.* [EC] \d+", output + errors), told
         assert len(errors.splitlines()) <= 2, told
-        line = re.search(r"^go on +python (.*)$", output, re.MULTILINE)
+        line = re.search(r"^go on +\S*python\S* (.*)$", output, re.MULTILINE)
         assert line, told
         assert "--storage-path there" in line[1]
         assert "Ray is lost" in output or status == 130, told
@@ -105,7 +105,7 @@ def test_while_test_images_are_measured_it_says_how_to_go_on_and_goes_on(
     assert process.returncode == status, told
     assert "Traceback" not in output + errors, told
     assert "Ray is lost" in output or status == 130, told
-    line = re.search(r"^go on +python (.*)$", output, re.MULTILINE)
+    line = re.search(r"^go on +\S*python\S* (.*)$", output, re.MULTILINE)
     assert line, told
     while searches.processes():  # those that the raylet had started notice its end by themselves
         time.sleep(0.1)

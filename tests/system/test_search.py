@@ -81,7 +81,7 @@ def test_interrupted_it_says_how_to_go_on_and_a_trial_that_dies_is_continued(sea
     output, errors = process.communicate()
     assert process.returncode == 130, errors
     assert Run.open(folder).settings()["status"] == "interrupted"
-    line = re.search(r"^go on +python (.*)$", output, re.MULTILINE)
+    line = re.search(r"^go on +\S*python\S* (.*)$", output, re.MULTILINE)
     assert line, output
     before = reports(Run.open(folder))
     trials = TRIALS + len(before)  # however many are done by now, some are still to be trained

@@ -27,7 +27,7 @@ def test_a_search_in_a_notebook_and_the_commands_for_its_winner(searches: Search
     assert best is not None
     assert f"{best} " in done.stdout
     # What the search says at its end, word for word.
-    said = re.findall(r"^    python (.*search/(?:generate|train|export)\.py .*)$", done.stdout, re.MULTILINE)
+    said = re.findall(r"^    \S*python\S* (.*search/(?:generate|train|export)\.py .*)$", done.stdout, re.MULTILINE)
     assert said == [
         f"{generate.__file__} runs/mine --out samples.png",
         f"{train.__file__} runs/mine --images 40000",
