@@ -64,7 +64,7 @@ def close(run: Run, status: str) -> int:
         _print_steps(steps(run, commands), console)
     if found is not None:
         print(f"samples of the best   {short(run.picture(found.trial, 'samples'))}")
-    print(f"the whole report     {short(page)}")
+    print(f"the whole report      {short(page)}")
     print(f"trials side by side   {commands.script('search/show.py', commands.run)}")
     print(f"the ranking again     {commands.script('analysis/rank.py', commands.run)}")
     if ended_early:
