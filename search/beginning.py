@@ -153,7 +153,8 @@ def _machine(given: dict[str, Any], began: float) -> Iterator[Machine | Cluster]
         return
     if "address" not in given:
         say(f"{address.source}: the trials run on that cluster; --address local says otherwise")
-    from search.execution.cluster import join_ray  # 1.4 s, which a search on one machine has later
+    # Both import Ray, which takes 1.4 s; a search on one machine imports it later.
+    from search.execution.cluster import join_ray
     from search.execution.connection import disconnect
 
     try:

@@ -53,7 +53,7 @@ def find(path: Path, groups: str | None = None) -> Found | None:
 
 
 def _open(path: Path, part: Part, groups: str | None) -> _File:
-    import pyarrow as pa  # a third of a second, for this reader only
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
