@@ -133,7 +133,7 @@ def _rungs(longer: Run, variant: Variant, trial: str, images: int, every: int | 
     if state is not None and state["report"]:  # a killed search may not have logged its last report
         reported.add(state["report"]["images_seen"])
     last = max(reported, default=0)
-    if images <= max(last, trained):
+    if images <= last or images < trained:  # trained to the end, and killed before its score, it is scored
         raise SettingsError(f"{trial} has seen {max(last, trained):,} images; give a larger --images")
     step = every or -(-images // SCORES)
     to_come = [rung for rung in range(step, images, step) if rung > last and rung >= trained]
