@@ -64,7 +64,7 @@ def _cells(
         Cell(f"{fmd}, {interval}", s.fmd),
         Cell(behind, s.behind.share if s.behind else 0.0),
         Cell(seeds),
-        Cell(chance, s.p_best),
+        valued(chance, s.p_best),
         Cell(words.get(s.trial, "")),
         Cell(standing_remarks(s)),
     ]

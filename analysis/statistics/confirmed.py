@@ -24,7 +24,7 @@ class Standing:
             the seeds did to the others.
         normalised, normalised_low, normalised_high: the same with 0 = real against real images, 1 = black images.
         behind: its comparison with the best; None for the best itself.
-        p_best: probability that its mean is the lowest of all.
+        p_best: probability that its mean is the lowest of all; None where there are no others.
         tied: whether it may be the best, by 95 %.
         dropped: whether it left the race before the best, because it cannot be the best.
     """
@@ -40,7 +40,7 @@ class Standing:
     normalised_low: float
     normalised_high: float
     behind: Behind | None
-    p_best: float
+    p_best: float | None
     tied: bool
     dropped: bool
 
@@ -180,7 +180,7 @@ def standings(fmds: Mapping[str, BySeed], baselines: Mapping[str, str], card: Me
             normalised_low=normalise(low, card),
             normalised_high=normalise(high, card),
             behind=None if name == best else estimated.behind(name, best),
-            p_best=chances[name],
+            p_best=chances[name] if len(fmds) > 1 else None,
             tied=name in tied,
             dropped=name not in tied and len(fmds[name]) < len(fmds[best]),
         )

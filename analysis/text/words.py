@@ -34,8 +34,10 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if share == 0 or value >= 9.95 else f"{value:.1f} %"
 
 
-def chance(probability: float) -> str:
-    """Return a probability of being the best as per cent: `53 %`, `> 99 %`."""
+def chance(probability: float | None) -> str:
+    """Return a probability of being the best as per cent, `53 %`, `> 99 %`; a dash for none."""
+    if probability is None:
+        return "-"
     return "> 99 %" if probability > 0.995 else f"{100 * probability:.0f} %"
 
 

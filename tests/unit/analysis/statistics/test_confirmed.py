@@ -10,6 +10,7 @@ from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, standings
 from analysis.text.answer import answer
+from analysis.text.confirmation import standing_texts
 from tests.helpers.fake_runs import JUDGE, confirmed
 
 CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
@@ -59,6 +60,14 @@ def test_a_clear_winner_is_named_and_the_literature_stands_beside_it(tmp_path: P
     assert said["literature"].endswith("; after as many images")
     assert said["kinds"].startswith("a: by the best of each; then b, 33.")
     assert "among 3 of 3 configurations" in said["holds for"]
+
+
+def test_one_contender_has_no_chance_of_being_the_best(tmp_path: Path) -> None:
+    run = confirmed(tmp_path, {"003-a": [30.0, 30.5]})
+    (only,) = result_of(run).standings
+    assert only.p_best is None
+    assert standing_texts(only, ".1f")[4] == "-"
+    assert "not compared" in told(run)["how sure"]
 
 
 def test_what_cannot_be_told_apart_is_said_to_be_tied(tmp_path: Path) -> None:
