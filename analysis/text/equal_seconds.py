@@ -12,7 +12,7 @@ from analysis.statistics.readings import ENDED, INTERPOLATED
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Part, Sheet
 from analysis.text.ranking import configuration_legend, form_of, place_text, remarks, run_heading
-from analysis.text.words import listed, number
+from analysis.text.words import listed, number, with_error
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "images", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -67,7 +67,7 @@ def marked_fmd(row: Row, form: str) -> str:
     if row["fmd"] is None:
         return "-"
     mark = {INTERPOLATED: "≈", ENDED: "="}.get(row["reading"], "")
-    return f"{mark}{row['fmd']:{form}} ± {number(row['fmd_se'], form)}"
+    return mark + with_error(row["fmd"], row["fmd_se"], form)
 
 
 def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:

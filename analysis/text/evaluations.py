@@ -7,16 +7,16 @@ import pyarrow as pa
 from rich.table import Table
 
 from analysis.run.evaluations import REAL, Row
-from analysis.text.words import fmd_form
+from analysis.text.words import fmd_form, with_error
 
-# A line of the table and how its cells are written; `form` is the format of the FMDs. `..._by_t` has twenty values, at
-# t = T/20, 2 T/20, ..., T.
-MEASURES = {
-    "FMD ± s.e.": "{fmd:{form}} ± {fmd_se:{form}}",
+# A line of the table and how its cells are written: a text, or the columns of a value and its error with their format.
+# `form` is the format of the FMDs. `..._by_t` has twenty values, at t = T/20, 2 T/20, ..., T.
+MEASURES: dict[str, str | tuple[str, str, str]] = {
+    "FMD ± s.e.": ("fmd", "fmd_se", "{form}"),
     "  normalised": "{fmd_normalised:.3f}",
     "  corrected": "{fmd_corrected:{form}}",
-    "report's FMD, 32 images": "{report_normalised:.3f} ± {report_scatter:.3f}",
-    "KID ± s.e.": "{kid:.4f} ± {kid_se:.4f}",
+    "report's FMD, 32 images": ("report_normalised", "report_scatter", ".3f"),
+    "KID ± s.e.": ("kid", "kid_se", ".4f"),
     "density": "{density:.3f}",
     "coverage": "{coverage:.3f}",
     "unreadable, share": "{unreadable_share:.3f}",
@@ -31,9 +31,9 @@ MEASURES = {
     "  768 features": "{inception_fid_768:.1f}",
     "  192 features": "{inception_fid_192:.2f}",
     "  64 features": "{inception_fid_64:.2f}",
-    "restored from T: SSIM": "{ssim:.3f} ± {ssim_se:.3f}",
-    "  PSNR, dB": "{psnr:.2f} ± {psnr_se:.2f}",
-    "  RMSE": "{rmse:.3f} ± {rmse_se:.3f}",
+    "restored from T: SSIM": ("ssim", "ssim_se", ".3f"),
+    "  PSNR, dB": ("psnr", "psnr_se", ".2f"),
+    "  RMSE": ("rmse", "rmse_se", ".3f"),
     "one step: SSIM at T/20": "{ssim_by_t[0]:.3f}",
     "  at T/2": "{ssim_by_t[9]:.3f}",
     "  at T": "{ssim_by_t[19]:.3f}",
@@ -76,7 +76,7 @@ def terminal_tables(table: pa.Table, width: int) -> list[Table]:
 
 def _column(row: Row, form: str) -> Column:
     title = f"{row['trial']} {row['baseline'] or ''}".strip()
-    return Column(title, [_cell(template, row | {"form": form}) for template in MEASURES.values()])
+    return Column(title, [_cell(measure, row, form) for measure in MEASURES.values()])
 
 
 def _drawn(columns: list[Column]) -> Table:
@@ -91,9 +91,12 @@ def _drawn(columns: list[Column]) -> Table:
     return table
 
 
-def _cell(template: str, row: Row) -> str:
-    """Return the values of a row as the template writes them; empty where the row lacks one of them."""
-    columns = [field.partition("[")[0] for _, field, _, _ in Formatter().parse(template) if field]
+def _cell(measure: str | tuple[str, str, str], row: Row, form: str) -> str:
+    """Return the values of a row as one of `MEASURES` writes them; empty where the row lacks one of them."""
+    if isinstance(measure, tuple):
+        value, error, digits = measure
+        return "" if row[value] is None else with_error(row[value], row[error], digits.format(form=form))
+    columns = [field.partition("[")[0] for _, field, _, _ in Formatter().parse(measure) if field]
     if any(row[column] is None for column in columns):
         return ""
-    return template.format_map(row)
+    return measure.format_map(row | {"form": form})

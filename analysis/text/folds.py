@@ -5,7 +5,7 @@ from analysis.statistics.folds import CrossValidation, cross_validations
 from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import describe_configuration
 from analysis.text.formats import Block, Sheet
-from analysis.text.words import fmd_text
+from analysis.text.words import fmd_text, with_error
 
 
 def fold_blocks(run: Run) -> list[Block]:
@@ -24,7 +24,7 @@ def _blocks(one: CrossValidation, shared: Row) -> list[Block]:
     ]
     words = describe_configuration(own)
     rows = [
-        [f"{k}/10", f"{ssim.mean:.3f} ± {ssim.sd:.3f}", f"{loss.mean:.4f} ± {loss.sd:.4f}"]
+        [f"{k}/10", with_error(ssim.mean, ssim.sd, ".3f"), with_error(loss.mean, loss.sd, ".4f")]
         for k, (ssim, loss) in enumerate(zip(one.ssim, one.loss, strict=True), start=1)
     ]
     columns = ("t / T", "SSIM", "held-out loss")

@@ -8,7 +8,7 @@ from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Sheet
 from analysis.text.labels import CONDITIONING
-from analysis.text.words import fmd_form, fmd_text, listed
+from analysis.text.words import fmd_form, fmd_text, listed, with_error
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
 TEXTS = ("row", "setting", "from", "reported")
@@ -51,7 +51,7 @@ def _measured(row: Row, form: str) -> list[str]:
     if row["diverged"]:
         return ["diverged", "-", "-", "-"]
     return [
-        f"{row['fmd']:{form}} ± {row['fmd_se']:{form}}",
+        with_error(row["fmd"], row["fmd_se"], form),
         f"{row['fmd_normalised']:.3f}",
         f"{row['ssim']:.3f}",
         f"{row['validation_loss']:.4f}",

@@ -14,7 +14,7 @@ from analysis.text.answer import answer
 from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet, Terms
-from analysis.text.words import count_states, fmd_form, fmd_text, number
+from analysis.text.words import count_states, fmd_form, fmd_text, number, with_error
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -88,7 +88,7 @@ def _texts(row: Row, form: str, words: Mapping[str, str]) -> list[str]:
     return [
         place_text(row),
         row["trial"],
-        "-" if row["fmd"] is None else f"{row['fmd']:{form}} ± {number(row['fmd_se'], form)}",
+        "-" if row["fmd"] is None else with_error(row["fmd"], row["fmd_se"], form),
         number(row["fmd_normalised"]),
         number(row["fmd_corrected"], form),
         "-" if row["train_seconds"] is None else f"{row['train_seconds']:.0f} s",

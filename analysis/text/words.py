@@ -74,7 +74,18 @@ def fmd_form(fmd: float, error: float | None = None) -> str:
 def fmd_text(fmd: float, error: float | None = None) -> str:
     """Return an FMD, with its standard error where that is given: `7.00`, `18.6`, `187`, `7.00 ± 0.12`."""
     form = fmd_form(fmd, error)
-    return f"{fmd:{form}}" if error is None else f"{fmd:{form}} ± {error:{form}}"
+    return f"{fmd:{form}}" if error is None else with_error(fmd, error, form)
+
+
+def with_error(value: float, error: float | None, form: str) -> str:
+    """Return a value and its standard error, a dash for none, in a format: `7.00 ± 0.12`.
+
+    An error that the format would show as zero has one significant digit: `187 ± 0.3`.
+    """
+    shown = number(error, form)
+    if error and float(shown) == 0:
+        shown = f"{error:.{-math.floor(math.log10(error))}f}"
+    return f"{value:{form}} ± {shown}"
 
 
 def interval_text(low: float, high: float, form: str) -> str:

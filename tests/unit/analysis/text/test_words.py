@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.text.words import chance, duration, fmd_form, fmd_text, interval_text, listed
+from analysis.text.words import chance, duration, fmd_form, fmd_text, interval_text, listed, with_error
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,14 @@ from analysis.text.words import chance, duration, fmd_form, fmd_text, interval_t
 )
 def test_an_fmd_has_three_significant_digits(fmd: float, error: float | None, expected: str) -> None:
     assert fmd_text(fmd, error) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(12.4, "187 ± 12"), (0.3, "187 ± 0.3"), (0.00042, "187 ± 0.0004"), (0.0, "187 ± 0"), (None, "187 ± -")],
+)
+def test_an_error_that_rounds_to_zero_has_one_significant_digit(error: float | None, expected: str) -> None:
+    assert with_error(187.2, error, ".0f") == expected
 
 
 def test_an_interval_has_the_digits_of_what_it_is_about() -> None:
