@@ -17,8 +17,7 @@ if __name__ == "__main__":
 from analysis.process import Parser, carry_out
 from analysis.run.run import Run
 from analysis.text import formats
-from analysis.text.folds import fold_blocks
-from analysis.text.literature import literature_blocks
+from analysis.text.literature import fold_blocks, literature_blocks
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "literature.py") -> int:

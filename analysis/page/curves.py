@@ -1,11 +1,11 @@
-"""The section with learning curves: FMD, training loss and held-out loss, over images seen and seconds of training."""
+"""The section with learning curves, over images seen and seconds of training, and the best FMD so far."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
 from analysis.page.plots import Axis, Trace, axis, band, figure, joined, logarithmic, rule
-from analysis.page.progress import best_so_far
 from analysis.statistics.ranking import Row
 from analysis.text.words import fmd_text
 
@@ -23,7 +23,7 @@ def curves(context: ReportContext) -> dict[str, object]:
     return {
         "seen": seen,
         "figures": [_fmds(context, trials, scale) for scale in SCALES] if len(seen) > 1 else None,
-        "so_far": best_so_far(context),
+        "so_far": _best_so_far(context),
         "losses": [_losses(context, lossy, scale) for scale in SCALES] if lossy else None,
         "floor_sd": context.card.get("floor_sd"),
         "best": context.best,
@@ -111,3 +111,34 @@ def _across(context: ReportContext, points: list[Row], scale: str) -> Axis:
         marks = context.search.get("rungs") or sorted({row["images_seen"] for row in context.reports})
         return axis(title, type="log", tickvals=marks, ticktext=[f"{images:,}" for images in marks])
     return logarithmic(title, [point[column] for point in points])
+
+
+def _best_so_far(context: ReportContext) -> list[Figure]:
+    """Return for each budget, the largest first, every report and the lowest FMD until then; none of one report."""
+    began = min((row["started"] for row in context.rows.values() if row["started"]), default=None)
+    figures = []
+    for images, reports in context.budgets.items():
+        known = sorted((row for row in reports if not row["diverged"]), key=lambda row: row["time"])
+        if began is not None and len(known) > 1:
+            minutes = [(row["time"] - began).total_seconds() / 60 for row in known]
+            figures.append(_so_far(context, known, minutes, f"{images:,} images"))
+    return figures
+
+
+def _so_far(context: ReportContext, reports: list[Row], minutes: list[float], label: str) -> Figure:
+    fmds = [row["fmd"] for row in reports]
+    best: Trace = {
+        "x": minutes,
+        "y": list(accumulate(fmds, min)),
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "line": {"shape": "hv", "color": "var(--muted)", "width": 1.5},
+    }
+    every: Trace = {
+        "x": minutes,
+        "y": fmds,
+        "mode": "markers",
+        "marker": {"color": [context.colour(row["trial"]) for row in reports], "size": 7},
+        "hovertext": [context.about(row) for row in reports],
+    }
+    return figure([best, every], axis("minutes since the start"), logarithmic("FMD", fmds), label)

@@ -1,15 +1,20 @@
 """The result of a confirmation: the standing of each configuration that was trained again with fresh seeds."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from analysis.run import evaluations
 from analysis.run.run import Run, RunError
-from analysis.statistics.checks import Values, mean_checks, measured
 from analysis.statistics.confidence import may_be_best
 from analysis.statistics.opinions import Opinion, opinions
 from analysis.statistics.ranking import MetricCard, Row
 from analysis.statistics.two_way import Behind, BySeed, estimates
+from trainables.report import CHECKS
+
+Values = Mapping[str, float]
+"""Checks by their names; those that were not measured are left out"""
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,8 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
         finished=settings.get("tested", False),
         test_metric=test_metric,
         test_standings=_standings(kept, tested, test_metric),
-        checks=mean_checks(kept),
-        real=measured(settings.get("real", {})),
+        checks=_mean_checks(kept),
+        real={check: value for check, value in settings.get("real", {}).items() if value is not None},
         opinions=opinions(kept, found[0].trial) if len(found) > 1 else (),
         guidance={
             row["repeats"]: (row["tried_guidance"][0], row["sampler/guidance"]) for row in kept if row["tried_guidance"]
@@ -126,6 +131,16 @@ def confirmation_result(run: Run) -> ConfirmationResult | None:
 def lost_contenders(trainings: Iterable[Row]) -> set[str]:
     """Return the configurations of which a training diverged or failed; the trainings are rows of `Run.trials`."""
     return {row["repeats"] for row in trainings if row["diverged"] or row["state"] == "FAILED"}
+
+
+def _mean_checks(rows: Iterable[Row]) -> dict[str, Values]:
+    """Return by configuration the mean of each check over its trainings, the rows; without any it is left out."""
+    grouped: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        for check in CHECKS:
+            if row[check] is not None:
+                grouped[row["repeats"]][check].append(row[check])
+    return {name: {check: fmean(values) for check, values in checks.items()} for name, checks in grouped.items()}
 
 
 def _test_fmds(nested: Run, test_metric: MetricCard) -> dict[str, float]:

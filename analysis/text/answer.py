@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.statistics.ranking import Row, indistinguishable, rank_run, shared_values
 from analysis.statistics.verdict import measures, verdict
 from analysis.text import verdict as say
 from analysis.text.checks import checks_facts
-from analysis.text.configuration import describe_trials
+from analysis.text.configuration import CONDITIONING, describe_trials
 from analysis.text.confirmation import as_judged
 from analysis.text.facts import Fact
-from analysis.text.labels import labels_sentence
 from analysis.text.opinions import opinion_facts
 from analysis.text.words import counted, fmd_text, listed
 
@@ -55,7 +56,7 @@ def answer(run: Run) -> Answer | None:
     found = measures(run, result, names)
     facts += say.leads(found, names[0])
     facts += say.cautions(result, found.trials()) if result is not None else []
-    return Answer(names[0], words[names[0]], facts, _labels(run, names))
+    return Answer(names[0], words[names[0]], facts, _labels(trials, names))
 
 
 def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], ranked: Sequence[str]) -> Answer:
@@ -81,15 +82,28 @@ def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], rank
             say.measured(run, result),
             *say.kinds(found),
             *say.guidance(result),
-            *_labels(run, [*confirmed, *ranked]),
+            *_labels(run.trials(), [*confirmed, *ranked]),
             *left_out,
         ],
     )
 
 
-def _labels(run: Run, order: Sequence[str]) -> list[Fact]:
-    sentence = labels_sentence(run.trials(), order)
-    return [Fact("labels", "", sentence)] if sentence else []
+def _labels(trials: pa.Table, order: Sequence[str]) -> list[Fact]:
+    """Return which trials have the images' labels as extra information; nothing where a run has one kind only.
+
+    `order` has the names of the trials that were measured, the best first.
+    """
+    if CONDITIONING not in trials.column_names:
+        return []
+    values = zip(trials["trial"].to_pylist(), trials[CONDITIONING].to_pylist(), strict=True)
+    labelled = {name: value not in ("none", None) for name, value in values}
+    if len(set(labelled.values())) < 2:
+        return []
+    sentence = "Trials marked -class are told each image's label, which is extra information"
+    best = {has: next((name for name in order if labelled.get(name) is has), None) for has in (True, False)}
+    if None not in best.values():
+        sentence += f": the best with it is {best[True]}, the best without it {best[False]}"
+    return [Fact("labels", "", f"{sentence}.")]
 
 
 def _fmd_of_search(run: Run, best: Row) -> Fact:

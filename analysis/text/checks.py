@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 from analysis.run.evaluations import REAL
-from analysis.statistics.checks import Values
-from analysis.statistics.confirmed import ConfirmationResult
+from analysis.statistics.confirmed import ConfirmationResult, Values
 from analysis.text.facts import Fact
 from analysis.text.words import percent
 

@@ -8,6 +8,7 @@ from analysis.run.tables import fields
 from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.ranking import Row
 
+CONDITIONING = "network/conditioning"  # whether a network is told labels
 UNNAMED = ("kind", "target", "activation")  # fields whose values need no name beside them
 
 

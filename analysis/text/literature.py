@@ -1,13 +1,13 @@
-"""Write the literature's configurations beside the best that a search found as text."""
+"""Write the literature's configurations beside the best that a search found, and cross-validations, as text."""
 
 from collections.abc import Sequence
 
 from analysis.run.run import Run
+from analysis.statistics.folds import CrossValidation, cross_validations
 from analysis.statistics.literature import compare_with_literature
 from analysis.statistics.ranking import Row, shared_values
-from analysis.text.configuration import describe_trials
+from analysis.text.configuration import CONDITIONING, describe_configuration, describe_trials
 from analysis.text.formats import Block, Sheet
-from analysis.text.labels import CONDITIONING
 from analysis.text.words import fmd_form, fmd_text, listed, with_error
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
@@ -56,3 +56,26 @@ def _measured(row: Row, form: str) -> list[str]:
         f"{row['ssim']:.3f}",
         f"{row['validation_loss']:.4f}",
     ]
+
+
+def fold_blocks(run: Run) -> list[Block]:
+    """Return a heading and a table by t for each configuration that was trained on folds."""
+    shared = shared_values(run.trials())
+    return [block for one in cross_validations(run) for block in _cross_validation(one, shared)]
+
+
+def _cross_validation(one: CrossValidation, shared: Row) -> list[Block]:
+    own = {name: value for name, value in one.configuration.items() if name not in shared}
+    heading = [
+        f"folds {', '.join(map(str, one.folds))} held out",
+        f"{one.images_seen:,} images seen",
+        f"FMD {fmd_text(one.fmd.mean, one.fmd.sd)}",
+        "mean ± standard deviation over folds",
+    ]
+    words = describe_configuration(own)
+    rows = [
+        [f"{k}/10", with_error(ssim.mean, ssim.sd, ".3f"), with_error(loss.mean, loss.sd, ".4f")]
+        for k, (ssim, loss) in enumerate(zip(one.ssim, one.loss, strict=True), start=1)
+    ]
+    columns = ("t / T", "SSIM", "held-out loss")
+    return [", ".join([words, *heading] if words else heading), Sheet(columns, ("t / T",), [("", rows)])]

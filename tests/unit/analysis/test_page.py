@@ -11,7 +11,7 @@ import pytest
 
 from analysis.page.choices import choices
 from analysis.page.context import COLOURED, ReportContext
-from analysis.page.latex import NARROW, narrow, table
+from analysis.page.elements import NARROW, narrow, table
 from analysis.page.plots import MOST_LINES, joined
 from analysis.page.report import page, write_report
 from analysis.run.run import Run
