@@ -1,31 +1,28 @@
 """Say how far one configuration is behind another."""
 
 from analysis.statistics.two_way import Behind
-from analysis.text.words import fmd_form, fmd_text, interval_text
+from analysis.text.words import fmd_form, interval_text
 
 
-def how_far(behind: Behind, measure: str = "FMD") -> str:
-    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)".
-
-    `measure` is the name of what is compared, for a text such as "6.7 times its FMD".
-    """
+def how_far(behind: Behind) -> str:
+    """Return how far a configuration is behind, with its interval: "3.2 % worse (95 % interval 1.1 to 5.4 %)"."""
     at = "" if behind.share < 1 else "at "
-    return f"{at}{amount(behind, measure)} ({interval_of(behind)})"
+    return f"{at}{amount(behind)} ({interval_of(behind)})"
 
 
 def amount(behind: Behind, measure: str = "FMD") -> str:
-    """Return how far a configuration is behind: "3.2 % worse", or "6.70 times its FMD" of one that is far behind."""
-    if behind.share < 1:
-        return f"{100 * behind.share:.1f} % worse"
-    return f"{fmd_text(1 + behind.share)} times its {measure}"
+    """Return how far a configuration is behind: "3.2 % worse", or "6.70 times its FMD" of one that is far behind.
+
+    `measure` is the name of what is compared.
+    """
+    value, _, unit = _figures(behind)
+    return f"{value} {unit} worse" if behind.share < 1 else f"{value} {unit} its {measure}"
 
 
 def interval_of(behind: Behind) -> str:
     """Return the interval of `amount`: "95 % interval 1.1 to 5.4 %"."""
-    if behind.share < 1:
-        return f"95 % interval {interval_text(100 * behind.low, 100 * behind.high, '.1f')} %"
-    form = fmd_form(1 + behind.share)
-    return f"95 % interval {interval_text(1 + behind.low, 1 + behind.high, form)} times"
+    _, interval, unit = _figures(behind)
+    return f"95 % interval {interval} {unit}"
 
 
 def behind_text(behind: Behind | None) -> str:
@@ -35,7 +32,15 @@ def behind_text(behind: Behind | None) -> str:
     """
     if behind is None:
         return "-"
-    if behind.share >= 1:
-        form = fmd_form(1 + behind.share)
-        return f"{1 + behind.share:{form}} times ({interval_text(1 + behind.low, 1 + behind.high, form)})"
-    return f"{100 * behind.share:.1f} % ({interval_text(100 * behind.low, 100 * behind.high, '.1f')})"
+    value, interval, unit = _figures(behind)
+    return f"{value} {unit} ({interval})"
+
+
+def _figures(behind: Behind) -> tuple[str, str, str]:
+    """Return how far one is behind, its interval and their unit: per cent, or times of one that is far behind."""
+    values = (behind.share, behind.low, behind.high)
+    if behind.share < 1:
+        form, unit, (value, low, high) = ".1f", "%", (100 * share for share in values)
+    else:
+        form, unit, (value, low, high) = fmd_form(1 + behind.share), "times", (1 + share for share in values)
+    return f"{value:{form}}", interval_text(low, high, form), unit
