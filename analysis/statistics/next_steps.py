@@ -9,8 +9,9 @@ from typing import Any
 from analysis.run.run import Run
 from analysis.run.tables import SECONDS
 from analysis.statistics.confirmed import ConfirmationResult, Standing
-from analysis.statistics.ranking import Row, rank_run, varied_fields
+from analysis.statistics.ranking import ranked_rows, varied_fields
 from analysis.statistics.two_way import LOOK_LEVEL, estimates, quantile
+from analysis.statistics.winner import winner
 
 EDGE, BEYOND = 0.1, 0.25  # of a domain, on its own scale: what is near an end, and how far beyond it is to be tried
 BEST = 5  # trials whose values are compared with those of all
@@ -93,14 +94,12 @@ class NextSteps:
 def next_steps(run: Run, result: ConfirmationResult | None) -> NextSteps:
     """Return what a run suggests to do next."""
     settings = run.settings()
-    starts, ranked = run.starts(), [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
-    confirmed = [standing.trial for standing in result.standings] if result else []
-    best = next(iter([*confirmed, *(row["trial"] for row in ranked)]), None)
+    starts, best = run.starts(), winner(run)
     planned = settings.get("settings", {}).get("trials", 0)
     return NextSteps(
         undecided=_undecided(run, result.standings) if result else None,
         edges=_edges(starts[best].variant, settings.get("domains", {})) if best in starts else (),
-        same=_same(run, ranked),
+        same=_same(run),
         longer=_longer(run, best) if best else None,
         unstarted=max(0, planned - len(starts)),
     )
@@ -135,9 +134,9 @@ def _like(value: float, beyond: float) -> float:
     return round(beyond) if isinstance(value, int) else float(f"{beyond:.2g}")
 
 
-def _same(run: Run, ranked: list[Row]) -> tuple[Same, ...]:
+def _same(run: Run) -> tuple[Same, ...]:
     """Return the fields, no real numbers, that have one value in the best trials at the largest budget."""
-    table = run.trials()
+    table, ranked = run.trials(), ranked_rows(run)
     drawn = {row["trial"]: row for row in table.to_pylist() if not row["baseline"]}
     images = ranked[0]["images_seen"] if ranked else None
     best = [drawn[row["trial"]] for row in ranked if row["images_seen"] == images and row["trial"] in drawn][:BEST]

@@ -74,6 +74,11 @@ def rank_run(run: Run) -> pa.Table:
     return rank(run.trials(), metric_card(run).get("floor"))
 
 
+def ranked_rows(run: Run) -> list[Row]:
+    """Return the rows of a run's ranking that have a rank: those of trials that reported and did not diverge."""
+    return [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
+
+
 def indistinguishable(a: Row, b: Row) -> bool:
     """Return whether two FMDs differ by less than twice the standard error of the difference of independent values."""
     return abs(a["fmd"] - b["fmd"]) < 2 * math.hypot(a["fmd_se"] or 0.0, b["fmd_se"] or 0.0)

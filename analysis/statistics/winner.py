@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from analysis.run.events import Start
 from analysis.run.run import Run, RunError
 from analysis.statistics.confirmed import confirmation_result
-from analysis.statistics.ranking import rank_run
+from analysis.statistics.ranking import ranked_rows
 from trainables.report import Report
 
 KEEPS_NOTHING = (
@@ -30,7 +30,7 @@ def winner(run: Run) -> str | None:
     result = confirmation_result(run)
     if result is not None and result.standings:
         return result.standings[0].trial
-    return next((row["trial"] for row in rank_run(run).to_pylist() if row["rank"] is not None), None)
+    return next((row["trial"] for row in ranked_rows(run)), None)
 
 
 def training_of(run: Run, name: str | None = None) -> Training:

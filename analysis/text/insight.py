@@ -9,7 +9,7 @@ from analysis.statistics.comparable_trials import ENOUGH, comparable_trials
 from analysis.statistics.effects import Effect, effects
 from analysis.statistics.importances import importances
 from analysis.statistics.pareto import COSTS, front_budget, points
-from analysis.statistics.ranking import rank_run
+from analysis.statistics.ranking import ranked_rows
 from analysis.statistics.rung_correlation import FEWEST, rung_correlation
 from analysis.statistics.schedules import CURVES, ScheduleCurve, schedule_curves
 from analysis.text.formats import Block, Part, Sheet
@@ -139,6 +139,6 @@ def schedule_content(run: Run) -> list[dict[str, Any]]:
 
 
 def _of_the_best(run: Run) -> list[ScheduleCurve]:
-    best = [row["trial"] for row in rank_run(run).to_pylist() if row["rank"] is not None][:BEST]
+    best = [row["trial"] for row in ranked_rows(run)[:BEST]]
     rows = {row["trial"]: row for row in run.trials().to_pylist()}
     return schedule_curves([rows[name] for name in best])
