@@ -1,12 +1,10 @@
-"""The verdict of a run: which configuration is best, and how far what it is measured by is behind it."""
+"""What the best configuration of a run is measured by, and how far that is behind it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.run.events import Start
 from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, Standing
-from analysis.statistics.kinds import Kinds
+from analysis.statistics.confirmed import ConfirmationResult
 from analysis.statistics.two_way import Behind
 
 
@@ -47,39 +45,7 @@ class Measures:
         return {one.trial for one in (self.first, self.default, self.literature) if one is not None}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a confirmation that has standings says.
-
-    Attributes:
-        best: the standing of the configuration that is ahead.
-        rivals: those that may be the best, too, the best first.
-        kinds: of each kind its name and its best, the best first; empty where all are of one kind.
-        within: of the best one's kind the second; None where there is one only.
-    """
-
-    best: Standing
-    rivals: tuple[Standing, ...]
-    kinds: tuple[tuple[str, Standing], ...]
-    within: Standing | None
-
-
-def verdict(run: Run, result: ConfirmationResult) -> Verdict:
-    """Return the verdict of a run's confirmation, which has standings."""
-    best = result.standings[0]
-    drawn = [standing for standing in result.standings if not standing.baseline]
-    kinds = Kinds.of_run(run)
-    first_ones = [(kinds.of(standing.trial), standing) for standing in kinds.first_of_each(drawn)]
-    same = [standing for standing in drawn if kinds.of(standing.trial) == kinds.of(best.trial)]
-    return Verdict(
-        best=best,
-        rivals=tuple(standing for standing in result.standings[1:] if standing.tied),
-        kinds=tuple(first_ones) if len(first_ones) > 1 else (),
-        within=same[1] if len(same) > 1 else None,
-    )
-
-
-def measures(run: Run, result: ConfirmationResult | None, ordered: Iterable[str]) -> Measures:
+def measures(run: Run, result: ConfirmationResult | None, ordered: Sequence[str]) -> Measures:
     """Return what the best trial of a run is measured by.
 
     Args:
@@ -87,14 +53,13 @@ def measures(run: Run, result: ConfirmationResult | None, ordered: Iterable[str]
         result: its confirmation, if there is one.
         ordered: the trials among which the best of the literature is, the best of all first.
     """
-    names, starts = list(ordered), run.starts()
-    first, default = first_trial(run), default_trial(run, starts)
-    literature = next((name for name in names if name in starts and starts[name].baseline), None)
-
-    def measure(trial: str | None) -> Measure | None:
-        return None if trial is None else _measure(run, result, trial, names[0])
-
-    return Measures(measure(first), measure(default), measure(literature))
+    starts = run.starts()
+    default_of_all = run.settings().get("default")
+    # No trial has it in a run of an older version, which does not say what it is.
+    default = next((name for name, one in starts.items() if not one.baseline and one.variant == default_of_all), None)
+    literature = next((name for name in ordered if name in starts and starts[name].baseline), None)
+    wanted = (first_trial(run), default, literature)
+    return Measures(*(None if trial is None else _measure(run, result, trial, ordered[0]) for trial in wanted))
 
 
 def first_trial(run: Run) -> str | None:
@@ -105,12 +70,6 @@ def first_trial(run: Run) -> str | None:
     if not run.settings().get("starting_point", True):
         return None
     return next((name for name, one in run.starts().items() if one.number == 0 and not one.baseline), None)
-
-
-def default_trial(run: Run, starts: Mapping[str, Start]) -> str | None:
-    """Return the trial that has the default of all that the space searches; None where none has, or in an older run."""
-    default = run.settings().get("default")
-    return next((name for name, one in starts.items() if not one.baseline and one.variant == default), None)
 
 
 def _measure(run: Run, result: ConfirmationResult | None, trial: str, best: str) -> Measure | None:

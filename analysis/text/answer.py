@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
-from analysis.statistics.ranking import Row, indistinguishable, rank_run, shared_values
-from analysis.statistics.verdict import measures, verdict
+from analysis.statistics.ranking import Row, indistinguishable, ranked_rows, shared_values
+from analysis.statistics.verdict import measures
 from analysis.text import verdict as say
 from analysis.text.checks import checks_facts
 from analysis.text.configuration import CONDITIONING, describe_trials
@@ -42,7 +42,7 @@ class Answer:
 
 def answer(run: Run) -> Answer | None:
     """Return the answer of a run, by its confirmation or else by its ranking; None before there is any."""
-    ranked = [row for row in rank_run(run).to_pylist() if row["rank"] is not None]
+    ranked = ranked_rows(run)
     trials, result = run.trials(), confirmation_result(run)
     words = describe_trials(trials, shared_values(trials))
     names = [row["trial"] for row in ranked]
@@ -60,8 +60,8 @@ def answer(run: Run) -> Answer | None:
 
 
 def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], ranked: Sequence[str]) -> Answer:
-    found, confirmed = verdict(run, result), [standing.trial for standing in result.standings]
-    best, compared = found.best, measures(run, result, [*confirmed, *result.left_out])
+    best, confirmed = result.standings[0], [standing.trial for standing in result.standings]
+    compared = measures(run, result, [*confirmed, *result.left_out])
     cautions = say.cautions(result, compared.trials())
     unfinished = [fact for fact in cautions if fact.term == "so far"]
     left_out = [fact for fact in cautions if fact.term == "left out"]
@@ -71,7 +71,7 @@ def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], rank
         facts=[
             *unfinished,
             say.confirmed_fmd(best),
-            say.certainty(found, len(confirmed)),
+            say.certainty(result.standings),
             *say.leads(compared, best.trial),
             *opinion_facts(result),
             *checks_facts(result),
@@ -80,7 +80,7 @@ def _confirmed(run: Run, result: ConfirmationResult, words: dict[str, str], rank
         ],
         details=[
             say.measured(run, result),
-            *say.kinds(found),
+            *say.kinds(run, result.standings),
             *say.guidance(result),
             *_labels(run.trials(), [*confirmed, *ranked]),
             *left_out,

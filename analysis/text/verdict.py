@@ -1,9 +1,11 @@
 """Say what a confirmation shows, fact by fact: what is best, over what, how surely, and for what that holds."""
 
+from collections.abc import Sequence
+
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
-from analysis.statistics.kinds import named
-from analysis.statistics.verdict import Measure, Measures, Verdict, searched
+from analysis.statistics.kinds import Kinds, named
+from analysis.statistics.verdict import Measure, Measures, searched
 from analysis.text.behind import amount, how_far, interval_of
 from analysis.text.facts import Fact
 from analysis.text.words import chance, counted, fmd_form, interval_text, listed
@@ -11,20 +13,21 @@ from analysis.text.words import chance, counted, fmd_form, interval_text, listed
 SCALE = "0 is as good as real images, 1 as bad as black images"
 
 
-def certainty(found: Verdict, count: int) -> Fact:
-    """Return how sure it is that the best of `count` configurations is the best."""
-    best = found.best
-    if count == 1:
+def certainty(standings: Sequence[Standing]) -> Fact:
+    """Return how sure it is that the first of some configurations is the best."""
+    best, *others = standings
+    if not others:
         seeds = counted(len(best.fmds), "fresh seed")
         return Fact("how sure", "not compared", f"trained again with {seeds}; there was nothing to compare it with")
     value, said = chance(best.p_best), "chance of being the best"
-    if not found.rivals:
-        again = f"of the {count} that were trained again; each of the others is worse by more than chance"
+    rivals = [standing for standing in others if standing.tied]
+    if not rivals:
+        again = f"of the {len(standings)} that were trained again; each of the others is worse by more than chance"
         return Fact("how sure", value, f"{said} {again}")
-    names = listed([rival.trial for rival in found.rivals], most=3)
-    nearest = found.rivals[0]
+    names = listed([rival.trial for rival in rivals], most=3)
+    nearest = rivals[0]
     assert nearest.behind is not None  # only the best has none
-    which = "which" if len(found.rivals) == 1 else f"of which {nearest.trial}"
+    which = "which" if len(rivals) == 1 else f"of which {nearest.trial}"
     far = f"{which} is {how_far(nearest.behind)}, over {counted(nearest.behind.seeds, 'shared seed')}"
     return Fact("how sure", value, f"{said}; it cannot be told from {names}, {far}")
 
@@ -108,14 +111,17 @@ def guidance(result: ConfirmationResult) -> list[Fact]:
     return [Fact("guidance", "chosen after training", said)]
 
 
-def kinds(found: Verdict) -> list[Fact]:
-    """Return the order of the kinds, and of settings within the first kind, where there are several kinds."""
-    if not found.kinds:
+def kinds(run: Run, standings: Sequence[Standing]) -> list[Fact]:
+    """Return the order of the kinds, and of settings within the kind of the best, where there are several kinds."""
+    compared, drawn = Kinds.of_run(run), [standing for standing in standings if not standing.baseline]
+    of_each = compared.first_of_each(drawn)
+    if len(of_each) < 2:
         return []
-    (first, _), *others = found.kinds
-    behind = [f"{kind}, {how_far(other.behind)}" for kind, other in others if other.behind is not None]
-    facts = [Fact("kinds", first, f"by the best of each; then {'; then '.join(behind)}")]
-    if found.within is not None and found.within.behind is not None:
-        told = "" if found.within.behind.certain else ", which chance may do"
-        facts.append(Fact("within the first", found.within.trial, f"is {how_far(found.within.behind)}{told}"))
+    behind = [f"{compared.of(one.trial)}, {how_far(one.behind)}" for one in of_each[1:] if one.behind is not None]
+    facts = [Fact("kinds", compared.of(of_each[0].trial), f"by the best of each; then {'; then '.join(behind)}")]
+    first = compared.of(standings[0].trial)
+    second = next((one for one in drawn[1:] if one.behind and compared.of(one.trial) == first), None)
+    if second is not None and second.behind is not None:
+        told = "" if second.behind.certain else ", which chance may do"
+        facts.append(Fact("within the first", second.trial, f"is {how_far(second.behind)}{told}"))
     return facts

@@ -1,6 +1,7 @@
 """The verdict says how far the first starting point and the literature are behind, and what is not shown."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Standing
 from analysis.statistics.two_way import Behind
-from analysis.statistics.verdict import Verdict
 from analysis.text.answer import answer
 from analysis.text.behind import how_far
 from analysis.text.confirmation import standing_texts
@@ -149,7 +149,7 @@ def test_the_table_has_the_chance_in_the_words_of_the_fact(probability: float, t
     normal = (1.0, 1.0, 1.0)
     one = Standing("000-a", "", (0,), (30.0,), 30.0, 29.0, 31.0, *normal, None, probability, True, False)
     assert text in standing_texts(one, ".1f")
-    assert text in certainty(Verdict(one, (), (), None), 2).text
+    assert text in certainty([one, replace(one, tied=False)]).text
 
 
 def test_kinds_and_settings_are_ordered_apart(tmp_path: Path) -> None:
