@@ -5,8 +5,8 @@ from analysis.page.elements import Cell, valued
 from analysis.statistics.ranking import Row
 from analysis.text.commands import Commands
 from analysis.text.equal_seconds import difference, marked_fmd, seconds_text
-from analysis.text.ranking import form_of, place_text
-from analysis.text.words import number
+from analysis.text.ranking import place_text
+from analysis.text.words import column_form, number
 
 FIRST = 5  # of each ranking
 COLUMNS = ("trial", "at equal images", "FMD", "at equal seconds", "FMD then", "norm. then", "images then")
@@ -15,12 +15,13 @@ COLUMNS = ("trial", "at equal images", "FMD", "at equal seconds", "FMD then", "n
 def equal_seconds(context: ReportContext) -> dict[str, object] | None:
     """Return the first trials of both rankings; None where fewer than two are ranked in the first block of either."""
     by_images = _first_block(context.ranked, "images_seen")
-    by_seconds = _first_block([row for row in context.at_seconds.to_pylist() if row["rank"] is not None], "seconds")
+    ranking = context.at_seconds.to_pylist()
+    by_seconds = _first_block([row for row in ranking if row["rank"] is not None], "seconds")
     if min(len(by_images), len(by_seconds)) < 2:
         return None
     here, there = ({row["trial"]: row for row in rows} for rows in (by_images, by_seconds))
     names = dict.fromkeys(row["trial"] for rows in (by_images[:FIRST], by_seconds[:FIRST]) for row in rows)
-    form, commands = form_of(context.at_seconds), Commands.anywhere(context.run)
+    form, commands = column_form(ranking), Commands.anywhere(context.run)
     return {
         "columns": COLUMNS,
         "texts": COLUMNS[:1],

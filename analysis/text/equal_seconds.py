@@ -11,8 +11,8 @@ from analysis.statistics.ranking import Row, indistinguishable, metric_card, sha
 from analysis.statistics.readings import ENDED, INTERPOLATED
 from analysis.text.configuration import describe_trials
 from analysis.text.formats import Block, Part, Sheet
-from analysis.text.ranking import configuration_legend, form_of, place_text, remarks, run_heading
-from analysis.text.words import listed, number, with_error
+from analysis.text.ranking import configuration_legend, place_text, remarks, run_heading
+from analysis.text.words import column_form, listed, number, with_error
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "images", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -40,8 +40,7 @@ def seconds_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
 
     `words` describe the trials' configurations.
     """
-    form = form_of(ranking)
-    rows = [row for row in ranking.to_pylist() if row["seconds"] is not None]
+    form, rows = column_form(ranking.to_pylist()), [row for row in ranking.to_pylist() if row["seconds"] is not None]
     return [
         (f"{seconds_text(seconds)} of training", [_texts(row, form, words) for row in group])
         for seconds, group in groupby(rows, key=lambda row: row["seconds"])

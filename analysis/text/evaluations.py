@@ -7,7 +7,7 @@ import pyarrow as pa
 from rich.table import Table
 
 from analysis.run.evaluations import REAL, Row
-from analysis.text.words import fmd_form, with_error
+from analysis.text.words import column_form, with_error
 
 # A line of the table and how its cells are written: a text, or the columns of a value and its error with their format.
 # `form` is the format of the FMDs. `..._by_t` has twenty values, at t = T/20, 2 T/20, ..., T.
@@ -63,7 +63,7 @@ def terminal_tables(table: pa.Table, width: int) -> list[Table]:
     Trials for which there is no room stand in further tables; the real images are in every table.
     """
     rows = table.to_pylist()
-    form = fmd_form(*min((row["fmd"], row["fmd_se"]) for row in rows))
+    form = column_form(rows)
     real = [_column(row, form) for row in rows if row["trial"] == REAL]
     room = width - max(map(len, MEASURES)) - sum(column.width for column in real)
     groups: list[list[Column]] = [[]]

@@ -8,7 +8,7 @@ from analysis.statistics.literature import compare_with_literature
 from analysis.statistics.ranking import Row, shared_values
 from analysis.text.configuration import CONDITIONING, describe_configuration, describe_trials
 from analysis.text.formats import Block, Sheet
-from analysis.text.words import fmd_form, fmd_text, listed, with_error
+from analysis.text.words import column_form, fmd_text, listed, with_error
 
 COLUMNS = ("row", "setting", "from", "FMD ± s.e.", "norm.", "SSIM", "held-out loss", "reported")
 TEXTS = ("row", "setting", "from", "reported")
@@ -24,8 +24,7 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None) -> list[B
 
     compared = compare_with_literature(runs, only)
     lines = []
-    measured = [(row["fmd"], row["fmd_se"]) for row in (*compared.literature, *compared.found) if not row["diverged"]]
-    form = fmd_form(*min(measured, default=(1.0, 0.0)))
+    form = column_form(row for row in (*compared.literature, *compared.found) if not row["diverged"])
     for row in compared.literature:
         entry = BASELINES[row["baseline"]]
         lines.append([entry.name, entry.source, entry.provenance, *_measured(row, form), entry.reported])

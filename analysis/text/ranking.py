@@ -14,7 +14,7 @@ from analysis.text.answer import answer
 from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet, Terms
-from analysis.text.words import count_states, fmd_form, fmd_text, number, with_error
+from analysis.text.words import column_form, count_states, fmd_text, number, with_error
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -59,17 +59,12 @@ def ranking_parts(ranking: pa.Table, words: Mapping[str, str]) -> list[Part]:
 
     `words` describe the trials' configurations.
     """
-    form = form_of(ranking)
+    rows = ranking.to_pylist()
+    form = column_form(rows)
     return [
-        ("no report yet" if images is None else f"{images:,} images", [_texts(row, form, words) for row in rows])
-        for images, rows in groupby(ranking.to_pylist(), key=lambda row: row["images_seen"])
+        ("no report yet" if images is None else f"{images:,} images", [_texts(row, form, words) for row in of_budget])
+        for images, of_budget in groupby(rows, key=lambda row: row["images_seen"])
     ]
-
-
-def form_of(ranking: pa.Table) -> str:
-    """Return the format of the FMDs of a ranking."""
-    rows = zip(ranking["fmd"].to_pylist(), ranking["fmd_se"].to_pylist(), strict=True)
-    return fmd_form(*min(((fmd, error or 0.0) for fmd, error in rows if fmd), default=(1.0, 0.0)))
 
 
 def place_text(row: Row) -> str:

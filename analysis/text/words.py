@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 STATES = ("COMPLETE", "PRUNED", "PAUSED", "RUNNING", "FAILED")  # in the order in which they are counted
 
@@ -62,13 +63,16 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 
 
 def fmd_form(fmd: float, error: float | None = None) -> str:
-    """Return the format of an FMD and of what stands beside it: three significant digits of it, or one of its error.
-
-    A column of a table has the form of its lowest FMD.
-    """
+    """Return the format of an FMD and of what stands beside it: three significant digits of it, or one of its error."""
     scale = min(fmd, 100 * error) if error else fmd
     digits = 2 - math.floor(math.log10(scale)) if 0 < scale < math.inf else 2
     return f".{max(0, digits)}f"
+
+
+def column_form(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the format of a column of FMDs, that of its lowest; rows have `fmd` and `fmd_se`, which may be None."""
+    known = ((row["fmd"], row["fmd_se"] or 0.0) for row in rows if row["fmd"])
+    return fmd_form(*min(known, default=(1.0, 0.0)))
 
 
 def fmd_text(fmd: float, error: float | None = None) -> str:
