@@ -2,7 +2,7 @@
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, Figure, valued
-from analysis.page.plots import Trace, figure, logarithmic
+from analysis.page.plots import dots, figure, logarithmic, staircase
 from analysis.statistics.pareto import COSTS, Point, front_budget, points
 from analysis.statistics.rung_correlation import rung_correlation
 from analysis.text.words import fmd_text
@@ -38,24 +38,11 @@ def costs(context: ReportContext) -> dict[str, object]:
 def _plane(context: ReportContext, cost: str, found: list[Point]) -> Figure:
     front = [point for point in found if point.dominated_by is None]
     found = sorted(found, key=lambda point: point.trial in context.best)  # the coloured ones on top
-    step = {
-        "x": [p.cost for p in front],
-        "y": [p.fmd for p in front],
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "line": {"shape": "hv", "color": "var(--muted)", "width": 1.5},
-    }
-    shown: Trace = {
-        "x": [p.cost for p in found],
-        "y": [p.fmd for p in found],
-        "mode": "markers",
-        "marker": {
-            "color": [context.colour(p.trial) for p in found],
-            "size": [10 if p.dominated_by is None else 7 for p in found],
-        },
-        "hovertext": [_about(context, cost, p) for p in found],
-    }
-    return figure([step, shown], logarithmic("", shown["x"]), logarithmic("FMD", shown["y"]))
+    x, y = [p.cost for p in found], [p.fmd for p in found]
+    colours, sizes = [context.colour(p.trial) for p in found], [10 if p.dominated_by is None else 7 for p in found]
+    shown = dots(x, y, colours, sizes, [_about(context, cost, p) for p in found])
+    step = staircase([p.cost for p in front], [p.fmd for p in front])
+    return figure([step, shown], logarithmic("", x), logarithmic("FMD", y))
 
 
 def _about(context: ReportContext, cost: str, point: Point) -> str:
@@ -73,13 +60,9 @@ def losses(context: ReportContext) -> dict[str, object]:
 
     rows.sort(key=lambda row: row["trial"] in context.best)
     values, fmds = [row["validation_loss"] for row in rows], [row["fmd"] for row in rows]
-    shown = {
-        "x": values,
-        "y": fmds,
-        "mode": "markers",
-        "marker": {"color": [context.colour(row["trial"]) for row in rows], "size": 8},
-        "hovertext": [context.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows],
-    }
+    colours = [context.colour(row["trial"]) for row in rows]
+    texts = [context.about(row) + f"<br>held-out loss {row['validation_loss']:.4g}" for row in rows]
+    shown = dots(values, fmds, colours, 8, texts)
     return {
         "figure": figure([shown], logarithmic("held-out loss", values), logarithmic("FMD", fmds)),
         "count": len(rows),

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Figure
-from analysis.page.plots import Axis, Trace, axis, band, figure, joined, logarithmic, rule
+from analysis.page.plots import Axis, Trace, axis, band, dots, figure, joined, logarithmic, rule, staircase
 from analysis.statistics.ranking import Row
 from analysis.text.words import fmd_text
 
@@ -127,18 +127,6 @@ def _best_so_far(context: ReportContext) -> list[Figure]:
 
 def _so_far(context: ReportContext, reports: list[Row], minutes: list[float], label: str) -> Figure:
     fmds = [row["fmd"] for row in reports]
-    best: Trace = {
-        "x": minutes,
-        "y": list(accumulate(fmds, min)),
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "line": {"shape": "hv", "color": "var(--muted)", "width": 1.5},
-    }
-    every: Trace = {
-        "x": minutes,
-        "y": fmds,
-        "mode": "markers",
-        "marker": {"color": [context.colour(row["trial"]) for row in reports], "size": 7},
-        "hovertext": [context.about(row) for row in reports],
-    }
-    return figure([best, every], axis("minutes since the start"), logarithmic("FMD", fmds), label)
+    colours, texts = [context.colour(row["trial"]) for row in reports], [context.about(row) for row in reports]
+    traces = [staircase(minutes, list(accumulate(fmds, min))), dots(minutes, fmds, colours, 7, texts)]
+    return figure(traces, axis("minutes since the start"), logarithmic("FMD", fmds), label)

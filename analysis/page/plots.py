@@ -82,6 +82,19 @@ def figure(traces: Sequence[Trace], x: Axis, y: Axis, label: str = "", **more: A
     return {"label": label, "data": traces, "layout": layout}
 
 
+def staircase(x: Sequence[float], y: Sequence[float]) -> Trace:
+    """Return a line by steps, which says nothing of its own."""
+    line = {"shape": "hv", "color": "var(--muted)", "width": 1.5}
+    return {"x": x, "y": y, "mode": "lines", "hoverinfo": "skip", "line": line}
+
+
+def dots(
+    x: Sequence[float], y: Sequence[float], colours: Sequence[str], sizes: int | Sequence[int], texts: Sequence[str]
+) -> Trace:
+    """Return marks with their colours, their sizes or the size of all, and their hover texts."""
+    return {"x": x, "y": y, "mode": "markers", "marker": {"color": colours, "size": sizes}, "hovertext": texts}
+
+
 def joined(lines: Sequence[Trace]) -> list[Trace]:
     """Return lines of one style as they are, or as one trace with gaps where there are more than `MOST_LINES`."""
     if len(lines) <= MOST_LINES:
