@@ -1,7 +1,6 @@
 """Rank the trials of a run: `python analysis/rank.py RUN [--format table|csv|markdown|json|latex|parquet]`."""
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +34,6 @@ def _rank(arguments: Sequence[str] | None, command: str) -> int:
     parser.add_argument(
         "--where",
         metavar="FIELD=VALUE",
-        type=_condition,
         action="append",
         default=[],
         help="rank only trials whose configuration has this value, such as network.kind=cnn; repeatable",
@@ -44,16 +42,10 @@ def _rank(arguments: Sequence[str] | None, command: str) -> int:
         "--verbose", action="store_true", help="also say what all configurations have in common, in a table"
     )
     given = parser.parse_args(arguments)
+    where = [read_condition(text) for text in given.where]
     verbose = given.verbose or given.format != "table"
-    _write(Run.open(given.run), given.format, given.at, given.where, verbose)
+    _write(Run.open(given.run), given.format, given.at, where, verbose)
     return 0
-
-
-def _condition(text: str) -> Condition:
-    try:
-        return read_condition(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r}: give FIELD=VALUE, such as network.kind=cnn") from None
 
 
 def _write(run: Run, form: str, at: str, where: Sequence[Condition], verbose: bool) -> None:

@@ -16,10 +16,14 @@ Condition = tuple[str, str]  # a field and the text of a value
 
 
 def read_condition(text: str) -> Condition:
-    """Return the field, with slashes, and the value of FIELD=VALUE; raise ValueError for a text of another form."""
+    """Return the field, with slashes, and the value of FIELD=VALUE.
+
+    Raises:
+        RunError: the text has another form.
+    """
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
-        raise ValueError(text)
+        raise RunError(f"argument --where: {text!r}: give FIELD=VALUE, such as network.kind=cnn")
     return name.replace(".", "/"), value
 
 

@@ -69,5 +69,5 @@ def test_a_field_of_another_kind_has_no_default() -> None:
 
 @pytest.mark.parametrize("text", ["network.kind", "=cnn", "network.kind=", ""])
 def test_a_condition_is_a_field_and_a_value(text: str) -> None:
-    with pytest.raises(ValueError, match="^" + text + "$"):
+    with pytest.raises(RunError, match=f"'{text}': give FIELD=VALUE"):
         read_condition(text)
