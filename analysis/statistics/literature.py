@@ -1,6 +1,7 @@
 """The literature's configurations beside the best that a search found, at equal images seen."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.run.run import Run, RunError
@@ -47,15 +48,16 @@ def compare_with_literature(runs: Sequence[Run], only: Sequence[str] | None = No
                 f"--only {missing[0]}: it has not reported; those that have are {', '.join(there) or 'none'}"
             )
         reports = [report for report in reports if report["baseline"] in ("", *only)]
-    images = _common_budget([report for report in reports if report["baseline"]])
+    seen: dict[str, set[int]] = defaultdict(set)  # by baseline, "" of all other trials
+    for report in reports:
+        seen[report["baseline"]].add(report["images_seen"])
+    images = _common_budget({name: of_baseline for name, of_baseline in seen.items() if name})
     rows = [report for report in reports if report["images_seen"] == images]
     order = list(BASELINES)
     literature = sorted((row for row in rows if row["baseline"]), key=lambda row: order.index(row["baseline"]))
     others = sorted((row for row in rows if not row["baseline"]), key=lambda row: (row["diverged"], row["fmd"]))
-    furthest: dict[str, int] = {}
-    for report in reports:
-        furthest[report["baseline"]] = max(report["images_seen"], furthest.get(report["baseline"], 0))
-    stopped = [row["baseline"] for row in literature if furthest[row["baseline"]] == images < max(furthest.values())]
+    furthest = max(max(of_baseline) for of_baseline in seen.values())
+    stopped = [row["baseline"] for row in literature if max(seen[row["baseline"]]) == images < furthest]
     card = next(filter(None, map(metric_card, runs)), None)
     if card is None:
         raise RunError(f"{runs[0].uri} has no settings, which name its metric: bring them back from a copy of the run")
@@ -67,11 +69,8 @@ def _reports(index: int, run: Run) -> list[Row]:
     return [{**row, "run": index, "baseline": baseline[row["trial"]]} for row in run.curves().to_pylist()]
 
 
-def _common_budget(reports: Sequence[Row]) -> int:
-    """Return the largest number of images seen at which every one of the baselines that report has reported."""
-    seen: dict[str, set[int]] = {}
-    for report in reports:
-        seen.setdefault(report["baseline"], set()).add(report["images_seen"])
+def _common_budget(seen: Mapping[str, set[int]]) -> int:
+    """Return the largest of the numbers of images seen that all baselines have reported at."""
     if not seen:
         raise RunError("no row of the literature has reported; run --space literature, which trains them all")
     common = set.intersection(*seen.values())

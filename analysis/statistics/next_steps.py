@@ -114,24 +114,18 @@ def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]
         scale, back = (math.log, math.exp) if domain["log"] and low > 0 else (float, float)
         start, length = scale(low), scale(high) - scale(low)
         place = (scale(value) - start) / length if length else 0.5
-        if place <= EDGE and domain["least"] < low:
-            found.append(Edge(name, value, low, _like(value, max(domain["least"], back(start - BEYOND * length)))))
-        elif place >= 1 - EDGE and domain["most"] > high:
-            found.append(
-                Edge(name, value, high, _like(value, min(domain["most"], back(start + (1 + BEYOND) * length))))
-            )
-    return tuple(edge for edge in found if _is_beyond(edge, searched[edge.field]))
-
-
-def _is_beyond(edge: Edge, domain: Mapping[str, Any]) -> bool:
-    """Return whether the value to try, which is rounded, lies beyond the end, and the field takes it."""
-    is_outside = edge.beyond < edge.end if edge.end == domain["low"] else edge.beyond > edge.end
-    return is_outside and domain["least"] <= edge.beyond <= domain["most"]
-
-
-def _like(value: float, beyond: float) -> float:
-    """Return a number with two significant digits, or a whole one where the value is whole."""
-    return round(beyond) if isinstance(value, int) else float(f"{beyond:.2g}")
+        if place <= EDGE:
+            end, tried = low, max(domain["least"], back(start - BEYOND * length))
+        elif place >= 1 - EDGE:
+            end, tried = high, min(domain["most"], back(start + (1 + BEYOND) * length))
+        else:
+            continue
+        # Two significant digits; rounding may lead back to the end, or to what the field does not take.
+        beyond = round(tried) if isinstance(value, int) else float(f"{tried:.2g}")
+        is_outside = beyond < low if end == low else beyond > high
+        if is_outside and domain["least"] <= beyond <= domain["most"]:
+            found.append(Edge(name, value, end, beyond))
+    return tuple(found)
 
 
 def _same(run: Run) -> tuple[Same, ...]:
