@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from analysis.process import AT_HELP, Parser, carry_out
 from analysis.run.run import Run
-from analysis.statistics.comparison import Comparison, compare
+from analysis.statistics.comparison import compare
 from analysis.text import formats
 from analysis.text.comparison import comparison_blocks, comparison_content, with_run_column
 
@@ -35,17 +35,14 @@ def _compare(arguments: Sequence[str] | None, command: str) -> int:
     parser.add_argument("--at", choices=("images", "seconds"), default="images", help=AT_HELP)
     given = parser.parse_args(arguments)
     runs = [Run.open(run) for run in given.runs]
-    _write(compare(runs, at_seconds=given.at == "seconds"), given.format)
-    return 0
-
-
-def _write(comparison: Comparison, form: str) -> None:
-    if form == "json":
+    comparison = compare(runs, at_seconds=given.at == "seconds")
+    if given.format == "json":
         formats.write_json(comparison_content(comparison))
-    elif form in ("csv", "parquet"):
-        formats.write_values(with_run_column(comparison.ranking), form)
+    elif given.format in ("csv", "parquet"):
+        formats.write_values(with_run_column(comparison.ranking), given.format)
     else:
-        formats.write_blocks(comparison_blocks(comparison), form)
+        formats.write_blocks(comparison_blocks(comparison), given.format)
+    return 0
 
 
 if __name__ == "__main__":

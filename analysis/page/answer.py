@@ -1,6 +1,5 @@
 """The first section of the page: which configuration is best, how surely, and what to do next."""
 
-from collections import Counter
 from pathlib import PurePath
 
 from analysis.page.context import ReportContext
@@ -17,7 +16,7 @@ def answer(context: ReportContext) -> dict[str, object]:
     """Return the answer of the run, in the words of the terminal, and what to do next."""
     states, found = context.trials["state"].to_pylist(), words.answer(context.run)
     if found is None:
-        return {"answer": None, "running": Counter(states)["RUNNING"], "facts": _facts(context, states)}
+        return {"answer": None, "running": states.count("RUNNING"), "facts": _facts(context, states)}
     guidance = context.result.guidance.get(found.trial) if context.result else None
     chosen = {"sampler/guidance": guidance[1]} if guidance else {}
     own = {name: context.rows[found.trial].get(name) for name in fields(context.trials)}

@@ -1,7 +1,5 @@
 """The section about the trials that were trained again with fresh seeds."""
 
-from collections.abc import Mapping
-
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, valued
 from analysis.page.plots import Interval, intervals, logarithmic
@@ -10,9 +8,9 @@ from analysis.statistics.confirmed import ConfirmationResult, Standing, normalis
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.checks import check_rows, check_text, shown
-from analysis.text.confirmation import as_judged, standing_remarks, standing_texts
+from analysis.text.confirmation import as_judged, standing_remarks, standing_texts, standings_form
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import fmd_form, fmd_text, number
+from analysis.text.words import fmd_text, number
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -22,14 +20,28 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
         return None
     rows = [_interval(context, standing, result.metric) for standing in result.standings]
     before, words = searched(context.run, result.images_seen), as_judged(context.words, result)
+
+    def cells(s: Standing, form: str) -> list[Cell]:
+        fmd, interval, behind, seeds, chance, _ = standing_texts(s, form)
+        return [
+            context.trial_cell(s.trial),
+            Cell(number(s.normalised), s.normalised),
+            valued(number(before.get(s.trial)), before.get(s.trial)),
+            Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
+            Cell(f"{fmd}, {interval}", s.fmd),
+            Cell(behind, s.behind.share if s.behind else 0.0),
+            Cell(seeds),
+            valued(chance, s.p_best),
+            Cell(words.get(s.trial, "")),
+            Cell(standing_remarks(s)),
+        ]
+
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     return {
         "figure": intervals(rows, logarithmic("normalised FMD", values)),
-        "rows": [_cells(context, standing, result.standings[0], before, words) for standing in result.standings],
+        "rows": [cells(standing, standings_form(result.standings)) for standing in result.standings],
         "metric": result.metric,
-        "test_rows": [
-            _cells(context, standing, result.test_standings[0], before, words) for standing in result.test_standings
-        ],
+        "test_rows": [cells(standing, standings_form(result.test_standings)) for standing in result.test_standings],
         "test_metric": result.test_metric,
         "opinion_titles": opinion_titles(result),
         "opinion_rows": _opinion_cells(context, result),
@@ -50,24 +62,6 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
         colour=context.colour(standing.trial),
         single=[normalise(fmd, card) for fmd in standing.fmds],
     )
-
-
-def _cells(
-    context: ReportContext, s: Standing, best: Standing, before: Mapping[str, float], words: Mapping[str, str]
-) -> list[Cell]:
-    fmd, interval, behind, seeds, chance, _ = standing_texts(s, fmd_form(best.fmd))
-    return [
-        context.trial_cell(s.trial),
-        Cell(number(s.normalised), s.normalised),
-        valued(number(before.get(s.trial)), before.get(s.trial)),
-        Cell(f"{number(s.normalised_low)} to {number(s.normalised_high)}", s.normalised_low),
-        Cell(f"{fmd}, {interval}", s.fmd),
-        Cell(behind, s.behind.share if s.behind else 0.0),
-        Cell(seeds),
-        valued(chance, s.p_best),
-        Cell(words.get(s.trial, "")),
-        Cell(standing_remarks(s)),
-    ]
 
 
 def _opinion_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:

@@ -14,7 +14,6 @@ from analysis.page.elements import Figure, data_uri
 from analysis.page.plots import axis, figure
 from analysis.run.run import Run
 from analysis.run.storage import PICTURES
-from trainables.report import Picture
 
 SHOWN = 4
 MOST_BYTES = 200_000  # of a PNG; one of 64 digits has 60,000, one of 64 colour photographs nearly two million
@@ -24,17 +23,16 @@ MOST_PIXELS = 640  # the width of a reduced picture; twice what it is shown at
 def pictures(context: ReportContext) -> dict[str, object]:
     """Return the pictures of the best few trials that have any, by kind, and a plot of their samples' labels."""
     trainings = {name: context.pictured(name) for name in context.best}
-    found = ((name, row, _pictures(run, row["trial"])) for name, (run, row) in trainings.items())
+    found = (
+        (name, row, {kind: picture(run, run.picture(row["trial"], kind)) for kind in PICTURES})
+        for name, (run, row) in trainings.items()
+    )
     counts = {name: row["labels"] for name, (_, row) in trainings.items() if sum(row["labels"] or ())}
     return {
         "samples": list(islice((one for one in found if one[2]["samples"]), SHOWN)),
         "words": context.words,
         "labels": _labels(context, counts) if counts else None,
     }
-
-
-def _pictures(run: Run, trial: str) -> dict[Picture, str | None]:
-    return {kind: picture(run, run.picture(trial, kind)) for kind in PICTURES}
 
 
 def _labels(context: ReportContext, counts: Mapping[str, Sequence[int]]) -> Figure:

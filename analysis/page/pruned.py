@@ -32,7 +32,7 @@ class Arrivals:
 
     def add(self, report: Report, continued: bool) -> None:
         """Take in the next report."""
-        fmd = _compared(report.fmd, report.diverged)
+        fmd = math.inf if report.diverged else report.fmd
         insort(self.fmds, fmd)
         self.places[report.trial] = self.place(fmd), len(self.fmds)
         if continued:
@@ -61,10 +61,6 @@ def pruned(context: ReportContext) -> dict[str, object]:
     }
 
 
-def _compared(fmd: float, diverged: bool) -> float:
-    return math.inf if diverged else fmd
-
-
 def _gone_on(run: Run) -> set[str]:
     """Return the trials that went on from their last pause, and the first starting point, which pauses nowhere."""
     first = first_trial(run) if run.settings().get("starting_point") else None
@@ -81,7 +77,7 @@ def _gone_on(run: Run) -> set[str]:
 
 def _cells(context: ReportContext, row: Row, arrivals: Arrivals, gone_on: Container[str]) -> list[Cell]:
     then, reported = arrivals.places[row["trial"]]
-    end, total = arrivals.place(_compared(row["fmd"], row["diverged"])), len(arrivals.fmds)
+    end, total = arrivals.place(math.inf if row["diverged"] else row["fmd"]), len(arrivals.fmds)
     return [
         context.trial_cell(row["trial"]),
         Cell(f"{row['images_seen']:,}", row["images_seen"]),

@@ -1,7 +1,7 @@
 """Compare several runs that were measured by one metric on the same images."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +62,11 @@ def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
     floor = card.get("floor")
     fold, budgets = _fold(named), _budgets(named)
     trials = fold.trials()
-    shared = [images for images, table in budgets.items() if len(_runs(table["trial"].to_pylist())) == len(named)]
+    shared = [
+        images
+        for images, table in budgets.items()
+        if len({run_of(trial) for trial in table["trial"].to_pylist()}) == len(named)
+    ]
     best = _bests(budgets[max(shared)]) if shared else trials.slice(0, 0)
     results = {name: found for name, run in named.items() if (found := confirmation_result(run))}
     unequal = _unequal(results)
@@ -175,10 +179,6 @@ def _common(budgets: Mapping[int, pa.Table]) -> list[pa.Table]:
             variant = frozenset((name, row[name]) for name in fields(table) if row[name] is not None)
             trials.setdefault(variant, []).append(row["trial"])
         for variant, names in trials.items():
-            if variant not in found and len(_runs(names)) > 1:
+            if variant not in found and len({run_of(trial) for trial in names}) > 1:
                 found[variant] = table.filter(pc.field("trial").isin(names))
     return list(found.values())
-
-
-def _runs(trials: Iterable[str]) -> set[str]:
-    return {run_of(trial) for trial in trials}

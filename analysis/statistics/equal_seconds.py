@@ -32,11 +32,13 @@ def rank_at_seconds(trials: pa.Table, reports: pa.Table, card: MetricCard) -> pa
         a trial without a rank), train_seconds (of its last report), parameters, nfe, floor, and the configuration's
         fields that vary.
     """
-    rows = trials.to_pylist()
-    curves = _curves(rows, reports.to_pylist())
-    levels = levels_of(curves[row["trial"]] for row in rows if row["trial"] in curves and not row["diverged"])
+    rows = {row["trial"]: row for row in trials.to_pylist()}
+    patient = {trial for trial, row in rows.items() if row.get(PATIENCE)}
+    curves = curves_of((report for report in reports.to_pylist() if report["trial"] in rows), patient)
+    levels = levels_of(curve for trial, curve in curves.items() if not rows[trial]["diverged"])
     floor = {"floor": card.get("floor")}
-    ordered = sorted((row | floor | _read(row, curves.get(row["trial"]), levels, card) for row in rows), key=_place)
+    read = (row | floor | _read(row, curves.get(trial), levels, card) for trial, row in rows.items())
+    ordered = sorted(read, key=_place)
     ranks, tied = ranks_and_ties(ordered, "seconds")
     ranked = [row | {"rank": rank, "tied": tie} for row, rank, tie in zip(ordered, ranks, tied, strict=True)]
     return pa.Table.from_pylist(ranked, _schema(trials))
@@ -48,12 +50,6 @@ def _schema(trials: pa.Table) -> pa.Schema:
     own |= {"rank": pa.int64(), "tied": pa.bool_(), "reading": pa.string()}
     names = (*COLUMNS, *varied_fields(trials))
     return pa.schema([pa.field(name, own[name]) if name in own else trials.schema.field(name) for name in names])
-
-
-def _curves(rows: Sequence[Row], reports: Sequence[Row]) -> dict[str, Curve]:
-    here = {row["trial"] for row in rows}
-    patient = {row["trial"] for row in rows if row.get(PATIENCE)}
-    return curves_of((report for report in reports if report["trial"] in here), patient)
 
 
 def _read(row: Row, curve: Curve | None, levels: Sequence[float], card: MetricCard) -> Row:

@@ -4,23 +4,18 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from analysis.run.run import Run, RunError
 from analysis.run.tables import fields
 from analysis.statistics.ranking import Row
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """Mean and standard deviation over folds."""
 
     mean: float
     sd: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Return those of two values or more."""
-        return cls(statistics.fmean(values), statistics.stdev(values))
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,12 @@ def _validated(configuration: Row, by_fold: dict[int, dict[int, Row]]) -> CrossV
         return None
     rows = [reports[max(common)] for reports in by_fold.values()]
     loss, ssim = (
-        tuple(Spread.of(values) for values in zip(*(row[column] for row in rows), strict=True))
+        tuple(_spread(values) for values in zip(*(row[column] for row in rows), strict=True))
         for column in ("loss_by_t", "ssim_by_t")
     )
-    return CrossValidation(
-        configuration, tuple(by_fold), max(common), Spread.of([row["fmd"] for row in rows]), loss, ssim
-    )
+    fmd = _spread([row["fmd"] for row in rows])
+    return CrossValidation(configuration, tuple(by_fold), max(common), fmd, loss, ssim)
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.fmean(values), statistics.stdev(values))

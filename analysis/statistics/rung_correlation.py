@@ -44,6 +44,8 @@ def rung_correlation(run: Run) -> list[RungCorrelation]:
     reached = [images for images, values in fmds.items() if len(values) >= FEWEST]
     if not reached:
         return []
+    from scipy.stats import kendalltau, spearmanr  # a second, which most commands do not need
+
     final = max(reached)
     trials = run.trials().select(["trial", "state"]).to_pylist()
     pruned = {row["trial"] for row in trials if row["state"] == "PRUNED"}
@@ -54,17 +56,10 @@ def rung_correlation(run: Run) -> list[RungCorrelation]:
             first = [fmds[images][trial] for trial in both]
             last = [fmds[final][trial] for trial in both]
             stopped = len(pruned & (fmds[images].keys() - fmds[final].keys()))
-            found.append(_correlation(images, final, first, last, stopped))
+            spearman, kendall = float(spearmanr(first, last).statistic), float(kendalltau(first, last).statistic)
+            low, high = interval(spearman, len(both))
+            found.append(RungCorrelation(images, final, len(both), spearman, low, high, kendall, stopped))
     return found
-
-
-def _correlation(images: int, final: int, first: list[float], last: list[float], stopped: int) -> RungCorrelation:
-    from scipy.stats import kendalltau, spearmanr  # a second, which most commands do not need
-
-    spearman = float(spearmanr(first, last).statistic)
-    kendall = float(kendalltau(first, last).statistic)
-    low, high = interval(spearman, len(first))
-    return RungCorrelation(images, final, len(first), spearman, low, high, kendall, stopped)
 
 
 def interval(spearman: float, n: int) -> tuple[float, float]:

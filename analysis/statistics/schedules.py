@@ -43,18 +43,20 @@ class ScheduleCurve:
 
 def schedule_curves(rows: Sequence[Mapping[str, Any]]) -> list[ScheduleCurve]:
     """Return each schedule of some rows of a table of trials; one that this version does not know is left out."""
-    settings: dict[str, dict[str, Any]] = {row["trial"]: _settings(row) for row in rows}
+    settings: dict[str, dict[str, Any]] = {
+        row["trial"]: {
+            name.removeprefix("schedule/"): value
+            for name, value in row.items()
+            if name.startswith("schedule/") and value is not None
+        }
+        for row in rows
+    }
     distinct: list[dict[str, Any]] = []
     for found in settings.values():
         if found.get("kind") is not None and found not in distinct:
             distinct.append(found)
     curves = (_curve(tuple(name for name, own in settings.items() if own == one), one) for one in distinct)
     return [curve for curve in curves if curve is not None]
-
-
-def _settings(row: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name.removeprefix("schedule/"): value for name, value in row.items() if name.startswith("schedule/")}
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def _curve(trials: tuple[str, ...], settings: dict[str, Any]) -> ScheduleCurve | None:

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.statistics.comparison import Comparison, run_of
-from analysis.statistics.confirmed import Standing
 from analysis.statistics.ranking import shared_values
 from analysis.text import formats
 from analysis.text.configuration import describe_trials
@@ -43,7 +42,10 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
         ranked = sheet("All trials", COLUMNS, ranking_parts(comparison.ranking, words))
         explained = legend(comparison.trials, shared)
     form = standings_form(comparison.confirmed) if comparison.confirmed else ""
-    confirmed = [_confirmed(standing, numbers, form) for standing in comparison.confirmed]
+    confirmed = [
+        [numbers[run_of(one.trial)], one.trial.rpartition("/")[2], *standing_texts(one, form), standing_remarks(one)]
+        for one in comparison.confirmed
+    ]
     sheets = [
         Sheet(
             CONFIRMED,
@@ -78,11 +80,6 @@ def _numbered(part: Part, numbers: Mapping[str, str]) -> Part:
     return title, [
         [*row[:TRIAL], numbers[run], trial, *row[TRIAL + 1 :]] for row, (run, _, trial) in zip(rows, names, strict=True)
     ]
-
-
-def _confirmed(standing: Standing, numbers: Mapping[str, str], form: str) -> list[str]:
-    run, _, trial = standing.trial.rpartition("/")
-    return [numbers[run], trial, *standing_texts(standing, form), standing_remarks(standing)]
 
 
 def with_run_column(ranking: pa.Table) -> pa.Table:
