@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.run.run import Run
 from analysis.run.tables import SECONDS
-from analysis.statistics.confirmed import ConfirmationResult, Standing
+from analysis.statistics.confirmed import Standing
 from analysis.statistics.ranking import ranked_rows, varied_fields
 from analysis.statistics.two_way import LOOK_LEVEL, estimates, quantile
 from analysis.statistics.winner import winner
@@ -79,35 +78,13 @@ class Longer:
     expected: float
 
 
-@dataclass(frozen=True)
-class NextSteps:
-    """What a search suggests to do next; None or nothing where there is no reason to."""
-
-    undecided: Undecided | None
-    edges: tuple[Edge, ...]
-    same: tuple[Same, ...]
-    longer: Longer | None
-    unstarted: int
-    """How many trials never started because the time was up"""
-
-
-def next_steps(run: Run, result: ConfirmationResult | None) -> NextSteps:
-    """Return what a run suggests to do next."""
-    settings = run.settings()
-    starts, best = run.starts(), winner(run)
-    planned = settings.get("settings", {}).get("trials", 0)
-    return NextSteps(
-        undecided=_undecided(run, result.standings) if result else None,
-        edges=_edges(starts[best].variant, settings.get("domains", {})) if best in starts else (),
-        same=_same(run),
-        longer=_longer(run, best) if best else None,
-        unstarted=max(0, planned - len(starts)),
-    )
-
-
-def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]) -> tuple[Edge, ...]:
-    found = []
-    for name, domain in searched.items():
+def edges(run: Run) -> list[Edge]:
+    """Return the numbers of the best configuration beyond which a next search may look; none before there is a best."""
+    best, starts = winner(run), run.starts()
+    if best not in starts:
+        return []
+    variant, found = starts[best].variant, []
+    for name, domain in run.settings().get("domains", {}).items():
         value, low, high = variant.get(name), domain["low"], domain["high"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             continue
@@ -125,17 +102,17 @@ def _edges(variant: Mapping[str, Any], searched: Mapping[str, Mapping[str, Any]]
         is_outside = beyond < low if end == low else beyond > high
         if is_outside and domain["least"] <= beyond <= domain["most"]:
             found.append(Edge(name, value, end, beyond))
-    return tuple(found)
+    return found
 
 
-def _same(run: Run) -> tuple[Same, ...]:
+def same(run: Run) -> list[Same]:
     """Return the fields, no real numbers, that have one value in the best trials at the largest budget."""
     table, ranked = run.trials(), ranked_rows(run)
     drawn = {row["trial"]: row for row in table.to_pylist() if not row["baseline"]}
     images = ranked[0]["images_seen"] if ranked else None
     best = [drawn[row["trial"]] for row in ranked if row["images_seen"] == images and row["trial"] in drawn][:BEST]
     if len(best) < BEST:
-        return ()
+        return []
     found = []
     for name in varied_fields(table):
         values = {row[name] for row in best}
@@ -144,10 +121,10 @@ def _same(run: Run) -> tuple[Same, ...]:
         others = [count for other, count in tried.items() if other != value]
         if value is not None and not isinstance(value, float) and max(others, default=0) >= TRIED:
             found.append(Same(name, value, len(best)))
-    return tuple(found)
+    return found
 
 
-def _undecided(run: Run, standings: tuple[Standing, ...]) -> Undecided | None:
+def undecided(run: Run, standings: Sequence[Standing]) -> Undecided | None:
     """Return what it takes to tell the best from the next; None where they are told apart, or there is only one."""
     if len(standings) < 2 or not standings[1].tied:
         return None
@@ -177,9 +154,9 @@ def _training_seconds(run: Run, trials: set[str]) -> float:
     return sum(row[part] or 0.0 for row in rows for part in SECONDS) / max(1, len(rows))
 
 
-def _longer(run: Run, best: str) -> Longer | None:
+def longer(run: Run) -> Longer | None:
     """Return what longer training may gain; None where the best one's curve is not known to fall at the full budget."""
-    reports = run.reports().get(best, [])
+    reports = run.reports().get(winner(run) or "", [])
     rungs = run.settings().get("settings", {}).get("rungs") or [0]
     if len(reports) < 2 or reports[-1].images_seen < rungs[-1]:
         return None

@@ -34,20 +34,15 @@ def opinions(rows: Iterable[Row], best: str) -> tuple[Opinion, ...]:
 
     A network that measured not all of the configurations says nothing.
     """
-    trainings = list(rows)
+    trainings, found = list(rows), []
     names = {row["repeats"] for row in trainings}
-    found = (_opinion(name, trainings, best) for name in OTHERS)
-    return tuple(opinion for opinion in found if opinion is not None and opinion.means.keys() == names)
-
-
-def _opinion(name: str, rows: list[Row], best: str) -> Opinion | None:
-    grouped: dict[str, dict[int, float]] = {}
-    for row in rows:
-        if row[name] is not None and row[name] > 0:
-            grouped.setdefault(row["repeats"], {})[row["seed"]] = row[name]
-    if best not in grouped:
-        return None
-    estimated = estimates(grouped)
-    means = {one: estimated.mean(one)[0] for one in estimated.ordered}
-    first = estimated.ordered[0]
-    return Opinion(name, means, None if first == best else estimated.behind(best, first))
+    for name in OTHERS:
+        measured: dict[str, dict[int, float]] = {}
+        for row in trainings:
+            if row[name] is not None and row[name] > 0:
+                measured.setdefault(row["repeats"], {})[row["seed"]] = row[name]
+        if measured.keys() == names:
+            estimated = estimates(measured)
+            means, first = {one: estimated.mean(one)[0] for one in estimated.ordered}, estimated.ordered[0]
+            found.append(Opinion(name, means, None if first == best else estimated.behind(best, first)))
+    return tuple(found)

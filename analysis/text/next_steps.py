@@ -6,7 +6,7 @@ import shlex
 from analysis.run.run import Run, RunError
 from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, lost_contenders
-from analysis.statistics.next_steps import LONGER, MOST_SEEDS, Longer, Undecided, next_steps
+from analysis.statistics.next_steps import LONGER, MOST_SEEDS, Longer, Undecided, edges, longer, same, undecided
 from analysis.statistics.winner import training_of
 from analysis.text.commands import Commands
 from analysis.text.words import counted, duration
@@ -25,16 +25,15 @@ def steps(run: Run, commands: Commands) -> list[Step]:
     if "origin" in run.settings():
         return uses(run, commands)
     result = confirmation_result(run)
-    found = next_steps(run, result)
     budget = settings["time_budget"]
     said: list[Step] = []
     if not (result and result.standings) and not settings.get("trained") and run.reports():
         said.append(_confirm(run, commands))
-    if found.undecided and result:
-        said.append(_undecided(run, result, found.undecided, commands))
-    if found.longer and not settings.get("trained"):
-        said.append(_longer(found.longer, budget, commands))
-    for edge in found.edges:
+    if result and (close := undecided(run, result.standings)):
+        said.append(_undecided(run, result, close, commands))
+    if not settings.get("trained") and (falling := longer(run)):
+        said.append(_longer(falling, budget, commands))
+    for edge in edges(run):
         name = edge.field.replace("/", ".")
         said.append(
             (
@@ -43,16 +42,16 @@ def steps(run: Run, commands: Commands) -> list[Step]:
                 commands.again(fixing(f"{name}={value_text(edge.beyond)}")),
             )
         )
-    if found.same:
-        fixed = [f"{same.field.replace('/', '.')}={same.value}" for same in found.same]
+    if shared := same(run):
+        fixed = [f"{one.field.replace('/', '.')}={one.value}" for one in shared]
         said.append(
             (
-                f"All of the best {found.same[0].trials} have {', '.join(fixed)}: with that fixed, a next search has "
+                f"All of the best {shared[0].trials} have {', '.join(fixed)}: with that fixed, a next search has "
                 "its trials for the other fields.",
                 commands.again(*map(fixing, fixed)),
             )
         )
-    return [*said, _search_on(run, found.unstarted, commands), *uses(run, commands)]
+    return [*said, _search_on(run, commands), *uses(run, commands)]
 
 
 def fixing(assignment: str) -> str:
@@ -93,35 +92,34 @@ def uses(run: Run, commands: Commands) -> list[Step]:
     ]
 
 
-def _search_on(run: Run, unstarted: int, commands: Commands) -> Step:
+def _search_on(run: Run, commands: Commands) -> Step:
     """Return how a search that has ended goes on: with more of what ended it, time or trials."""
     settings = run.settings()["settings"]
-    more = [] if unstarted else [f"--trials {2 * settings['trials']}"]
-    if unstarted or run.used_seconds() > settings["time_budget"] / 2:
+    unstarted = settings["trials"] - len(run.starts())
+    more = [] if unstarted > 0 else [f"--trials {2 * settings['trials']}"]
+    if unstarted > 0 or run.used_seconds() > settings["time_budget"] / 2:
         more.append(f"--time-budget {2 * settings['time_budget']:g}")
-    if unstarted:
+    if unstarted > 0:
         said = f"{counted(unstarted, 'trial')} of at most {settings['trials']:,} did not start in the time: search on."
     else:
         said = "All trials have ended: search on with more."
     return said, commands.resume(*more)
 
 
-def _undecided(run: Run, result: ConfirmationResult, undecided: Undecided, commands: Commands) -> Step:
+def _undecided(run: Run, result: ConfirmationResult, close: Undecided, commands: Commands) -> Step:
     best, settings = result.standings[0].trial, run.settings()["settings"]
-    if undecided.seeds is None:
-        return f"{best} and {undecided.other} would need more than {MOST_SEEDS} seeds each: choose by cost.", ""
-    seconds = undecided.seconds * math.ceil(undecided.trainings / settings.get("slots", 1))
+    if close.seeds is None:
+        return f"{best} and {close.other} would need more than {MOST_SEEDS} seeds each: choose by cost.", ""
+    seconds = close.seconds * math.ceil(close.trainings / settings.get("slots", 1))
     needed = run.used_seconds() + 1.3 * seconds + 60
     budget = in_minutes(max(needed, settings["time_budget"]))
-    if undecided.shared == 1:
+    if close.shared == 1:
         more = f"train both with two, about {duration(seconds)} more."
-        return f"One seed does not tell {best} from {undecided.other}: {more}", commands.resume(
-            f"--time-budget {budget}"
-        )
+        return f"One seed does not tell {best} from {close.other}: {more}", commands.resume(f"--time-budget {budget}")
     return (
-        f"{undecided.seeds} seeds each would tell {best} from {undecided.other}, with a probability of 80 % if they "
+        f"{close.seeds} seeds each would tell {best} from {close.other}, with a probability of 80 % if they "
         f"differ as they seem to: about {duration(seconds)} more.",
-        commands.resume(f"--seeds {max(undecided.seeds, settings['seeds'])}", f"--time-budget {budget}"),
+        commands.resume(f"--seeds {max(close.seeds, settings['seeds'])}", f"--time-budget {budget}"),
     )
 
 
@@ -130,10 +128,10 @@ def in_minutes(seconds: float) -> int:
     return 60 * math.ceil(seconds / 60)
 
 
-def _longer(longer: Longer, budget: float, commands: Commands) -> Step:
-    (first, last), (before, now) = longer.rungs, longer.normalised
+def _longer(falling: Longer, budget: float, commands: Commands) -> Step:
+    (first, last), (before, now) = falling.rungs, falling.normalised
     return (
         f"From {first:,} to {last:,} images the normalised FMD of the best fell from {before:.3f} to {now:.3f}. At "
-        f"that pace {longer.images:,} images would give about {longer.expected:.3f}: train longer.",
-        commands.again(f"--max-images {longer.images}", f"--time-budget {LONGER * budget:g}"),
+        f"that pace {falling.images:,} images would give about {falling.expected:.3f}: train longer.",
+        commands.again(f"--max-images {falling.images}", f"--time-budget {LONGER * budget:g}"),
     )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from analysis.run.run import Run
-from analysis.statistics.confirmed import confirmation_result
-from analysis.statistics.next_steps import Undecided, next_steps
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.next_steps import Undecided, edges, longer, same, undecided
 from analysis.text.commands import Commands
 from analysis.text.next_steps import steps
 from search.command_line import parse
@@ -31,13 +31,19 @@ def run_of(folder: Path, lr: float, fmds: list[float], **more: Any) -> Run:
     return run
 
 
+def result_of(run: Run) -> ConfirmationResult:
+    found = confirmation_result(run)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(
     ("lr", "beyond"), [(3.9e-2, 0.085), (2.01e-3, 0.00095), (8e-3, None), (2.5e-2, None), (0.03, 0.085)]
 )
 def test_a_number_within_a_tenth_of_an_end_is_to_be_tried_beyond_it(
     tmp_path: Path, lr: float, beyond: float | None
 ) -> None:
-    found = next_steps(run_of(tmp_path, lr, [30.0]), None).edges
+    found = edges(run_of(tmp_path, lr, [30.0]))
     assert [edge.beyond for edge in found] == ([beyond] if beyond else [])
 
 
@@ -49,12 +55,12 @@ def test_a_whole_number_that_rounds_to_the_end_is_not_beyond_it(tmp_path: Path, 
     run = Run.create(tmp_path, "run")
     run.write_settings(fake_runs.settings("run") | {"domains": WHOLE})
     fake_runs.add_trial(run, {"training/batch": value}, [30.0])
-    assert next_steps(run, None).edges == ()
+    assert edges(run) == []
 
 
 @pytest.mark.parametrize("lr", [1e-3, 6e-2])
 def test_a_value_outside_what_was_searched_is_near_no_end_of_it(tmp_path: Path, lr: float) -> None:
-    assert next_steps(run_of(tmp_path, lr, [30.0]), None).edges == ()
+    assert edges(run_of(tmp_path, lr, [30.0])) == []
 
 
 @pytest.mark.parametrize(("confirm", "asked"), [(0, " --confirm 3"), (3, "")])
@@ -78,16 +84,16 @@ def test_without_a_result_there_is_nothing_to_train_again(tmp_path: Path) -> Non
 
 def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -> None:
     own = {"training/lr": DOMAINS["training/lr"] | {"most": 4e-2}}
-    assert next_steps(run_of(tmp_path, 4e-2, [30.0], domains=own), None).edges == ()
+    assert edges(run_of(tmp_path, 4e-2, [30.0], domains=own)) == []
 
 
 def test_a_curve_that_still_falls_at_the_end_suggests_longer_training(tmp_path: Path) -> None:
-    found = next_steps(run_of(tmp_path / "falls", 8e-3, [190.0, 90.0, 60.0]), None).longer
+    found = longer(run_of(tmp_path / "falls", 8e-3, [190.0, 90.0, 60.0]))
     assert found is not None
     assert found.images == 3 * fake_runs.IMAGES[2]
     assert 0 < found.expected < found.normalised[1] < found.normalised[0]
-    assert next_steps(run_of(tmp_path / "level", 8e-3, [90.0, 60.5, 60.0]), None).longer is None
-    assert next_steps(run_of(tmp_path / "pruned", 8e-3, [90.0, 60.0]), None).longer is None
+    assert longer(run_of(tmp_path / "level", 8e-3, [90.0, 60.5, 60.0])) is None
+    assert longer(run_of(tmp_path / "pruned", 8e-3, [90.0, 60.0])) is None
 
 
 def test_a_choice_that_all_of_the_best_share_is_named_where_others_were_tried(tmp_path: Path) -> None:
@@ -100,8 +106,8 @@ def test_a_choice_that_all_of_the_best_share_is_named_where_others_were_tried(tm
             "training/batch": 32 << number % 2,
         }
         fake_runs.add_trial(run, variant | {"training/lr": 0.01}, [30.0 + number])
-    (same,) = next_steps(run, None).same
-    assert (same.field, same.value, same.trials) == ("schedule/kind", "cosine", 5)
+    (found,) = same(run)
+    assert (found.field, found.value, found.trials) == ("schedule/kind", "cosine", 5)
 
 
 def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: 
         fmds = {"001-a": [30.0, 33.0], "000-a": [30.0 * (1 + gap) * 1.005, 33.0 * (1 + gap) / 1.005]}
         run = confirmed(tmp_path / str(gap), fmds)
         run.write_settings(fake_runs.settings("run"))
-        found = next_steps(run, confirmation_result(run)).undecided
+        found = undecided(run, result_of(run).standings)
         assert found is not None
         return found.seeds
 
@@ -124,21 +130,21 @@ def test_only_trainings_that_are_missing_are_counted(tmp_path: Path) -> None:
     def found(others: list[float]) -> Undecided:
         run = confirmed(tmp_path / str(len(others)), {"001-a": [30.0, 33.0], "000-a": [30.45, 33.16, *others]})
         run.write_settings(fake_runs.settings("run"))
-        undecided = next_steps(run, confirmation_result(run)).undecided
-        assert undecided is not None
-        return undecided
+        close = undecided(run, result_of(run).standings)
+        assert close is not None
+        return close
 
     for others in ([], [32.0, 31.8]):
-        undecided = found(others)
-        assert undecided.seeds is not None
-        assert undecided.seeds > 2
-        assert undecided.trainings == undecided.seeds - 2 + max(0, undecided.seeds - 2 - len(others))
+        close = found(others)
+        assert close.seeds is not None
+        assert close.seeds > 2
+        assert close.trainings == close.seeds - 2 + max(0, close.seeds - 2 - len(others))
 
 
 def test_one_shared_seed_asks_for_a_second(tmp_path: Path) -> None:
     run = confirmed(tmp_path, {"001-a": [30.0], "000-a": [30.1]})
     run.write_settings(fake_runs.settings("run"))
-    found = next_steps(run, confirmation_result(run)).undecided
+    found = undecided(run, result_of(run).standings)
     assert found is not None
     assert (found.other, found.seeds) == ("000-a", 2)
     sentence, command = steps(run, Commands.anywhere(run))[0]
