@@ -3,14 +3,13 @@
 from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, valued
 from analysis.page.plots import Interval, intervals, logarithmic
-from analysis.run.evaluations import REAL
-from analysis.statistics.confirmed import ConfirmationResult, Standing, normalise
+from analysis.statistics.confirmed import Standing, normalise
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
-from analysis.text.checks import check_rows, check_text, shown
+from analysis.text.checks import check_rows, shown
 from analysis.text.confirmation import as_judged, standing_remarks, standing_texts, standings_form
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import fmd_text, number
+from analysis.text.words import fmd_text, number, percent
 
 
 def confirmed(context: ReportContext) -> dict[str, object] | None:
@@ -36,6 +35,7 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
             Cell(standing_remarks(s)),
         ]
 
+    checks = shown(result)
     values = [value for row in rows for value in (row.low, row.high, *row.single)]
     return {
         "figure": intervals(rows, logarithmic("normalised FMD", values)),
@@ -44,9 +44,15 @@ def confirmed(context: ReportContext) -> dict[str, object] | None:
         "test_rows": [cells(standing, standings_form(result.test_standings)) for standing in result.test_standings],
         "test_metric": result.test_metric,
         "opinion_titles": opinion_titles(result),
-        "opinion_rows": _opinion_cells(context, result),
-        "checks": {check.title: check.meaning for check in shown(result)},
-        "check_rows": _check_cells(context, result),
+        "opinion_rows": [
+            [context.trial_cell(name), *(Cell(fmd_text(value), value) for value in values)]
+            for name, values in opinion_rows(result)
+        ],
+        "checks": {check.title: check.meaning for check in checks},
+        "check_rows": [
+            [context.trial_cell(name), *(valued(percent(found.get(one.name)), found.get(one.name)) for one in checks)]
+            for name, found in check_rows(result)
+        ],
     }
 
 
@@ -62,24 +68,3 @@ def _interval(context: ReportContext, standing: Standing, card: MetricCard) -> I
         colour=context.colour(standing.trial),
         single=[normalise(fmd, card) for fmd in standing.fmds],
     )
-
-
-def _opinion_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:
-    """Return the rows of the table of distances by the features of other networks."""
-    return [
-        [_name(context, name), *(Cell(fmd_text(value), value) for value in values)]
-        for name, values in opinion_rows(result)
-    ]
-
-
-def _name(context: ReportContext, name: str) -> Cell:
-    return Cell(name) if name == REAL else context.trial_cell(name)
-
-
-def _check_cells(context: ReportContext, result: ConfirmationResult) -> list[list[Cell]]:
-    """Return the rows of the table of what FMD does not tell."""
-    checks = shown(result)
-    return [
-        [_name(context, name), *(valued(check_text(values, one.name), values.get(one.name)) for one in checks)]
-        for name, values in check_rows(result)
-    ]

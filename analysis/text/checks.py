@@ -71,11 +71,6 @@ def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
     return [*rows, (REAL, result.real)] if rows and result.real else rows
 
 
-def check_text(values: Values, check: str) -> str:
-    """Return a check as per cent; a dash where it was not measured."""
-    return percent(values[check]) if check in values else "-"
-
-
 def checks_facts(result: ConfirmationResult) -> list[Fact]:
     """Return what was measured of the samples of the best beside its FMD; nothing of a run without that."""
     found, real = result.checks.get(result.standings[0].trial, {}), result.real

@@ -7,10 +7,10 @@ from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.ranking import MetricCard
 from analysis.statistics.verdict import searched
 from analysis.text.behind import behind_text
-from analysis.text.checks import check_rows, check_text, shown
+from analysis.text.checks import check_rows, shown
 from analysis.text.formats import Block, Sheet
 from analysis.text.opinions import opinion_rows, opinion_titles
-from analysis.text.words import chance, fmd_form, fmd_text, interval_text, number
+from analysis.text.words import chance, fmd_form, fmd_text, interval_text, number, percent
 
 COLUMNS = (
     *("trial", "FMD", "95 % interval", "behind", "seeds", "P(best)", "norm.", "in search"),
@@ -58,7 +58,7 @@ def checks_blocks(result: ConfirmationResult) -> list[Block]:
     checks = shown(result)
     if not checks:
         return []
-    rows = [[name, *(check_text(values, check.name) for check in checks)] for name, values in check_rows(result)]
+    rows = [[name, *(percent(values.get(check.name)) for check in checks)] for name, values in check_rows(result)]
     legend = " ".join(f"{check.title}: {check.brief}." for check in checks)
     sheet = Sheet(["trial", *(check.title for check in checks)], ["trial"], [("", rows)], drops=CHECKS_DROPS)
     return [CHECKS_TITLE, sheet, legend]

@@ -29,8 +29,10 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def percent(share: float) -> str:
-    """Return a share as per cent: `3.1 %`, `38 %`, `0 %`."""
+def percent(share: float | None) -> str:
+    """Return a share as per cent, `3.1 %`, `38 %`, `0 %`; a dash for none."""
+    if share is None:
+        return "-"
     value = 100 * share
     return f"{value:.0f} %" if share == 0 or value >= 9.95 else f"{value:.1f} %"
 
