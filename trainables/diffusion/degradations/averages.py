@@ -146,10 +146,3 @@ class Average(Degradation):
 def _one_order(size: int, device: torch.device) -> Tensor:
     """Return `size` random numbers, the same in every process."""
     return torch.rand(size, generator=torch.Generator().manual_seed(0)).to(device)
-
-
-AVERAGES: dict[str, type[Degradation]] = {
-    "blur": Blur,
-    "pixelate": Pixelate,
-    "average": Average,
-}

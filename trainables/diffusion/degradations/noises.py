@@ -49,10 +49,3 @@ class Noise(Degradation):
     def estimate(self, x_t: Tensor, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return the z (N, C, H, W) that leads from x0 to x_t, at steps from 1 on."""
         return (x_t - x0) / (self.sigma * step.over(x0).sigma)
-
-
-NOISES: dict[str, type[Degradation]] = {
-    "gaussian": Gaussian,
-    "flow": Flow,
-    "noise": Noise,
-}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.diffusion.degradations.base import Degradation, LinearInterpolant, Overlay
+from trainables.diffusion.degradations.base import LinearInterpolant, Overlay
 from trainables.diffusion.source import Source
 from trainables.domain import Choice
 
@@ -71,10 +71,3 @@ def _codes(version: int, device: torch.device) -> Tensor:
     ]
     dark = torch.tensor([[list(row) for row in code.matrix] for code in codes], dtype=torch.uint8)
     return (1 - dark)[:, None].to(device)
-
-
-OVERLAYS: dict[str, type[Degradation]] = {
-    "morph": Morph,
-    "pseudo_qr": PseudoQR,
-    "qr": QR,
-}

@@ -29,40 +29,23 @@ class Contrast(Degradation):
 
     def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
         """Return x_t (N, C, H, W) of x0's dtype."""
-        return _contrasted(x0, step, self.start, self.growth, z)
+        i = step.over(x0).time
+        factor = torch.where(i > 0, 1 + (self.start + self.growth * i) * (2 * z - 1), 1.0)
+        mean = x0.float().mean((1, 2, 3), keepdim=True)
+        return torch.where(i > 0, mean + factor * (x0 - mean), x0).to(x0.dtype)
 
 
 @dataclass(frozen=True)
-class LocalContrast(Degradation):
+class LocalContrast(Contrast):
     """Contrast about the mean, scaled at each pixel by a smooth map of factors from 1 - h to 1 + h (Grivot's wish).
 
     h = start + growth t / T, as for `Contrast`. The map is drawn on a grid of `cells` x `cells` points that spans the
     image, and interpolated between them.
     """
 
-    start: Annotated[float, Uniform(0, 0.5)] = 0.5
-    growth: Annotated[float, Uniform(0, 1)] = 0.5
     cells: Annotated[int, Int(2, 14)] = 4
 
     def draw(self, x0: Tensor, source: Source) -> Tensor:
         """Return the place of each factor in its range, a smooth map (N, 1, H, W) in [0, 1)."""
         grid = source.uniform(torch.Size((x0.shape[0], 1, self.cells, self.cells)))
         return functional.interpolate(grid, size=x0.shape[-2:], mode="bilinear", align_corners=True)
-
-    def __call__(self, x0: Tensor, step: Step, z: Tensor) -> Tensor:
-        """Return x_t (N, C, H, W) of x0's dtype."""
-        return _contrasted(x0, step, self.start, self.growth, z)
-
-
-def _contrasted(x0: Tensor, step: Step, start: float, growth: float, z: Tensor) -> Tensor:
-    """Return x0 (N, C, H, W) scaled about its mean, z being the places of the factors in their range."""
-    i = step.over(x0).time
-    factor = torch.where(i > 0, 1 + (start + growth * i) * (2 * z - 1), 1.0)
-    mean = x0.float().mean((1, 2, 3), keepdim=True)
-    return torch.where(i > 0, mean + factor * (x0 - mean), x0).to(x0.dtype)
-
-
-TONES: dict[str, type[Degradation]] = {
-    "contrast": Contrast,
-    "local_contrast": LocalContrast,
-}

@@ -65,8 +65,3 @@ def _blur_matrix(size: int, sigma: float, device: torch.device) -> Tensor:
     at = torch.minimum(at, period - at) if size > 1 else torch.zeros_like(at)
     matrix = torch.zeros(size, size, dtype=torch.float64).scatter_add_(1, at, kernel.expand(size, -1).contiguous())
     return matrix.float().to(device)
-
-
-WARPS: dict[str, type[Degradation]] = {
-    "elastic": Elastic,
-}
