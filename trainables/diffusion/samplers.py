@@ -69,27 +69,38 @@ def _pairs(x_t: Tensor, times: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
         yield tuple(torch.full((len(x_t),), k, device=x_t.device) for k in (t, s))  # type: ignore[misc]
 
 
-def _posterior(diffusion: Diffusion, x_T: Tensor, times: list[int], source: Source, large: bool) -> Iterator[Tensor]:
-    x_t = x_T
-    for t, s in _pairs(x_t, times):
-        x0 = diffusion.restore(x_t, t)
-        ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
-        beta = 1 - ab_t / ab_s
-        mean = (ab_s.sqrt() * beta * x0 + (ab_t / ab_s).sqrt() * (1 - ab_s) * x_t) / (1 - ab_t)
-        variance = beta if large else beta * (1 - ab_s) / (1 - ab_t)
-        noise = source.normal(x_t.shape) * variance.sqrt()
-        x_t = torch.where((s > 0).view(-1, 1, 1, 1), mean + noise, x0)
-        yield x_t
+def _by_steps(step: Callable[[Diffusion, Tensor, Any, Tensor, Tensor, Source], Tensor]) -> Function:
+    """Return the sampler that makes each x_t of the one before by `step`, (diffusion, x_t, z, t, s, source) -> x_s."""
+
+    def sample(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
+        x_t = x_T
+        for t, s in _pairs(x_t, times):
+            x_t = step(diffusion, x_t, z, t, s, source)
+            yield x_t
+
+    return sample
 
 
-def ancestral(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t drawn from the posterior q(x_s | x_t, x0_hat) (Ho et al. 2020, eq. 6-7)."""
-    yield from _posterior(diffusion, x_T, times, source, large=False)
+def _posterior(diffusion: Diffusion, x_t: Tensor, t: Tensor, s: Tensor, source: Source, large: bool) -> Tensor:
+    x0 = diffusion.restore(x_t, t)
+    ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
+    beta = 1 - ab_t / ab_s
+    mean = (ab_s.sqrt() * beta * x0 + (ab_t / ab_s).sqrt() * (1 - ab_s) * x_t) / (1 - ab_t)
+    variance = beta if large else beta * (1 - ab_s) / (1 - ab_t)
+    noise = source.normal(x_t.shape) * variance.sqrt()
+    return torch.where((s > 0).view(-1, 1, 1, 1), mean + noise, x0)
 
 
-def ancestral_large(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t as `ancestral` does, with beta_t for the variance (Ho et al. 2020, section 3.2; the starter)."""
-    yield from _posterior(diffusion, x_T, times, source, large=True)
+@_by_steps
+def ancestral(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s drawn from the posterior q(x_s | x_t, x0_hat) (Ho et al. 2020, eq. 6-7)."""
+    return _posterior(diffusion, x_t, t, s, source, large=False)
+
+
+@_by_steps
+def ancestral_large(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s as `ancestral` does, with beta_t for the variance (Ho et al. 2020, section 3.2; the starter)."""
+    return _posterior(diffusion, x_t, t, s, source, large=True)
 
 
 def _ddim(eta: float) -> Function:
@@ -98,17 +109,15 @@ def _ddim(eta: float) -> Function:
     With 0 it is `euler`, and with 1 `ancestral`.
     """
 
-    def sample(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-        x_t, last = x_T, last_part(diffusion.degradation)
-        for t, s in _pairs(x_t, times):
-            x0 = diffusion.restore(x_t, t)
-            z_hat = last.estimate(x_t, x0, diffusion.step(t), None)
-            ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
-            drawn = eta**2 * (1 - ab_t / ab_s) * (1 - ab_s) / (1 - ab_t)
-            # 1 - ab_s - drawn, as a sum without a difference of nearly equal numbers.
-            kept = (1 - eta**2) * (1 - ab_s) + eta**2 * ab_t / ab_s * (1 - ab_s) ** 2 / (1 - ab_t)
-            x_t = ab_s.sqrt() * x0 + kept.sqrt() * z_hat + drawn.sqrt() * source.normal(x_t.shape)
-            yield x_t
+    @_by_steps
+    def sample(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+        x0 = diffusion.restore(x_t, t)
+        z_hat = last_part(diffusion.degradation).estimate(x_t, x0, diffusion.step(t), None)
+        ab_t, ab_s = (diffusion.alpha_bar[k].view(-1, 1, 1, 1) for k in (t, s))
+        drawn = eta**2 * (1 - ab_t / ab_s) * (1 - ab_s) / (1 - ab_t)
+        # 1 - ab_s - drawn, as a sum without a difference of nearly equal numbers.
+        kept = (1 - eta**2) * (1 - ab_s) + eta**2 * ab_t / ab_s * (1 - ab_s) ** 2 / (1 - ab_t)
+        return ab_s.sqrt() * x0 + kept.sqrt() * z_hat + drawn.sqrt() * source.normal(x_t.shape)
 
     return sample
 
@@ -120,12 +129,11 @@ def _step(diffusion: Diffusion, x_t: Tensor, x0: Tensor, t: Tensor, s: Tensor) -
     return last(x0, diffusion.step(s), z), z
 
 
-def euler(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_t of the probability flow ODE by Euler steps along the line from z_hat to x0_hat (Liu et al. 2023)."""
-    x_t = x_T
-    for t, s in _pairs(x_t, times):
-        x_t, _ = _step(diffusion, x_t, diffusion.restore(x_t, t), t, s)
-        yield x_t
+@_by_steps
+def euler(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s of the probability flow ODE by an Euler step along the line from z_hat to x0_hat (Liu et al. 2023)."""
+    x_s, _ = _step(diffusion, x_t, diffusion.restore(x_t, t), t, s)
+    return x_s
 
 
 def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
@@ -142,19 +150,19 @@ def heun(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: So
         if left:
             x0_s = diffusion.restore(x_s, s)
             _, z_s = _step(diffusion, x_s, x0_s, s, s)
-            (total_t, u_t), (total_s, u_s) = (_total_and_u(diffusion, x_t, k) for k in (t, s))
+            (alpha_t, sigma_t), (alpha_s, sigma_s) = (_alpha_and_sigma(diffusion, x_t, k) for k in (t, s))
+            total_t, total_s = alpha_t + sigma_t, alpha_s + sigma_s
             velocity = (z_t - x0 + z_s - x0_s) / 2
-            x_s = total_s * (x_t / total_t + (u_s - u_t) * velocity)
+            x_s = total_s * (x_t / total_t + (sigma_s / total_s - sigma_t / total_t) * velocity)
         x_t = x_s
         yield x_t
 
 
-def _total_and_u(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return alpha + sigma and u = sigma / (alpha + sigma) at steps t (N,), each (N, 1, 1, 1)."""
+def _alpha_and_sigma(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return alpha and sigma of the overlay at steps t (N,), each (N, 1, 1, 1)."""
     last, step = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
     assert isinstance(last, Overlay)
-    total = last.alpha(step) + step.sigma
-    return total, step.sigma / total
+    return last.alpha(step), step.sigma
 
 
 def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
@@ -177,58 +185,51 @@ def dpmpp(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: S
 
 def _log_ratio(diffusion: Diffusion, x_t: Tensor, t: Tensor) -> Tensor:
     """Return lambda (N, 1, 1, 1) at steps t (N,); -inf where no signal is left, and inf of the clean image."""
-    last, at = last_part(diffusion.degradation), diffusion.step(t).over(x_t)
-    assert isinstance(last, Overlay)
-    return (last.alpha(at) / at.sigma).log()
+    alpha, sigma = _alpha_and_sigma(diffusion, x_t, t)
+    return (alpha / sigma).log()
 
 
-def cold1(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s = D(x0_hat, s, z) (Bansal et al. 2022, algorithm 1)."""
-    x_t = x_T
-    for t, s in _pairs(x_t, times):
-        x_t = diffusion.degradation(diffusion.restore(x_t, t), diffusion.step(s), z)
-        yield x_t
+@_by_steps
+def cold1(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s = D(x0_hat, s, z) (Bansal et al. 2022, algorithm 1)."""
+    return diffusion.degradation(diffusion.restore(x_t, t), diffusion.step(s), z)
 
 
-def cold2(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), z the same at each step (Bansal et al. 2022, alg. 2)."""
-    yield from _differences(diffusion, x_T, z, times, ends_with_x0=False)
+def _cold2(diffusion: Diffusion, x_t: Tensor, x0: Tensor, z: Any, t: Tensor, s: Tensor) -> Tensor:
+    return x_t - diffusion.degradation(x0, diffusion.step(t), z) + diffusion.degradation(x0, diffusion.step(s), z)
 
 
-def cold2_x0(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s as `cold2` does, but x0_hat itself in the last step (Grivot; Siddiquei; Breitburd)."""
-    yield from _differences(diffusion, x_T, z, times, ends_with_x0=True)
+@_by_steps
+def cold2(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s = x_t - D(x0_hat, t, z) + D(x0_hat, s, z), z the same at each step (Bansal et al. 2022, alg. 2)."""
+    return _cold2(diffusion, x_t, diffusion.restore(x_t, t), z, t, s)
 
 
-def _differences(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], ends_with_x0: bool) -> Iterator[Tensor]:
-    x_t = x_T
-    for t, s in _pairs(x_t, times):
-        x0 = diffusion.restore(x_t, t)
-        x_s = x_t - diffusion.degradation(x0, diffusion.step(t), z) + diffusion.degradation(x0, diffusion.step(s), z)
-        x_t = torch.where((s > 0).view(-1, 1, 1, 1), x_s, x0) if ends_with_x0 else x_s
-        yield x_t
+@_by_steps
+def cold2_x0(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s as `cold2` does, but x0_hat itself in the last step (Grivot; Siddiquei; Breitburd)."""
+    x0 = diffusion.restore(x_t, t)
+    return torch.where((s > 0).view(-1, 1, 1, 1), _cold2(diffusion, x_t, x0, z, t, s), x0)
 
 
 def cold2_estimated(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
     """Yield x_s as `cold2` does, with z estimated from (x_t, x0_hat) at each step; DDIM for Gaussian noise."""
     x_t = x_T
     for t, s in _pairs(x_t, times):
-        x0, at = diffusion.restore(x_t, t), diffusion.step(t)
-        z = diffusion.degradation.estimate(x_t, x0, at, z)
-        x_t = x_t - diffusion.degradation(x0, at, z) + diffusion.degradation(x0, diffusion.step(s), z)
+        x0 = diffusion.restore(x_t, t)
+        z = diffusion.degradation.estimate(x_t, x0, diffusion.step(t), z)
+        x_t = _cold2(diffusion, x_t, x0, z, t, s)
         yield x_t
 
 
-def renoise(diffusion: Diffusion, x_T: Tensor, z: Any, times: list[int], source: Source) -> Iterator[Tensor]:
-    """Yield x_s = D(x0_hat, s, z) with z drawn anew at each step (the Fruits-360 report).
+@_by_steps
+def renoise(diffusion: Diffusion, x_t: Tensor, z: Any, t: Tensor, s: Tensor, source: Source) -> Tensor:
+    """Return x_s = D(x0_hat, s, z) with z drawn anew at each step (the Fruits-360 report).
 
     All predicted noise is removed, and fresh noise is added. `cold1` keeps one z.
     """
-    x_t = x_T
-    for t, s in _pairs(x_t, times):
-        x0 = diffusion.restore(x_t, t)
-        x_t = diffusion.degradation(x0, diffusion.step(s), diffusion.degradation.draw(x0, source))
-        yield x_t
+    x0 = diffusion.restore(x_t, t)
+    return diffusion.degradation(x0, diffusion.step(s), diffusion.degradation.draw(x0, source))
 
 
 SAMPLERS: dict[str, Sampler] = {
