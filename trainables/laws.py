@@ -5,6 +5,7 @@ what was observed instead.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -42,10 +43,6 @@ def _steps(t: Tensor) -> Step:
 
 def _pick(z: Any, index: slice) -> Any:
     return tuple(_pick(part, index) for part in z) if isinstance(z, tuple) else z[index]
-
-
-def _copy(z: Any) -> Any:
-    return tuple(_copy(part) for part in z) if isinstance(z, tuple) else z.clone()
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -92,7 +89,7 @@ def is_pure(degradation: Degradation) -> str | None:
     given, t = source(), torch.arange(N) * T // (N - 1)
     x0 = given.images(N)
     z = degradation.draw(x0, given)
-    before = x0.clone(), _copy(z)
+    before = deepcopy((x0, z))
     first, second = (degradation(x0, _steps(t), z) for _ in range(2))
     if not torch.equal(first, second):
         return "another result at the second call; draw all that is random in draw()"

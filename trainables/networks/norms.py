@@ -5,24 +5,20 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
-class ImageNorm(nn.LayerNorm):
-    """Layer normalisation of images (N, C, H, W) over all of C, H, W, with a weight per element."""
-
-    def __init__(self, channels: int, size: int) -> None:
-        """Normalise images (N, channels, size, size)."""
-        super().__init__([size, size, channels])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x normalised, in NHWC order."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation of images (N, C, H, W) over C, at each pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, in NHWC order."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ImageNorm(ChannelNorm):
+    """Layer normalisation of images (N, C, H, W) over all of C, H, W, with a weight per element."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        """Normalise images (N, channels, size, size)."""
+        super().__init__([size, size, channels])
 
 
 class PlainImageNorm(nn.GroupNorm):
