@@ -84,29 +84,26 @@ def cache_file(folder: str, key: Sequence[Any]) -> Path:
 
 
 def cached(
-    folder: str, key: Sequence[Any], names: Sequence[str], make: Callable[[], Mapping[str, Any]]
+    folder: str,
+    key: Sequence[Any],
+    names: Sequence[str],
+    make: Callable[[], Mapping[str, Any]],
+    log: Callable[[str], None] = lambda line: None,
 ) -> list[np.ndarray]:
     """Return the arrays `names` of the cache's file for a key, see `cache_file`, or else those that `make` returns.
 
-    What is made is kept in the file; where that is not possible, the next process makes it again.
+    What is made is kept in the file; where that is not possible, `log` is told, and the next process makes it again.
     """
     path = cache_file(folder, key)
-    found = read_arrays(path, *names)
-    if found is not None:
-        return found
+    unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # of a file that is absent or damaged
+    with suppress(*unreadable), np.load(path, allow_pickle=False) as file:
+        return [file[name] for name in names]
     made = make()
-    with suppress(OSError):
-        write_arrays(path, **made)
-    return [np.asarray(made[name]) for name in names]
-
-
-def read_arrays(path: Path, *names: str) -> list[np.ndarray] | None:
-    """Return arrays of an .npz file of the cache; None where it is absent or damaged, so that they are made again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+        write_arrays(path, **made)
+    except OSError as error:
+        log(f"the {folder} cannot be kept for the next time: {error}")
+    return [np.asarray(made[name]) for name in names]
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:

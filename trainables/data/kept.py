@@ -1,124 +1,100 @@
-"""Decoded images in the form that the user's cache keeps: one array, split by content, with facts about it in words."""
+"""Decoded images, kept in the user's cache: one array, split by content, with facts about it in words."""
 
 import hashlib
 import json
 import math
 import os
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.cache import read_arrays, write_arrays
+from trainables.data.cache import cached
 from trainables.data.groups import together
 from trainables.data.images import DataError, Images, Overlays
 from trainables.data.mnist import overlays_of
 from trainables.data.options import ReadOptions, colour
 from trainables.data.pixels import Header, decode
-from trainables.data.sources import Content, Found, Sample, natural, readable
+from trainables.data.sources import Content, Found, Sample, counted, natural, readable
 from trainables.data.splits import SPLITS, split
 from trainables.data.survey import CHUNK, Log, Survey, content_of, damage, each
 
 LABELLED, UNLABELLED = "own", "own-unlabelled"  # the names of these data sets, by which a classifier is chosen
 DAMAGED_SHOWN = 10
 
+ARRAYS = ("pixels", "labels", "ids", "more")  # of the cache: all splits one after the other in one array
+
 Facts = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A data set as the cache has it: all splits one after the other in one array."""
+def images_of(found: Found, path: Path, survey: Survey, options: ReadOptions, log: Log) -> Images:
+    """Return a data set from the user's cache, or else decoded, split and kept there; its splits are views."""
+    made = cached("images", survey.key, ARRAYS, lambda: _made(found, path, survey, options, log), log)
+    pixels, labels, ids, more = made
+    known: dict[str, Any] = json.loads(str(more))
+    ends, morph = known["ends"], _overlays(pixels)
+    parts: dict[str, Any] = dict(zip(SPLITS, np.split(pixels, ends[:-1]), strict=True))
+    some = np.split(labels, ends[:-1])
+    parts |= {f"{name}_labels": own for name, own in zip(SPLITS, some, strict=True)}
+    return Images(
+        name=LABELLED if len(known["classes"]) > 1 else UNLABELLED,
+        **parts,
+        classes=tuple(known["classes"]),
+        groups=np.unique(ids[: ends[0]], return_inverse=True)[1].astype(np.int64),
+        overlays_train=morph.train,
+        overlays_sample=morph.sample,
+        checksums={**known["checksums"], **morph.checksums},
+        facts={**known["facts"], "passed over": counted(found.passed_over) or "nothing"},
+    )
 
-    pixels: np.ndarray
-    """uint8 (N, C, H, W)"""
-    labels: np.ndarray
-    """int64 (N,)"""
-    ids: np.ndarray
-    """uint64 (N,), of what stays in one split: of the contents, or of the groups"""
-    ends: list[int]
-    """The rows behind the last of each split, in the order of SPLITS"""
-    classes: list[str]
-    checksums: dict[str, str]
-    """Of the files, and of what they came to: pixels, labels and splits"""
-    facts: Facts
-    """What was found and done, in words by title"""
 
-    @classmethod
-    def of(cls, found: Found, path: Path, survey: Survey, options: ReadOptions, log: Log) -> "Kept":
-        """Decode all images of a data set and split them."""
-        samples, pixels, damaged = _decoded(found, path, survey, options, log)
-        names = sorted({sample.label for sample in samples if sample.label is not None}, key=natural)
-        numbers = {name: number for number, name in enumerate(names)}
-        labels = np.array([numbers[sample.label] if sample.label is not None else 0 for sample in samples], np.int64)
-        ids = np.array([int.from_bytes(hashlib.sha256(one.tobytes()).digest()[:8]) for one in pixels], np.uint64)
-        try:
-            groups = None if options.groups is None else together(ids, [sample.group or "" for sample in samples])
-            rows = split(np.array([sample.part for sample in samples]), labels, ids, groups)
-        except DataError as error:
-            raise DataError(f"{readable(path)}: {error}") from None
-        labels, names = _renumbered(labels, names, rows["train"])
-        order = np.concatenate([rows[name] for name in SPLITS])
-        ends = np.cumsum([len(rows[name]) for name in SPLITS]).tolist()
-        facts = _facts(found, survey, damaged, pixels, options)
-        left_out = len(samples) - len(order)
-        if groups is None:
-            facts |= _copies(ids, left_out)
-        else:
-            facts |= _copies(ids, 0) | _groups(options.groups or "", groups, rows, left_out)
-        pixels, labels, ids = pixels[order], labels[order], (ids if groups is None else groups)[order]
-        digest = hashlib.sha256(pixels)
-        digest.update(labels)
-        digest.update(json.dumps([ends, names]).encode())
-        checksums = {"files": survey.checksum, "images": digest.hexdigest()}
-        return cls(pixels, labels, ids, ends, names, checksums, facts)
+def _made(found: Found, path: Path, survey: Survey, options: ReadOptions, log: Log) -> dict[str, Any]:
+    """Decode all images of a data set and split them; return the cache's `ARRAYS`.
 
-    @classmethod
-    def load(cls, file: Path) -> "Kept | None":
-        """Return a data set of the cache; None where it is not there, or damaged."""
-        found = read_arrays(file, "pixels", "labels", "ids", "more")
-        if found is None:
-            return None
-        pixels, labels, ids, more = found
-        return cls(pixels, labels, ids, **json.loads(str(more)))
+    pixels are uint8 (N, C, H, W), labels int64 (N,), and ids uint64 (N,), of what stays in one split: of the contents,
+    or of the groups. `more` is JSON: the rows behind the last of each split, in the order of SPLITS, and classes,
+    checksums and facts.
+    """
+    samples, pixels, damaged = _decoded(found, path, survey, options, log)
+    names = sorted({sample.label for sample in samples if sample.label is not None}, key=natural)
+    numbers = {name: number for number, name in enumerate(names)}
+    labels = np.array([numbers[sample.label] if sample.label is not None else 0 for sample in samples], np.int64)
+    ids = np.array([int.from_bytes(hashlib.sha256(one.tobytes()).digest()[:8]) for one in pixels], np.uint64)
+    try:
+        groups = None if options.groups is None else together(ids, [sample.group or "" for sample in samples])
+        rows = split(np.array([sample.part for sample in samples]), labels, ids, groups)
+    except DataError as error:
+        raise DataError(f"{readable(path)}: {error}") from None
+    labels, names = _renumbered(labels, names, rows["train"])
+    order = np.concatenate([rows[name] for name in SPLITS])
+    ends = np.cumsum([len(rows[name]) for name in SPLITS]).tolist()
+    facts = _facts(found, survey, damaged, pixels, options)
+    left_out = len(samples) - len(order)
+    if groups is None:
+        facts |= _copies(ids, left_out)
+    else:
+        facts |= _copies(ids, 0) | _groups(options.groups or "", groups, rows, left_out)
+    pixels, labels, ids = pixels[order], labels[order], (ids if groups is None else groups)[order]
+    digest = hashlib.sha256(pixels)
+    digest.update(labels)
+    digest.update(json.dumps([ends, names]).encode())
+    checksums = {"files": survey.checksum, "images": digest.hexdigest()}
+    more = json.dumps({"ends": ends, "classes": names, "checksums": checksums, "facts": facts})
+    return {"pixels": pixels, "labels": labels, "ids": ids, "more": more}
 
-    def save(self, file: Path, log: Log) -> None:
-        """Write the data set to the cache; say so where that is not possible."""
-        more = json.dumps({name: getattr(self, name) for name in ("ends", "classes", "checksums", "facts")})
-        try:
-            write_arrays(file, pixels=self.pixels, labels=self.labels, ids=self.ids, more=np.array(more))
-        except OSError as error:
-            log(f"the images cannot be kept for the next time: {error}")
 
-    def images(self, facts: Facts) -> Images:
-        """Return the data set, with more facts; its splits are views of one array."""
-        morph = self._overlays()
-        parts: dict[str, Any] = dict(zip(SPLITS, np.split(self.pixels, self.ends[:-1]), strict=True))
-        labels = np.split(self.labels, self.ends[:-1])
-        parts |= {f"{name}_labels": some for name, some in zip(SPLITS, labels, strict=True)}
-        return Images(
-            name=LABELLED if len(self.classes) > 1 else UNLABELLED,
-            **parts,
-            classes=tuple(self.classes),
-            groups=np.unique(self.ids[: self.ends[0]], return_inverse=True)[1].astype(np.int64),
-            overlays_train=morph.train,
-            overlays_sample=morph.sample,
-            checksums={**self.checksums, **morph.checksums},
-            facts={**self.facts, **facts},
-        )
+def _overlays(pixels: np.ndarray) -> Overlays:
+    """Return the images of Fashion-MNIST, or those of MNIST where the data set has some of the first.
 
-    def _overlays(self) -> Overlays:
-        """Return the images of Fashion-MNIST, or those of MNIST where the data set has some of the first.
-
-        If x_T were drawn from images of the evaluation, the samples would score like a perfect model.
-        """
-        fashion = overlays_of("fashion-mnist")
-        if self.pixels.shape[1:] != fashion.train.shape[1:]:
-            return fashion
-        there = {one.tobytes() for one in self.pixels}
-        shared = any(one.tobytes() in there for part in (fashion.train, fashion.sample) for one in part)
-        return overlays_of("mnist") if shared else fashion
+    If x_T were drawn from images of the evaluation, the samples would score like a perfect model.
+    """
+    fashion = overlays_of("fashion-mnist")
+    if pixels.shape[1:] != fashion.train.shape[1:]:
+        return fashion
+    there = {one.tobytes() for one in pixels}
+    shared = any(one.tobytes() in there for part in (fashion.train, fashion.sample) for one in part)
+    return overlays_of("mnist") if shared else fashion
 
 
 def _decoded(

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainables.data import folder, idx, npz, parquet
-from trainables.data.cache import cache_dir
 from trainables.data.downloads import DOWNLOADS, fetch
 from trainables.data.fruits import NAME, read_fruits
 from trainables.data.images import DataError, Images
-from trainables.data.kept import Kept
+from trainables.data.kept import images_of
 from trainables.data.mnist import read_mnist
 from trainables.data.options import NAMED, ReadOptions
 from trainables.data.pixels import decoding
-from trainables.data.sources import Found, counted, readable
+from trainables.data.sources import Found, readable
 from trainables.data.survey import Log, Survey
 
 READ_AS_PUBLISHED = ReadOptions()
@@ -58,12 +57,7 @@ def _read_own(path: Path, options: ReadOptions, log: Log) -> Images:
     with decoding():
         found = _recognised(path, options.groups)
         survey = Survey.of(found, path, options, log)
-        file = cache_dir() / "images" / f"{survey.key}.npz"
-        kept = Kept.load(file)
-        if kept is None:
-            kept = Kept.of(found, path, survey, options, log)
-            kept.save(file, log)
-    return kept.images({"passed over": counted(found.passed_over) or "nothing"})
+        return images_of(found, path, survey, options, log)
 
 
 def _recognised(path: Path, groups: str | None) -> Found:

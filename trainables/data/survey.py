@@ -1,14 +1,13 @@
 """A look through images before they are decoded: their sizes, their checksum, and which cannot be read."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trainables.cores import usable_cores
 from trainables.data.images import DataError
@@ -38,8 +37,8 @@ class Survey:
     """Why each damaged sample cannot be read, by its place"""
     checksum: str
     """SHA-256 of all contents with their parts, classes and groups, whatever the files are called"""
-    key: str
-    """SHA-256 of all that decides what is decoded"""
+    key: list[Any]
+    """All that decides what is decoded, for the cache"""
 
     @classmethod
     def of(cls, found: Found, path: Path, options: ReadOptions, log: Log) -> "Survey":
@@ -69,10 +68,9 @@ class Survey:
         grey = all(one.is_grey for one in known) and red == green == blue
         lines += ["\0".join(["group", *sorted(digests)]) for digests in groups.values()]
         checksum = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-        decides = [CACHE_FORMAT, checksum, found.count, found.kind, asdict(options)]
-        key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+        key = [CACHE_FORMAT, checksum, found.count, found.kind, asdict(options)]
         channels = options.channels or (1 if grey else None)
-        return cls(options.image_size or _side(known), channels, headers, damaged, checksum, key[:32])
+        return cls(options.image_size or _side(known), channels, headers, damaged, checksum, key)
 
 
 def each(
