@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainables.data.card import card, grid
+from trainables.data.card import card
 from trainables.data.images import DataError
 from trainables.data.load import load
 from trainables.data.options import GROUPS, LEAST_SIDE, MOST_SIDE, NAMED, ReadOptions, is_colour
@@ -15,6 +15,7 @@ DESCRIPTION = """\
 Show what a data set holds: images, classes, splits, what was passed over. A
 search with the same --dataset and options trains on exactly these images.
 """
+COLUMNS = 12  # of the picture
 
 
 def main(arguments: Sequence[str] | None = None, command: str = "python -m trainables.data") -> int:
@@ -26,9 +27,10 @@ def main(arguments: Sequence[str] | None = None, command: str = "python -m train
         if options.grid is not None:
             import torch  # two seconds, which the text does not need
 
-            from trainables.diffusion.generation import grid_png
+            from trainables.diffusion.generation import grid_png, in_rows
 
-            options.grid.write_bytes(grid_png(torch.from_numpy(grid(images).copy())))
+            labels = torch.tensor(images.train_labels) if images.labelled else None
+            options.grid.write_bytes(grid_png(in_rows(torch.tensor(images.train), labels, COLUMNS)))
     except (DataError, OSError) as error:
         print(f"{command.removeprefix('python -m ')}: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The card of a data set: what it holds, in words, and a picture of some of its images."""
+"""The card of a data set: what it holds, in words."""
 
 import numpy as np
 
@@ -6,7 +6,6 @@ from trainables.data.images import Images
 from trainables.data.splits import SPLITS
 
 CLASSES_SHOWN = 12
-GRID_ROWS, GRID_COLUMNS = 10, 12
 
 
 def describe(images: Images) -> dict[str, str]:
@@ -36,17 +35,6 @@ def _kind(images: Images) -> str:
     """Return size and channels of the images, in words: "of 32 x 32 in colour"."""
     channels, height, width = images.shape
     return f"of {height} x {width} in {'grey' if channels == 1 else 'colour'}"
-
-
-def grid(images: Images) -> np.ndarray:
-    """Return training images, uint8 (rows, columns, C, H, W): a row for each of the first classes that fill one."""
-    rows = [images.train[images.train_labels == label][:GRID_COLUMNS] for label in range(len(images.classes))]
-    full = [row for row in rows if len(row) == GRID_COLUMNS]
-    if len(full) > 1:
-        return np.stack(full[:GRID_ROWS])
-    count = min(GRID_ROWS, len(images.train) // GRID_COLUMNS)
-    some = images.train[: count * GRID_COLUMNS]
-    return some.reshape(count, GRID_COLUMNS, *images.shape)
 
 
 def _sizes(images: Images) -> dict[str, int]:
