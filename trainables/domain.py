@@ -40,8 +40,16 @@ def _number(name: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
+class _Numbers(Domain):
+    """Numbers, which `parse` reads in any way that Python writes them."""
+
+    def parse(self, name: str, text: str) -> Primitive:
+        """Return the number written in `text`; raise ConfigError when it is none or outside the domain."""
+        return self.check(name, _read(text))
+
+
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(_Numbers):
     """Real numbers from `low` to `high`, searched on a linear scale."""
 
     low: float
@@ -51,10 +59,6 @@ class Uniform:
         """Return `value` as a float; raise ConfigError outside [low, high]."""
         return _number(name, value, self.low, self.high)
 
-    def parse(self, name: str, text: str) -> float:
-        """Return the number written in `text`; raise ConfigError when it is none or outside [low, high]."""
-        return self.check(name, _read(text))
-
 
 @dataclass(frozen=True)
 class Log(Uniform):
@@ -62,7 +66,7 @@ class Log(Uniform):
 
 
 @dataclass(frozen=True)
-class Int:
+class Int(_Numbers):
     """Whole numbers from `low` to `high` inclusive."""
 
     low: int
@@ -74,10 +78,6 @@ class Int:
         if number != int(number):
             raise ConfigError(f"{name}={value!r}: expected a whole number from {self.low} to {self.high}")
         return int(number)
-
-    def parse(self, name: str, text: str) -> int:
-        """Return the whole number written in `text`; raise ConfigError when it is none or outside [low, high]."""
-        return self.check(name, _read(text))
 
 
 @dataclass(frozen=True, init=False)
