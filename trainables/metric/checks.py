@@ -6,8 +6,8 @@ Two other networks, residual ones that learned the labels and how an image is tu
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from trainables.metric.classifier import (
     other_name,
     shipped,
 )
-from trainables.metric.feature_network import FeatureNetwork, Layer
+from trainables.metric.feature_network import FeatureNetwork, Layer, TaskName
 from trainables.metric.fmd import FLOOR_SPLITS, Reference
 from trainables.metric.sample_checks import (
     Features,
@@ -40,7 +40,6 @@ from trainables.metric.sample_checks import (
     sureness,
     total_variation,
 )
-from trainables.metric.tasks import TaskName
 from trainables.report import CHECKS
 
 CACHE_FORMAT = 3  # part of a cached file's name; raise it when what is measured changes
@@ -90,39 +89,37 @@ class CheckReference:
         available = min(len(getattr(images, split)), len(others))
         if not LEAST <= n <= available:
             raise ValueError(f"n must be {LEAST} to {available} for checks on the '{split}' split, given {n}")
-        weights = weights or load_weights(images.name, images.checksums)
+        judge = weights or load_weights(images.name, images.checksums)
         references = {
             task: Reference.build(images, split, n, OTHER_LAYER, other) for task, other in other_weights(images).items()
         }
-        sha256s = [weights.sha256, *(reference.weights.sha256 for reference in references.values())]
+        sha256s = [judge.sha256, *(reference.weights.sha256 for reference in references.values())]
         key = [CACHE_FORMAT, sha256s, images.name, sorted(images.checksums.items()), split, n]
 
-        def make() -> dict[str, Any]:
-            held_out = getattr(images, split)
-            return _arrays(cls._compute(images, held_out, others, n, weights, references, torch.device(device)))
+        def measured() -> dict[str, Any]:
+            classifier, training = judge.classifier(device), torch.from_numpy(images.train)
+            held_out, rest = (drawn.to(device) for drawn in draw_real(getattr(images, split), others, n))
+            x = features(classifier, held_out)
+            named = judge.task == "labels"
+            counts = labels(classifier, x) if named else ()
+            readable = readable_from(sureness(classifier, x)) if named else 0.0
+            distances = nearest(held_out, training, 1)[:, 0].cpu(), nearest_other(held_out).cpu()
+            found = cls(x, counts, readable, *distances, real={}, others=references).of(rest, training, classifier)
+            values = [np.nan if found[name] is None else found[name] for name in CHECKS]
+            arrays = (x, np.array(counts, np.int64), readable, *(distance.numpy() for distance in distances), values)
+            return dict(zip(ARRAYS, arrays, strict=True))
 
-        return _of_arrays(cached("checks", key, ARRAYS, make), references)
-
-    @classmethod
-    def _compute(
-        cls,
-        images: Images,
-        held_out: np.ndarray,
-        others: np.ndarray,
-        n: int,
-        weights: Weights,
-        references: Mapping[TaskName, Reference],
-        device: torch.device,
-    ) -> "CheckReference":
-        classifier, training = weights.classifier(device), torch.from_numpy(images.train)
-        real, rest = (drawn.to(device) for drawn in draw_real(held_out, others, n))
-        x = features(classifier, real)
-        named = weights.task == "labels"
-        counts = labels(classifier, x) if named else ()
-        readable = readable_from(sureness(classifier, x)) if named else 0.0
-        distances = nearest(real, training, 1)[:, 0].cpu(), nearest_other(real).cpu()
-        found = cls(x, counts, readable, *distances, real={}, others=references)
-        return replace(found, real=found.of(rest, training, classifier))
+        x, counts, readable, near, apart, real = cached("checks", key, ARRAYS, measured)
+        values = (None if np.isnan(value) else float(value) for value in real)
+        return cls(
+            features=x,
+            labels=tuple(counts.tolist()),
+            readable=readable.item(),
+            nearest=torch.from_numpy(near),
+            apart=torch.from_numpy(apart),
+            real=dict(zip(CHECKS, values, strict=True)),
+            others=references,
+        )
 
     def of(self, samples: Tensor, training: Tensor, classifier: FeatureNetwork, flat: Features | None = None) -> Checks:
         """Return the checks of n samples uint8 (n, C, H, W), in 3 CPU-seconds for 50,000 training images of MNIST.
@@ -186,30 +183,3 @@ def draw_real(held_out: np.ndarray, others: np.ndarray, n: int) -> tuple[Tensor,
     rows = (draw.permutation(len(images))[:n] for images in (held_out, others))
     first, second = (images[chosen] for images, chosen in zip((held_out, others), rows, strict=True))
     return torch.from_numpy(first), torch.from_numpy(second)
-
-
-def _arrays(found: CheckReference) -> dict[str, Any]:
-    """Return what the cache keeps of what samples are compared with."""
-    return {
-        "features": found.features,
-        "labels": np.array(found.labels, np.int64),
-        "readable": found.readable,
-        "nearest": found.nearest.numpy(),
-        "apart": found.apart.numpy(),
-        "real": np.array([np.nan if found.real[name] is None else found.real[name] for name in CHECKS]),
-    }
-
-
-def _of_arrays(arrays: Sequence[np.ndarray], others: Mapping[TaskName, Reference]) -> CheckReference:
-    """Return what samples are compared with, of the cache's `ARRAYS`."""
-    x, counts, readable, near, apart, real = arrays
-    values = (None if np.isnan(value) else float(value) for value in real)
-    return CheckReference(
-        features=x,
-        labels=tuple(counts.tolist()),
-        readable=readable.item(),
-        nearest=torch.from_numpy(near),
-        apart=torch.from_numpy(apart),
-        real=dict(zip(CHECKS, values, strict=True)),
-        others=others,
-    )

@@ -25,9 +25,8 @@ from trainables.data.options import NAMED
 from trainables.device import exact_float32
 from trainables.domain import UsageError
 from trainables.metric.feature_file import FeatureFile, FileNetwork
-from trainables.metric.feature_network import FeatureNetwork, Layer, NetworkName
+from trainables.metric.feature_network import FeatureNetwork, Layer, NetworkName, TaskName
 from trainables.metric.residual import ResidualNetwork
-from trainables.metric.tasks import TaskName
 
 Stored = Literal["float32", "float16"]
 WIDTHS: dict[Layer, int] = {"spatial_mean": 64, "flat": 1024}  # features of each layer

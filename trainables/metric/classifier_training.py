@@ -37,23 +37,36 @@ from trainables.metric.classifier import (
     write,
 )
 from trainables.metric.feature_file import FeatureFile
-from trainables.metric.feature_network import FeatureNetwork
+from trainables.metric.feature_network import FeatureNetwork, TaskName
 from trainables.metric.real_features import ensure_real_features
-from trainables.metric.tasks import TASKS, TaskName
 
 CPU = torch.device("cpu")
+TURNS = 4  # quarter turns of an image
 TIMED_STEPS = 5  # after the first, which is slow; the time of training is estimated from these
 
 Log = Callable[[str], None]
 
 
-def ensure_classifier(images: Images, log: Log = print) -> Weights:
+def ensure_classifier(images: Images, log: Log = print, name: str | None = None) -> Weights:
     """Return the classifier of a data set; train and store it if neither the package nor the user's cache has it.
+
+    A `name` of `RECIPES` is that of another network of the data set.
 
     Raises:
         WeightsError: the package's weights are damaged, or training does not reach the required accuracy.
     """
-    return _ensure(images, images.name, log)
+    name = name or images.name
+    try:
+        return load_weights(name, images.checksums)
+    except WeightsError:
+        if shipped(name):
+            raise
+    weights, content, card = train_tested(images, RECIPES[name], log)
+    try:
+        write(content, card, weights_file(name, images.checksums))
+    except OSError as error:
+        log(f"the classifier cannot be kept for the next time: {error}")
+    return weights
 
 
 def ensure_weights(images: Images, file: FeatureFile | None, splits: Iterable[str], log: Log = print) -> Weights:
@@ -75,21 +88,7 @@ def ensure_others(images: Images, log: Log = print) -> dict[TaskName, Weights]:
         WeightsError: the package's weights are damaged.
     """
     names = {task: other_name(images.name, task) for task in OTHER_TASKS}
-    return {task: _ensure(images, name, log) for task, name in names.items() if name in RECIPES}
-
-
-def _ensure(images: Images, name: str, log: Log) -> Weights:
-    try:
-        return load_weights(name, images.checksums)
-    except WeightsError:
-        if shipped(name):
-            raise
-    weights, content, card = train_tested(images, RECIPES[name], log)
-    try:
-        write(content, card, weights_file(name, images.checksums))
-    except OSError as error:
-        log(f"the classifier cannot be kept for the next time: {error}")
-    return weights
+    return {task: ensure_classifier(images, log, name) for task, name in names.items() if name in RECIPES}
 
 
 def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, bytes, dict[str, Any]]:
@@ -98,8 +97,9 @@ def train_tested(images: Images, recipe: Recipe, log: Log) -> tuple[Weights, byt
     with one_thread():
         weights, content = pack(train(images, recipe, log), recipe.stored, recipe.task, recipe.network)
         seconds = time.process_time() - started
-        held_out = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
-        test, labels = TASKS[recipe.task].held_out(*held_out)
+        test, labels = getattr(images, recipe.tested_on), getattr(images, f"{recipe.tested_on}_labels")
+        if recipe.task == "rotations":
+            test, labels = in_all_turns(test)
         reached = accuracy(weights.classifier(), test, labels)
     told = f"{_title(images, recipe)} gets {reached:.2%} of the {len(test):,} images of {recipe.tested_on} right"
     if reached < recipe.required_accuracy:
@@ -137,8 +137,8 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
         UsageError: there is no such model, or nothing is left to train.
     """
     torch.manual_seed(recipe.seed)
-    count, task = len(images.train), TASKS[recipe.task]
-    network, classes = FEATURE_NETWORKS[recipe.network], task.classes(images.train_labels)
+    count, network = len(images.train), FEATURE_NETWORKS[recipe.network]
+    classes = TURNS if recipe.task == "rotations" else int(images.train_labels.max()) + 1
     classifier = network(images.shape[0], images.shape[1], classes=classes)
     steps = recipe.steps_of(count)
     optimizer = torch.optim.Adam(classifier.parameters(), recipe.peak_learning_rate)
@@ -148,7 +148,9 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
     labels, resident = torch.from_numpy(images.train_labels), torch.from_numpy(images.train)
     batches = islice(_batches(count, recipe), steps)
     for rows in _timed(batches, steps, f"training {_title(images, recipe)}", log):
-        shown, targets = task.batch(shifted(resident[rows], recipe.shift_pixels), labels[rows])
+        shown, targets = shifted(resident[rows], recipe.shift_pixels), labels[rows]
+        if recipe.task == "rotations":
+            shown, targets = turned_at_random(shown)
         with torch.autocast("cpu", torch.bfloat16, enabled=is_faster_in_bf16(CPU)):
             loss = nn.functional.cross_entropy(classifier(classifier.to_unit(shown)), targets)
         optimizer.zero_grad()
@@ -156,6 +158,24 @@ def train(images: Images, recipe: Recipe, log: Log = print) -> FeatureNetwork:
         optimizer.step()
         schedule.step()
     return classifier.eval().requires_grad_(False)
+
+
+def turned_at_random(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images (N, C, H, W), half of them mirrored, each turned at random, and the quarter turns, int64 (N,).
+
+    To tell by how many an image is turned is what a network learns without labels (Gidaris et al. 2018).
+    """
+    count = len(images)
+    turns, mirrored = torch.randint(TURNS, (count,)), torch.rand(count) < 0.5
+    images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    turned = torch.stack([images.rot90(turn, (2, 3)) for turn in range(TURNS)])
+    return turned[turns, torch.arange(count)], turns
+
+
+def in_all_turns(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (4 N, C, H, W), each of the images (N, C, H, W) in all four turns, and the turns (4 N,)."""
+    turned = [np.rot90(images, turn, (2, 3)) for turn in range(TURNS)]
+    return np.concatenate(turned), np.repeat(np.arange(TURNS), len(images))
 
 
 def shifted(images: Tensor, pixels: int) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 Layer = Literal["spatial_mean", "flat", "file"]
 NetworkName = Literal["plain", "residual"]
+TaskName = Literal["labels", "rotations"]
+"""What it learned: the classes of images, or without classes how an image is turned"""
 
 
 class FeatureNetwork(nn.Module, ABC):

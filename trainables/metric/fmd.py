@@ -131,26 +131,12 @@ class Reference:
             *(CACHE_FORMAT, FLOOR_SETS, FLOOR_IMAGES, sha256),
             *(images.name, sorted(images.checksums.items()), split, layer, n),
         ]
-        arrays = cached("references", key, ARRAYS, lambda: _arrays(cls._compute(images, split, n, layer, weights)))
-        return _of_arrays(arrays, split, layer, n, weights)
-
-    @classmethod
-    def _compute(cls, images: Images, split: str, n: int, layer: Layer, weights: Weights) -> "Reference":
-        classifier = weights.classifier() if weights.file is None else weights.classifier(fastest())
-
-        def of(split: str) -> NDArray[np.float32]:
-            if weights.file is not None:
-                return real_features(images, split, classifier, weights.file)
-            return features(classifier, getattr(images, split), layer)
-
-        real = Statistics.from_features(of(split))
-        of_others = np.concatenate([of(other) for other in FLOOR_SPLITS[split]])
-        sets = _floor_sets(len(of_others), n)
-        floors = [frechet_distance(Statistics.from_features(of_others[rows]), real) for rows in sets]
-        black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
-        blank = frechet_distance(Statistics.from_features(black), real)
-        spread = float(np.std(floors, ddof=1)) if len(floors) > 1 else 0.0
-        return cls(split, layer, n, real, float(np.mean(floors)), spread, blank, weights)
+        arrays = cached("references", key, ARRAYS, lambda: _measured(images, split, n, layer, weights))
+        mean, covariance, root, *numbers = arrays
+        count, floor, floor_sd, blank = (number.item() for number in numbers)
+        real = Statistics(mean, covariance, count)
+        real.__dict__["root"] = root  # where cached_property looks
+        return cls(split, layer, n, real, floor, floor_sd, blank, weights)
 
     def classifier(self, device: str | torch.device = "cpu") -> FeatureNetwork:
         """Return the classifier to score with, on a device; no file is read."""
@@ -190,6 +176,28 @@ def _check(images: Images, split: str, n: int, layer: Layer, known: Sequence[Lay
         raise ValueError(f"n must be 4 to {available} for the '{split}' split, given {n}")
 
 
+def _measured(images: Images, split: str, n: int, layer: Layer, weights: Weights) -> dict[str, Any]:
+    """Return the cache's `ARRAYS`."""
+    classifier = weights.classifier() if weights.file is None else weights.classifier(fastest())
+
+    def of(split: str) -> NDArray[np.float32]:
+        if weights.file is not None:
+            return real_features(images, split, classifier, weights.file)
+        return features(classifier, getattr(images, split), layer)
+
+    real = Statistics.from_features(of(split))
+    of_others = np.concatenate([of(other) for other in FLOOR_SPLITS[split]])
+    sets = _floor_sets(len(of_others), n)
+    floors = [frechet_distance(Statistics.from_features(of_others[rows]), real) for rows in sets]
+    black = np.repeat(features(classifier, np.zeros((1, *images.shape), np.uint8), layer), 2, axis=0)
+    return {
+        **{"mean": real.mean, "covariance": real.covariance, "root": real.root, "count": real.n},
+        "floor": np.mean(floors),
+        "floor_sd": np.std(floors, ddof=1) if len(floors) > 1 else 0.0,
+        "blank": frechet_distance(Statistics.from_features(black), real),
+    }
+
+
 def _floor_sets(count: int, n: int) -> list[NDArray[np.int64]]:
     """Return rows of sets of n of `count` images, each (n,), for the floor: the disjoint ones of several orders.
 
@@ -203,18 +211,3 @@ def _floor_sets(count: int, n: int) -> list[NDArray[np.int64]]:
         order = rng.permutation(count)
         sets += np.split(order[: count // n * n], count // n)
     return sets[:wanted]
-
-
-def _arrays(reference: Reference) -> dict[str, Any]:
-    """Return what the cache keeps of a reference."""
-    real, numbers = reference.real, {name: getattr(reference, name) for name in ("floor", "floor_sd", "blank")}
-    return {"mean": real.mean, "covariance": real.covariance, "root": real.root, "count": real.n, **numbers}
-
-
-def _of_arrays(arrays: Sequence[np.ndarray], split: str, layer: Layer, n: int, weights: Weights) -> Reference:
-    """Return the reference of the cache's `ARRAYS`."""
-    mean, covariance, root, *numbers = arrays
-    count, floor, spread, blank = (number.item() for number in numbers)
-    real = Statistics(mean, covariance, count)
-    real.__dict__["root"] = root  # where cached_property looks
-    return Reference(split, layer, n, real, floor, spread, blank, weights)

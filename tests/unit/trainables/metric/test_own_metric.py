@@ -17,9 +17,14 @@ from trainables.domain import ConfigError
 from trainables.evaluation import Evaluation
 from trainables.metric.checks import OTHER_LAYER, other_weights
 from trainables.metric.classifier import RECIPES, Recipe, Weights, WeightsError, load_card, load_weights
-from trainables.metric.classifier_training import ensure_classifier, ensure_others, train_tested
+from trainables.metric.classifier_training import (
+    ensure_classifier,
+    ensure_others,
+    in_all_turns,
+    train_tested,
+    turned_at_random,
+)
 from trainables.metric.fmd import Reference
-from trainables.metric.tasks import Rotations
 from trainables.trial import Plan, Trial, TrialData
 
 TINY: Flat = {"network/cnn/widths": "4-4", "schedule/cosine/T": 20, "sampler/steps": 3, "training/batch": 32}
@@ -133,7 +138,7 @@ def test_small_sets_are_shown_often_and_large_ones_not_whole(count: int, steps: 
 def test_turns_are_the_classes_of_rotations() -> None:
     torch.manual_seed(0)
     images = torch.randint(0, 256, (200, 3, 16, 16), dtype=torch.uint8)
-    shown, turns = Rotations().batch(images, torch.zeros(200))
+    shown, turns = turned_at_random(images)
     assert torch.bincount(turns).tolist() == pytest.approx([50] * 4, abs=20)
     mirrored = 0
     for image, turned, turn in zip(images, shown, turns.tolist(), strict=True):
@@ -141,7 +146,7 @@ def test_turns_are_the_classes_of_rotations() -> None:
         mirrored += torch.equal(back, image.flip(2))
         assert torch.equal(back, image) or torch.equal(back, image.flip(2))
     assert 70 < mirrored < 130
-    held_out, classes = Rotations().held_out(images.numpy(), np.zeros(200, np.int64))
+    held_out, classes = in_all_turns(images.numpy())
     for turn in range(4):
         np.testing.assert_array_equal(np.rot90(held_out[classes == turn], -turn, (2, 3)), images.numpy())
 
@@ -170,7 +175,7 @@ def test_an_evaluation_counts_predicted_labels_only_where_there_are_labels(
     labelled: Images, unlabelled: Images
 ) -> None:
     for images in (labelled, unlabelled):
-        evaluation = Evaluation(images, "test", 32, inception=False, weights=weights_of(images))
+        evaluation = Evaluation(images, "test", 32, weights=weights_of(images))
         columns = evaluation.real()
         assert (columns["label_distance"] is not None) == ("labels" in columns) == images.labelled
         assert columns["fmd"] < evaluation.reference.blank
