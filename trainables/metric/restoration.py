@@ -6,9 +6,10 @@ weights are not finite.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,9 +25,6 @@ CHUNK = 256
 # The validation at each rung: of 64 images, the default, the network sees 1,280, as many as for 64 samples in 20 steps.
 VALIDATION_STEPS = 10
 PICTURED = 4  # t = T/4, ..., T, a row each
-
-# (diffusion, x_t, z, t) -> x0_hat, all (N, C, H, W) or shaped for them.
-Restorer = Callable[[Diffusion, Tensor, object, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ def one_step_at(diffusion: Diffusion, x0: Tensor, ts: Sequence[int], source: Sou
     return found
 
 
+@torch.inference_mode()
 def restore_by_sampling(
     diffusion: Diffusion, sampling: Sampling, x0: Tensor, ts: Sequence[int], source: Source, seed: int
 ) -> dict[int, Quality]:
@@ -112,11 +111,12 @@ def restore_by_sampling(
     """
     found = {}
     for t in ts:
-        chunks = _restored(diffusion, x0, t, source, seed, _by_sampling(sampling, source))
-        found[t] = _quality(torch.cat([after for _, after in chunks]), x0, source)
+        chunks = [_sampled(*degraded, t, sampling, source) for degraded in _degraded(diffusion, x0, t, source, seed)]
+        found[t] = _quality(torch.cat(chunks), x0, source)
     return found
 
 
+@torch.inference_mode()
 def restorations(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: Source, seed: int) -> Tensor:
     """Return uint8 (4, 4 N, C, H, W): for t = T/4, T/2, 3 T/4 and T a row with four pictures of each image.
 
@@ -125,41 +125,28 @@ def restorations(diffusion: Diffusion, sampling: Sampling, x0: Tensor, source: S
     """
     rows = []
     for t in spread(diffusion.T, PICTURED):
-        ways = (_in_one_step, _by_sampling(sampling, source))
-        (x_t, one_step), (_, sampled) = (_restored(diffusion, x0, t, source, seed, way)[0] for way in ways)
+        given, x_t, z = next(_degraded(diffusion, x0, t, source, seed))
+        one_step, sampled = given.restore(x_t, _at(t, x_t)), _sampled(given, x_t, z, t, sampling, source)
         restored = [source.pixels.to_uint8(images) for images in (x_t, one_step, sampled)]
         rows.append(torch.stack([x0.to(x_t.device), *restored], 1).flatten(0, 1))
     return torch.stack(rows)
 
 
-def _in_one_step(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
-    return given.restore(x_t, _at(t, x_t))
-
-
-def _by_sampling(sampling: Sampling, source: Source) -> Restorer:
-    """Return what samples from x_t down to 0."""
-
-    def sample(given: Diffusion, x_t: Tensor, z: object, t: int) -> Tensor:
-        share = t / given.T  # of all steps, share^(1 / spacing) are below t
-        steps = max(1, round(min(sampling.steps, given.T) * t / given.T * share ** (1 / sampling.spacing - 1)))
-        as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
-        times = strided(t, steps, sampling.spacing)
-        return deque(sampling.sampler(as_sampled, x_t, z, times, source), maxlen=1)[0]
-
-    return sample
-
-
-@torch.inference_mode()
-def _restored(
-    diffusion: Diffusion, x0: Tensor, t: int, source: Source, seed: int, restorer: Restorer
-) -> list[tuple[Tensor, Tensor]]:
-    """Return the degraded and the restored images of each chunk of x0, in the pixel range."""
-    chunks = []
+def _degraded(
+    diffusion: Diffusion, x0: Tensor, t: int, source: Source, seed: int
+) -> Iterator[tuple[Diffusion, Tensor, Any]]:
+    """Yield the diffusion, x_t and z of each chunk of x0."""
     for given, clean in _chunks(diffusion, x0, source, seed):
         z = diffusion.degradation.draw(clean, source)
-        x_t = diffusion.degradation(clean, diffusion.step(_at(t, clean)), z)
-        chunks.append((x_t, restorer(given, x_t, z, t)))
-    return chunks
+        yield given, diffusion.degradation(clean, diffusion.step(_at(t, clean)), z), z
+
+
+def _sampled(given: Diffusion, x_t: Tensor, z: Any, t: int, sampling: Sampling, source: Source) -> Tensor:
+    """Return x_0, sampled from x_t."""
+    share = t / given.T  # of all steps, share^(1 / spacing) are below t
+    steps = max(1, round(min(sampling.steps, given.T) * t / given.T * share ** (1 / sampling.spacing - 1)))
+    as_sampled = given.given(given.labels, sampling.guided, sampling.clip)
+    return deque(sampling.sampler(as_sampled, x_t, z, strided(t, steps, sampling.spacing), source), maxlen=1)[0]
 
 
 def _quality(restored: Tensor, x0: Tensor, source: Source) -> Quality:
