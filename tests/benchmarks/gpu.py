@@ -175,7 +175,7 @@ def whole(device: str, size: Size) -> list[Row]:
         told = reports()
         took = time.perf_counter() - begun
         again = reports()
-        bench = Evaluation(images, "confirm", 256, device, inception=False)
+        bench = Evaluation(images, "confirm", 256, device)
         trial = Trial("gpu", Variant.from_flat({}), 0, plan, TrialData(images, reference), storage)
         list(trial.reports())
         found = evaluate(bench, trial, 1)

@@ -9,9 +9,9 @@ from torch import nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from trainables.data.images import Images
+from trainables.evaluation import report_protocol
 from trainables.metric import inception
 from trainables.metric.classifier import Classifier, features, load_weights
-from trainables.metric.report_protocol import report_protocol
 from trainables.metric.sample_checks import copied, kernel_distance, labels, manifold, nearer, nearest, total_variation
 
 Cloud = np.ndarray
@@ -154,15 +154,17 @@ def test_copies_are_found_however_often_training_has_the_image(times: int, least
 
 def test_the_reports_fmd_is_0_for_real_images_and_1_for_black_ones(mnist: Images, classifier: Classifier) -> None:
     black = report_protocol(np.zeros((64, 1, 28, 28), np.uint8), mnist, classifier)
-    assert black.normalised == pytest.approx(1, abs=1e-3)
-    assert black.scatter == pytest.approx(0, abs=1e-3)
+    assert black["report_normalised"] == pytest.approx(1, abs=1e-3)
+    assert black["report_scatter"] == pytest.approx(0, abs=1e-3)
     real = report_protocol(drawn(mnist.confirm, 160), mnist, classifier)
-    assert (real.zero, real.one) == (black.zero, black.one)
-    assert real.normalised == pytest.approx(0, abs=0.06)
-    assert 0 < real.scatter < 0.06
-    assert real.fmd == pytest.approx(real.zero + real.normalised * (real.one - real.zero))
+    assert real["report_normalised"] == pytest.approx(0, abs=0.06)
+    assert 0 < real["report_scatter"] < 0.06
     first = report_protocol(drawn(mnist.confirm, 160)[:32], mnist, classifier)
-    assert (first.fmd, first.scatter) == (real.fmd, 0)
+    assert (first["report_fmd"], first["report_scatter"]) == (real["report_fmd"], 0)
+    noise = np.random.default_rng(0).integers(0, 256, (32, 1, 28, 28), np.uint8)
+    values = [black, real, report_protocol(noise, mnist, classifier)]
+    x, y = ([one[name] for one in values] for name in ("report_fmd", "report_normalised"))
+    assert np.polyval(np.polyfit(x[:2], y[:2], 1), x[2]) == pytest.approx(y[2])  # one scale
 
 
 def test_the_reports_fmd_takes_32_images(mnist: Images, classifier: Classifier) -> None:
