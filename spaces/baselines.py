@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from trainables.config import Flat, Training, Variant
+from trainables.domain import Primitive
 
 Provenance = Literal["text", "code", "reconstruction"]
 
@@ -67,35 +68,22 @@ class Baseline:
         return Variant.from_flat({**self.settings, **strided}).flat()
 
 
+def _schedule(kind: str, T: int, **fields: Primitive) -> Flat:
+    """Return a schedule, which is sampled from in all its steps."""
+    own = {f"schedule/{kind}/{name}": value for name, value in fields.items()}
+    return {"schedule/kind": kind, f"schedule/{kind}/T": T, **own, "sampler/steps": T}
+
+
 def _linear(start: float, end: float, T: int = 1000, from_zero: bool = True) -> Flat:
-    return {
-        "schedule/kind": "linear",
-        "schedule/linear/beta_start": start,
-        "schedule/linear/beta_end": end,
-        "schedule/linear/from_zero": from_zero,
-        "schedule/linear/T": T,
-        "sampler/steps": T,
-    }
+    return _schedule("linear", T, beta_start=start, beta_end=end, from_zero=from_zero)
 
 
 def _constant(beta: float, T: int) -> Flat:
-    return {
-        "schedule/kind": "constant",
-        "schedule/constant/beta": beta,
-        "schedule/constant/from_zero": True,
-        "schedule/constant/T": T,
-        "sampler/steps": T,
-    }
+    return _schedule("constant", T, beta=beta, from_zero=True)
 
 
 def _cosine(T: int) -> Flat:
-    return {
-        "schedule/kind": "cosine",
-        "schedule/cosine/s": 0.008,
-        "schedule/cosine/beta_max": 0.9,
-        "schedule/cosine/T": T,
-        "sampler/steps": T,
-    }
+    return _schedule("cosine", T, s=0.008, beta_max=0.9)
 
 
 _TRAINING: Flat = {

@@ -2,26 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from trainables.diffusion.degradations import DEGRADATIONS, Chain, Degradation
-from trainables.diffusion.process import WEIGHTS, last_part
-from trainables.diffusion.samplers import SAMPLERS
+from trainables.diffusion.process import WEIGHTS, Weight, last_part
+from trainables.diffusion.samplers import SAMPLERS, Sampler
 from trainables.diffusion.schedules import ALPHA_BAR_MIN, SCHEDULES, Schedule
-from trainables.diffusion.targets import TARGETS
+from trainables.diffusion.targets import TARGETS, Target
 from trainables.domain import ConfigError, Primitive
 
-
-class Ending(Protocol):
-    """A choice that is defined for some degradations alone."""
-
-    @property
-    def last(self) -> type:
-        """The class of last degradations that it is defined for."""
-
-
 # Fields whose choices depend on the last degradation.
-NEEDS: dict[str, Mapping[str, Ending]] = {
+NEEDS: dict[str, Mapping[str, Target | Weight | Sampler]] = {
     "training/target": TARGETS,
     "training/weight": WEIGHTS,
     "sampler/kind": SAMPLERS,
@@ -47,7 +37,8 @@ def refuse_misfits(flat: Mapping[str, Primitive], schedule: Schedule, degradatio
     _refuse_guidance_without_labels(flat)
     _refuse_labels_of_other_images(flat)
     _refuse_degrading_the_degraded(flat, degradation)
-    _refuse_noise_without_signal(flat, schedule, degradation)
+    if schedule.zero_snr:
+        refuse_a_target_without_signal(flat, schedule, degradation)
 
 
 def _refuse_guidance_without_labels(flat: Mapping[str, Primitive]) -> None:
@@ -85,11 +76,6 @@ def _refuse_degrading_the_degraded(flat: Mapping[str, Primitive], degradation: D
         f"sampler/kind={flat['sampler/kind']}: with degradation {flat['degradation/kind']} and "
         f"training/target={target} use sampler/kind={', '.join(fit)}, or training/target=x0"
     )
-
-
-def _refuse_noise_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:
-    if schedule.zero_snr:
-        refuse_a_target_without_signal(flat, schedule, degradation)
 
 
 def refuse_a_target_without_signal(flat: Mapping[str, Primitive], schedule: Schedule, degradation: Degradation) -> None:

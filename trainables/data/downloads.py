@@ -10,8 +10,6 @@ from trainables.data.cache import cache_dir, write_arrays
 from trainables.data.images import DataError
 from trainables.data.sources import first_line
 
-# torchvision takes up to 9 s to import, so it is imported only where something is to be downloaded.
-
 
 def fetch(name: str) -> Path:
     """Return where a data set of `DOWNLOADS` lies, after a download at its first use.
@@ -20,7 +18,7 @@ def fetch(name: str) -> Path:
         DataError: it cannot be downloaded.
     """
     try:
-        return DOWNLOADS[name](cache_dir() / "downloads")
+        return DOWNLOADS[name](_torchvision(), cache_dir() / "downloads")
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{name} cannot be downloaded ({first_line(error).rstrip(':')}); "
@@ -34,38 +32,34 @@ def fetch_fashion_mnist() -> Path:
     Raises:
         OSError, RuntimeError: it cannot be downloaded.
     """
-    from torchvision.datasets import FashionMNIST
-
-    return Path(FashionMNIST(str(cache_dir()), download=True).raw_folder)
+    return Path(_torchvision().FashionMNIST(str(cache_dir()), download=True).raw_folder)
 
 
-def _cifar10(root: Path) -> Path:
-    from torchvision.datasets import CIFAR10
+def _torchvision() -> Any:
+    from torchvision import datasets  # up to 9 s, which only a download takes
 
-    parts = {part: CIFAR10(str(root), train=part == "train", download=True) for part in ("train", "test")}
+    return datasets
+
+
+def _cifar10(datasets: Any, root: Path) -> Path:
+    parts = {part: datasets.CIFAR10(str(root), train=part == "train", download=True) for part in ("train", "test")}
     arrays = {f"{part}_images": one.data for part, one in parts.items()}
     labels = {f"{part}_labels": np.array(one.classes)[one.targets] for part, one in parts.items()}
     return _as_npz(root / "cifar10.npz", arrays | labels)
 
 
-def _svhn(root: Path) -> Path:
-    from torchvision.datasets import SVHN
-
-    parts = {part: SVHN(str(root / "svhn"), split=part, download=True) for part in ("train", "test")}
+def _svhn(datasets: Any, root: Path) -> Path:
+    parts = {part: datasets.SVHN(str(root / "svhn"), split=part, download=True) for part in ("train", "test")}
     arrays = {f"{part}_images": one.data for part, one in parts.items()}
     return _as_npz(root / "svhn.npz", arrays | {f"{part}_labels": one.labels for part, one in parts.items()})
 
 
-def _kmnist(root: Path) -> Path:
-    from torchvision.datasets import KMNIST
-
-    return Path(KMNIST(str(root), download=True).raw_folder)
+def _kmnist(datasets: Any, root: Path) -> Path:
+    return Path(datasets.KMNIST(str(root), download=True).raw_folder)
 
 
-def _emnist_letters(root: Path) -> Path:
-    from torchvision.datasets import EMNIST
-
-    folder = Path(EMNIST(str(root), split="letters", download=True).raw_folder)
+def _emnist_letters(datasets: Any, root: Path) -> Path:
+    folder = Path(datasets.EMNIST(str(root), split="letters", download=True).raw_folder)
     return folder / "emnist-letters-train-images-idx3-ubyte"
 
 
@@ -75,7 +69,7 @@ def _as_npz(path: Path, arrays: dict[str, Any]) -> Path:
     return path
 
 
-DOWNLOADS: dict[str, Callable[[Path], Path]] = {
+DOWNLOADS: dict[str, Callable[[Any, Path], Path]] = {
     "cifar10": _cifar10,
     "kmnist": _kmnist,
     "emnist-letters": _emnist_letters,

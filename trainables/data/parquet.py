@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def find(path: Path, groups: str | None = None) -> Found | None:
         raise DataError(f"{readable(path)}: its parquet files have labels in different columns; give files of one set")
     kind = f"{len(files)} parquet file{'s' if len(files) > 1 else ''} with the column {files[0].image}"
     kind += f" and the labels {files[0].label}" if files[0].label else " and no labels"
-    return Found(kind, sum(file.rows for file in files), partial(_samples, files))
+    return Found(kind, sum(file.rows for file in files), lambda: chain.from_iterable(map(_rows, files)))
 
 
 def _open(path: Path, part: Part, groups: str | None) -> _File:
@@ -114,11 +115,6 @@ def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list
     except (KeyError, TypeError, ValueError):
         return None
     return [str(name) for name in names]
-
-
-def _samples(files: list[_File]) -> Iterator[Sample]:
-    for file in files:
-        yield from _rows(file)
 
 
 def _rows(file: _File) -> Iterator[Sample]:

@@ -124,12 +124,10 @@ def in_rows(samples: Tensor, labels: Tensor | None, side: int) -> Tensor:
 def grid_png(images: Tensor) -> bytes:
     """Return a PNG of uint8 images (rows, columns, C, H, W), C 1 or 3, on grey, each pixel `SCALE` wide."""
     rows, columns, channels, height, width = images.shape
-    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), GREY, np.uint8)
-    tiles = images.permute(0, 1, 3, 4, 2).cpu().numpy()
-    for row in range(rows):
-        for column in range(columns):
-            top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
-            canvas[top : top + height, left : left + width] = tiles[row, column]
+    below_and_right = ((0, 0), (0, GAP), (0, 0), (0, GAP), (0, 0))
+    tiles = np.pad(images.permute(0, 3, 1, 4, 2).cpu().numpy(), below_and_right, constant_values=GREY)
+    canvas = tiles.reshape(rows * (height + GAP), columns * (width + GAP), channels)
+    canvas = np.pad(canvas, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=GREY)
     picture = Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas)
     data = io.BytesIO()
     picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST).save(data, "PNG")

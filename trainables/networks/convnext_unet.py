@@ -11,7 +11,7 @@ from trainables.domain import Choice, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
 from trainables.networks.codes import LabelCode, Sinusoids
-from trainables.networks.norms import PlainImageNorm
+from trainables.networks.norms import plain_image_norm
 
 HEADS, HEAD_WIDTH = 4, 32
 EXPANSION = 2
@@ -65,7 +65,7 @@ class _Block(nn.Module):
         self.depthwise = _Depthwise(before)
         self.code = nn.Sequential(activation(), nn.Linear(code, before)) if code else None
         self.layers = nn.Sequential(
-            PlainImageNorm(before),
+            plain_image_norm(before),
             nn.Conv2d(before, EXPANSION * after, 3, padding=1),
             activation(),
             nn.Conv2d(EXPANSION * after, after, 3, padding=1),
@@ -80,7 +80,7 @@ class _Block(nn.Module):
 
 
 def _attention(channels: int, linear: bool) -> nn.Module:
-    return Attention(channels, HEADS, HEAD_WIDTH, linear, norm=PlainImageNorm)
+    return Attention(channels, HEADS, HEAD_WIDTH, linear, norm=plain_image_norm)
 
 
 class _Level(nn.Module):

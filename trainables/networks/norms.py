@@ -21,12 +21,9 @@ class ImageNorm(ChannelNorm):
         super().__init__([size, size, channels])
 
 
-class PlainImageNorm(nn.GroupNorm):
-    """Normalisation of images (N, C, H, W) over all of C, H, W, without weights, for images of any side."""
-
-    def __init__(self, channels: int) -> None:
-        """Normalise images of `channels`."""
-        super().__init__(1, channels, affine=False)
+def plain_image_norm(channels: int) -> nn.Module:
+    """Return a normalisation of images (N, C, H, W) over all of C, H, W, without weights, for images of any side."""
+    return nn.GroupNorm(1, channels, affine=False)
 
 
 # Forward and backward in bf16, 64 x 32 x 14 x 14, one thread: image 2.1 ms, channel 3.8 ms; nn.GroupNorm takes

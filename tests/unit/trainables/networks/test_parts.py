@@ -9,7 +9,7 @@ from torch.nn import functional
 from trainables.networks import ACTIVATIONS
 from trainables.networks.attention import Attention, attend, attend_linearly
 from trainables.networks.codes import Sinusoids, StepCode, TimeCode
-from trainables.networks.norms import ChannelNorm, ImageNorm, PlainImageNorm
+from trainables.networks.norms import ChannelNorm, ImageNorm, plain_image_norm
 
 
 def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
@@ -26,8 +26,8 @@ def test_image_norm_is_layer_norm_over_channels_and_pixels() -> None:
 
 def test_the_plain_image_norm_is_layer_norm_over_channels_and_pixels_without_weights() -> None:
     x = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(PlainImageNorm(5)(x), functional.layer_norm(x, x.shape[1:]), rtol=0, atol=1e-5)
-    assert not list(PlainImageNorm(5).parameters())
+    torch.testing.assert_close(plain_image_norm(5)(x), functional.layer_norm(x, x.shape[1:]), rtol=0, atol=1e-5)
+    assert not list(plain_image_norm(5).parameters())
 
 
 def test_channel_norm_standardises_every_pixel_over_its_channels() -> None:
