@@ -21,11 +21,10 @@ def fold_rows(groups: np.ndarray, kind: str, fold: int = 0) -> tuple[np.ndarray,
             parts of nearly equal size, made of whole groups; "5-fold-leaking" one of five random parts of the images,
             the mistake of the literature, to show its effect.
         fold: the part that is held out, 0 to 4; 0 where the kind has no folds.
+
+    Raises:
+        DataError: there are fewer than five images, or groups of them.
     """
-    if kind not in FOLDS:
-        raise DataError(f"unknown kind of folds '{kind}'; known are {', '.join(FOLDS)}")
-    if not 0 <= fold < (COUNT if kind.startswith("5-fold") else 1):
-        raise DataError(f"fold {fold} of '{kind}' does not exist; folds are 0 to 4 for 5-fold kinds and 0 for others")
     if kind == "none":
         return np.arange(len(groups)), np.arange(0)
     grouped = kind == "5-fold-grouped"

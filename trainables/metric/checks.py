@@ -81,14 +81,12 @@ class CheckReference:
     ) -> "CheckReference":
         """Return what n samples are compared with, from the user's cache or computed in 8 CPU-seconds.
 
+        n is `LEAST` or more, and at most what the split and the other held-out splits have.
+
         Raises:
-            ValueError: an n below 32, or above the images that the split or the other held-out splits have.
             WeightsError: the classifier is missing or damaged.
         """
         others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
-        available = min(len(getattr(images, split)), len(others))
-        if not LEAST <= n <= available:
-            raise ValueError(f"n must be {LEAST} to {available} for checks on the '{split}' split, given {n}")
         judge = weights or load_weights(images.name, images.checksums)
         references = {
             task: Reference.build(images, split, n, OTHER_LAYER, other) for task, other in other_weights(images).items()

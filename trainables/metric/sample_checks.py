@@ -41,8 +41,6 @@ def kernel_distance(generated: Features, real: Features) -> tuple[float, float]:
     error is by the delta method, over the draw of both. It is about 1.4 times the standard deviation of
     repeated draws; the error over subsets is 2.5 times that (256 real and noisy MNIST images in blocks of 32).
     """
-    if min(len(generated), len(real)) < 2:
-        raise ValueError(f"KID takes 2 vectors or more of each kind, given {len(generated)} and {len(real)}")
     # float64, because the result is a thousandth of its terms.
     x, y = generated.astype(np.float64), real.astype(np.float64)
     across = _kernel(x, y)
@@ -63,13 +61,11 @@ def _likeness(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def manifold(generated: Features, real: Features, neighbours: int = NEIGHBOURS) -> tuple[float, float]:
-    """Return density and coverage of features (n, d) and (m, d) (Naeem et al. 2020, eq. 4 and 5).
+    """Return density and coverage of features (n, d) and (m, d), m above `neighbours` (Naeem et al. 2020, eq. 4, 5).
 
     Density is 1 on average for real images, and may exceed it; coverage is 0..1. Coverage grows with n / m, so
     compare at n = m.
     """
-    if len(real) <= neighbours:
-        raise ValueError(f"density and coverage take more than {neighbours} real vectors, given {len(real)}")
     x, y = (torch.from_numpy(vectors.astype(np.float64)) for vectors in (generated, real))  # they may be read-only
     radii = torch.cdist(y, y).kthvalue(neighbours + 1, 1).values  # the nearest of all is the vector itself
     inside = torch.cdist(x, y) < radii

@@ -143,13 +143,13 @@ def test_a_classifier_that_is_not_sure_of_real_images_cannot_tell_what_is_readab
     assert reference.real["unreadable_share"] is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no zip file"])
+@pytest.mark.parametrize("kept", [True, False])
 def test_they_come_from_the_cache_or_are_computed_again(
-    few: Images, weights: Weights, reference: CheckReference, cache: Path, content: bytes | None
+    few: Images, weights: Weights, reference: CheckReference, cache: Path, kept: bool
 ) -> None:
     for path in cache.rglob("*.npz"):
-        if content is not None:
-            path.write_bytes(content)
+        if not kept:
+            path.unlink()
     again = CheckReference.build(few, "confirm", N, weights)
     for copy in (again, pickle.loads(pickle.dumps(again))):
         assert (copy.real, copy.labels, copy.readable) == (reference.real, reference.labels, reference.readable)
@@ -158,9 +158,6 @@ def test_they_come_from_the_cache_or_are_computed_again(
         assert copy.apart.equal(reference.apart)
 
 
-def test_as_many_samples_as_real_images_are_taken(few: Images, check: Check, real: Tensor) -> None:
+def test_as_many_samples_as_real_images_are_taken(check: Check, real: Tensor) -> None:
     with pytest.raises(ValueError, match="take 256 samples, given 255"):
         check(real[1:])
-    for n in (31, 5_001):
-        with pytest.raises(ValueError, match=f"n must be 32 to 5000 for checks on the 'confirm' split, given {n}"):
-            CheckReference.build(few, "confirm", n)
