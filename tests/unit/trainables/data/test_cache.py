@@ -31,8 +31,9 @@ def test_it_is_beside_temporary_files_where_nothing_can_be_made_in_the_home(
     assert cache_dir() == Path(tempfile.gettempdir()) / f"diffusion-search-{os.getuid()}"
 
 
+@pytest.mark.parametrize("damage", ["empty", "no zip", "half", "other arrays"])
 def test_arrays_are_made_once_for_a_key_and_again_where_their_file_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made: list[int] = []
@@ -47,13 +48,25 @@ def test_arrays_are_made_once_for_a_key_and_again_where_their_file_is_damaged(
         return int(count.item())
 
     assert [counted("a", 1), counted("a", 1), counted("a", 2), counted("a", 1)] == [1, 1, 2, 1]
-    cache_file("things", ["a", 1]).write_bytes(b"cut off")
+    file = cache_file("things", ["a", 1])
+    whole = file.read_bytes()
+    other = cache_file("things", ["other"])
+    cached("things", ["other"], ["numbers"], lambda: {"numbers": np.arange(3)})
+    file.write_bytes(
+        {"empty": b"", "no zip": b"PK no zip", "half": whole[: len(whole) // 2], "other arrays": other.read_bytes()}[
+            damage
+        ]
+    )
     assert [counted("a", 1), counted("a", 1)] == [3, 3]
+    assert len(file.read_bytes()) == len(whole)
 
 
 def test_arrays_are_made_each_time_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (cache_dir() / "things").parent.mkdir(parents=True, exist_ok=True)
     (cache_dir() / "things").write_text("no folder")
-    found = [cached("things", ["a"], ["x"], lambda: {"x": np.ones(2)})[0].tolist() for _ in range(2)]
+    said: list[str] = []
+    found = [cached("things", ["a"], ["x"], lambda: {"x": np.ones(2)}, said.append)[0].tolist() for _ in range(2)]
     assert found == [[1, 1], [1, 1]]
+    assert len(said) == 2
+    assert all(line.startswith("the things cannot be kept for the next time: ") for line in said)

@@ -305,16 +305,6 @@ def test_a_second_reading_comes_from_the_cache_and_is_the_same(
         read(pets, image_size=17)
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK no zip", None])
-def test_a_damaged_cache_is_made_again(damage: bytes | None, pets: Path, read: Read, own_cache: Path) -> None:
-    first = read(pets)
-    (file,) = (own_cache / "images").iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    np.testing.assert_array_equal(read(pets).train, first.train)
-    assert len(file.read_bytes()) == len(whole)
-
-
 def test_a_reading_that_is_killed_leaves_nothing_that_another_takes_for_whole(
     pets: Path, read: Read, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,27 +163,6 @@ def test_a_reference_survives_pickling_and_the_cache(
     assert len(list((cache / "diffusion-search" / "references").iterdir())) >= 1
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip file"])
-def test_a_damaged_cache_is_computed_again(
-    mnist: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
-    few = Images(**(vars(mnist) | {"search": mnist.search[:400], "confirm": mnist.confirm[:64]}))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = Reference.build(few, n=32, layer="spatial_mean")
-    (path,) = tmp_path.rglob("*.npz")
-    path.write_bytes(content)
-    second = Reference.build(few, n=32, layer="spatial_mean")
-    assert (first.floor, first.blank) == (second.floor, second.blank)
-    assert path.stat().st_size > len(content)
-
-
-def test_an_unwritable_cache_costs_time_only(mnist: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = Images(**(vars(mnist) | {"search": mnist.search[:400], "confirm": mnist.confirm[:64]}))
-    (tmp_path / "a file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
-    assert Reference.build(few, n=32, layer="spatial_mean").floor > 0
-
-
 @pytest.mark.parametrize(
     ("count", "n", "sets"), [(5000, 256, 39), (5000, 2048, 4), (5000, 3000, 3), (64, 6, 100), (64, 64, 1)]
 )
