@@ -53,39 +53,16 @@ class TimeCode(nn.Module):
 
 
 class Sinusoids(nn.Module):
-    """t / T (N,) -> (N, width): sin and cos of t / T times width / 2 frequencies from 1 down to 1e-4.
-
-    The position code of Vaswani et al. 2017, section 3.5, which is made for positions that are whole numbers.
-    """
+    """Numbers (N,) -> (N, 2 F): sin and cos of each, times F frequencies (Vaswani et al. 2017, section 3.5)."""
 
     frequencies: Tensor
 
-    def __init__(self, width: int) -> None:
-        """Make an even `width` of numbers for each time."""
+    def __init__(self, frequencies: Tensor) -> None:
+        """Keep the frequencies (F,)."""
         super().__init__()
-        self.register_buffer("frequencies", torch.logspace(0, -4, width // 2), persistent=False)
+        self.register_buffer("frequencies", frequencies, persistent=False)
 
-    def forward(self, time: Tensor) -> Tensor:
-        """Return the code (N, width) of times (N,)."""
-        angle = time[:, None] * self.frequencies
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the code (N, 2 F) of numbers (N,)."""
+        angle = x[:, None] * self.frequencies
         return torch.cat([angle.sin(), angle.cos()], 1)
-
-
-class StepCode(nn.Module):
-    """t / T (N,) -> (N, width): sin and cos of 1000 t / T - 1 times the frequencies 10000^(-2k / width).
-
-    The position code of Vaswani et al. 2017, section 3.5, of the step counted from 0, as with T = 1000.
-    """
-
-    frequencies: Tensor
-
-    def __init__(self, width: int) -> None:
-        """Make `width` numbers for each time; of an odd width the last cosine is left out."""
-        super().__init__()
-        self.width = width
-        self.register_buffer("frequencies", 1e4 ** (-torch.arange(0, width, 2) / width), persistent=False)
-
-    def forward(self, time: Tensor) -> Tensor:
-        """Return the code (N, width) of times (N,)."""
-        angle = (1000 * time[:, None] - 1) * self.frequencies
-        return torch.cat([angle.sin(), angle.cos()], 1)[:, : self.width]

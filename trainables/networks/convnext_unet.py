@@ -104,7 +104,10 @@ class _ConvNeXtUNet(nn.Module):
         activation, dim = ACTIVATIONS[config.activation], config.dim
         sizes = [channels, *(dim * mult for mult in widths(config.mults))]
         bottom = sizes[-1]
-        self.time = nn.Sequential(Sinusoids(dim), nn.Linear(dim, 4 * dim), activation(), nn.Linear(4 * dim, dim))
+        frequencies = torch.logspace(0, -4, dim // 2)  # made for positions that are whole numbers
+        self.time = nn.Sequential(
+            Sinusoids(frequencies), nn.Linear(dim, 4 * dim), activation(), nn.Linear(4 * dim, dim)
+        )
         self.label = LabelCode(classes, dim) if classes else None
         self.down = nn.ModuleList(_Level(config, before, after) for before, after in pairwise(sizes))
         self.shrink = nn.ModuleList(nn.Conv2d(w, w, 4, stride=2, padding=1) for w in sizes[1:-1])

@@ -11,7 +11,7 @@ from torch.nn import functional
 from trainables.domain import Choice, ConfigError, Widths, widths
 from trainables.networks.attention import Attention
 from trainables.networks.base import ACTIVATIONS, Activation, Network, Patched
-from trainables.networks.codes import LabelCode, StepCode
+from trainables.networks.codes import LabelCode, Sinusoids
 from trainables.networks.norms import ChannelNorm
 
 HEADS = 4
@@ -66,12 +66,13 @@ class _Block(nn.Module):
         self.residual = _Double(before, before, before, activation)
         self.activation = activation()
         self.change = _Double(before, middle, after, activation)
-        self.time = StepCode(after)
+        self.width, self.time = after, Sinusoids(1e4 ** (-torch.arange(0, after, 2) / after))
         self.label = LabelCode(classes, after) if classes else None
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         x = self.change(self.activation(x + self.residual(x)))
-        code = self.time(time) if self.label is None else self.time(time) + self.label(label)
+        code = self.time(1000 * time - 1)[:, : self.width]  # the step counted from 0, as with T = 1000
+        code = code if self.label is None else code + self.label(label)
         return x + code[:, :, None, None]
 
 

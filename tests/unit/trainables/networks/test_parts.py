@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from trainables.networks import ACTIVATIONS
 from trainables.networks.attention import Attention, attend, attend_linearly
-from trainables.networks.codes import Sinusoids, StepCode, TimeCode
+from trainables.networks.codes import Sinusoids, TimeCode
 from trainables.networks.norms import ChannelNorm, ImageNorm, plain_image_norm
 
 
@@ -68,16 +68,12 @@ def test_the_time_code_tells_every_one_of_thousands_of_steps_apart() -> None:
     assert len(code.round(decimals=6).unique(dim=0)) == 5001
 
 
-def test_the_sinusoids_are_those_of_diffusers() -> None:
-    expected = get_timestep_embedding(torch.arange(1001), 32, downscale_freq_shift=1)
-    torch.testing.assert_close(Sinusoids(32)(torch.arange(1001.0)), expected, rtol=0, atol=1e-3)
-
-
-def test_the_step_code_is_that_of_diffusers_for_steps_counted_from_0() -> None:
-    expected = get_timestep_embedding(torch.arange(1000), 32, downscale_freq_shift=0)
-    time = torch.arange(1, 1001) / 1000
-    torch.testing.assert_close(StepCode(32)(time), expected, rtol=0, atol=1e-3)
-    assert StepCode(31)(time).shape == (1000, 31)
+@pytest.mark.parametrize(
+    ("frequencies", "shift"), [(torch.logspace(0, -4, 16), 1), (1e4 ** (-torch.arange(0, 32, 2) / 32), 0)]
+)
+def test_the_sinusoids_are_those_of_diffusers(frequencies: Tensor, shift: float) -> None:
+    expected = get_timestep_embedding(torch.arange(1001), 32, downscale_freq_shift=shift)
+    torch.testing.assert_close(Sinusoids(frequencies)(torch.arange(1001.0)), expected, rtol=0, atol=1e-3)
 
 
 def tokens(heads: int = 2, count: int = 9, width: int = 4) -> tuple[Tensor, Tensor, Tensor]:
