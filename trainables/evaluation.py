@@ -61,10 +61,11 @@ class Evaluation:
         degraded and restored: by default 256, or n where that is less, and at most all that there are.
 
         Raises:
-            ValueError: an unknown split, or an n below 32 or above the real images there are.
+            ValueError: an n below 32 or above the real images there are.
         """
-        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS.get(split, ("search",))])
-        available = min(len(others), len(getattr(images, split, others)))
+        held_out = getattr(images, split)
+        others = np.concatenate([getattr(images, other) for other in FLOOR_SPLITS[split]])
+        available = min(len(others), len(held_out))
         self.n = min(SAMPLES, available) if n is None else n
         if not LEAST <= self.n <= available:
             raise ValueError(
@@ -75,7 +76,6 @@ class Evaluation:
         self.classifier = self.reference.classifier(self.device)
         self._training = torch.from_numpy(images.train)
         self.inception_missing = missing()
-        held_out = getattr(images, split)
         self._real, self._others = (drawn.to(self.device) for drawn in draw_real(held_out, others, self.n))
         rows = np.random.default_rng(0).permutation(len(held_out))
         rows = rows[: min(RESTORED, self.n) if restored is None else restored]

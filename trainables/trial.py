@@ -201,6 +201,8 @@ class Trial:
         self.watch.charge("score")
         spent = self.watch.read()
         trained, sampling = self.trainer.images_seen - before, self.variant.sampler
+        # Once patience is lost nothing is trained, and the pace is that of the last stretch.
+        pace = 0.0 if self.last is None else self.last.images_per_second
         losses, between = self.trainer.losses(), self._between
         self._between = []
         return Report(
@@ -212,7 +214,7 @@ class Trial:
             **_measured(score, checked),
             **beside,
             **spent,
-            images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else self._pace(),
+            images_per_second=trained / max(spent["train_seconds"], 1e-9) if trained else pace,
             parameters=sum(p.numel() for p in self.trainer.ema.parameters()),
             nfe=nfe(sampling.kind, sampling.times(self.variant.schedule.T), sampling.guided),
             draws=draws,
@@ -224,10 +226,6 @@ class Trial:
             tried_guidance=tuple(tried),
             tried_fmd=tuple(tried.values()),
         )
-
-    def _pace(self) -> float:
-        """Return the images per second of the last stretch, for one without training, once patience is lost."""
-        return 0.0 if self.last is None else self.last.images_per_second
 
     def _between_rungs(self, target: int) -> Callable[[], None]:
         """Return what follows each training step on the way to a rung: a score now and then, and what else is due."""

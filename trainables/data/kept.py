@@ -16,7 +16,7 @@ from trainables.data.images import DataError, Images, Overlays
 from trainables.data.mnist import overlays_of
 from trainables.data.options import ReadOptions, colour
 from trainables.data.pixels import Header, decode
-from trainables.data.sources import Content, Found, Sample, counted, natural, readable
+from trainables.data.sources import Found, Sample, counted, natural, readable
 from trainables.data.splits import SPLITS, split
 from trainables.data.survey import CHUNK, Log, Survey, content_of, damage, each
 
@@ -118,7 +118,7 @@ def _decoded(
             damaged[place] = damage(sample, got, options)
         else:
             pixels[len(samples)] = got
-            samples.append(sample._replace(load=_nothing))  # the content would stay in memory
+            samples.append(sample._replace(load=bytes))  # the content would stay in memory
     pixels = pixels[: len(samples)]
     if survey.channels is None and _is_grey(pixels):
         pixels = np.ascontiguousarray(pixels[:, :1])
@@ -134,10 +134,6 @@ def _require_memory(path: Path, shape: tuple[int, int, int, int]) -> None:
             f"{readable(path)}: to read {count:,} images of {side} x {side} x {channels} takes "
             f"{needed / 2**30:,.0f} GiB, this machine has {there / 2**30:,.0f}; give a smaller --image-size"
         )
-
-
-def _nothing() -> Content:
-    raise AssertionError("the sample was read already")
 
 
 def _is_grey(pixels: np.ndarray) -> bool:
