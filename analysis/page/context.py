@@ -51,7 +51,8 @@ class ReportContext:
         self.ranked: list[Row] = [row for row in self.ranking.to_pylist() if row["rank"] is not None]
         self.shared = shared_values(self.trials)
         self.words = describe_trials(self.trials, self.shared)
-        self._wrapped: dict[str, str] = {}  # the same in lines, of trials that a plot has asked for
+        # The same in lines, for the plots.
+        self._wrapped = {trial: "<br>".join(map(plain, textwrap.wrap(text, 48))) for trial, text in self.words.items()}
         confirmed = [standing.trial for standing in self.result.standings] if self.result else []
         self._again = _first_trainings(run.confirmed(), confirmed)
         self.order = list(dict.fromkeys([*confirmed, *(row["trial"] for row in self.ranked)]))
@@ -84,8 +85,6 @@ class ReportContext:
 
     def hover_text(self, trial: str, value: str) -> str:
         """Return the hover text of a trial's mark, in lines: the trial, the value, the trial's configuration."""
-        if trial not in self._wrapped:
-            self._wrapped[trial] = "<br>".join(map(plain, textwrap.wrap(self.words[trial], 48)))
         return "<br>".join(filter(None, (plain(trial), value, self._wrapped[trial])))
 
 
