@@ -17,7 +17,10 @@ from analysis.run.run import Run
 from analysis.run.tables import fields
 
 Row = dict[str, Any]  # one row of a table, by column
-MEASURED = ("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "train_seconds", "parameters", "nfe")
+COLUMNS = (
+    *("images_seen", "rung", "rank", "tied", "trial", "baseline", "state", "diverged"),
+    *("fmd", "fmd_se", "fmd_normalised", "fmd_corrected", "train_seconds", "parameters", "nfe", "floor"),
+)
 
 
 class MetricCard(TypedDict, total=False):
@@ -48,25 +51,17 @@ def rank(trials: pa.Table, floor: float | None) -> pa.Table:
 
     Returns:
         One row a trial: images_seen, rung, rank (int64, from 1 in each rung; null for a trial that diverged or has not
-        reported), tied (bool: not distinguishable from the row above), trial, baseline, state, diverged, the columns
-        of `MEASURED`, floor, and the configuration's fields that vary.
+        reported), tied (bool: not distinguishable from the row above), the other `COLUMNS`, and the configuration's
+        fields that vary.
     """
     rungs_then_fmds = [("images_seen", "descending"), *((name, "ascending") for name in ("diverged", "fmd", "number"))]
     ordered = trials.sort_by(rungs_then_fmds)  # nulls last: a trial without a report comes after all others
     compared = ordered.select(["images_seen", "diverged", "fmd", "fmd_se"]).to_pylist()
     ranks, tied = ranks_and_ties(compared, "images_seen")
-    kept = ("trial", "baseline", "state", "diverged", *MEASURED)
-    return pa.table(
-        {
-            "images_seen": ordered["images_seen"],
-            "rung": ordered["rung"],
-            "rank": pa.array(ranks, pa.int64()),
-            "tied": pa.array(tied, pa.bool_()),
-            **{name: ordered[name] for name in kept},
-            "floor": pa.array([floor] * len(trials), pa.float64()),
-            **{name: ordered[name] for name in varied_fields(trials)},
-        }
-    )
+    own = {"rank": pa.array(ranks, pa.int64()), "tied": pa.array(tied, pa.bool_())}
+    own["floor"] = pa.array([floor] * len(trials), pa.float64())
+    names = (*COLUMNS, *varied_fields(trials))
+    return pa.table({name: own[name] if name in own else ordered[name] for name in names})
 
 
 def rank_run(run: Run) -> pa.Table:
