@@ -4,8 +4,8 @@ from analysis.page.context import ReportContext, plain
 from analysis.page.elements import Cell, valued
 from analysis.page.plots import Interval, intervals, logarithmic
 from analysis.statistics.confirmed import Standing, normalise
+from analysis.statistics.measures import searched
 from analysis.statistics.ranking import MetricCard
-from analysis.statistics.verdict import searched
 from analysis.text.checks import check_rows, shown
 from analysis.text.confirmation import as_judged, standing_remarks, standing_texts, standings_form
 from analysis.text.opinions import opinion_rows, opinion_titles

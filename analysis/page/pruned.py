@@ -10,8 +10,8 @@ from analysis.page.context import ReportContext
 from analysis.page.elements import Cell, valued
 from analysis.run.events import End, Start
 from analysis.run.run import Run
+from analysis.statistics.measures import first_trial
 from analysis.statistics.ranking import Row
-from analysis.statistics.verdict import first_trial
 from analysis.text.words import fmd_text
 from trainables.report import Report
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.measures import measures
 from analysis.statistics.ranking import Row, indistinguishable, ranked_rows, shared_values
-from analysis.statistics.verdict import measures
 from analysis.text import verdict as say
 from analysis.text.checks import checks_facts
 from analysis.text.configuration import CONDITIONING, describe_trials

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
+from analysis.statistics.measures import searched
 from analysis.statistics.ranking import MetricCard
-from analysis.statistics.verdict import searched
 from analysis.text.behind import behind_text
 from analysis.text.checks import check_rows, shown
 from analysis.text.formats import Block, Sheet

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis.run.run import Run
 from analysis.statistics.confirmed import ConfirmationResult, Standing
 from analysis.statistics.kinds import Kinds, named
-from analysis.statistics.verdict import Measure, Measures, searched
+from analysis.statistics.measures import Measure, Measures, searched
 from analysis.text.behind import amount, how_far, interval_of
 from analysis.text.facts import Fact
 from analysis.text.words import chance, counted, fmd_form, interval_text, listed

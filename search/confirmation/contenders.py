@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.kinds import Kinds
-from analysis.statistics.verdict import first_trial
+from analysis.statistics.measures import first_trial
 from analysis.text.words import fmd_text
 from search.reserve import Cost, Judging, cost
 from search.settings import Settings
