@@ -10,6 +10,8 @@ from analysis.run import evaluations
 from analysis.run.events import End, Start, State
 from analysis.run.run import Run
 from analysis.run.search_json import FORMAT
+from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.text.answer import answer
 from trainables.config import Flat
 from trainables.report import Picture, Report
 
@@ -249,3 +251,17 @@ def confirmed(folder: Path, fmds: dict[str, list[float]], tested: bool = True, s
             values = {"trial": f"{name}.{seed}", "images_seen": 900, "fmd": fmd, "train_seconds": seconds}
             nested.append(Report.from_dict(values))
     return run
+
+
+def result_of(run: Run) -> ConfirmationResult:
+    """The result of the confirmation of a run that has one."""
+    found = confirmation_result(Run.open(run.path))
+    assert found is not None
+    return found
+
+
+def told(run: Run) -> dict[str, str]:
+    """What the answer of a run says, by its terms."""
+    found = answer(run)
+    assert found is not None
+    return dict(found.lines())

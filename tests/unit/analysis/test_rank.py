@@ -16,7 +16,6 @@ import pytest
 from analysis import rank as command
 from analysis.run.events import State
 from analysis.run.run import Run
-from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.equal_seconds import rank_at_seconds
 from analysis.statistics.ranking import metric_card, rank, rank_run, shared_values, varied_fields
 from analysis.text.configuration import describe_configuration
@@ -192,9 +191,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(
         if options[:1] != ["--at"]:
             measured = [row[sheet.columns.index("FMD ± s.e.")] for _, rows in sheet.parts for row in rows]
             assert all(f"  {fmd}  " in text for fmd in measured)
-            result = confirmation_result(run)
-            assert result is not None
-            rows = standings_sheet(result.standings, {}, {}).parts[0][1]
+            rows = standings_sheet(fake_runs.result_of(run).standings, {}, {}).parts[0][1]
             assert all(f"  {row[1]}  " in text and f"  {row[3]}  " in text for row in rows)
 
 
@@ -241,14 +238,6 @@ def test_a_ranking_at_equal_seconds_has_the_same_values_in_every_format(
     assert re.search(r"1 +000-fast +40\.0 ± 1\.0 +40,000 ", text)
     assert re.search(r"2 +001-slow +≈77\.1 ± 1\.0 +12,000 ", text)
     assert "one report only: 002-mask." in text
-
-
-def test_a_table_at_equal_seconds_fits_80_columns(
-    speeds: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    command.main([str(speeds.path), "--at", "seconds"])
-    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_where_limits_the_table_and_says_what_there_is(speeds: Run, capsys: pytest.CaptureFixture[str]) -> None:

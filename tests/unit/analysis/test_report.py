@@ -29,7 +29,6 @@ from analysis.page.report import write_report
 from analysis.run.events import from_json
 from analysis.run.run import Event, Run
 from analysis.run.storage import PICTURES
-from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank, rank_run
 from analysis.text.answer import answer as answer_of
 from analysis.text.commands import Commands
@@ -300,8 +299,7 @@ def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) ->
 def test_a_confirmation_is_the_answer(run: Run) -> None:
     chosen = [row["trial"] for row in ReportContext(run).ranked[:3]]
     fake_runs.confirm(run, chosen[::-1])  # the search's third is the best
-    found, page = confirmation_result(run), made(run)
-    assert found is not None
+    found, page = fake_runs.result_of(run), made(run)
     answer = page.words.split("What came out")[1].split("The search's ranking")[0]
     told = answer_of(run)
     assert told is not None

@@ -8,26 +8,13 @@ import pytest
 from analysis.run.evaluations import store
 from analysis.run.events import from_json
 from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result, standings
+from analysis.statistics.confirmed import confirmation_result, standings
 from analysis.text.answer import answer
 from analysis.text.confirmation import standing_texts
-from tests.helpers.fake_runs import JUDGE, confirmed
+from tests.helpers.fake_runs import JUDGE, confirmed, result_of, told
 
 CLEAR = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [40.0, 41.0], "000-A0": [200.0]}
 TIED = {"003-a": [30.0, 30.5, 29.8, 30.2], "001-b": [30.1, 30.6, 29.7, 30.4], "000-A0": [200.0]}
-
-
-def told(run: Run) -> dict[str, str]:
-    """What is said of a run, by its terms."""
-    found = answer(run)
-    assert found is not None
-    return dict(found.lines())
-
-
-def result_of(run: Run) -> ConfirmationResult:
-    found = confirmation_result(run)
-    assert found is not None
-    return found
 
 
 def test_there_is_no_result_before_a_training_has_ended(tmp_path: Path) -> None:

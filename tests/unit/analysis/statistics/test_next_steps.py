@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.statistics.next_steps import Undecided, edges, longer, same, undecided
 from analysis.text.commands import Commands
 from analysis.text.next_steps import steps
@@ -17,7 +16,7 @@ from search.machine import Machine
 from search.options import SAMPLERS
 from search.settings import Settings
 from tests.helpers import fake_runs
-from tests.helpers.fake_runs import confirmed
+from tests.helpers.fake_runs import confirmed, result_of
 
 DOMAINS = {"training/lr": {"low": 2e-3, "high": 4e-2, "log": True, "least": 1e-5, "most": 0.1}}
 
@@ -29,12 +28,6 @@ def run_of(folder: Path, lr: float, fmds: list[float], **more: Any) -> Run:
     run.write_settings(settings | {"domains": DOMAINS} | more)
     fake_runs.add_trial(run, {"training/lr": lr, "training/batch": 64}, fmds)
     return run
-
-
-def result_of(run: Run) -> ConfirmationResult:
-    found = confirmation_result(run)
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize(

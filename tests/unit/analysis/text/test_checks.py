@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
+from analysis.statistics.confirmed import ConfirmationResult
 from analysis.text.checks import check_rows, checks_facts, shown
 from analysis.text.confirmation import checks_blocks
 from analysis.text.formats import Sheet, fitted
@@ -25,9 +24,7 @@ def judged(folder: Path, values: list[dict[str, float | None]], real: dict[str, 
     for seed, checks in enumerate(values):
         fake_runs.start(nested, f"003-a.{seed}", {}, repeats="003-a", seed=seed)
         fake_runs.report(nested, f"003-a.{seed}", 2, 30.0 + seed / 10, **checks)
-    found = confirmation_result(Run.open(run.path))
-    assert found is not None
-    return found
+    return fake_runs.result_of(run)
 
 
 def test_a_configuration_has_the_mean_of_its_trainings_beside_real_images(tmp_path: Path) -> None:

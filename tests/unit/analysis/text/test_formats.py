@@ -89,8 +89,6 @@ def test_markdown_has_as_many_cells_in_every_row() -> None:
 
 
 def test_a_terminal_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console
-
     Console(width=120).print(terminal(SHEET, 120))
     assert HOSTILE in capsys.readouterr().out
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from analysis.run.run import Run
-from analysis.statistics.confirmed import ConfirmationResult, confirmation_result
 from analysis.text.confirmation import opinion_blocks
 from analysis.text.formats import Sheet
 from analysis.text.opinions import opinion_facts, opinion_rows
 from tests.helpers import fake_runs
+from tests.helpers.fake_runs import result_of
 
 
 def judged(folder: Path, labels: tuple[float | None, float | None], rotations: tuple[float, float]) -> Run:
@@ -25,12 +25,6 @@ def judged(folder: Path, labels: tuple[float | None, float | None], rotations: t
             distances = {"by_labels": labels[place], "by_rotations": rotations[place]}
             fake_runs.report(nested, trial, 2, (30.0 + 10 * place) * (1 + seed / 100), **distances)
     return run
-
-
-def result_of(run: Run) -> ConfirmationResult:
-    found = confirmation_result(Run.open(run.path))
-    assert found is not None
-    return found
 
 
 LABELS, ROTATIONS = "it is first by what learned the labels", "by what learned how an image is turned 001-b is first"

@@ -11,12 +11,11 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.statistics.confirmed import Standing
 from analysis.statistics.two_way import Behind
-from analysis.text.answer import answer
 from analysis.text.behind import how_far
 from analysis.text.confirmation import standing_texts
 from analysis.text.verdict import certainty
 from tests.helpers import fake_runs
-from tests.helpers.fake_runs import JUDGE, confirmed
+from tests.helpers.fake_runs import JUDGE, confirmed, told
 from trainables.report import Report
 
 EASY, HARD = 0.95, 1.1  # what two seeds do to all
@@ -29,12 +28,6 @@ def said(folder: Path, fmds: dict[str, list[float]], left_out: dict[str, str] | 
     assert nested is not None
     nested.update_settings(left_out=left_out or {})
     return told(run)
-
-
-def told(run: Run) -> dict[str, str]:
-    found = answer(run)
-    assert found is not None
-    return dict(found.lines())
 
 
 def seeds(mean: float, luck: float = 0.002) -> list[float]:

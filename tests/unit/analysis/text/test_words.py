@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.text.words import chance, duration, fmd_form, fmd_text, interval_text, listed, with_error
+from analysis.text.words import duration, fmd_form, fmd_text, interval_text, listed, with_error
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,6 @@ def test_an_error_that_rounds_to_zero_has_one_significant_digit(error: float | N
 
 def test_an_interval_has_the_digits_of_what_it_is_about() -> None:
     assert interval_text(6.384, 12.5, fmd_form(7.0)) == "6.38 to 12.50"
-
-
-def test_a_chance_of_being_the_best_is_a_dash_where_there_is_none() -> None:
-    assert [chance(share) for share in (None, 0.003, 0.98, 0.9951)] == ["-", "0 %", "98 %", "> 99 %"]
 
 
 def test_words_for_times_and_names() -> None:
