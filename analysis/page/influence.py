@@ -21,6 +21,7 @@ def influence(context: ReportContext) -> dict[str, object]:
         return {"compared": None}
     important, found = importances(context.run), effects(context.run)
     choices = _effects_by_field(found)
+    form = fmd_form(min((item.fmd for item in found), default=1.0))
     ends = [end for row in choices if isinstance(row, Interval) for end in (row.low, row.high)]
     return {
         "compared": compared,
@@ -31,7 +32,7 @@ def influence(context: ReportContext) -> dict[str, object]:
         "shown": len(choices),
         "left_out": sum(isinstance(row, Interval) for row in choices) < len(found),
         "effects": intervals(choices, logarithmic("FMD", ends)) if found else None,
-        "rows": [_cells(item, fmd_form(min(item.fmd for item in found))) for item in found],
+        "rows": [_cells(item, form) for item in found],
     }
 
 
