@@ -5,8 +5,6 @@ import io
 import json
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -261,14 +259,3 @@ def test_texts_show_every_part_with_the_runs_numbered(
     assert places == sorted(places)
     best = next(line for line in text[text.index("The best of each") :].splitlines() if "001-mask" in line)
     assert best.translate(str.maketrans("|&", "  ")).split()[:3] == ["1", "1", "001-mask"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [([], "required: RUN"), (["nowhere", "nowhere"], "no run at nowhere"), (["one"], "give two runs or more")],
-)
-def test_bad_input_is_one_line_and_status_2(runs: tuple[Run, Run], arguments: list[str], message: str) -> None:
-    call = [sys.executable, str(Path(command.__file__).resolve()), *arguments]
-    done = subprocess.run(call, cwd=runs[0].path.parent, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert message in done.stderr

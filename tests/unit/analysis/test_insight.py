@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -80,11 +78,3 @@ def test_a_young_run_says_what_it_takes(tmp_path: Path, count: int, capsys: pyte
     assert "Which fields mattered takes 20 trials" in text
     assert f"{count} trials that the search drew" in text or count == 0
     assert insight.main([str(run.path), "--format", "json"]) == 0
-
-
-@pytest.mark.parametrize(("arguments", "message"), [(["nowhere"], "no run at nowhere"), ([], "required: run")])
-def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    command = [sys.executable, str(Path(insight.__file__).resolve()), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert message in done.stderr

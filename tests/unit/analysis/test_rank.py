@@ -3,8 +3,6 @@
 import json
 import random
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -251,6 +249,7 @@ def test_where_limits_the_table_and_says_what_there_is(speeds: Run, capsys: pyte
     for condition, message in (
         ("degradation.kind=blur", "no trial has this value; there are morph (2), mask (1)"),
         ("degradation.size=3", "no trial has a field degradation/size"),
+        ("network", "'network': give FIELD=VALUE"),
     ):
         assert message in refusal(command.main, [str(speeds.path), "--where", condition], capsys)
 
@@ -273,23 +272,3 @@ def test_a_run_without_trials_or_in_the_middle_of_a_line_ranks(
     capsys.readouterr()
     assert command.main([str(run.path)]) == 0
     assert "000-morph" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "no run at nowhere"),
-        (["."], "is not a run"),
-        ([], "required: run"),
-        ([".", "--format", "xml"], "choose from"),
-        ([".", "--where", "network"], "'network': give FIELD=VALUE"),
-    ],
-)
-def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    call = [sys.executable, str(Path(command.__file__).resolve()), *arguments]
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert message in done.stderr
-    assert done.stderr.startswith("rank.py: ")
-    assert done.stderr.count("\n") == 1

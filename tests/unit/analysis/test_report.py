@@ -8,8 +8,6 @@ import random
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -630,12 +628,3 @@ def test_the_command_line_writes_the_page_and_says_where(run: Run, capsys: pytes
     assert report.main([str(run.path)]) == 0
     assert capsys.readouterr().out == f"{run.report}\n"
     assert run.report.read_text() == report_page(run)
-
-
-@pytest.mark.parametrize(("given", "message"), [("nowhere", "no run at nowhere"), (".", "is not a run")])
-def test_bad_input_is_one_line_and_status_2(tmp_path: Path, given: str, message: str) -> None:
-    command = [sys.executable, str(Path(report.__file__).resolve()), given]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert message in done.stderr
-    assert done.stderr.startswith("report.py: ")
