@@ -1,9 +1,9 @@
 """The configurations of five reports on small diffusion models, as complete variants.
 
 Rows A to D were trained on MNIST and F on Fruits-360; any of them runs on any data set. `exact` has the authors'
-numbers, from where `provenance` says; `departures` names what a row does differently nevertheless. Besides, no row
-repeats two slips of the starter, of which Jain has the second alone: it never trains t = T, although sampling starts
-there, and its last step leaves the noise of step 0 in the image.
+numbers, from where `provenance` says; docs/literature.md names what a row does differently nevertheless. Besides, no
+row repeats two slips of the starter, of which Jain has the second alone: it never trains t = T, although sampling
+starts there, and its last step leaves the noise of step 0 in the image.
 
 A search runs `variant`, which differs in being sampled in 20 strided steps, because T steps would take hours in a
 search. So few steps need the posterior's own variance, and x0_hat clipped. It keeps the last weights and measures 64
@@ -36,8 +36,6 @@ class Baseline:
     settings: Flat
     reported: str
     provenance: Provenance = "code"
-    departures: str = ""
-    """What `exact` does not do as its authors did, in a phrase"""
     dataset: str = "mnist"
     """The data set of the report"""
     strided: bool = True
@@ -134,8 +132,6 @@ _JAIN: Flat = {
 }
 _CONVNEXT: Flat = {**_JAIN, "network/kind": "convnext_unet"}
 
-_BEST_EPOCH = "the best epoch is chosen by 1,000 of the validation images, theirs by all"
-
 BASELINES: dict[str, Baseline] = {
     entry.name: entry
     for entry in (
@@ -170,7 +166,6 @@ BASELINES: dict[str, Baseline] = {
             {**STARTER, "degradation/kind": "mask+contrast+gaussian"},
             "FID 76.3 / 83.3",
             provenance="text",
-            departures="intensity t / T and masks per image; the code has alpha_bar / T, and one mask for a batch",
         ),
         Baseline(
             "A5",
@@ -178,7 +173,6 @@ BASELINES: dict[str, Baseline] = {
             {**STARTER, "degradation/kind": "contrast+gaussian"},
             "FID 68.4 / 78.3",
             provenance="text",
-            departures="intensity t / T; the code has alpha_bar / T",
         ),
         Baseline(
             "A6",
@@ -186,7 +180,6 @@ BASELINES: dict[str, Baseline] = {
             {**_GRIVOT, "degradation/kind": "pseudo_qr"},
             "samples almost never digits; FID 5e94 or complex",
             provenance="text",
-            departures="one pattern a trajectory; the code draws new ones at each step, and has t from 0",
         ),
         Baseline(
             "A7",
@@ -194,7 +187,6 @@ BASELINES: dict[str, Baseline] = {
             {**_GRIVOT, "degradation/kind": "elastic"},
             "no digits after 100 epochs",
             provenance="reconstruction",
-            departures="every number of the deformation is ours; the text has none, and adds masks and contrast",
         ),
         Baseline(
             "A7q",
@@ -202,7 +194,6 @@ BASELINES: dict[str, Baseline] = {
             {**_GRIVOT, "degradation/kind": "qr"},
             "too slow to generate; no digits",
             provenance="reconstruction",
-            departures="everything but the training, which is that of A6, is ours",
         ),
         Baseline("B0", "Siddiquei, default", _DEEPER, "normalised FMD about 0.08"),
         Baseline("B1", "Siddiquei, short", {**_DEEPER, **_linear(1e-4, 0.1, 200)}, "normalised FMD about 0.08"),
@@ -212,46 +203,19 @@ BASELINES: dict[str, Baseline] = {
             "Siddiquei, Fashion morph",
             {**_DEEPER, **_COLD, "degradation/kind": "morph"},
             "normalised FMD about 0.08",
-            departures="8,000 images of Fashion-MNIST's test set, not its training set; sampled from T, not T - 1",
         ),
-        Baseline(
-            "C1",
-            "Jain, good",
-            {**_JAIN, **_CNN, **_constant(0.001, 2000)},
-            "FID 233, test MSE 0.0245",
-            departures=_BEST_EPOCH,
-        ),
-        Baseline(
-            "C2",
-            "Jain, bad",
-            {**_JAIN, **_CNN, **_constant(0.1, 200)},
-            "FID 432, test MSE 0.00275",
-            departures=_BEST_EPOCH,
-        ),
-        Baseline(
-            "C3",
-            "Jain, cosine U-Net",
-            {**_CONVNEXT, **_cosine(1000)},
-            "FID 173",
-            departures=f"{_BEST_EPOCH}; alpha_bar_T is 2e-7, theirs 0",
-        ),
+        Baseline("C1", "Jain, good", {**_JAIN, **_CNN, **_constant(0.001, 2000)}, "FID 233, test MSE 0.0245"),
+        Baseline("C2", "Jain, bad", {**_JAIN, **_CNN, **_constant(0.1, 200)}, "FID 432, test MSE 0.00275"),
+        Baseline("C3", "Jain, cosine U-Net", {**_CONVNEXT, **_cosine(1000)}, "FID 173"),
         Baseline(
             "C4",
             "Jain, blur U-Net",
             {**_CONVNEXT, **_cosine(100), **_COLD, "sampler/kind": "cold2", "degradation/kind": "blur"},
             "FID 304; fails through how x_T is drawn",
-            departures=f"{_BEST_EPOCH}; a t for each image, not for a batch; the blur repeats the border's pixel",
         ),
         Baseline("D1", "Breitburd, default", STARTER, "FID 98.7"),
         Baseline("D2", "Breitburd, tuned", {**STARTER, **_linear(1e-4, 0.02, 1500), "training/lr": 4e-4}, "FID 95.4"),
-        Baseline(
-            "D3",
-            "Breitburd, row averaging",
-            _AVERAGES,
-            "no FID of uniform starts; L1 in a draft",
-            departures="x_T from uniform rows with borders of 4; the code has 8 and 10, and does not run; "
-            "sampled from T, not T - 1",
-        ),
+        Baseline("D3", "Breitburd, row averaging", _AVERAGES, "no FID of uniform starts; L1 in a draft"),
         Baseline(
             "F",
             "van der Woude, Lukkien, van Dijke",
@@ -274,24 +238,15 @@ BASELINES: dict[str, Baseline] = {
                 "sampler/clip": False,
             },
             "SSIM of reconstructions 0.70 at t=50, 0.53 at 500 in the best fold, 0.016 at 1000",
-            departures=f"{_BEST_EPOCH}; folds grouped by fruit, theirs leak; "
-            "x0_hat is divided by sqrt(alpha_bar), theirs multiplied by 1 + t / T",
             dataset="fruits360",
         ),
-        Baseline(
-            "D3r",
-            "Breitburd, rows of degraded images",
-            {**_AVERAGES, **_RESTORED},
-            "FID 108.5",
-            departures="sampled from T, not T - 1",
-        ),
+        Baseline("D3r", "Breitburd, rows of degraded images", {**_AVERAGES, **_RESTORED}, "FID 108.5"),
         Baseline(
             "D3c",
             "Breitburd, columns of degraded images",
             {**_AVERAGES, **_RESTORED, "degradation/average/axis": "columns"},
             "FID 115.9",
             provenance="text",
-            departures="sampled from T, not T - 1",
         ),
         Baseline(
             "D3g",
@@ -299,7 +254,6 @@ BASELINES: dict[str, Baseline] = {
             {**_AVERAGES, **_RESTORED, **_linear(1e-4, 0.02, 7)},
             "FID 189.8 and 195.3",
             provenance="text",
-            departures="four rows of one random order, each with its own mean; sampled from T, not T - 1",
         ),
     )
 }
