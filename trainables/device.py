@@ -83,8 +83,7 @@ def free_bytes(device: torch.device) -> int:
 def share_of(device: torch.device, share: float) -> Iterator[None]:
     """Limit this process to a share of a GPU's memory, from 0 to 1.
 
-    Processes are reused for many trials, so the memory of the last trial is freed first. A body that takes more raises
-    OutOfMemory.
+    Processes are reused for many trials, so the memory of the last trial is freed first.
 
     Raises:
         OutOfMemory: the body of the `with` takes more.

@@ -70,8 +70,6 @@ class UserCode:
     def execute(self) -> ModuleType:
         """Return the module of the file, executed; its imports find the texts, and not the files.
 
-        An error, or a call of exit, becomes a CodeError that names the innermost place in these files.
-
         Raises:
             CodeError: it raised an error or called exit; the line names the innermost place in these files.
         """

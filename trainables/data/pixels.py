@@ -55,7 +55,7 @@ def decode(content: Content, side: int, channels: int, background: tuple[int, in
     """Return an image as uint8 (channels, side, side), channels 1 or 3: its largest middle square, resized bicubically.
 
     It is turned as its EXIF says, transparent pixels show `background`, 16 bits become 8. Of several frames or pages
-    the first is taken. Colour profiles are not applied. Where it cannot be decoded, DataError has the reason alone.
+    the first is taken. Colour profiles are not applied.
 
     Raises:
         DataError: it cannot be decoded; the message is the reason alone.
