@@ -59,7 +59,7 @@ def _begin(given: dict[str, Any], space: Space, machine: Machine | Cluster, bega
         Run.require_new(settings.storage_path, settings.name)
     images = _images(settings, given, began)
     if not images.labelled:
-        given = without_classes(given, settings.dataset)
+        given = without_classes(given, settings.dataset, space)
         space = _space(given, space.code)
         settings = Settings.resolve(given, space.given, space.digest, machine)
         fields_compared(settings, space)
@@ -180,14 +180,19 @@ def _images(settings: Settings, given: dict[str, Any], began: float) -> Images:
     return images
 
 
-def without_classes(given: dict[str, Any], dataset: str) -> dict[str, Any]:
-    """Return the options given, with the conditioning of networks fixed to none: the images have no labels.
+def without_classes(given: dict[str, Any], dataset: str, space: Space) -> dict[str, Any]:
+    """Return the options given, with clusters in place of classes where the space has these: the images have no labels.
 
     Raises:
-        SettingsError: it is fixed to something else.
+        SettingsError: `--set` asks for classes.
     """
-    name = "network.conditioning"
-    fixed = {field.replace("/", "."): text for field, text in given["fixed"].items()}
-    if (asked := fixed.get(name, "none")) != "none":
-        raise SettingsError(f"--set {name}={asked}: {dataset} has no labels of two classes or more; leave it out")
-    return {**given, "fixed": {**fixed, name: "none"}}
+    name, flat_name = "network.conditioning", "network/conditioning"
+    asked = space.fixed.get(flat_name)
+    if asked == "class":
+        raise SettingsError(
+            f"--set {name}=class: {dataset} has no labels of two classes or more; use {name}=cluster, or leave it out"
+        )
+    has_classes = flat_name in space.names or (space.default or {}).get(flat_name) == "class"
+    if asked is not None or not has_classes:
+        return given
+    return {**given, "fixed": {**given["fixed"], name: "cluster"}}

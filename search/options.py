@@ -247,8 +247,8 @@ class SearchOptions:
 
     tune_guidance: bool = _confirmation(
         FLAG,
-        "Choose the guidance of each contender that knows classes after its first training in the confirmation, by "
-        "images of the search: its own, 0.4, 0.7, 1 or 1.4.",
+        "Choose the guidance of each contender that is told classes or clusters after its first training in the "
+        "confirmation, by images of the search: its own, 0.4, 0.7, 1 or 1.4.",
         False,
     )
 

@@ -13,6 +13,7 @@ from search.execution.threads import take_threads, threads_of
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
 from search.space.space import Space
+from trainables.conditioning import labels_of
 from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.training.trainer import Trainer
@@ -50,7 +51,7 @@ def _trained(flat: Flat, total: int, images: Images) -> float:
     """Return the images a second of a training that is to see `total` images."""
     variant = Variant.from_flat(flat)
     pictures = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
-    trainer = Trainer(variant, 0, *pictures, total, images.groups, images.train_labels)
+    trainer = Trainer(variant, 0, *pictures, total, images.groups, labels_of(variant, images))
     batch = variant.training.batch
     trainer.run_to(batch)
     began = time.perf_counter()

@@ -29,6 +29,6 @@ def suggest_training(trial: Asked) -> None:
 
 
 def suggest_conditioning(trial: Asked, conditioning: Choice | None = None) -> None:
-    """Suggest whether the network knows classes, and if so how far guidance goes."""
-    if suggest(trial, "network/conditioning", conditioning) == "class":
+    """Suggest whether the network is told classes or clusters, and if so how far guidance goes."""
+    if suggest(trial, "network/conditioning", conditioning) != "none":
         suggest(trial, "sampler/guidance", GUIDANCE)

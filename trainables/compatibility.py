@@ -48,7 +48,7 @@ def _refuse_guidance_without_labels(flat: Mapping[str, Primitive]) -> None:
     given = f"sampler/guidance={flat['sampler/guidance']:g}"
     if flat["network/conditioning"] == "none":
         raise ConfigError(
-            f"{given}: the network knows no labels; use network/conditioning=class, or sampler/guidance=0"
+            f"{given}: the network knows no labels; use network/conditioning=class or cluster, or sampler/guidance=0"
         )
     if not flat["training/label_drop"]:
         raise ConfigError(

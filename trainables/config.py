@@ -25,11 +25,12 @@ from trainables.networks import CNN, NETWORKS, Network
 
 Flat = dict[str, Primitive]
 
-CONDITIONINGS = ("none", "class")
+# What the network is told of an image: nothing, its label, or its cluster (trainables/data/clusters.py).
+CONDITIONINGS = ("none", "class", "cluster")
 # Where x_T comes from: the degradation itself, a distribution fitted to degraded images, or held-out images degraded.
 PRIORS = ("own", "fitted", "degraded")
 # Fields of a variant itself, by their flat names.
-OWN_FIELDS = {"pixels": "pixels", "network/conditioning": "conditioning"}
+OWN_FIELDS = {"pixels": "pixels", "network/conditioning": "conditioning", "network/clusters": "clusters"}
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "schedule": SCHEDULES,
@@ -160,6 +161,8 @@ class Variant:
     sampler: Sampling = field(default_factory=Sampling)
     pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
     conditioning: Annotated[str, Choice(*CONDITIONINGS)] = "none"
+    clusters: Annotated[int, Choice(10, 30, 50, 100, 300)] = 50
+    """The number of clusters; it counts where the network is told the cluster"""
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.config import Sampling
+from trainables.conditioning import labels_of
+from trainables.config import Variant
 from trainables.data.images import Images
 from trainables.diffusion.generation import generate
 from trainables.diffusion.process import Diffusion, Diverged
@@ -78,9 +79,8 @@ class Evaluation:
         self.inception_missing = missing()
         self._real, self._others = (drawn.to(self.device) for drawn in draw_real(held_out, others, self.n))
         rows = np.random.default_rng(0).permutation(len(held_out))
-        rows = rows[: min(RESTORED, self.n) if restored is None else restored]
-        self._clean = torch.from_numpy(held_out[rows]).to(self.device)
-        self._clean_labels = torch.from_numpy(getattr(images, f"{split}_labels")[rows]).to(self.device)
+        self._rows = rows[: min(RESTORED, self.n) if restored is None else restored]
+        self._clean = torch.from_numpy(held_out[self._rows]).to(self.device)
         self._split, self._weights = split, self.reference.weights
 
     def real(self) -> dict[str, Any]:
@@ -110,16 +110,17 @@ class Evaluation:
         distances = {count: frechet_distance(inception[count], real) for count, real in self._inception.items()}
         return columns | {INCEPTION_COLUMNS[count]: distance for count, distance in distances.items()}
 
-    def restorations(self, diffusion: Diffusion, sampling: Sampling, source: Source, seed: int) -> dict[str, Any]:
+    def restorations(self, variant: Variant, diffusion: Diffusion, source: Source, seed: int) -> dict[str, Any]:
         """Return the columns of images of the split, degraded with draws that `seed` fixes, and restored.
 
         They are sampled from t = T unless a column says otherwise.
         """
-        x0, T = self._clean, diffusion.T
-        diffusion = diffusion.given(self._clean_labels)
+        x0, T, labels = self._clean, diffusion.T, labels_of(variant, self.images, self._split)
+        if labels is not None:
+            diffusion = diffusion.given(torch.from_numpy(labels[self._rows]).to(self.device))
         ts = spread(T, ONE_STEP)
         found = one_step_at(diffusion, x0, ts, source, seed)
-        sampled = restore_by_sampling(diffusion, sampling, x0, spread(T, SAMPLED), source, seed)
+        sampled = restore_by_sampling(diffusion, variant.sampler, x0, spread(T, SAMPLED), source, seed)
         return {
             "restored": len(x0),
             "loss": fmean(found[t].loss for t in ts),
@@ -172,8 +173,7 @@ def measure(evaluation: Evaluation, trial: Trial, noise: int) -> dict[str, Any] 
     if sampled is None:
         return None
     generated, columns = sampled
-    diffusion, sampling = trial.trainer.averaged(), trial.variant.sampler
-    restored = evaluation.restorations(diffusion, sampling, trial.source, noise)
+    restored = evaluation.restorations(trial.variant, trial.trainer.averaged(), trial.source, noise)
     return columns | evaluation.samples(generated) | restored
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from trainables.checkpoint import CheckpointError
+from trainables.conditioning import labels_of
 from trainables.config import Sampling, Variant
 from trainables.data.folds import fold_rows
 from trainables.data.images import DataError, Images
@@ -43,7 +44,7 @@ class Model:
     shape: tuple[int, int, int]
     """Channels, height and width of an image"""
     classes: tuple[str, ...]
-    """The names of the labels that it was trained with; empty where it knows none"""
+    """The names of the classes that it was trained with; empty where it knows none"""
 
     @classmethod
     def of_checkpoint(
@@ -55,8 +56,9 @@ class Model:
             CheckpointError: the checkpoint has the weights of another network.
         """
         rows, _ = fold_rows(images.groups, variant.training.split, variant.training.fold)
-        counts = count_labels(variant, torch.tensor(images.train_labels), torch.from_numpy(rows))
-        known = images.classes[: len(counts)] if counts is not None else ()
+        told = labels_of(variant, images)
+        counts = count_labels(variant, None if told is None else torch.tensor(told), torch.from_numpy(rows))
+        known = images.classes[: len(counts)] if counts is not None and variant.conditioning == "class" else ()
         weights = sampling_weights(checkpoint["trainer"])
         diffusion = _trained(variant, weights, images.shape, counts, torch.device(device))
         return cls(variant, diffusion, _source(diffusion, images), images.name, images.shape, known)
@@ -103,7 +105,7 @@ class Model:
 
     @property
     def network(self) -> nn.Module:
-        """The network, (x_t, t / T, label) -> y; it has no label where the model knows no classes."""
+        """The network, (x_t, t / T, label) -> y; it has no label where the model knows neither classes nor clusters."""
         return self.diffusion.network
 
     @property
@@ -114,7 +116,7 @@ class Model:
     @property
     def labels(self) -> list[int]:
         """The labels that training had images of; none where the model knows no classes."""
-        counts = self.diffusion.label_counts
+        counts = self.diffusion.label_counts if self.classes else None
         return [] if counts is None else [label for label, count in enumerate(counts.tolist()) if count]
 
     def label(self, name: str) -> int:
@@ -124,7 +126,7 @@ class Model:
             ConfigError: the model does not know it.
         """
         if not self.labels:
-            raise ConfigError(f"label {name}: the model knows no classes (network/conditioning is none); give no label")
+            raise ConfigError(f"label {name}: the model knows no classes ({self._conditioning}); give no label")
         by_name = {self.classes[label]: label for label in self.labels} | {str(label): label for label in self.labels}
         if name not in by_name:
             near = difflib.get_close_matches(name, by_name, n=3) or list(by_name)[:12]
@@ -132,8 +134,8 @@ class Model:
         return by_name[name]
 
     def draw_labels(self, n: int, seed: int = 0) -> Tensor | None:
-        """Return n labels int64 (n,), as often as training had them; None where the model knows none."""
-        return draw_labels(self.diffusion, n, seed)
+        """Return n labels int64 (n,), as often as training had them; None where the model knows no classes."""
+        return draw_labels(self.diffusion, n, seed) if self.classes else None
 
     def even_labels(self, n: int, among: Sequence[int] = ()) -> Tensor | None:
         """Return n labels int64 (n,), about as many of each of `among`, in that order, by default of all it knows.
@@ -159,7 +161,7 @@ class Model:
 
     def sample_in_chunks(self, n: int, labels: Sequence[int] | Tensor | None = None, seed: int = 0) -> Iterator[Tensor]:
         """Yield the images of `sample` a few hundred at a time, uint8 (k, C, H, W)."""
-        given = self.draw_labels(n, seed) if labels is None else self._checked(labels, n)
+        given = draw_labels(self.diffusion, n, seed) if labels is None else self._checked(labels, n)
         noise = int(np.random.SeedSequence(seed).generate_state(1)[0])  # chunks count up from it, as seeds do
         return in_chunks(self.diffusion, self.sampling, n, self.shape, self.source, noise, given)
 
@@ -196,10 +198,14 @@ class Model:
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
+    @property
+    def _conditioning(self) -> str:
+        return f"network/conditioning is {self.variant.conditioning}"
+
     def _checked(self, labels: Sequence[int] | Tensor, n: int) -> Tensor:
         given = torch.as_tensor(labels)
         if not self.classes:
-            raise ConfigError("labels: the model knows no classes (network/conditioning is none); give none")
+            raise ConfigError(f"labels: the model knows no classes ({self._conditioning}); give none")
         if given.shape != (n,) or given.is_floating_point():
             raise ConfigError(f"labels of shape {tuple(given.shape)}: give {n} whole numbers, one for each image")
         if n and not 0 <= int(given.min()) <= int(given.max()) < len(self.classes):

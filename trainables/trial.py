@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from trainables.checkpoint import from_bytes, to_bytes
+from trainables.conditioning import labels_of
 from trainables.config import Sampling, Variant
 from trainables.data.folds import evenly
 from trainables.data.images import Images
@@ -137,7 +138,7 @@ class Trial:
         images, device = data.images, plan.resolve_device()
         self.classifier = self.reference.classifier(device)
         train, seen = (_tensor(array, device) for array in (images.train, images.overlays_train))
-        labels = images.train_labels if images.labelled else None
+        labels = labels_of(variant, images)
         self.trainer = Trainer(variant, seed, train, seen, plan.rungs[-1], images.groups, labels)
         others = getattr(images, FLOOR_SPLITS[self.reference.split][0])  # the samples are not compared with these
         unseen, held_out = (_tensor(array, device) for array in (images.overlays_sample, others))
@@ -175,9 +176,9 @@ class Trial:
         trainer, images = self.trainer, self.data.images
         if len(trainer.held_out):
             return trainer.held_out, trainer.held_out_labels
-        some = (evenly(array, self.variant.training.validated) for array in (images.search, images.search_labels))
-        chosen, labels = (_tensor(array, trainer.device) for array in some)
-        return chosen, labels
+        labels, count = labels_of(self.variant, images, "search"), self.variant.training.validated
+        chosen = _tensor(evenly(images.search, count), trainer.device)
+        return chosen, None if labels is None else _tensor(evenly(labels, count), trainer.device)
 
     def _advance(self, rung: int) -> Report:
         """Train to the rung, sample and score there."""
@@ -289,8 +290,8 @@ class Trial:
     def _choose_guidance(self) -> dict[float, float]:
         """Give the sampler the guidance whose samples score best, and return the FMD with each that was tried.
 
-        The samples are of other noise than those that are scored later. A network is guided if it knows classes and was
-        trained without them, too; another keeps what it has, and nothing is tried.
+        The samples are of other noise than those that are scored later. A network is guided if it is told labels and
+        was trained without them, too; another keeps what it has, and nothing is tried.
         """
         diffusion, own, reference = self.trainer.averaged(), self.variant.sampler, self.data.chooses_by
         if reference is None or diffusion.label_counts is None or not diffusion.label_drop:
@@ -335,7 +336,8 @@ class Trial:
         """Save the pictures of a rung; samples are uint8 (n, C, H, W)."""
         diffusion, sampling = self.trainer.averaged(), self.variant.sampler
         source, seed = self.source, self.plan.sampling_seed
-        labels = draw_labels(diffusion, len(samples), seed)
+        # Clusters are many and have no names: their samples are shown in the order in which they are drawn.
+        labels = draw_labels(diffusion, len(samples), seed) if self.variant.conditioning == "class" else None
         row = samples[:ROW] if labels is None else in_rows(samples, labels, 1)[:, 0]
         self._rows.append(row.cpu().clone())  # a part of a tensor would be saved as the whole
         pictures: dict[Picture, torch.Tensor] = {

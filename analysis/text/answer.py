@@ -96,7 +96,7 @@ def _labels(trials: pa.Table, order: Sequence[str]) -> list[Fact]:
     if CONDITIONING not in trials.column_names:
         return []
     values = zip(trials["trial"].to_pylist(), trials[CONDITIONING].to_pylist(), strict=True)
-    labelled = {name: value not in ("none", None) for name, value in values}
+    labelled = {name: value == "class" for name, value in values}
     if len(set(labelled.values())) < 2:
         return []
     sentence = "Trials marked -class are told each image's label, which is extra information"

@@ -43,7 +43,7 @@ def literature_blocks(runs: Sequence[Run], only: Sequence[str] | None) -> list[B
 
 
 def _knows_labels(run: Run, trial: str) -> bool:
-    return run.starts()[trial].variant.get(CONDITIONING, "none") != "none"
+    return run.starts()[trial].variant.get(CONDITIONING) == "class"
 
 
 def _measured(row: Row, form: str) -> list[str]:

@@ -79,7 +79,8 @@ def cost_of_each(run: Run, settings: Settings, contending: Iterable[Start], judg
     """Return the cost of training each contender again, by name."""
     reports, full, seeds = run.reports(), settings.rungs[-1], fresh_seeds(run)
     chooses = {
-        one.trial: settings.tune_guidance and one.variant.get("network/conditioning") == "class" for one in contending
+        one.trial: settings.tune_guidance and one.variant.get("network/conditioning", "none") != "none"
+        for one in contending
     }
     return {name: cost(reports[name], full, judging, seeds[name], chooses[name]) for name in chooses}
 

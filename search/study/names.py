@@ -15,8 +15,10 @@ def trial_seed(seed: int, number: int, *part: int) -> int:
 def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:
     """Return a name that is unique in the run and good for a file: number and baseline, or number and first kind.
 
-    A network that knows classes is marked, because labels are information that the others do not have.
+    A network that is told classes is marked, because labels are information that the others do not have; one that is
+    told clusters has its own mark.
     """
     texts = (variant[name] for name in (*searched, "degradation/kind") if isinstance(variant.get(name), str))
-    mark = "-class" if variant.get("network/conditioning") == "class" else ""
+    told = variant.get("network/conditioning", "none")
+    mark = "" if told == "none" else f"-{told}"
     return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts))) + mark

@@ -34,13 +34,12 @@ def model_card(run: Run, training: Training, model: Model) -> str:
     start, report, own = training.start, training.report, version("diffusion-search")
     channels, height, width = model.shape
     label = f" --label {shlex.quote(model.classes[model.labels[0]])}" if model.labels else ""
-    labels = f"; it knows the classes {listed(model.classes, 12)}" if model.classes else "; it knows no classes"
     data = model.dataset if model.dataset in NAMED else "images of the user's own"
     sampling = model.sampling
     parts = [
         f"# {start.trial}",
         f"A diffusion model of {data}: images of {height} x {width} pixels, "
-        f"{'grey' if channels == 1 else 'in colour'}{labels}. "
+        f"{'grey' if channels == 1 else 'in colour'}; {_labels(model)}. "
         f"diffusion-search {own} found it in the run {run.name} and trained it.",
         "![samples](samples.png)",
         "## Use",
@@ -71,6 +70,16 @@ def model_card(run: Run, training: Training, model: Model) -> str:
         describe_configuration(model.variant.flat()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _labels(model: Model) -> str:
+    """Return what the network is told of an image, in words."""
+    match model.variant.conditioning:
+        case "class":
+            return f"it knows the classes {listed(model.classes, 12)}"
+        case "cluster":
+            return f"it knows no classes, and was told of {model.variant.clusters} clusters of the training images"
+    return "it knows no classes"
 
 
 def _found(run: Run) -> str:

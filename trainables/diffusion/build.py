@@ -35,13 +35,15 @@ def build(
 
 
 def count_labels(variant: Variant, labels: Tensor | None, rows: Tensor) -> Tensor | None:
-    """Return how many of the images at `rows` have each label, for a network with classes; None for one without.
+    """Return how many of the images at `rows` have each label, for a network that is told labels; else None.
 
     Raises:
-        ConfigError: the variant is conditioned on classes, and there are no labels.
+        ConfigError: the network is told labels, and there are none.
     """
     if variant.conditioning == "none":
         return None
     if labels is None:
-        raise ConfigError("network/conditioning=class: the images have no labels; use network/conditioning=none")
+        raise ConfigError(
+            f"network/conditioning={variant.conditioning}: the images have no labels; use network/conditioning=cluster"
+        )
     return labels[rows].bincount(minlength=int(labels.max()) + 1)

@@ -59,10 +59,10 @@ class Trainer:
             overlays: (K, C, H, W) uint8, of another data set.
             total: the full budget in images, which the cosine decay of the learning rate needs.
             groups: int64 (N,), the object of each image; None where every image shows another.
-            labels: int64 (N,), from 0; None where there are none.
+            labels: int64 (N,), from 0, classes or clusters; None where there are none.
 
         Raises:
-            ConfigError: the variant is conditioned on classes, and there are no labels.
+            ConfigError: the network is told labels, and there are none.
         """
         keep_freed()
         self.settings: Training = variant.training

@@ -87,32 +87,39 @@ def test_a_folder_whose_name_is_no_utf8_is_refused_in_one_line(tmp_path: Path, m
         Settings.resolve({"dataset": os.fsdecode(b"caf\xe9")}, "quality", "", LAPTOP)
 
 
-def test_without_labels_networks_know_no_classes() -> None:
-    given = {"space": "quality", "fixed": {"training/lr": "0.01"}}
-    assert without_classes(given, "x")["fixed"] == {"training.lr": "0.01", "network.conditioning": "none"}
-    for name in ("network.conditioning", "network/conditioning"):
-        with pytest.raises(SettingsError, match=r"--set network.conditioning=class: x has no labels of two classes"):
-            without_classes({"fixed": {name: "class"}}, "x")
+@pytest.mark.parametrize("told", ["", "none", "cluster"])
+def test_without_labels_clusters_stand_in_for_classes_unless_something_else_is_asked_for(told: str) -> None:
+    fixed = {"training.lr": "0.01", **({"network.conditioning": told} if told else {})}
+    found = without_classes({"fixed": fixed}, "x", load("quality", fixed))["fixed"]
+    assert found == {"training.lr": "0.01", "network.conditioning": told or "cluster"}
+
+
+def test_without_labels_classes_are_refused() -> None:
+    fixed = {"network.conditioning": "class"}
+    with pytest.raises(SettingsError, match=r"--set network.conditioning=class: x has no labels of two classes"):
+        without_classes({"fixed": fixed}, "x", load("quality", fixed))
 
 
 @pytest.mark.parametrize("name", known())
 def test_every_space_can_be_searched_without_labels_and_keeps_its_starting_points(name: str) -> None:
-    fixed = load(name, {"network.conditioning": "none"})
+    whole = load(name, {})
+    given = without_classes({"fixed": {}}, "x", whole)
+    fixed = load(name, given["fixed"])
     assert fixed.names
-    assert bool(fixed.starts) == bool(load(name, {}).starts)
+    assert bool(fixed.starts) == bool(whole.starts)
     for start in fixed.starts:
         drawn = fixed.nearest(start)
-        assert drawn is None or drawn[1]["network/conditioning"] == "none"
+        assert drawn is None or drawn[1]["network/conditioning"] == given["fixed"].get("network.conditioning", "none")
     assert all(fixed.starts.count(start) == 1 for start in fixed.starts)
 
 
-def test_a_dry_run_shows_the_card_and_draws_no_classes(flat: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_the_card_and_draws_clusters(flat: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--space", "quality", "--dataset", flat, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "130 of 16 x 16 in grey" in out
-    assert "none: networks that know classes are left out" in out
+    assert "none: networks are told clusters in place of classes" in out
     assert "its 2 networks learn these images first" in out
-    assert "network/conditioning = none" in out
+    assert "network/conditioning = cluster" in out
     assert "conditioning = class" not in out
 
 

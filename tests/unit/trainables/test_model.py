@@ -21,6 +21,7 @@ from trainables.trial import Plan, Trial, TrialData
 from trainables.user_code import UserCode
 
 CLASS: Flat = {**TINY, "network/conditioning": "class"}
+CLUSTER: Flat = {**TINY, "network/conditioning": "cluster", "network/clusters": 10}
 FITTED: Flat = {**TINY, "sampler/prior": "fitted"}
 DEGRADED: Flat = {**TINY, "sampler/prior": "degraded"}
 BEST: Flat = {**TINY, "training/split": "80:20", "training/keep_best": True}
@@ -36,7 +37,9 @@ def trained(flat: Flat, images: Images, reference: Reference) -> tuple[Trial, di
 
 
 @pytest.mark.parametrize(
-    "flat", [TINY, CLASS, BEST, FITTED, MORPH, DEGRADED], ids=["plain", "class", "best", "fitted", "morph", "degraded"]
+    "flat",
+    [TINY, CLASS, CLUSTER, BEST, FITTED, MORPH, DEGRADED],
+    ids=["plain", "class", "cluster", "best", "fitted", "morph", "degraded"],
 )
 def test_checkpoint_and_folder_give_the_images_of_the_trial(
     flat: Flat, mnist: Images, small_reference: Reference, tmp_path: Path
@@ -52,7 +55,7 @@ def test_checkpoint_and_folder_give_the_images_of_the_trial(
     assert torch.equal(loaded.sample(5, seed=7), model.sample(5, seed=7))
     images = len(loaded.source.training_images)
     assert images == (
-        0 if flat in (TINY, CLASS, BEST) else len(mnist.train)
+        0 if flat in (TINY, CLASS, CLUSTER, BEST) else len(mnist.train)
     )  # the data set is read only where it is needed
 
 
@@ -88,9 +91,11 @@ def test_labels_that_cannot_be_are_refused(labels: list[int], complaint: str, mo
         model.sample(2, labels=labels)
 
 
-def test_a_model_without_classes_takes_no_label(mnist: Images, small_reference: Reference) -> None:
-    model = Model.of_checkpoint(Variant.from_flat(TINY), trained(TINY, mnist, small_reference)[1], mnist)
+@pytest.mark.parametrize("flat", [TINY, CLUSTER], ids=["plain", "cluster"])
+def test_a_model_without_classes_takes_no_label(flat: Flat, mnist: Images, small_reference: Reference) -> None:
+    model = Model.of_checkpoint(Variant.from_flat(flat), trained(flat, mnist, small_reference)[1], mnist)
     assert model.draw_labels(4) is None
+    assert model.even_labels(4) is None
     with pytest.raises(ConfigError, match="knows no classes"):
         model.label("3")
     with pytest.raises(ConfigError, match="knows no classes"):
