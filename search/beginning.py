@@ -189,9 +189,7 @@ def without_classes(given: dict[str, Any], dataset: str, space: Space) -> dict[s
     name, flat_name = "network.conditioning", "network/conditioning"
     asked = space.fixed.get(flat_name)
     if asked == "class":
-        raise SettingsError(
-            f"--set {name}=class: {dataset} has no labels of two classes or more; use {name}=cluster, or leave it out"
-        )
+        raise SettingsError(f"--set {name}=class: {dataset} has no labels of two classes or more; use {name}=cluster")
     has_classes = flat_name in space.names or (space.default or {}).get(flat_name) == "class"
     if asked is not None or not has_classes:
         return given

@@ -1,7 +1,7 @@
-"""Degradations: alone, followed by Gaussian noise, and overlays with some noise; with classes and without."""
+"""Degradations: alone, followed by Gaussian noise, and overlays with some noise; with classes, clusters and neither."""
 
 from spaces.kinds import KINDS, WITH_NOISE, follows_schedule, has_prior
-from spaces.recipe import GUIDED, RECIPE, suggest_conditioning
+from spaces.recipe import GUIDED, RECIPE, WITHOUT_LABELS, suggest_conditioning
 from spaces.suggest import Asked, suggest, suggest_kind, usual
 from trainables.config import Flat
 from trainables.domain import Choice, Log
@@ -19,7 +19,7 @@ def _start(kind: str, conditioning: Flat) -> Flat:
 # Every degradation once.
 STARTS = (
     _start("gaussian", {**GUIDED, "schedule/kind": "sigmoid"}),
-    _start("gaussian", GUIDED),
+    _start("gaussian", {**WITHOUT_LABELS, "schedule/kind": "sigmoid"}),
     _start("gaussian", {"network/conditioning": "none", "training/lr": 4e-3}),  # all defaults, for comparison
     _start("flow", {**GUIDED, "schedule/kind": "uniform", "sampler/kind": "cold2_estimated"}),  # Euler's steps
     *(_start(kind, GUIDED) for kind in WITH_NOISE),

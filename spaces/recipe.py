@@ -17,6 +17,7 @@ RECIPE: Flat = {
 # Of 0.4, 0.7 and 1 the second has the lowest FMD after 108,000 images (docs/benchmarks.md, "The recipe").
 GUIDANCE = Uniform(0, 1.5)
 GUIDED: Flat = {"network/conditioning": "class", "sampler/guidance": 0.7}
+WITHOUT_LABELS: Flat = {**GUIDED, "network/conditioning": "cluster"}
 
 
 def suggest_training(trial: Asked) -> None:

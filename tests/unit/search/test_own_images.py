@@ -126,7 +126,10 @@ def test_a_dry_run_shows_the_card_and_draws_clusters(flat: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--set", "network.conditioning=class"], "my images has no labels of two classes or more; leave it out"),
+        (
+            ["--set", "network.conditioning=class"],
+            "my images has no labels of two classes or more; use network.conditioning=cluster",
+        ),
         (["--set", "sampler.guidance=0.5"], "sampler/guidance=0.5: the network knows no labels"),
     ],
 )

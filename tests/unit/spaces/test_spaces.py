@@ -172,9 +172,11 @@ def test_a_starting_point_leaves_nothing_to_chance(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "conditioning", "guided"),
-    [("quality", "none", False), ("samplers", "class", True), ("samplers", "", False)],
+    [("quality", "none", False), ("samplers", "class", True), ("samplers", "cluster", True), ("samplers", "", False)],
 )
-def test_guidance_is_suggested_to_networks_that_know_classes_alone(name: str, conditioning: str, guided: bool) -> None:
+def test_guidance_is_suggested_only_to_networks_that_are_told_labels(
+    name: str, conditioning: str, guided: bool
+) -> None:
     fixed = {"network.conditioning": conditioning} if conditioning else {}
     assert ("sampler/guidance" in load(name, fixed).names) == guided
 
@@ -317,6 +319,7 @@ STARTER = {
     "training/times_mean": 0.0,
     "training/label_drop": 0.1,  # without effect on a network that knows no labels
     "network/conditioning": "none",
+    "network/clusters": 50,  # without effect on a network that is told nothing
     "sampler/kind": "ancestral_large",
     "sampler/prior": "own",
     "sampler/clip": False,
