@@ -58,7 +58,7 @@ def random_flat(seed: int) -> Flat:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampler/guidance": 0.5}, "network/conditioning=class, or sampler/guidance=0"),
+        ({"sampler/guidance": 0.5}, "network/conditioning=class or cluster, or sampler/guidance=0"),
         (
             {"sampler/guidance": 0.5, "network/conditioning": "class", "training/label_drop": 0.0},
             "training/label_drop=0.1, or sampler/guidance=0",
