@@ -371,15 +371,15 @@ class Run:
 
     def trials(self) -> pa.Table:
         """Return one row a trial; the columns are those of analysis/run/tables.py."""
-        return self._read_on().trials()
+        return self._read_on().trials
 
     def curves(self) -> pa.Table:
         """Return one row a report; the columns are those of analysis/run/tables.py."""
-        return self._read_on().curves()
+        return self._read_on().curves
 
     def training(self) -> pa.Table:
         """Return one row a point of a training curve; the columns are those of analysis/run/tables.py."""
-        return self._read_on().training()
+        return self._read_on().training
 
     def write_tables(self) -> None:
         """Replace trials.parquet, curves.parquet and training.parquet."""

@@ -1,7 +1,8 @@
 """A run's events folded into its tables; docs/run-format.md is made from the columns here."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -127,12 +128,11 @@ class Fold:
         self._rows: dict[str, dict[str, Any]] = {}
         self._variants: dict[str, dict[str, Any]] = {}
         self._reported: set[tuple[str, int]] = set()
-        self._tables: dict[str, pa.Table] = {}
-        """Those that were asked for since the last event"""
 
     def add(self, event: Event) -> bool:
         """Take one event in and return whether it counts; only a repeated report does not."""
-        self._tables.clear()
+        for table in ("trials", "curves", "training"):  # they are made anew when they are asked for
+            vars(self).pop(table, None)
         row = self._rows.setdefault(event.trial, {"trial": event.trial, "state": "RUNNING"})
         if isinstance(event, Start):
             self._start(row, event)
@@ -170,24 +170,9 @@ class Fold:
                 reports.setdefault(event.trial, []).append(event)
         return reports
 
+    @cached_property
     def trials(self) -> pa.Table:
-        """Return the table of trials, in the order of their numbers; before a first report its columns are null."""
-        return self._made("trials", self._trials)
-
-    def curves(self) -> pa.Table:
-        """Return the table of reports, by trial and images seen; its seconds are those since the previous report."""
-        return self._made("curves", self._curves)
-
-    def training(self) -> pa.Table:
-        """Return the table of training curves, by trial and images seen."""
-        return self._made("training", self._training)
-
-    def _made(self, name: str, make: Callable[[], pa.Table]) -> pa.Table:
-        if name not in self._tables:
-            self._tables[name] = make()
-        return self._tables[name]
-
-    def _trials(self) -> pa.Table:
+        """The table of trials, in the order of their numbers; before a first report its columns are null."""
         rows = sorted(self._rows.values(), key=_by_number)
         variants = [self._variants.get(row["trial"], {}) for row in rows]
         table = _table(rows, TRIALS)
@@ -195,13 +180,17 @@ class Fold:
             table = table.append_column(name, _column([variant.get(name) for variant in variants]))
         return table
 
-    def _curves(self) -> pa.Table:
+    @cached_property
+    def curves(self) -> pa.Table:
+        """The table of reports, by trial and images seen; its seconds are those since the previous report."""
         reports = [event for event in self.events if isinstance(event, Report)]
         numbers = {name: row.get("number") for name, row in self._rows.items()}
         rows = [vars(one) | {"number": numbers[one.trial], "time": _milliseconds(one.time)} for one in reports]
         return _table(sorted(rows, key=lambda row: (_by_number(row), row["images_seen"])), CURVES)
 
-    def _training(self) -> pa.Table:
+    @cached_property
+    def training(self) -> pa.Table:
+        """The table of training curves, by trial and images seen."""
         rows = [
             {"trial": name, "number": self._rows[name].get("number"), **point}
             for name, of_trial in self.reports().items()

@@ -61,7 +61,7 @@ def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
     card = metric_card(runs[0])
     floor = card.get("floor")
     fold, budgets = _fold(named), _budgets(named)
-    trials = fold.trials()
+    trials = fold.trials
     shared = [
         images
         for images, table in budgets.items()
@@ -74,7 +74,7 @@ def compare(runs: Sequence[Run], at_seconds: bool = False) -> Comparison:
         runs=named,
         card=card,
         trials=trials,
-        ranking=rank_at_seconds(trials, fold.curves(), card) if at_seconds else rank(trials, floor),
+        ranking=rank_at_seconds(trials, fold.curves, card) if at_seconds else rank(trials, floor),
         at_seconds=at_seconds,
         best=rank(best, floor),
         common=tuple(rank(table, floor) for table in _common(budgets)),
@@ -156,9 +156,9 @@ def _fold(named: Mapping[str, Run], upto: float = float("inf")) -> Fold:
 def _budgets(named: Mapping[str, Run]) -> dict[int, pa.Table]:
     """Return by images seen, the most first, the trials that reported there and had not diverged, as they were then."""
     tables = {}
-    for images in sorted(set(_fold(named).curves()["images_seen"].to_pylist()), reverse=True):
+    for images in sorted(set(_fold(named).curves["images_seen"].to_pylist()), reverse=True):
         measured = (pc.field("images_seen") == images) & ~pc.field("diverged")
-        tables[images] = _fold(named, images).trials().filter(measured)
+        tables[images] = _fold(named, images).trials.filter(measured)
     return {images: table for images, table in tables.items() if len(table)}
 
 

@@ -29,7 +29,7 @@ class Trials:
         self.fold = Fold()
 
     def add(self, name: str, fmds: list[float], pace: float = 1.0, state: str = "COMPLETE", **more: object) -> None:
-        number, before = self.fold.trials().num_rows, 0
+        number, before = self.fold.trials.num_rows, 0
         variant: Flat = {"training/lr": 0.001 * (1 + number), "training/patience": int(str(more.pop("patience", 0)))}
         self.fold.add(Start(name, number, number, "", variant, None))
         for rung, fmd in enumerate(fmds):
@@ -41,7 +41,7 @@ class Trials:
         self.fold.add(End(name, state))  # type: ignore[arg-type]
 
     def at_seconds(self) -> pa.Table:
-        return rank_at_seconds(self.fold.trials(), self.fold.curves(), CARD)
+        return rank_at_seconds(self.fold.trials, self.fold.curves, CARD)
 
     def rows(self) -> dict[str, dict[str, object]]:
         return {row["trial"]: row for row in self.at_seconds().to_pylist()}
@@ -122,7 +122,7 @@ def test_at_equal_speed_the_order_is_that_at_equal_images(seed: int) -> None:
         fmds = [draw.choice([50.0, draw.lognormvariate(4, 1)]) for _ in range(draw.randint(0, 3))]
         state = draw.choice(["COMPLETE", "PRUNED", "FAILED", "PAUSED"])
         trials.add(f"{number:03d}", fmds, pace=1.7, state=state, diverged=draw.random() < 0.1)
-    by_images = rank(trials.fold.trials(), 10.0).to_pylist()
+    by_images = rank(trials.fold.trials, 10.0).to_pylist()
     by_seconds = trials.at_seconds().to_pylist()
     names = ("trial", "rank", "tied", "images_seen", "fmd", "fmd_se")
     ranked = [[{name: row[name] for name in names} for row in rows if row["rank"]] for rows in (by_images, by_seconds)]
@@ -134,7 +134,7 @@ def test_a_trial_twice_as_slow_is_compared_after_half_its_images() -> None:
     trials = Trials()
     trials.add("fast", [100.0, 60.0, 40.0])
     trials.add("slow", [90.0, 50.0, 36.0], pace=2.0)
-    assert rank(trials.fold.trials(), None)["trial"].to_pylist() == ["slow", "fast"]
+    assert rank(trials.fold.trials, None)["trial"].to_pylist() == ["slow", "fast"]
     rows = trials.rows()
     assert list(rows) == ["fast", "slow"]
     assert [row["seconds"] for row in rows.values()] == [9.0, 9.0]
@@ -216,7 +216,7 @@ def test_a_table_of_some_trials_has_their_levels() -> None:
     trials = Trials()
     trials.add("a", [100.0, 60.0, 40.0])
     trials.add("b", [90.0, 50.0, 36.0], pace=2.0)
-    table = trials.fold.trials()
-    alone = rank_at_seconds(table.slice(1), trials.fold.curves(), CARD)
+    table = trials.fold.trials
+    alone = rank_at_seconds(table.slice(1), trials.fold.curves, CARD)
     assert alone["seconds"].to_pylist() == [18.0]
-    assert rank_at_seconds(table.slice(0, 0), trials.fold.curves(), {}).num_rows == 0
+    assert rank_at_seconds(table.slice(0, 0), trials.fold.curves, {}).num_rows == 0

@@ -16,7 +16,7 @@ def names(variants: list[Flat], *conditions: str) -> list[str]:
     fold = Fold()
     for number, variant in enumerate(variants):
         fold.add(Start("abc"[number], number, 0, "", variant, None))
-    found: list[str] = trials_where(fold.trials(), map(read_condition, conditions))["trial"].to_pylist()
+    found: list[str] = trials_where(fold.trials, map(read_condition, conditions))["trial"].to_pylist()
     return found
 
 
@@ -63,8 +63,8 @@ def test_a_field_of_another_kind_has_no_default() -> None:
     fold = Fold()
     fold.add(Start("a", 0, 0, "", {"schedule/kind": "linear"}, None))
     fold.add(Start("b", 1, 0, "", {"schedule/kind": "cosine"}, None))
-    assert values_of(fold.trials(), "schedule/cosine/s")[0] is None
-    assert values_of(fold.trials(), "schedule/cosine/s")[1] is not None
+    assert values_of(fold.trials, "schedule/cosine/s")[0] is None
+    assert values_of(fold.trials, "schedule/cosine/s")[1] is not None
 
 
 @pytest.mark.parametrize("text", ["network.kind", "=cnn", "network.kind=", ""])
