@@ -21,7 +21,7 @@ from search.resuming import begun, nothing_left, open_run, with_place, with_spac
 from search.settings import Settings
 from search.space.load import load as load_space
 from search.space.space import Space
-from search.trust import code_of, features_of, kept_code, kept_features, remember, remember_features
+from search.trust import code_of, features_of, kept_code, kept_features, remember
 from trainables.data.card import card, summary
 from trainables.data.images import Images
 from trainables.data.load import load as load_data
@@ -71,7 +71,7 @@ def _begin(given: dict[str, Any], space: Space, machine: Machine | Cluster, bega
     if space.code is not None:
         remember(space.code)
     if file is not None:
-        remember_features(file)
+        remember(file)
     if given.get("auto_resume") and (run := begun(settings, given)):
         return _go_on(run, machine, given, space.code, file, began, images)
     from search.stages import run_session  # 6 s, most of it Ray Tune: a refusal or a plan needs none of it

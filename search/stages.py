@@ -7,11 +7,10 @@ from typing import Any
 from rich.console import Console
 
 from analysis.process import INTERRUPTED, interruptible
-from analysis.run.code import write_code
 from analysis.run.earlier import EarlierTrial
-from analysis.run.features import write_features
 from analysis.run.lock import run_lock
 from analysis.run.run import Run, RunError
+from analysis.run.user_files import write_code, write_features
 from analysis.text.commands import Commands
 from analysis.text.words import counted
 from search.confirmation.confirm import confirm

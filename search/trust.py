@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from analysis.run.code import read_code
-from analysis.run.features import read_features
 from analysis.run.run import Run, RunError
+from analysis.run.user_files import read_code, read_features
 from search.declaration import SettingsError
 from trainables.data.cache import cache_dir, write_whole
 from trainables.metric.feature_file import FeatureFile
@@ -21,34 +20,17 @@ from trainables.parts import install
 from trainables.user_code import UserCode
 
 
-def remember(code: UserCode) -> None:
-    """Note that this user trusts a code, from now on and with any run."""
-    _remember(code.digest, f"{code.folder}/{code.main}")
-
-
-def remember_features(file: FeatureFile) -> None:
-    """Note that this user trusts a network of features, as `remember` does."""
-    _remember(file.sha256, file.name)
-
-
-def trusted(code: UserCode, *, trusts: bool) -> UserCode:
-    """Return a code that this user trusts; `trusts` is whether the command line says so.
-
-    Raises:
-        SettingsError: it is of somebody else, as far as is known.
-    """
-    if trusts:
-        remember(code)
-    elif not _noted(code.digest):
-        raise SettingsError(
-            f"this would execute {Path(code.folder, code.main)}, and you began no search with it on this machine: "
-            "read it, and give --trust if it may run"
-        )
-    return code
+def remember(own: UserCode | FeatureFile) -> None:
+    """Note that this user trusts a code or a network of features, from now on and with any run."""
+    name = f"{own.folder}/{own.main}" if isinstance(own, UserCode) else own.name
+    with suppress(OSError):  # without a cache, --trust is to be given each time
+        write_whole(_note(own), f"{name}\n".encode())
 
 
 def code_of(run: Run, *, trusts: bool) -> UserCode | None:
     """Return the code of the user's own that a run was begun with, None for a space of the project.
+
+    `trusts` is whether the command line says that this user trusts it.
 
     Raises:
         CodeError, RunError: a file cannot be read.
@@ -58,7 +40,7 @@ def code_of(run: Run, *, trusts: bool) -> UserCode | None:
     space = str(run.settings().get("settings", {}).get("space", ""))
     if code is None and space.endswith(".py"):  # up to version 0.3.0 a run kept no copy
         code = UserCode.read(Path(space))
-    return None if code is None else trusted(code, trusts=trusts)
+    return None if code is None else _trusted_code(code, trusts=trusts)
 
 
 def features_of(run: Run, *, trusts: bool) -> FeatureFile | None:
@@ -85,11 +67,9 @@ def kept_features(given: Mapping[str, Any]) -> FeatureFile | None:
     if "repeats_features" not in given:
         return None
     trusts = given.get("trust", False)
-    try:
-        run = Run.open(given["repeats_features"])
-    except RunError:  # as in `kept_code`
-        return _trusted_features(FeatureFile.read(Path(given["features"])), given["features"], trusts=trusts)
-    return features_of(run, trusts=trusts)
+    if (run := _repeated(given["repeats_features"])) is not None:
+        return features_of(run, trusts=trusts)
+    return _trusted_features(FeatureFile.read(Path(given["features"])), given["features"], trusts=trusts)
 
 
 def kept_code(given: Mapping[str, Any]) -> UserCode | None:
@@ -100,11 +80,9 @@ def kept_code(given: Mapping[str, Any]) -> UserCode | None:
     """
     own_file, trusts = given["space"].endswith(".py"), given.get("trust", False)
     if "repeats" in given and own_file:
-        try:
-            run = Run.open(given["repeats"])
-        except RunError:  # its search.json was taken out of its folder
-            return trusted(UserCode.read(Path(given["space"])), trusts=trusts)
-        return code_of(run, trusts=trusts)
+        if (run := _repeated(given["repeats"])) is not None:
+            return code_of(run, trusts=trusts)
+        return _trusted_code(UserCode.read(Path(given["space"])), trusts=trusts)
     if "trained" in given and not own_file:
         return code_of(Run.open(given["trained"][0]), trusts=trusts)
     return None
@@ -121,30 +99,39 @@ def open_trusted(path: str | Path, *, trusts: bool) -> Run:
     return run
 
 
+def _repeated(folder: str) -> Run | None:
+    """Return the run of a search.json; None where the file was taken out of the run's folder."""
+    try:
+        return Run.open(folder)
+    except RunError:
+        return None
+
+
+def _trusted_code(code: UserCode, *, trusts: bool) -> UserCode:
+    _require_trust(code, f"execute {Path(code.folder, code.main)}", "read it, and give --trust if it may run", trusts)
+    return code
+
+
 def _trusted_features(file: FeatureFile, where: str, *, trusts: bool) -> FeatureFile:
-    """Return a network that this user trusts; `where` is its place, for the error."""
-    if trusts:
-        remember_features(file)
-    elif not _noted(file.sha256):
-        raise SettingsError(
-            f"this would load {where}, which can run code, and you began no search with it on this machine: "
-            "give --trust if you know whose it is"
-        )
+    _require_trust(file, f"load {where}, which can run code", "give --trust if you know whose it is", trusts)
     return file
 
 
-def _remember(digest: str, name: str) -> None:
-    with suppress(OSError):  # without a cache, --trust is to be given each time
-        write_whole(_note(digest), f"{name}\n".encode())
+def _require_trust(own: UserCode | FeatureFile, does: str, right: str, trusts: bool) -> None:
+    """Remember what the command line trusts; raise SettingsError for what this user did not trust before.
 
-
-def _noted(digest: str) -> bool:
-    """Return whether this user trusts what has a digest; others can write to a cache beside temporary files."""
+    Others can write to a cache beside temporary files, so a note counts only if it is this user's.
+    """
+    if trusts:
+        remember(own)
+        return
     try:
-        return _note(digest).stat().st_uid == os.getuid()
+        is_noted = _note(own).stat().st_uid == os.getuid()
     except OSError:
-        return False
+        is_noted = False
+    if not is_noted:
+        raise SettingsError(f"this would {does}, and you began no search with it on this machine: {right}")
 
 
-def _note(digest: str) -> Path:
-    return cache_dir() / "trusted" / digest
+def _note(own: UserCode | FeatureFile) -> Path:
+    return cache_dir() / "trusted" / (own.digest if isinstance(own, UserCode) else own.sha256)

@@ -12,10 +12,9 @@ is not trained again; a training begins only if it ends in time.
 from dataclasses import replace
 from typing import Any
 
-from analysis.run.code import copy_code
 from analysis.run.events import End, Start
-from analysis.run.features import copy_features
 from analysis.run.run import Run
+from analysis.run.user_files import copy_user_files
 from analysis.statistics.confirmed import confirmation_result
 from analysis.text.words import fmd_text, listed
 from search.confirmation.judging import judging_of, samples_that_judge
@@ -57,8 +56,7 @@ def confirm(session: Session) -> Status:
     # Of a few images the shares would tell nothing.
     checks = CheckReference.build(data.images, judge.split, judge.n, judge.weights) if judge.n >= LEAST else None
     nested.update_settings(**_card(run, full, selection, judge), real={} if checks is None else checks.real)
-    copy_code(run, nested)
-    copy_features(run, nested)
+    copy_user_files(run, nested)
     judged = TrialData(data.images, judge, checks, data.reference if settings.tune_guidance else None)
     race = replace(session, run=nested, settings=full, data=judged)
     status = _race(race, selection)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.run import evaluations
-from analysis.run.code import read_code
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
+from analysis.run.user_files import read_code
 from analysis.statistics.confirmed import ConfirmationResult
 from analysis.text.words import fmd_text
 from search.execution.ending import Ending

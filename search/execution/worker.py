@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from analysis.run.code import read_code
 from analysis.run.storage import Folder, pretrained_by
+from analysis.run.user_files import read_code
 from search.execution.preemption import noticed
 from search.execution.pulse import TrialSide
 from search.execution.threads import take_threads, threads_of

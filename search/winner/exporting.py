@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from analysis.run.code import read_code
+from analysis.run.user_files import read_code
 from analysis.statistics.winner import training_of
 from search.trust import open_trusted
 from search.winner import exported_sample

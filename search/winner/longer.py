@@ -7,12 +7,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from analysis.run.code import copy_code
 from analysis.run.events import End, Start
-from analysis.run.features import copy_features
 from analysis.run.remote import exists
 from analysis.run.run import Run
 from analysis.run.storage import Folder, join, parent
+from analysis.run.user_files import copy_user_files
 from analysis.statistics.winner import Training, training_of
 from search.declaration import SettingsError
 from search.winner.options import TrainOptions
@@ -53,8 +52,7 @@ def longer_run(run: Run, given: TrainOptions) -> Run:
         raise SettingsError(f"{longer.uri} is there already and of another training; give another --name")
     if not is_longer(longer):
         _begin(longer, training, origin, given.fixed, variant)
-        copy_code(run, longer)
-        copy_features(run, longer)
+        copy_user_files(run, longer)
     return longer
 
 

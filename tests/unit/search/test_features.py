@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from analysis.run.features import copy_features, read_features, write_features
 from analysis.run.run import Run, RunError
+from analysis.run.user_files import copy_user_files, read_features, write_features
 from search import run as command
 from search.command_line import parse
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings
-from search.trust import features_of, kept_features, remember_features
+from search.trust import features_of, kept_features, remember
 from tests.helpers.commands import refusal
 from tests.helpers.feature_files import write_features as write_file
 from trainables.metric.feature_file import FeatureFile
@@ -62,7 +62,7 @@ def test_what_is_no_network_of_these_images_is_refused(given: Path, capsys: pyte
 
 def test_a_run_keeps_the_network_as_it_was(run: Run, file: FeatureFile, tmp_path: Path) -> None:
     copy = Run.create(tmp_path / "runs", "copy")
-    copy_features(run, copy)
+    copy_user_files(run, copy)
     for one in (run, copy):
         kept = read_features(one)
         assert kept is not None
@@ -95,7 +95,7 @@ def test_the_network_of_somebody_else_is_not_loaded(run: Run, file: FeatureFile)
 
 
 def test_ones_own_is_until_it_is_another(run: Run, file: FeatureFile) -> None:
-    remember_features(file)
+    remember(file)
     assert features_of(run, trusts=False) is not None
     other = file.content.tobytes() + b"\0"
     run.features.write_bytes(other)
@@ -118,7 +118,7 @@ def test_a_run_that_was_killed_before_it_kept_the_file_goes_on_with_the_file(
 def test_a_search_that_repeats_a_run_takes_its_network_unless_another_is_given(
     words: list[str], run: Run, file: FeatureFile
 ) -> None:
-    remember_features(file)
+    remember(file)
     given = parse(["--config", str(run.settings_file), *words])
     kept = kept_features(given)
     assert (kept is None) == bool(words)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.run.code import read_code, write_code
 from analysis.run.run import Run, RunError
+from analysis.run.user_files import read_code, write_code
 from search.declaration import SettingsError
 from search.machine import Machine
 from search.settings import Settings

@@ -1,4 +1,4 @@
-"""The code of a run: the space file of the user's own and the modules that it imports, as the run keeps them."""
+"""What a run keeps of the user's own: the space file with the modules that it imports, and the network of features."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from analysis.run.log import RunError
+from trainables.metric.feature_file import FeatureFile
 from trainables.user_code import UserCode
 
 if TYPE_CHECKING:
@@ -40,7 +41,34 @@ def write_code(run: Run, code: UserCode, parts: Iterable[str]) -> None:
     run.update_settings(code={"files": list(code.texts), "parts": list(parts)})
 
 
-def copy_code(run: Run, to: Run) -> None:
-    """Keep the code of a run, if it has any, in another one, too."""
+def read_features(run: Run) -> FeatureFile | None:
+    """Return the network that a run keeps; None where it keeps none.
+
+    Raises:
+        RunError: the file is lost or damaged.
+    """
+    kept = run.settings().get("features")
+    if kept is None:
+        return None
+    run.fetch(run.features)
+    file = FeatureFile.of(kept["name"], run.features.read_bytes()) if run.features.is_file() else None
+    if file is None or file.sha256 != kept["sha256"]:
+        raise RunError(f"{run.features} is lost or damaged: bring it back from a copy, or search anew")
+    return file
+
+
+def write_features(run: Run, file: FeatureFile) -> None:
+    """Keep a network in a run, which keeps none yet or the same."""
+    if run.settings().get("features") is not None:
+        return
+    run.features.parent.mkdir(exist_ok=True)
+    run.write(run.features, file.content.tobytes())
+    run.update_settings(features={"name": file.name, "sha256": file.sha256})
+
+
+def copy_user_files(run: Run, to: Run) -> None:
+    """Keep what a run keeps of the user's own in another one, too."""
     if (code := read_code(run)) is not None:
         write_code(to, code, run.settings()["code"]["parts"])
+    if (file := read_features(run)) is not None:
+        write_features(to, file)
