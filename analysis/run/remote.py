@@ -16,15 +16,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from analysis.run.log import RunError
-from analysis.run.storage import flock, is_remote, join, patiently
-from trainables.data.cache import cache_dir
+from pyarrow import ArrowInvalid
+from pyarrow.fs import FileInfo, FileSelector
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileInfo
+from analysis.run.log import RunError
+from analysis.run.storage import Folder, flock, is_remote, join
+from trainables.data.cache import cache_dir
 
 # Bytes. A long search has few segments of this size, and S3 takes one in about 30 ms, which each line of the log costs.
 SEGMENT = 256 * 2**10
@@ -69,14 +68,10 @@ class Remote:
         Raises:
             RunError: there is no file system for the URI, or the URI holds a password.
         """
-        # 0.3 s, which a run on a disk does not need.
-        from pyarrow import ArrowInvalid
-        from pyarrow.fs import FileSystem
-
         if "@" in urlsplit(uri).netloc.replace("anonymous@", ""):
             raise RunError(f"{urlsplit(uri).scheme}://...@...: leave the keys out, the run's files would show them")
         try:
-            self._filesystem, self._root = FileSystem.from_uri(uri)
+            self._files = Folder(uri)
         except (ArrowInvalid, OSError) as error:
             raise RunError(f"{uri}: {_reason(error)}; give a folder, s3://BUCKET/... or gs://BUCKET/...") from None
         self.uri, self.folder = uri, folder
@@ -91,7 +86,7 @@ class Remote:
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name."""
         with self._told(f"cannot read {self.uri}"):
-            return bool(self._filesystem.get_file_info(f"{self._root}/{name}").is_file)
+            return self._files.has(name)
 
     def put(self, path: Path) -> None:
         """Send a file of the copy."""
@@ -126,18 +121,18 @@ class Remote:
 
     def delete(self, name: str) -> None:
         """Delete a file, if there is one."""
-        with self._told(f"cannot delete {join(self.uri, name)}"), suppress(FileNotFoundError):
-            self._filesystem.delete_file(f"{self._root}/{name}")
+        with self._told(f"cannot delete {join(self.uri, name)}"):
+            self._files.delete(name)
 
     def clear(self, folder: str) -> None:
         """Delete a folder, if there is one."""
         with self._told(f"cannot delete {join(self.uri, folder)}"):
-            self._filesystem.delete_dir_contents(f"{self._root}/{folder}", missing_dir_ok=True)
+            self._files.filesystem.delete_dir_contents(f"{self._files.root}/{folder}", missing_dir_ok=True)
 
     def bring(self, path: Path) -> None:
         """Fetch a file into the copy, if there is one."""
         with self._told(f"cannot read {self.uri}"):
-            info = self._filesystem.get_file_info(f"{self._root}/{self._name(path)}")
+            info = self._files.filesystem.get_file_info(f"{self._files.root}/{self._name(path)}")
         if info.is_file:
             self._fetch(path, [info])
 
@@ -148,7 +143,7 @@ class Remote:
         """
         files: dict[Path, list[FileInfo]] = defaultdict(list)
         for info in self._listed("", recursive=True):
-            name = info.path.removeprefix(f"{self._root}/")
+            name = info.path.removeprefix(f"{self._files.root}/")
             if info.is_file and not set(NOT_COPIED) & set(name.split("/")[:-1]):
                 segments = _SEGMENTS.fullmatch(name)
                 files[self.folder / (segments[1] if segments else name)].append(info)
@@ -183,26 +178,18 @@ class Remote:
         self._sent[path] = len(data) if appended else path.stat().st_mtime_ns
 
     def _read(self, info: FileInfo) -> bytes:
-        with self._filesystem.open_input_stream(info.path) as stream:
+        with self._files.filesystem.open_input_stream(info.path) as stream:
             return bytes(stream.read())
 
     def _listed(self, folder: str, recursive: bool = False) -> list[FileInfo]:
-        from pyarrow.fs import FileSelector  # 0.3 s, as in `__init__`
-
-        where = f"{self._root}/{folder}".rstrip("/")
+        where = f"{self._files.root}/{folder}".rstrip("/")
         with self._told(f"cannot read {self.uri}"):
-            found: list[FileInfo] = self._filesystem.get_file_info(
-                FileSelector(where, allow_not_found=True, recursive=recursive)
-            )
-        return found
+            selected = FileSelector(where, allow_not_found=True, recursive=recursive)
+            return list(self._files.filesystem.get_file_info(selected))
 
     def _write(self, name: str, data: bytes) -> None:
-        def write() -> None:
-            with self._filesystem.open_output_stream(f"{self._root}/{name}") as file:
-                file.write(data)
-
         with self._told(f"cannot write to {join(self.uri, name)}", "; see to it, then --resume the run"):
-            patiently(write, f"write to {join(self.uri, name)}")
+            self._files.write(name, data)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

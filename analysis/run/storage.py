@@ -149,6 +149,9 @@ class Folder:
     """The storage of a run's trials: a folder, at an absolute path or a URI such as s3://bucket/run.
 
     It implements `trainables.trial.Storage`; every process that runs trials opens its own.
+
+    Attributes:
+        filesystem, root: where it is, as pyarrow has it.
     """
 
     def __init__(self, uri: str) -> None:
@@ -156,36 +159,37 @@ class Folder:
         from pyarrow.fs import FileSystem, LocalFileSystem  # 0.3 s, which readers of a run do not need
 
         self._uri = uri
-        self._filesystem, self._root = FileSystem.from_uri(uri)
-        self._on_disk = isinstance(self._filesystem, LocalFileSystem)
+        self.filesystem, self.root = FileSystem.from_uri(uri)
+        self._on_disk = isinstance(self.filesystem, LocalFileSystem)
 
     def require_here(self) -> None:
         """Raise NotShared if the folder is on a disk that this machine does not see."""
-        if self._on_disk and not Path(self._root).is_dir():
+        if self._on_disk and not Path(self.root).is_dir():
             host = socket.gethostname()
-            raise NotShared(f"{host} does not see {self._root}: mount it there as on the other machines")
+            raise NotShared(f"{host} does not see {self.root}: mount it there as on the other machines")
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: a reader never sees half of it."""
-        path = f"{self._root}/{name}"
+        path = f"{self.root}/{name}"
         if self._on_disk:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             replace_file(Path(path), data)
             return
 
         def send() -> None:
-            with self._filesystem.open_output_stream(path) as stream:  # an object is there as a whole or not at all
+            with self.filesystem.open_output_stream(path) as stream:  # an object is there as a whole or not at all
                 stream.write(data)
 
         patiently(send, f"write to {join(self._uri, name)}")
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name."""
-        return bool(self._filesystem.get_file_info(f"{self._root}/{name}").is_file)
+        return bool(self.filesystem.get_file_info(f"{self.root}/{name}").is_file)
 
     def delete(self, name: str) -> None:
-        """Delete a file."""
-        self._filesystem.delete_file(f"{self._root}/{name}")
+        """Delete a file, if there is one."""
+        with suppress(FileNotFoundError):
+            patiently(lambda: self.filesystem.delete_file(f"{self.root}/{name}"), f"delete {join(self._uri, name)}")
 
     def load_checkpoint(self, trial: str) -> bytes | None:
         """Return the trial's checkpoint, or None where there is none."""
@@ -194,7 +198,7 @@ class Folder:
         def read() -> bytes | None:
             if not self.has(name):
                 return None
-            with self._filesystem.open_input_stream(f"{self._root}/{name}") as stream:
+            with self.filesystem.open_input_stream(f"{self.root}/{name}") as stream:
                 return bytes(stream.read())
 
         return patiently(read, f"read {join(self._uri, name)}")
@@ -212,9 +216,7 @@ class Folder:
 
     def drop_checkpoint(self, trial: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
-        name = f"checkpoints/{trial}.pt"
-        with suppress(FileNotFoundError):
-            patiently(lambda: self.delete(name), f"delete {join(self._uri, name)}")
+        self.delete(f"checkpoints/{trial}.pt")
 
     def save_picture(self, trial: str, kind: Picture, png: bytes) -> None:
         """Replace the trial's picture of this kind."""
