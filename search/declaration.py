@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
+from analysis.run import values
 from trainables.domain import UsageError
 
 
@@ -44,29 +45,23 @@ class Kind:
 def whole(least: int, most: int, reason: str = "") -> Kind:
     """Return the kind of the whole numbers from `least` to `most`; `reason` says why there is no smaller one."""
     right = f"give a whole number from {least} to {most:,}{reason}"
-    return Kind(int, lambda value: _is_whole(value) and least <= value <= most, right, "N")
+    return Kind(int, lambda value: values.COUNT.holds(value) and least <= value <= most, right, "N")
 
 
 def between(least: float, most: float, or_0: bool = False) -> Kind:
     """Return the kind of the numbers from `least` to `most`, and of 0 if `or_0`."""
     right = f"give {'0, or ' if or_0 else ''}a number from {least:g} to {spoken(most)}"
-    return Kind(
-        float, lambda value: _is_number(value) and (least <= value <= most or (or_0 and value == 0)), right, "X"
-    )
+
+    def holds(value: Any) -> bool:
+        return values.NUMBER.holds(value) and (least <= value <= most or (or_0 and value == 0))
+
+    return Kind(float, holds, right, "X")
 
 
 def one_of(names: Iterable[str], old: Mapping[str, str] | None = None) -> Kind:
     """Return the kind of some names; `old` maps names that are still accepted to those of today."""
     known, renamed = tuple(names), old or {}
     return Kind(lambda text: renamed.get(text, text), known.__contains__, f"give one of {', '.join(known)}")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or isinstance(value, float)
 
 
 def _is_text(value: Any) -> bool:
@@ -95,9 +90,7 @@ def _assignments(given: list[str] | dict[str, str]) -> dict[str, str]:
 
 
 TEXT = Kind(str, _is_text, "give a text that is not empty")
-FLAG = Kind(
-    _flag, lambda value: isinstance(value, bool), "give true or false", None, {"action": "store_const", "const": "true"}
-)
+FLAG = Kind(_flag, values.FLAG.holds, "give true or false", None, {"action": "store_const", "const": "true"})
 NAMES = Kind(tuple, are_texts, "give names", argparse={"nargs": "*", "default": []}, nested=True)
 ASSIGNMENTS = Kind(
     _assignments,

@@ -20,7 +20,10 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import NamedTuple
+
+from trainables.report import Report
 
 
 class Decision(Enum):
@@ -29,22 +32,6 @@ class Decision(Enum):
     CONTINUE = "continue"
     PAUSE = "pause"
     STOP = "stop"
-
-
-class Measured(Protocol):
-    """The part of a report that decides."""
-
-    @property
-    def images_seen(self) -> int:
-        """Training images seen; one of the rungs."""
-
-    @property
-    def fmd(self) -> float:
-        """The value that is minimised."""
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the value is that of black images."""
 
 
 class Place(NamedTuple):
@@ -95,7 +82,7 @@ class Scheduler:
         if at < len(ranked) and ranked[at] == place:
             del ranked[at]
 
-    def on_report(self, trial: int, report: Measured) -> Decision:
+    def on_report(self, trial: int, report: Report) -> Decision:
         """Record a trial's report at its rung, and return what the trial does.
 
         A report that is repeated after a restart changes nothing: the trial continued the first time. A diverged trial
@@ -202,7 +189,6 @@ class ASHAStopping(Scheduler):
     """
 
     def __init__(self, rungs: tuple[int, ...], eta: int, unstopped: int = 0) -> None:
-        """Start without reports, see `Scheduler`."""
         super().__init__(rungs, eta, unstopped)
         self._values: dict[tuple[int, int], list[float]] = defaultdict(list)
         """Ascending values by rung and bracket"""
@@ -231,15 +217,14 @@ class Hyperband(ASHAStopping):
     a fixed order, so that a trial's number tells its bracket.
     """
 
-    def __init__(self, rungs: tuple[int, ...], eta: int, unstopped: int = 0) -> None:
-        """Start without reports, see `Scheduler`."""
-        super().__init__(rungs, eta, unstopped)
-        count = len(rungs)
-        positions = []
+    @cached_property
+    def _brackets(self) -> list[int]:
+        """The bracket of each trial of a round."""
+        count, positions = len(self.rungs), []
         for s in range(count):
-            size = math.ceil(count / (s + 1) * eta**s)
+            size = math.ceil(count / (s + 1) * self.eta**s)
             positions += [((i + 0.5) / size, -size, count - 1 - s) for i in range(size)]
-        self._brackets = [bracket for _, _, bracket in sorted(positions)]
+        return [bracket for _, _, bracket in sorted(positions)]
 
     def bracket(self, trial: int) -> int:
         """Return the index of the rung at which a trial is first compared; in the last bracket it never is."""

@@ -1,5 +1,6 @@
 """The events of a run: a trial starts, reports and ends; a dict stands for one in JSON only."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -81,17 +82,14 @@ REQUIRED = {
     "report": ("trial", "images_seen"),
     "end": ("trial", "state"),
 }
-# Of a report; mostly empty.
-LISTS = (
-    *("labels", "losses_at", "losses", "between_at", "between_fmd", "between_validation_loss"),
-    *("tried_guidance", "tried_fmd"),
-)
 # Lists of a report that belong together.
 BESIDE = (
     ("losses_at", "losses"),
     ("between_at", "between_fmd", "between_validation_loss"),
     ("tried_guidance", "tried_fmd"),
 )
+# Of a report; mostly empty.
+LISTS = ("labels", *itertools.chain(*BESIDE))
 # States of earlier versions.
 RENAMED = {"FAIL": "FAILED"}
 _STATE = Kind((*get_args(State), *RENAMED).__contains__, f"one of {', '.join(get_args(State))}")
