@@ -45,7 +45,7 @@ class Recorder:
         a study has no `dashboard`.
         """
         self.run, self.display = run, display
-        self.spent = TimeSpent.load(display.settings.slots, run.settings())
+        self.spent = TimeSpent(display.settings.slots, run.settings())
         self._tensorboard, self._dashboard = TensorBoardWriter(run), dashboard
         self._full, self._tries, self._paused = history.full, tries, paused
         self._logged = {name for name in history.starts if not history.is_paused(name)}
@@ -109,9 +109,9 @@ class Recorder:
             self.spent.end(name)
             moved = left_its_machine(error)
             retried = f"{name} failed and is tried again: {line}"
-            self.display.note(f"{name} goes on elsewhere: {PREEMPTED}" if moved else retried)
+            self.display.notes.say(f"{name} goes on elsewhere: {PREEMPTED}" if moved else retried)
             return
-        self.display.note(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
+        self.display.notes.say(f"{name} failed: {line}; the traceback is in the log of {self.run.uri}")
         self._log_start(start)  # it may have failed before a process ran it
         self._end(name, "FAILED", error)
 

@@ -1,49 +1,34 @@
 """Where the time of a run went: its seconds by purpose, over all sessions."""
 
 import time
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 from trainables.report import Report
 
-
-@dataclass
-class Seconds:
-    """Seconds of a run; `trials` sums the time of trials in their processes, the next four are parts of it."""
-
-    wall: float = 0.0
-    trials: float = 0.0
-    train: float = 0.0
-    sample: float = 0.0
-    score: float = 0.0
-    setup: float = 0.0
+REPORTED = ("train", "sample", "score", "setup")
 
 
-@dataclass
 class TimeSpent:
-    """Counts the seconds of a run of which `slots` trials can run at a time."""
+    """Counts the seconds of a run of which `slots` trials can run at a time.
 
-    slots: int
-    spent: Seconds = field(default_factory=Seconds)
-    """Seconds of all sessions, up to the last `settle`."""
-    offered: float = 0.0
-    """Slot-seconds of all sessions up to the last `settle`: wall seconds times the slots of each session."""
-    _running: dict[str, float] = field(default_factory=dict)
-    """For each running trial, when its time was last added to `spent.trials`"""
-    _heard: dict[str, float] = field(default_factory=dict)
-    """For each running trial, when it started or last reported"""
-    _settled: float = field(init=False)
+    Attributes:
+        spent: seconds of all sessions up to the last `settle`, by purpose: "wall"; "trials", the time of trials in
+            their processes; and those of `REPORTED`, which are parts of it.
+    """
 
-    def __post_init__(self) -> None:
-        """Begin to count the session's time."""
-        self._settled = time.monotonic()
-
-    @classmethod
-    def load(cls, slots: int, saved: dict[str, Any]) -> Self:
+    def __init__(self, slots: int, saved: Mapping[str, Any]) -> None:
         """Go on from the `summary` that earlier sessions left in search.json, if there were any."""
-        before = saved.get("slots", slots) * saved.get("wall_seconds", 0.0)
-        seconds = {entry.name: saved.get("seconds", {}).get(entry.name, 0.0) for entry in fields(Seconds)}
-        return cls(slots, Seconds(**seconds), saved.get("slot_seconds", before))
+        seconds, before = saved.get("seconds", {}), saved.get("slots", slots) * saved.get("wall_seconds", 0.0)
+        self.spent: dict[str, float] = {name: seconds.get(name, 0.0) for name in ("wall", "trials", *REPORTED)}
+        self._slots = slots
+        self._offered: float = saved.get("slot_seconds", before)
+        """Slot-seconds of all sessions up to the last `settle`: wall seconds times the slots of each session"""
+        self._running: dict[str, float] = {}
+        """For each running trial, when its time was last added to `spent`"""
+        self._heard: dict[str, float] = {}
+        """For each running trial, when it started or last reported"""
+        self._settled = time.monotonic()
 
     def start(self, trial: str) -> None:
         """Begin to count a trial's time."""
@@ -58,12 +43,11 @@ class TimeSpent:
         now = time.monotonic()
         since = now - self._heard.get(report.trial, now)
         self._heard[report.trial] = now
-        reported = report.train_seconds + report.sample_seconds + report.score_seconds + report.setup_seconds
+        seconds = {name: getattr(report, f"{name}_seconds") for name in REPORTED}
+        reported = sum(seconds.values())
         share = min(1.0, since / reported) if reported else 0.0
-        self.spent.train += share * report.train_seconds
-        self.spent.sample += share * report.sample_seconds
-        self.spent.score += share * report.score_seconds
-        self.spent.setup += share * report.setup_seconds
+        for name in REPORTED:
+            self.spent[name] += share * seconds[name]
 
     def end(self, trial: str) -> None:
         """Stop counting a trial's time."""
@@ -74,11 +58,11 @@ class TimeSpent:
     def settle(self) -> None:
         """Move the time until now into `spent`."""
         now = time.monotonic()
-        self.spent.wall += now - self._settled
-        self.offered += self.slots * (now - self._settled)
+        self.spent["wall"] += now - self._settled
+        self._offered += self._slots * (now - self._settled)
         self._settled = now
         for trial, since in self._running.items():
-            self.spent.trials += now - since
+            self.spent["trials"] += now - since
             self._running[trial] = now
 
     def summary(self) -> dict[str, Any]:
@@ -88,13 +72,13 @@ class TimeSpent:
         share of the slots' time in which no trial ran: between trials, and while the last trials end.
         """
         self.settle()
-        seconds = {entry.name: round(getattr(self.spent, entry.name), 3) for entry in fields(self.spent)}
-        useful = self.spent.train + self.spent.sample + self.spent.score
+        seconds = {name: round(value, 3) for name, value in self.spent.items()}
+        trials, useful = self.spent["trials"], sum(self.spent[name] for name in ("train", "sample", "score"))
         return {
             "wall_seconds": seconds["wall"],
-            "slots": self.slots,
-            "slot_seconds": round(self.offered, 3),
+            "slots": self._slots,
+            "slot_seconds": round(self._offered, 3),
             "seconds": seconds,
-            "overhead": round(1 - useful / self.spent.trials, 4) if self.spent.trials else None,
-            "idle": round(1 - self.spent.trials / self.offered, 4) if self.offered else None,
+            "overhead": round(1 - useful / trials, 4) if trials else None,
+            "idle": round(1 - trials / self._offered, 4) if self._offered else None,
         }

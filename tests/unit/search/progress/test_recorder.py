@@ -109,7 +109,7 @@ def test_a_trial_that_starts_and_reports_again_is_logged_once(clock: Clock, tmp_
     resumed = make_recorder(Run.open(run.path), kind=Scheduler)  # under which the trial was interrupted, not paused
     resumed.on_start(make_start(0))
     assert kinds(Run.open(run.path)) == [("Start", "000-x"), ("Report", "000-x")]
-    assert recorder.spent.spent.train == 4.0
+    assert recorder.spent.spent["train"] == 4.0
 
 
 def test_a_paused_trial_is_logged_as_such_and_its_start_again_when_it_is_promoted(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_the_records_tell_the_status_and_the_time(clock: Clock, tmp_path: Path) 
 
 
 def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
-    spent = TimeSpent(slots=2)
+    spent = TimeSpent(2, {})
     clock.now += 10  # the first processes start
     spent.start("000-x")
     spent.start("001-x")
@@ -191,7 +191,7 @@ def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
     saved = json.loads(json.dumps(summary))
     older = {name: value for name, value in saved.items() if name != "slot_seconds"}
     for settings in (saved, older):
-        resumed = TimeSpent.load(1, settings)
+        resumed = TimeSpent(1, settings)
         clock.now += 5
         summary = resumed.summary()
         assert (summary["seconds"]["wall"], summary["seconds"]["trials"]) == (45, 50)
@@ -199,7 +199,7 @@ def test_time_is_accounted_for_over_sessions(clock: Clock) -> None:
 
 
 def test_what_a_trial_reports_of_a_session_that_was_killed_is_not_counted(clock: Clock) -> None:
-    spent = TimeSpent(slots=1)
+    spent = TimeSpent(1, {})
     spent.start("000-x")
     clock.now += 3  # the checkpoint has a report of 7.5 seconds, which the killed session did not log
     spent.report(make_report(0, 100, 5.0))
