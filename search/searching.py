@@ -35,7 +35,7 @@ def search(session: Session, space: Space) -> Status:
     history = History(run.events(), scheduler)
     limit = TimeLimit(scheduler, clock.left, GRACE * notes.budget.limit, history.numbered_reports())
     display = Display(settings, notes, clock.after)
-    study = open_study(run.study_file, settings, space, history, display.note)
+    study = open_study(run.study_file, settings, space, history, notes.say)
     queue = TrialQueue(settings, space, study, scheduler, limit.has_time, warm_start)
     for name, state in queue.resume(history):
         run.append(End(name, state))
@@ -52,7 +52,7 @@ def search(session: Session, space: Space) -> Status:
         dashboard=Dashboard(run, study),
         trackers=session.trackers,
     )
-    queue.on_prune, queue.note = recorder.on_prune, display.note
+    queue.on_prune, queue.note = recorder.on_prune, notes.say
     if warm_start.earlier and not history.starts:
         notes.say(f"warm start: {warm_start.summary(settings.sampler)}")
     _announce(settings, clock, notes)

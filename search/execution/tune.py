@@ -84,8 +84,8 @@ def run_trials(parts: Parts, data: TrialData) -> Status:
     says that they choose.
     """
     recorder = parts.recorder
-    first = FirstWorker(recorder.display.note)
-    pulse = Pulse(parts.settings.hang_limit, recorder.display.note)
+    first = FirstWorker(recorder.display.notes.say)
+    pulse = Pulse(parts.settings.hang_limit, recorder.display.notes.say)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, data), Health(first, pulse, ending))
     status: Status = "failed"
@@ -103,7 +103,7 @@ def run_trials(parts: Parts, data: TrialData) -> Status:
         recorder.write(status="interrupted" if status == "lost" else status)
         recorder.close()
     if status == "lost":
-        recorder.display.note(loss_text(parts.run, ending))
+        recorder.display.notes.say(loss_text(parts.run, ending))
     return status
 
 

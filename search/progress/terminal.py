@@ -43,7 +43,7 @@ class Display:
     def open(self, again: int) -> None:
         """Show the view where there is a terminal, and say whether `again` trials go on that were interrupted."""
         if again:
-            self.note(f"goes on with {counted(again, 'interrupted trial')}")
+            self.notes.say(f"goes on with {counted(again, 'interrupted trial')}")
         self._summed_up = time.monotonic()
         if self.notes.console.is_terminal and not self.notes.quiet:
             self._live.start()
@@ -62,17 +62,13 @@ class Display:
         self.progress.reported(report, continues=decision is Decision.CONTINUE)
         if not self._live.is_started:
             after = self._after(report, decision)
-            self.note(f"{report.trial:<22} {report.images_seen:>9,} images  {measured(report):<17}  {after}")
+            self.notes.say(f"{report.trial:<22} {report.images_seen:>9,} images  {measured(report):<17}  {after}")
         self.refresh()
 
     def left(self, name: str, state: State) -> None:
         """Show that a trial left its slot, PAUSED or for good."""
         self.progress.left(name, state)
         self.refresh()
-
-    def note(self, text: str) -> None:
-        """Print a line, above the view where there is one."""
-        self.notes.say(text)
 
     def refresh(self) -> None:
         """Draw the view anew, every few seconds; without a terminal sum up, once a minute."""
@@ -87,7 +83,7 @@ class Display:
                 )
         elif now - self._summed_up >= SUMMARY_SECONDS:
             self._summed_up = now
-            self.note(summary(self.progress))
+            self.notes.say(summary(self.progress))
 
     def _after(self, report: Report, decision: Decision) -> str:
         if decision is Decision.CONTINUE:

@@ -321,7 +321,7 @@ for number in range(70):
         values = {"trial": f"{number:03d}-x", "images_seen": 100, "fmd": 50.0, "images_per_second": 25.0}
         display.reported(Report.from_dict(values), Decision.STOP)
         display.left(f"{number:03d}-x", "PRUNED")
-display.note("a note")
+display.notes.say("a note")
 for _ in range(5):
     display._refreshed = 0
     display.refresh()
