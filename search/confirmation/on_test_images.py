@@ -1,6 +1,6 @@
 """The last step of a confirmation: its possible winners and the best of the literature on the test images, once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,57 +53,40 @@ def measure_on_test_images(race: Session, result: ConfirmationResult, ending: En
     Raises:
         Left: a signal interrupts, or Ray is lost; `ending` knows which.
     """
-    nested, bench = race.run, _bench(race)
+    nested, notes, bench = race.run, race.notes, _bench(race)
     nested.update_settings(final_metric=bench.reference.card())
     starts = _to_measure(nested, result, bench.reference)
-    stage = _Stage(race, bench.reference, starts, dict(_without_model(nested, starts)))
-    for start, row in each_on_a_slot(measure, bench, starts, race.settings, stage.is_over, ending):
-        stage.take(start, row)
-    stage.close()
+    lost = dict(_without_model(nested, starts))
+    costs = {start.trial: cost_of_another(nested.reports()[start.trial][-1]) for start in starts}
+    # What each model that is not measured yet is expected to take.
+    seconds = {name: cost.test + (cost.training if name in lost else 0) for name, cost in costs.items()}
 
-
-class _Stage:
-    """The measurements: what is stored and said of them, and the time that they take."""
-
-    def __init__(self, race: Session, reference: Reference, starts: Sequence[Start], lost: Mapping[str, str]) -> None:
-        """Say what begins; `lost` has the reason why the model of a training has to be trained again, by its name."""
-        self._nested, self._notes, self._slots, self._reference = race.run, race.notes, race.settings.slots, reference
-        costs = {start.trial: cost_of_another(race.run.reports()[start.trial][-1]) for start in starts}
-        self._seconds = {name: cost.test + (cost.training if name in lost else 0) for name, cost in costs.items()}
-        """What each model that is not measured yet is expected to take"""
-        self._count = len(starts)
-        for reason_why in lost.values():
-            race.notes.say(f"{reason_why}; it is trained again")
-        if starts:
-            models = "1 model is" if self._count == 1 else f"{self._count} models are"
-            race.notes.say(f"race done; now {models} measured on the test images, about {self._left(START_SECONDS)}")
-
-    def is_over(self) -> bool:
-        """Return whether the time budget and the overtime that measurements may take are used up."""
-        return self._notes.budget.left() < -OVERTIME * self._notes.budget.limit
-
-    def take(self, start: Start, row: dict[str, Any] | Exception | None) -> None:
-        """Store and say what was measured of a model; None if its samples diverged."""
-        if isinstance(row, Exception):
-            self._notes.say(f"{start.trial} could not be measured on the test images: {reason(str(row))}")
-            return
-        del self._seconds[start.trial]
-        if row is not None:
-            common = {"split": "test", "samples": self._reference.n, "metric": self._reference.version}
-            evaluations.store(self._nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
-            fmd = f"FMD {fmd_text(row['fmd'])} ({row['fmd_normalised']:.3f})"
-            self._notes.say(f"{start.trial:<22} {'test':>9} images  {fmd:<17}  {self._left()}")
-
-    def close(self) -> None:
-        """Record whether all models were measured."""
-        if missing := len(self._seconds):
-            self._notes.say(f"{missing} of {self._count} models are not measured on the test images")
-        self._nested.update_settings(**self._notes.budget.used(), tested=not missing)
-
-    def _left(self, start: float = 0.0) -> str:
+    def left(start: float = 0.0) -> str:
         """Return how much time is left to the command, in words."""
-        seconds = start + in_waves(list(self._seconds.values()), self._slots) + END_SECONDS
-        return f"{as_clock(seconds)} left"
+        return f"{as_clock(start + in_waves(list(seconds.values()), race.settings.slots) + END_SECONDS)} left"
+
+    def is_over() -> bool:
+        """Return whether the time budget and the overtime that measurements may take are used up."""
+        return notes.budget.left() < -OVERTIME * notes.budget.limit
+
+    for why in lost.values():
+        notes.say(f"{why}; it is trained again")
+    if starts:
+        models = "1 model is" if len(starts) == 1 else f"{len(starts)} models are"
+        notes.say(f"race done; now {models} measured on the test images, about {left(START_SECONDS)}")
+    common = {"split": "test", "samples": bench.reference.n, "metric": bench.reference.version}
+    for start, row in each_on_a_slot(measure, bench, starts, race.settings, is_over, ending):
+        if isinstance(row, Exception):
+            notes.say(f"{start.trial} could not be measured on the test images: {reason(str(row))}")
+            continue
+        del seconds[start.trial]
+        if row is not None:  # else its samples diverged
+            evaluations.store(nested, {"trial": start.trial, "baseline": start.baseline, **common, **row})
+            fmd = f"FMD {fmd_text(row['fmd'])} ({row['fmd_normalised']:.3f})"
+            notes.say(f"{start.trial:<22} {'test':>9} images  {fmd:<17}  {left()}")
+    if seconds:
+        notes.say(f"{len(seconds)} of {len(starts)} models are not measured on the test images")
+    nested.update_settings(**notes.budget.used(), tested=not seconds)
 
 
 def measure(bench: Bench, start: Start) -> dict[str, Any] | None:
