@@ -1,7 +1,7 @@
 """The search of a session: its parts are assembled, and its trials run."""
 
 from analysis.run.events import End
-from search.confirmation.judging import judging_of
+from search.confirmation.selection import judging_of
 from search.earlier.warm_start import WarmStart
 from search.execution.tune import Parts, Status, run_trials
 from search.history import History

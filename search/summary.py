@@ -19,8 +19,7 @@ from analysis.text.ranking import ranking_blocks, write_ranking
 from search.confirmation.kinds import fields_compared
 from search.progress.tensorboard import TensorBoardWriter
 from search.settings import Settings
-from search.space.domains import searched_domains
-from search.space.space import Space
+from search.space.space import Space, searched_domains
 from search.study.dashboard import tell_answer
 from trainables.data.card import describe
 from trainables.data.images import Images

@@ -1,4 +1,4 @@
-"""The trials that a confirmation trains again: of those that contend, the ones worth the time that is left."""
+"""The trials that a confirmation trains again, of those that contend, and by how many samples it judges them."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,14 @@ from analysis.run.events import Start
 from analysis.run.run import Run
 from search.confirmation.contenders import beaten, contenders, cost_of_each, fresh_seeds
 from search.progress.budget import as_clock
-from search.reserve import Cost, Judging, affordable
+from search.reserve import Cost, Judging, affordable, check_seconds
 from search.settings import Settings
+from trainables.data.images import Images
+from trainables.trial import TrialData
+
+# With 256, as in a search, half of a good model's FMD is bias (trainables/evaluation.py); a GPU has time for as many as
+# there are real ones.
+SAMPLES = {"cpu": 2_048, "gpu": 5_000}
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,17 @@ def select(run: Run, settings: Settings, judging: Judging, left: float) -> Selec
         },
         is_short=bool(late),
     )
+
+
+def samples_that_judge(settings: Settings, images: Images) -> int:
+    """Return how many samples of each training a confirmation compares with real images."""
+    most = SAMPLES["gpu" if settings.gpus_per_trial else "cpu"]
+    return min(most, len(images.search), len(images.confirm))
+
+
+def judging_of(settings: Settings, data: TrialData, samples: int | None = None) -> Judging:
+    """Return how a confirmation judges, by so many samples or else by as many as a new one; `data` is the search's."""
+    n = samples or samples_that_judge(settings, data.images)
+    # On a GPU the checks take next to no time.
+    checks = 0.0 if settings.gpus_per_trial else check_seconds(n, len(data.images.train))
+    return Judging(n / data.reference.n, checks)

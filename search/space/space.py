@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from search.space.fake_trial import FakeTrial, Outside
 from search.space.space_trial import Shape, SpaceTrial, difference, plain
 from spaces.baselines import Baseline
-from trainables.config import FAMILIES, Flat, Variant
-from trainables.domain import ConfigError, UsageError
+from trainables.config import FAMILIES, Flat, Variant, domain_of
+from trainables.domain import ConfigError, Int, Uniform, UsageError
 from trainables.user_code import UserCode
 
 # Draws that check a space before anything starts: what is wrong in one draw of a hundred is found in 92 % of cases.
@@ -184,6 +185,25 @@ class Space:
             given = f"{self.given} with --set {fixed}" if fixed else self.given
             raise SpaceError(f"space {given} can draw what cannot be: {error}") from None
         return variant, trial.answered
+
+
+def searched_domains(space: Space) -> dict[str, dict[str, Any]]:
+    """Return the domain of each number that a space asks for, by name, found by drawing; the report shows them.
+
+    Its keys are low and high, its ends; log, whether it is logarithmic; least and most, the ends of the field's own
+    domain. A field whose own domain lists its values is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    rng = random.Random(0)
+    for _ in range(CHECKED_DRAWS):
+        trial = FakeTrial({}, rng)
+        with suppress(ConfigError):  # a draw that is rejected
+            space.draw(trial)
+        for name, (low, high, log) in trial.ranges.items():
+            before = found.get(name, {"low": low, "high": high})
+            found[name] = {"low": min(low, before["low"]), "high": max(high, before["high"]), "log": log}
+    own = {name: domain for name in found if isinstance(domain := domain_of(name), Uniform | Int)}
+    return {name: {**found[name], "least": domain.low, "most": domain.high} for name, domain in own.items()}
 
 
 def _require_same(shapes: dict[str, Shape], more: dict[str, Shape]) -> None:

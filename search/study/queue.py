@@ -9,6 +9,7 @@ before. A paused trial is RUNNING there, because a study cannot take up again wh
 """
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from itertools import takewhile
@@ -23,8 +24,7 @@ from search.schedulers import Scheduler
 from search.settings import Settings
 from search.space.space import Rejected, Space
 from search.study.journal import OUTSIDE, attributes_of, prior_trials, reopen, run_state, tell_end, tell_report
-from search.study.names import trial_name, trial_seed
-from search.study.samplers import make_sampler
+from search.study.samplers import make_sampler, trial_seed
 from search.tries import Tries
 from trainables.config import Flat
 from trainables.domain import ConfigError
@@ -232,6 +232,18 @@ class TrialQueue:
         if OUTSIDE not in trial.constraints:  # it is there if the search was killed before the trial started
             trial.set_constraint(OUTSIDE, 1.0)
         return variant
+
+
+def trial_name(number: int, baseline: str, variant: Flat, searched: tuple[str, ...]) -> str:
+    """Return a name that is unique in the run and good for a file: number and baseline, or number and first kind.
+
+    A network that is told classes is marked, because labels are information that the others do not have; one that is
+    told clusters has its own mark.
+    """
+    texts = (variant[name] for name in (*searched, "degradation/kind") if isinstance(variant.get(name), str))
+    told = variant.get("network/conditioning", "none")
+    mark = "" if told == "none" else f"-{told}"
+    return f"{number:03d}-" + re.sub(r"[^A-Za-z0-9.+-]+", "_", baseline or str(next(texts))) + mark
 
 
 def _is_discarded(trial: FrozenTrial) -> bool:

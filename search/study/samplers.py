@@ -6,11 +6,10 @@ from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
-
-from search.study.names import trial_seed
 
 # Trials that a sampler draws at random before it fits a model.
 STARTUP_TRIALS = 10
@@ -19,6 +18,11 @@ SHOWN_TRIALS = 100
 SHOWN_BEST = 40
 
 _LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def trial_seed(seed: int, number: int, *part: int) -> int:
+    """Return the seed of a search's trial `number`, or of a part of it: 32 bits, unrelated to all others."""
+    return int(np.random.SeedSequence((seed, number, *part)).generate_state(1)[0])
 
 
 def shown_to_tpe(study: optuna.Study, paused: Container[int], prior: Sequence[FrozenTrial] = ()) -> list[FrozenTrial]:

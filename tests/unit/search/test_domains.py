@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from search.space.domains import searched_domains
 from search.space.load import load
+from search.space.space import searched_domains
 
 
 def test_the_ends_are_those_that_the_space_asks_for_and_the_field_s_own() -> None:
