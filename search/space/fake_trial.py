@@ -30,23 +30,12 @@ class FakeTrial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Return a number from low to high."""
-        self.ranges[name] = (low, high, log)
-        value = self._given(name, low, high, step)
-        if value is None:
-            value = self._draw(name, low, high, log)
-            if step is not None:
-                value = min(high, low + step * round((value - low) / step))
-        self.answered[name] = value
-        return value
+        return self._number(name, low, high, step, log)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Return a whole number from low to high."""
-        self.ranges[name] = (low, high, log)
-        value = self._given(name, low, high, step)
-        if value is None:
-            value = low + step * ((round(self._draw(name, low, high, log)) - low) // step)
-        self.answered[name] = int(value)
-        return int(value)
+        self.answered[name] = round(self._number(name, low, high, step, log))
+        return int(self.answered[name])
 
     def suggest_categorical(self, name: str, choices: Sequence[Primitive]) -> Primitive:
         """Return one of the choices."""
@@ -59,19 +48,25 @@ class FakeTrial:
         self.answered[name] = value
         return value
 
-    def _given(self, name: str, low: float, high: float, step: float | None) -> float | None:
+    def _number(self, name: str, low: float, high: float, step: float | None, log: bool) -> float:
+        self.ranges[name] = (low, high, log)
         value = self._answers.get(name)
         if value is None:
-            return None
-        if isinstance(value, str) or not low <= value <= high:
+            value = self._drawn(self._generator(name), low, high, step, log)
+        elif isinstance(value, str) or not low <= value <= high:
             raise Outside(f"{name}={value!r} is outside {low:g} to {high:g}")
-        if step is not None and not math.isclose((value - low) / step, round((value - low) / step), abs_tol=1e-8):
+        elif step is not None and not math.isclose((value - low) / step, round((value - low) / step), abs_tol=1e-8):
             raise Outside(f"{name}={value!r} is no whole number of steps of {step:g} from {low:g}")
+        self.answered[name] = value
         return value
 
-    def _draw(self, name: str, low: float, high: float, log: bool) -> float:
-        rng = self._generator(name)
-        return math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+    @staticmethod
+    def _drawn(rng: random.Random, low: float, high: float, step: float | None, log: bool) -> float:
+        if log:  # Optuna has no steps there but those of whole numbers
+            return math.exp(rng.uniform(math.log(low), math.log(high)))
+        if step is None:
+            return rng.uniform(low, high)
+        return low + step * rng.randint(0, math.floor((high - low) / step + 1e-8))
 
     def _generator(self, name: str) -> random.Random:
         if self._rng is None:

@@ -1,5 +1,6 @@
 """Spaces as users of Optuna write them: what works is searched, and what --set leaves of starting points is kept."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,10 @@ def test_without_classes_the_space_of_quality_keeps_its_starting_points() -> Non
 def test_a_model_that_always_saw_its_labels_is_sampled_without_guidance(label_drop: str, guided: bool) -> None:
     space = load("samplers", {"network.conditioning": "class", "training.label_drop": label_drop})
     assert ("sampler/guidance" in space.names) == guided
+
+
+def test_a_number_that_is_drawn_in_steps_is_on_their_grid() -> None:
+    trial = FakeTrial({}, random.Random(0))
+    drawn = {trial.suggest_float("a", 0.0, 1.0, step=0.35) for _ in range(100)}
+    assert drawn == {0.0, 0.35, 0.7}
+    assert {trial.suggest_int("b", 1, 8, step=3) for _ in range(100)} == {1, 4, 7}
