@@ -9,8 +9,7 @@ from typing import Any
 from analysis.run.run import Run
 from search.confirmation.kinds import fields_compared
 from search.declaration import SettingsError
-from search.earlier.earlier_runs import take_over, with_runs
-from search.earlier.pretrained import with_trained
+from search.earlier.earlier_runs import take_over, with_runs, with_trained
 from search.earlier.warm_start import WarmStart
 from search.execution.address import address_of
 from search.machine import Cluster, Machine, this_machine

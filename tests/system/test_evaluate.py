@@ -22,7 +22,7 @@ from analysis.run.storage import Folder
 from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
 from search.declaration import SettingsError
-from search.earlier.pretrained import with_trained
+from search.earlier.earlier_runs import with_trained
 from search.evaluate import main
 from tests.helpers import fake_runs
 from trainables.config import Flat, Variant

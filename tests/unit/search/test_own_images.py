@@ -12,7 +12,7 @@ from search import run as command
 from search.beginning import without_classes
 from search.command_line import parse
 from search.declaration import SettingsError
-from search.earlier.pretrained import with_trained
+from search.earlier.earlier_runs import with_trained
 from search.machine import Machine
 from search.settings import Settings
 from search.space.load import known, load
