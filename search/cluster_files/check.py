@@ -35,8 +35,7 @@ def _check(arguments: Sequence[str] | None) -> int:
     shipped = " and ".join(FILES)
     parser.add_argument("files", metavar="FILE", nargs="*", help=f"Cluster files. (default: {shipped} of this project)")
     given = [Path(name) for name in parser.parse_args(arguments).files] or [ROOT / name for name in FILES]
-    pins = locked(ROOT / "constraints.txt")
-    statuses = {report(path, pins) for path in given}
+    statuses = {report(path) for path in given}
     return next(status for status in (WRONG, UNSET, COMPLETE) if status in statuses)
 
 
@@ -64,10 +63,10 @@ def locked(path: Path) -> dict[str, str]:
     return {name.strip(): version.strip() for name, _, version in (line.partition("==") for line in lines)}
 
 
-def report(path: Path, pins: dict[str, str]) -> int:
+def report(path: Path) -> int:
     """Print the problems and the unset values of one file; return its status."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wrong, unset = check(path, pins, python)
+    wrong, unset = check(path, locked(ROOT / "constraints.txt"), python)
     name = path.name if path.parent == ROOT else str(path)
     for problem in (*wrong, *unset):
         print(f"{name}:{problem.line}: {problem.text}")

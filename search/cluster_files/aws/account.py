@@ -68,9 +68,10 @@ class SetUp:
     bucket: str
 
     @property
-    def tags(self) -> dict[str, str]:
-        """The tags of all that is made; roles are the account's, so these say region and bucket too."""
-        return {TAG: self.name, f"{TAG}-region": self.region, f"{TAG}-bucket": self.bucket}
+    def tags(self) -> list[dict[str, str]]:
+        """The tags of all that is made, as AWS takes them; roles are the account's, so these say region and bucket."""
+        tags = {TAG: self.name, f"{TAG}-region": self.region, f"{TAG}-bucket": self.bucket}
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def configured_region() -> str | None:
@@ -83,11 +84,6 @@ def _session(region: str | None = None) -> Any:
     core = botocore.session.Session()
     core.register_component("data_loader", LOADER)
     return boto3.Session(region_name=region, botocore_session=core)
-
-
-def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    """Return tags as AWS takes them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def as_dict(tags: list[dict[str, str]]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict, as_list
+from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict
 from search.cluster_files.aws.errors import code
 from search.cluster_files.aws.steps import IS_THERE, Step
 from trainables.domain import UsageError
@@ -83,7 +83,7 @@ def _make(s3: Any, setup: SetUp) -> None:
 
 
 def _complete(s3: Any, setup: SetUp) -> None:
-    s3.put_bucket_tagging(Bucket=setup.bucket, Tagging={"TagSet": as_list(setup.tags)})
+    s3.put_bucket_tagging(Bucket=setup.bucket, Tagging={"TagSet": setup.tags})
     s3.put_public_access_block(Bucket=setup.bucket, PublicAccessBlockConfiguration=CLOSED)
     s3.put_bucket_encryption(Bucket=setup.bucket, ServerSideEncryptionConfiguration=ENCRYPTION)
 

@@ -5,7 +5,7 @@ import urllib.request
 from functools import partial
 from typing import Any
 
-from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict, as_list
+from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict
 from search.cluster_files.aws.steps import IS_THERE, Step
 from trainables.domain import UsageError
 
@@ -105,7 +105,7 @@ def _make(ec2: Any, setup: SetUp, vpc: str, ssh_from: Network) -> None:
         GroupName=setup.name,
         Description="Machines of a cluster of diffusion-search",
         VpcId=vpc,
-        TagSpecifications=[{"ResourceType": "security-group", "Tags": as_list(setup.tags)}],
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": setup.tags}],
     )
     ec2.get_waiter("security_group_exists").wait(GroupIds=[made["GroupId"]])
     _set(ec2, made["GroupId"], [_ssh(str(ssh_from)), _within(made["GroupId"])], [])

@@ -12,7 +12,7 @@ from search.cluster_files.aws import bucket, group, prices, region, roles
 from search.cluster_files.aws.account import Account, SetUp, configured_region
 from search.cluster_files.aws.errors import of_aws
 from search.cluster_files.aws.steps import IS_THERE, Step, agreed, ask, carry_out, changes, show
-from search.cluster_files.check import COMPLETE, ROOT, locked, report
+from search.cluster_files.check import COMPLETE, ROOT, report
 from search.cluster_files.file import NAME, ClusterFile, NotACluster, Values, written
 from trainables.data.cache import write_whole
 from trainables.domain import UsageError
@@ -44,7 +44,7 @@ def make(options: argparse.Namespace) -> int:
     show(steps)
     if not changes(steps):
         print("Nothing to do: all of it is there.")
-        return _checked(options.out)
+        return report(options.out)
     print("What it costs an hour:")
     print("\n".join([*prices.lines(account, source), *prices.quota_lines(account, source)]))
     if options.dry_run:
@@ -54,7 +54,7 @@ def make(options: argparse.Namespace) -> int:
         print("Nothing was changed.")
         return COMPLETE
     carry_out(steps)
-    status = _checked(options.out)
+    status = report(options.out)
     if status == COMPLETE:
         remove = "make cluster-remove" if name == NAME else f"make cluster-remove ARGS='--name {name}'"
         print(NEXT.format(root=ROOT, out=options.out, bucket=setup.bucket, remove=remove))
@@ -160,8 +160,3 @@ def _make_token(path: Path) -> None:
     if subprocess.run(command, check=False, capture_output=True).returncode or not path.exists():
         raise UsageError("`ray get-auth-token --generate` failed; run it by itself to see why")
     path.chmod(0o600)
-
-
-def _checked(out: Path) -> int:
-    """Return what the project's own check says of the file, and print it."""
-    return report(out, locked(ROOT / "constraints.txt"))

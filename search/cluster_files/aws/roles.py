@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict, as_list
+from search.cluster_files.aws.account import TAG, Account, SetUp, as_dict
 from search.cluster_files.aws.errors import code
 from search.cluster_files.aws.steps import IS_THERE, Step
 from trainables.domain import UsageError
@@ -83,7 +83,7 @@ def to_remove(account: Account, name: str) -> list[Step]:
 
 
 def _to_make(account: Account, iam: Any, setup: SetUp, kind: str) -> Step:
-    name, tags = f"{setup.name}-{kind}", as_list(setup.tags)
+    name, tags = f"{setup.name}-{kind}", setup.tags
     role = _tagged(_get(iam.get_role, "Role", RoleName=name), f"a role {name}")
     found = _get(iam.get_instance_profile, "InstanceProfile", InstanceProfileName=name)
     profile = _tagged(found, f"an instance profile {name}")
