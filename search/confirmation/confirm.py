@@ -18,8 +18,7 @@ from analysis.run.user_files import copy_user_files
 from analysis.statistics.confirmed import confirmation_result
 from analysis.text.words import fmd_text, listed
 from search.confirmation.on_test_images import measure_on_test_images
-from search.confirmation.race import Race
-from search.confirmation.race_time import RaceTime
+from search.confirmation.race import Race, RaceTime
 from search.confirmation.selection import Selection, judging_of, samples_that_judge, select
 from search.execution.ending import Left, ending_of, loss_text, rays_addresses
 from search.execution.tune import Parts, Status, run_trials

@@ -9,8 +9,7 @@ import pytest
 from analysis.run.events import Start
 from analysis.run.run import Run
 from search.confirmation.contenders import BEATEN, contenders, defeat
-from search.confirmation.race import Race
-from search.confirmation.race_time import RaceTime
+from search.confirmation.race import Race, RaceTime
 from search.confirmation.selection import select
 from search.machine import Machine
 from search.progress.budget import OVERTIME, Budget
