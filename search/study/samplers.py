@@ -209,34 +209,20 @@ class Needs(NamedTuple):
     view: View  # what TPE is shown
 
 
-def _tpe(needs: Needs, seed: int) -> BaseSampler:
-    # group: the parameters of each kind are modelled together, where by default only those common to all would be.
-    options = {"group": True, "multivariate": True, "n_startup_trials": needs.startup}
-    return PausedTPESampler(needs.view, seed=seed, **options)
-
-
-def _gp(needs: Needs, seed: int) -> BaseSampler:
-    # It draws the parameters that not every trial has at random, and would say so of each.
-    return GPSampler(seed=seed, n_startup_trials=needs.startup, warn_independent_sampling=False)
-
-
-def _qmc(needs: Needs, seed: int) -> BaseSampler:
-    # The search's seed fixes the sequence; the other sampler draws what is not in it.
-    rest = RandomSampler(seed=seed)
-    return NumberedQMCSampler(seed=needs.seed, scramble=True, independent_sampler=rest, warn_independent_sampling=False)
-
-
-def _nsga2(needs: Needs, seed: int) -> BaseSampler:
-    # Optuna's 50 are for thousands of trials; a search has tens, and a generation should be over while it runs.
-    return NSGAIISampler(seed=seed, population_size=needs.startup)
-
-
 SAMPLERS: dict[str, Callable[[Needs, int], BaseSampler]] = {
-    "tpe": _tpe,
-    "gp": _gp,
+    # group: the parameters of each kind are modelled together, where by default only those common to all would be.
+    "tpe": lambda needs, seed: PausedTPESampler(
+        needs.view, seed=seed, group=True, multivariate=True, n_startup_trials=needs.startup
+    ),
+    # It draws the parameters that not every trial has at random, and would say so of each.
+    "gp": lambda needs, seed: GPSampler(seed=seed, n_startup_trials=needs.startup, warn_independent_sampling=False),
     "random": lambda needs, seed: RandomSampler(seed=seed),
-    "qmc": _qmc,
-    "nsga2": _nsga2,
+    # The search's seed fixes the sequence; the other sampler draws what is not in it.
+    "qmc": lambda needs, seed: NumberedQMCSampler(
+        seed=needs.seed, scramble=True, independent_sampler=RandomSampler(seed=seed), warn_independent_sampling=False
+    ),
+    # Optuna's 50 are for thousands of trials; a search has tens, and a generation should be over while it runs.
+    "nsga2": lambda needs, seed: NSGAIISampler(seed=seed, population_size=needs.startup),
 }
 
 
