@@ -19,6 +19,7 @@ import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from functools import cached_property
 from typing import NamedTuple
@@ -77,10 +78,8 @@ class Scheduler:
         reached = [rung for rung, places in enumerate(self._places) if trial in places]
         if not reached:
             return
-        ranked, place = self._ranked[reached[-1]], self._places[reached[-1]][trial]
-        at = bisect_left(ranked, place)
-        if at < len(ranked) and ranked[at] == place:
-            del ranked[at]
+        with suppress(ValueError):  # it was removed before
+            self._ranked[reached[-1]].remove(self._places[reached[-1]][trial])
 
     def on_report(self, trial: int, report: Report) -> Decision:
         """Record a trial's report at its rung, and return what the trial does.

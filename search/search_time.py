@@ -34,19 +34,15 @@ class SearchTime:
         return self._reserve + END_SECONDS
 
     def _plan(self) -> float:
-        settings, limit = self._settings, self._budget.limit
+        settings, limit, reports = self._settings, self._budget.limit, self._run.reports()
         # The first report of each process tells nothing: it comes after several times the seconds of later ones.
-        told = sum(len(reports) for reports in self._run.reports().values()) > settings.slots
-        costs = planned_costs(self._run, settings, self._judging) if settings.confirm and told else []
+        told = sum(map(len, reports.values())) > settings.slots
+        costs: list[Cost] = []
+        if settings.confirm and told:
+            chosen = contenders(self._run, settings.confirm, settings.rungs[-1])
+            out = beaten(chosen, reports, settings.rungs[-1])
+            left = [start for start in chosen if start.trial not in out]
+            costs = list(cost_of_each(self._run, settings, left, self._judging).values())
         planned = reserve(costs, settings.confirm, settings.slots, limit)
         # With so few reports there is nothing to choose from: the first trials may then take all the time.
         return planned if costs or self._budget.left() > planned + END_SECONDS else 0.0
-
-
-def planned_costs(run: Run, settings: Settings, judging: Judging) -> list[Cost]:
-    """Return the cost of each trial that would contend by the log so far, without those beaten beyond doubt."""
-    reports, full = run.reports(), settings.rungs[-1]
-    chosen = contenders(run, settings.confirm, full)
-    out = beaten(chosen, reports, full)
-    left = [start for start in chosen if start.trial not in out]
-    return list(cost_of_each(run, settings, left, judging).values())

@@ -6,7 +6,6 @@ With them a search goes on, and draws what it would have drawn, after the earlie
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from analysis.run.events import REPORT, VARIANT, Value, to_json
 from analysis.run.values import COUNT, LINES, NAME, OBJECT, check, many
@@ -30,24 +29,11 @@ class EarlierTrial:
     reports: tuple[Report, ...]
     """Its reports, by images seen, with the fields that they have in log.jsonl."""
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the trial that `values` hold; raises ValueError or KeyError where they hold none."""
-        check(values, _FIELDS)
-        for report in values["reports"]:
-            check(report, REPORT, "reports/")
-        reports = tuple(Report.from_dict(report) for report in values["reports"])
-        return cls(values["run"], values["trial"], values["full"], values["variant"], reports)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the trial as JSON has it."""
-        reports = [to_json(report) for report in self.reports]
-        return {**vars(self), "variant": dict(self.variant), "reports": reports}
-
 
 def to_lines(trials: Iterable[EarlierTrial]) -> bytes:
     """Return the content of a file of trials."""
-    return b"".join(json.dumps(trial.to_json(), separators=(",", ":")).encode() + b"\n" for trial in trials)
+    rows = ({**vars(one), "variant": dict(one.variant), "reports": list(map(to_json, one.reports))} for one in trials)
+    return b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)
 
 
 def from_lines(content: bytes) -> list[EarlierTrial]:
@@ -55,7 +41,12 @@ def from_lines(content: bytes) -> list[EarlierTrial]:
     trials = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:
-            trials.append(EarlierTrial.from_json(json.loads(line)))
+            values = json.loads(line)
+            check(values, _FIELDS)
+            for report in values["reports"]:
+                check(report, REPORT, "reports/")
+            reports = tuple(map(Report.from_dict, values["reports"]))
+            trials.append(EarlierTrial(values["run"], values["trial"], values["full"], values["variant"], reports))
         except (ValueError, LookupError, RecursionError) as error:
             raise ValueError(f"line {number}: {error}") from None
     return trials

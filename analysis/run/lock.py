@@ -61,6 +61,6 @@ def _lives(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it is another user's
-        return True
+    except PermissionError:  # it is another user's, and lives
+        pass
     return True

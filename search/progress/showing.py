@@ -58,7 +58,9 @@ def show(paths: Sequence[str], most: int, options: Sequence[str]) -> int:
         shown = fill(Path(folder), found, most)
         if shown < known:
             print(f"{shown} of {known} trials, the best of each run; all of them: --most {known}", flush=True)
-        return _serve(Path(folder), options)
+        server = program.TensorBoard()
+        server.configure(argv=["tensorboard", "--logdir", folder, *options])
+        return 0 if server.main() == 0 else 1
 
 
 def found_runs(paths: Iterable[str]) -> list[Run]:
@@ -142,13 +144,6 @@ def _runs_below(folder: Path) -> list[Run]:
         with suppress(RunError):
             found.append(Run.open(path))
     return found
-
-
-def _serve(folder: Path, options: Sequence[str]) -> int:
-    """Serve TensorBoard until it is interrupted; return its exit status."""
-    server = program.TensorBoard()
-    server.configure(argv=["tensorboard", "--logdir", str(folder), *options])
-    return 0 if server.main() == 0 else 1
 
 
 def write_columns(folder: Path, starts: Iterable[Start], rungs: Sequence[str]) -> None:

@@ -22,7 +22,6 @@ _sampler_fields = partial(
     shown="as the trial was searched",
     flag="--set",
 )
-_run_on_disk = partial(option, TEXT, "Folder of the run, such as runs/degradations.", metavar="RUN", flag="run")
 _data_folder = partial(option, TEXT, "Folder of the data set.", shown="where it lay in the search", metavar="DIR")
 _trust = partial(option, FLAG, TRUST, False)
 # Numbers of images are written as 2000000 or as 2e6.
@@ -100,7 +99,7 @@ class ExportOptions:
 class EvaluateOptions:
     """Options of search/evaluate.py."""
 
-    run: str = _run_on_disk()
+    run: str = run_folder()
     trials: tuple[str, ...] = option(
         NAMES, "Names of trials.", (), shown="all that are kept", metavar="TRIAL", flag="trials"
     )
@@ -131,7 +130,7 @@ class EvaluateOptions:
 class ReplayOptions:
     """Options of search/replay.py."""
 
-    run: str = _run_on_disk()
+    run: str = run_folder()
     trial: str = option(TEXT, "Name of a trial of it that has reported.", metavar="TRIAL", flag="trial")
     data_dir: str | None = _data_folder()
     trust: bool = _trust()
