@@ -51,4 +51,4 @@ def test_a_search_that_is_killed_and_resumed_keeps_its_reports_and_is_ranked(sea
     assert "nothing is left to do: mine has had all its 4 trials; give a larger --trials" in again.stdout
     ranked = searches.run(*command("analysis/rank.py runs/NAME", "mine"))
     assert ranked.returncode == 0, ranked.stderr
-    assert {"000-gaussian-class", "001-gaussian-class"} <= set(re.findall(r"\d{3}-[\w-]+", ranked.stdout))
+    assert {"000-gaussian-class", "001-gaussian-cluster"} <= set(re.findall(r"\d{3}-[\w-]+", ranked.stdout))
