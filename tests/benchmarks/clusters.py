@@ -27,13 +27,13 @@ from trainables.config import Flat, Variant
 from trainables.data.images import Images
 from trainables.data.load import load
 from trainables.data.options import NAMED, ReadOptions
-from trainables.diffusion.generation import generate, sampling_source
+from trainables.diffusion.generation import generate, grid_png, in_rows, sampling_source
 from trainables.metric.checks import CheckReference
 from trainables.metric.classifier_training import ensure_classifier, ensure_others
 from trainables.metric.fmd import Reference
 from trainables.training.trainer import Trainer
 
-MOST_SIDE, N = 32, 2_048
+MOST_SIDE, N, ROWS = 32, 2_048, 8
 COUNTS = (10, 30, 50, 100, 300)
 NOTHING, CLASSES = "nothing", "the class"
 TOLD: dict[str, Flat] = {
@@ -52,8 +52,8 @@ def read(given: str) -> Images:
     return images
 
 
-def trained(count: int, given: str, told: str, seed: int) -> dict[str, Any]:
-    """Return what one training came to."""
+def trained(count: int, out: Path | None, given: str, told: str, seed: int) -> dict[str, Any]:
+    """Return what one training came to; the first samples of seed 0 are drawn into a file in `out`."""
     torch.set_num_threads(1)
     images, variant = read(given), Variant.from_flat({**ALL, **TOLD[told]})
     pictures = torch.from_numpy(images.train), torch.from_numpy(images.overlays_train)
@@ -63,6 +63,9 @@ def trained(count: int, given: str, told: str, seed: int) -> dict[str, Any]:
     reference, checks = Reference.build(images, "confirm", n), CheckReference.build(images, "confirm", n)
     source = sampling_source(one.source, torch.from_numpy(images.overlays_sample))
     samples = generate(one.averaged(), variant.sampler, n, images.shape, source, 0)
+    if out is not None and seed == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{given.partition('=')[0]}-{told}.png").write_bytes(grid_png(in_rows(samples, None, ROWS)))
     classifier = reference.classifier()
     beside = checks.of(samples, pictures[0], classifier)
     score = reference.score(samples, classifier)
@@ -76,7 +79,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=36_000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=TOLD, default=list(TOLD), metavar="TOLD")
-    parser.add_argument("--out", type=Path, help="folder for clusters.parquet, a row a training")
+    parser.add_argument("--out", type=Path, help="folder for clusters.parquet, a row a training, and grids of samples")
     given = parser.parse_args()
     with_one_thread()
     facts = machine()
@@ -88,7 +91,7 @@ def main() -> None:
             ensure_classifier(images)
             ensure_others(images)
             asked = itertools.product([name], given.only, range(given.seeds))
-            found = list(pool.map(partial(trained, given.images), *zip(*asked, strict=True)))
+            found = list(pool.map(partial(trained, given.images, given.out), *zip(*asked, strict=True)))
             rows += found
             title = f"{name.partition('=')[0]}: {given.images:,} images, {given.seeds} seeds, n = {found[0]['n']:,}"
             show(title, ("told", "FMD", "norm.", "memorised", "copied"), cells(found, given.only))
