@@ -167,7 +167,7 @@ def test_networks_that_know_classes_are_trained_on_labels_and_refused_without(
     known: Flat = {"network/conditioning": "class", "sampler/guidance": 0.5}
     assert [report.diverged for report in a_trial(labelled, known).reports()] == [False, False]
     assert [report.diverged for report in a_trial(unlabelled, {}).reports()] == [False, False]
-    with pytest.raises(ConfigError, match="the images have no labels; use network/conditioning=none"):
+    with pytest.raises(ConfigError, match="the images have no labels; use network/conditioning=cluster"):
         a_trial(unlabelled, known)
 
 

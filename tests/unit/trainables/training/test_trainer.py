@@ -340,7 +340,7 @@ def test_a_network_with_classes_trains_on_each_images_label(make: Make, monkeypa
 
 def test_classes_without_labels_are_refused(digits: Tensor, overlays: Tensor) -> None:
     variant = Variant.from_flat({**UNET, "network/conditioning": "class"})
-    with pytest.raises(ConfigError, match=r"no labels; use network/conditioning=none$"):
+    with pytest.raises(ConfigError, match=r"no labels; use network/conditioning=cluster$"):
         Trainer(variant, 0, digits, overlays, 100)
 
 
