@@ -22,7 +22,8 @@ def test_a_search_on_images_of_ones_own(labelled: bool, searches: Searches, monk
     if not labelled:
         for path in list(folder.glob("*/*.png")):
             path.rename(folder / f"{path.parent.name}-{path.name}")
-    begun = searches.run(str(SCRIPT), "--space", "tiny.py", "--dataset", "my images", "--name", "mine", *BUDGET)
+    told = ["--set", "network.conditioning=class"] if labelled else []
+    begun = searches.run(str(SCRIPT), "--space", "tiny.py", "--dataset", "my images", "--name", "mine", *BUDGET, *told)
     assert begun.returncode == 0, begun.stderr
     assert "240 images of 16 x 16 in grey" in begun.stdout
     run = Run.open(searches.folder / "runs" / "mine")
