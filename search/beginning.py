@@ -189,7 +189,6 @@ def without_classes(given: dict[str, Any], dataset: str, space: Space) -> dict[s
     asked = space.fixed.get(flat_name)
     if asked == "class":
         raise SettingsError(f"--set {name}=class: {dataset} has no labels of two classes or more; use {name}=cluster")
-    has_classes = flat_name in space.names or (space.default or {}).get(flat_name) == "class"
-    if asked is not None or not has_classes:
+    if asked is not None or all(variant[flat_name] != "class" for variant, _ in space.draws):
         return given
     return {**given, "fixed": {**given["fixed"], name: "cluster"}}

@@ -11,10 +11,7 @@ from trainables.data.images import Images
 def labels_of(variant: Variant, images: Images, split: str = "train") -> NDArray[np.int64] | None:
     """Return what the network of a variant is told of each image of a split, int64 (N,), counted from 0.
 
-    None where it is told nothing, or where it wants classes and the images have none.
-
-    Raises:
-        ConfigError: there are fewer training images than clusters.
+    None where it is told nothing, and where it wants classes and the images have none.
     """
     if variant.conditioning == "cluster":
         return cluster_labels(images, variant.clusters, split)

@@ -162,7 +162,7 @@ class Variant:
     pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
     conditioning: Annotated[str, Choice(*CONDITIONINGS)] = "none"
     clusters: Annotated[int, Choice(10, 30, 50, 100, 300)] = 50
-    """The number of clusters; it counts where the network is told the cluster"""
+    """At the most; without effect unless the network is told the cluster. 50: see "Clusters" in docs/benchmarks.md"""
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""

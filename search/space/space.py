@@ -138,7 +138,12 @@ class Space:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names that the space searches over, in order of appearance, found by drawing from it.
+        """Names that the space searches over, in order of appearance; raises as `draws` does."""
+        return tuple(dict.fromkeys(name for _, answered in self.draws for name in answered))
+
+    @cached_property
+    def draws(self) -> list[tuple[Flat, Flat]]:
+        """Random variants of the space, each with the answers to all that the space asked for.
 
         Raises:
             SpaceError: it can draw what cannot be or what Optuna refuses, it never uses a fixed field, or a starting
@@ -156,7 +161,7 @@ class Space:
             asked = self.asked_with(start)
             if unasked := [name for name in start if name not in asked]:
                 raise SpaceError(f"space {self.given}: STARTS has {unasked[0]}, which the space does not ask for there")
-        return tuple(dict.fromkeys(name for _, answered in draws for name in answered))
+        return draws
 
     def asked_with(self, start: Flat) -> set[str]:
         """Return what the space asks for with the answers `start`; raise SpaceError where it rejects them."""

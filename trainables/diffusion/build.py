@@ -43,7 +43,5 @@ def count_labels(variant: Variant, labels: Tensor | None, rows: Tensor) -> Tenso
     if variant.conditioning == "none":
         return None
     if labels is None:
-        raise ConfigError(
-            f"network/conditioning={variant.conditioning}: the images have no labels; use network/conditioning=cluster"
-        )
+        raise ConfigError("network/conditioning=class: the images have no labels; use network/conditioning=cluster")
     return labels[rows].bincount(minlength=int(labels.max()) + 1)

@@ -10,7 +10,6 @@ from trainables.conditioning import labels_of
 from trainables.config import Variant
 from trainables.data.clusters import Clusters
 from trainables.data.images import Images
-from trainables.domain import ConfigError
 
 PATTERNS = 10
 
@@ -56,9 +55,10 @@ def test_an_empty_cluster_is_left_out() -> None:
     assert set(found.of(copies)) == set(range(len(found.centres)))
 
 
-def test_more_clusters_than_images_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"network/clusters=30: there are 20 training images; give fewer clusters"):
-        Clusters.fit(noisy_patterns(20, 6)[0], 30)
+@pytest.mark.parametrize(("images", "clusters"), [(5, 1), (95, 9), (2_000, 30)])
+def test_few_images_have_few_clusters(images: int, clusters: int) -> None:
+    rng = np.random.default_rng(6)
+    assert len(Clusters.fit(rng.integers(0, 256, (images, 1, 8, 8), dtype=np.uint8), 30).centres) == clusters
 
 
 def test_what_a_network_is_told(mnist: Images) -> None:
