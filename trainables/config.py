@@ -161,8 +161,8 @@ class Variant:
     sampler: Sampling = field(default_factory=Sampling)
     pixels: Annotated[str, Choice(*PIXELS)] = "-1..1"
     conditioning: Annotated[str, Choice(*CONDITIONINGS)] = "none"
-    clusters: Annotated[int, Choice(10, 30, 50, 100, 300)] = 50
-    """At the most; without effect unless the network is told the cluster. 50: see "Clusters" in docs/benchmarks.md"""
+    clusters: Annotated[int, Choice(10, 30, 50, 100, 300)] = 100
+    """At the most; without effect unless the network is told the cluster. 100: see "Clusters" in docs/benchmarks.md"""
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""

@@ -319,7 +319,7 @@ STARTER = {
     "training/times_mean": 0.0,
     "training/label_drop": 0.1,  # without effect on a network that knows no labels
     "network/conditioning": "none",
-    "network/clusters": 50,  # without effect on a network that is told nothing
+    "network/clusters": 100,  # without effect on a network that is told nothing
     "sampler/kind": "ancestral_large",
     "sampler/prior": "own",
     "sampler/clip": False,

@@ -71,4 +71,4 @@ def test_what_a_network_is_told(mnist: Images) -> None:
     for split, array in few.items():
         clusters = labels_of(variants["cluster"], images, split)
         assert clusters is not None
-        assert (clusters == Clusters.fit(images.train, 50).of(array)).all()
+        assert (clusters == Clusters.fit(images.train, 100).of(array)).all()
