@@ -214,11 +214,21 @@ class Run:
         return float(max(known) if known else sum(part.get("wall_seconds", 0.0) for part in parts))
 
     def confirmed(self) -> Self | None:
-        """Return the run of the trials that were trained again with fresh seeds, None where there is none yet."""
+        """Return the run of the trials that were trained again with fresh seeds, None where there is none yet.
+
+        Raises:
+            RunError: a training of it repeats no trial of the search.
+        """
         nested = self._nested()
         if not nested._log.path.is_file():
             return None
-        nested._read_on()
+        known = self.starts()
+        for training in nested.starts().values():
+            if training.repeats not in known:
+                raise RunError(
+                    f"{nested._log.path}: {training.trial} repeats {training.repeats!a}, which is no trial of {self.name}:"
+                    " put it right, or bring the file back from a copy"
+                )
         return nested
 
     def begin_confirmation(self) -> Self:

@@ -461,6 +461,17 @@ def test_damage_before_the_end_of_the_log_is_named_by_its_line(run: Run, damage:
         Run.open(run.path)
 
 
+@pytest.mark.parametrize("repeats", [None, "009-trial"])
+def test_a_training_of_the_confirmation_repeats_a_trial_of_the_search(run: Run, repeats: str | None) -> None:
+    nested = run.begin_confirmation()
+    nested.append(replace(start(0), trial="001-trial.7", repeats="001-trial"))
+    assert Run.open(run.path).confirmed() is not None
+    nested.append(replace(start(1), trial="001-trial.8", repeats=repeats))
+    with pytest.raises(RunError, match=r"confirm/log\.jsonl: 001-trial\.8 repeats .*, which is no trial of") as error:
+        Run.open(run.path).confirmed()
+    assert "\n" not in str(error.value)
+
+
 def test_damaged_settings_are_one_line(run: Run) -> None:
     (run.path / "search.json").write_text("{")
     with pytest.raises(RunError, match=r"search\.json is not JSON") as error:
