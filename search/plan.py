@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from analysis.run.storage import join
+from analysis.text.words import counted
 from search.earlier.warm_start import WarmStart
 from search.pace import Pace
 from search.progress.budget import as_clock
@@ -132,17 +133,22 @@ def _metric(untrained: int) -> str:
 
 
 def _estimate(settings: Settings, pace: Pace) -> str:
-    """Return how the time is shared, and how many trials the search has time for."""
+    """Return how the time is shared, and how many trials the search has time for, or that no trial has any."""
     limit = settings.time_budget
     if settings.trained:
         return "nothing is trained, only sampled and scored"
     of_trial = pace.images_per_second
     kept = reserve([Cost(settings.rungs[-1] / of_trial, 0.0)], settings.confirm, settings.slots, limit)
     seconds = max(0.0, limit - kept - END_SECONDS)
+    at = f"at {of_trial:,.0f} images a second and trial ({pace.source})"
+    if (longer := settings.rungs[0] / of_trial) > seconds:
+        return (
+            f"no trial reaches the first rung: it takes {as_clock(longer)}, {at}, and the search has "
+            f"{as_clock(seconds)}; give a larger --time-budget, or smaller --max-images and --grace-images"
+        )
     trials = min(settings.trials, math.ceil(seconds * settings.slots * of_trial / expected_images(settings)))
     after = f", {as_clock(kept)} for the confirmation and the test images" if kept else ""
-    at = f"at {of_trial:,.0f} images a second and trial ({pace.source})"
-    return f"{as_clock(seconds)} for about {trials} trials{after}, {at}"
+    return f"{as_clock(seconds)} for about {counted(trials, 'trial')}{after}, {at}"
 
 
 def _flat(values: Flat) -> str:

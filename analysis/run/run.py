@@ -225,10 +225,8 @@ class Run:
         known = self.starts()
         for training in nested.starts().values():
             if training.repeats not in known:
-                raise RunError(
-                    f"{nested._log.path}: {training.trial} repeats {training.repeats!a}, which is no trial of {self.name}:"
-                    " put it right, or bring the file back from a copy"
-                )
+                said = f"{training.trial} repeats {training.repeats!a}, which is no trial of {self.name}"
+                raise RunError(f"{nested._log.path}: {said}: put it right, or bring the file back from a copy")
         return nested
 
     def begin_confirmation(self) -> Self:

@@ -12,6 +12,7 @@ from analysis.text.commands import Commands
 from analysis.text.words import counted, duration
 
 TRAINED_ON = 10  # times the images that the winner has seen
+FEWER = 9  # times fewer images, by default those of the first rung, where no trial came as far
 CONFIRMED, MOST_CONFIRMED = 3, 100  # trials that --confirm asks for by default, and at the most
 
 Step = tuple[str, str]  # a sentence, and a command or nothing
@@ -93,8 +94,16 @@ def uses(run: Run, commands: Commands) -> list[Step]:
 
 
 def _search_on(run: Run, commands: Commands) -> Step:
-    """Return how a search that has ended goes on: with more of what ended it, time or trials."""
+    """Return how a search that has ended goes on: with more of what ended it, time or trials.
+
+    One without any report begins again, because a trial that was cut off does not go on.
+    """
     settings = run.settings()["settings"]
+    if run.starts() and not run.reports() and run.used_seconds() > settings["time_budget"] / 2:
+        first, last = settings["rungs"][0], settings["rungs"][-1]
+        said = f"No trial reached its first rung, {first:,} images, in the time: give them fewer, or more time."
+        fewer = f"--max-images {math.ceil(last / FEWER)} --grace-images {math.ceil(first / FEWER)}"
+        return said, commands.anew(fewer)
     unstarted = settings["trials"] - len(run.starts())
     more = [] if unstarted > 0 else [f"--trials {2 * settings['trials']}"]
     if unstarted > 0 or run.used_seconds() > settings["time_budget"] / 2:

@@ -1,4 +1,4 @@
-"""What a trial and the driver tell each other while it trains: signs of life, that it is to leave, and what to note.
+"""What a trial and the driver tell each other while it trains: signs of life, images seen, notes, and when to leave.
 
 A process that hangs ends itself (watchdog.py). One that is stopped, or that sleeps in the kernel and takes no signal,
 cannot: the driver ends it. Both sides meet in the key-value store of Ray's gcs_server, under the job of the driver.
@@ -26,14 +26,16 @@ class TrialSide:
 
     Attributes:
         is_to_leave: whether the driver asked, when a sign of life was last shown.
+        images_seen: how many images the trial has seen.
     """
 
     def __init__(self, trial: str) -> None:
         self._trial, self.is_to_leave = trial, False
+        self.images_seen: Callable[[], int] = lambda: 0
 
     def show(self, sign: bytes) -> None:
-        """Show a sign of life that differs from the last one, or RESTS."""
-        _put(self._trial, sign)
+        """Show a sign of life that differs from the last one, or RESTS; images go with the former."""
+        _put(self._trial, sign if sign == RESTS else b"%s %d" % (sign, self.images_seen()))
         self.is_to_leave = _get(LEAVE) is not None
 
     def note(self, line: str) -> None:
@@ -44,12 +46,18 @@ class TrialSide:
 class Pulse:
     """The trials that run, for the driver; it ends the process of one without a sign of life."""
 
-    def __init__(self, limit: float, note: Callable[[str], object] = lambda line: None) -> None:
+    def __init__(
+        self,
+        limit: float,
+        note: Callable[[str], object] = lambda line: None,
+        advanced: Callable[[str, int], object] = lambda trial, images: None,
+    ) -> None:
         """Record the seconds without a sign of life after which a process is to end itself.
 
-        `note` is told the first line that a trial has for the user.
+        `note` is called with the first line that a trial has for the user, `advanced` with a trial that trains and the
+        images that it has seen.
         """
-        self._limit, self._note, self._noted = limit + LATER, note, False
+        self._limit, self._note, self._noted, self._advanced = limit + LATER, note, False, advanced
         self._running: dict[str, tuple[Any, bytes | None, float]] = {}
         """The actor of each trial, its last sign, and when that was first seen"""
         self._looked = 0.0
@@ -84,6 +92,8 @@ class Pulse:
             sign = _get(trial)
             if sign != before or sign == RESTS:
                 self._running[trial] = actor, sign, now
+                if sign is not None and sign != RESTS:
+                    self._advanced(trial, int(sign.split()[-1]))
             elif now - since > self._limit:
                 self.leaves(trial)
                 ray.kill(actor)

@@ -85,7 +85,7 @@ def run_trials(parts: Parts, data: TrialData) -> Status:
     """
     recorder = parts.recorder
     first = FirstWorker(recorder.display.notes.say)
-    pulse = Pulse(parts.settings.hang_limit, recorder.display.notes.say)
+    pulse = Pulse(parts.settings.hang_limit, recorder.display.notes.say, recorder.display.advanced)
     ending = ending_of(parts.run, recorder.display.notes.budget.used, pulse)
     tuner = _make_tuner(parts, make_trainable(parts.run, parts.settings, data), Health(first, pulse, ending))
     status: Status = "failed"

@@ -120,6 +120,7 @@ def _trial(
         alive=watchdog.alive,
         should_leave=lambda: told.is_to_leave or noticed(),
     )
+    told.images_seen = lambda: trial.trainer.images_seen
     # Of the network that scores, its parts: 2,048 samples take Inception ten minutes of a core.
     for network in (trial.trainer.ema, trial.trainer.best, *trial.classifier.children()):
         if network is not None:

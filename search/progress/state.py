@@ -12,6 +12,7 @@ from search.settings import Settings
 from trainables.report import Report
 
 STATES: tuple[State, ...] = ("RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAILED")
+PACE_SECONDS = 20.0  # of training after which a running trial's pace is told; the first steps are slower
 
 
 @dataclass
@@ -31,6 +32,16 @@ class Rung:
         self.reached[report.trial] = report
         if not report.diverged and (self.best is None or report.fmd < self.reached[self.best].fmd):
             self.best = report.trial
+
+
+@dataclass
+class _Stretch:
+    """What a running trial has trained since it started or reported last; seconds are those of the budget."""
+
+    begun: float
+    images_then: int
+    now: float
+    images: int
 
 
 @dataclass
@@ -58,6 +69,7 @@ class Progress:
         self._ranked: list[tuple[tuple[float, bool, float], str]] = []
         self.rungs = tuple(Rung(images) for images in settings.rungs)
         self._since: dict[str, float] = {}
+        self._stretches: dict[str, _Stretch] = {}
         self._pace = _Pace(budget.elapsed())
 
     def recall(self, history: History) -> None:
@@ -77,6 +89,31 @@ class Progress:
             self._rung(self.reports[name]).continued.add(name)
         self.states[name] = "RUNNING"
         self._since[name] = self.budget.elapsed()
+        self._stretches.pop(name, None)
+
+    def advanced(self, name: str, images: int) -> None:
+        """Record how many images a running trial has seen; 0 where its training has not begun."""
+        now = self.budget.elapsed()
+        if images:
+            stretch = self._stretches.setdefault(name, _Stretch(now, images, now, images))
+            stretch.now, stretch.images = now, images
+
+    def images_seen(self, name: str) -> int:
+        """Return how many images a running trial has seen; 0 where that is not known since its start or last report."""
+        return self._stretches[name].images if name in self._stretches else 0
+
+    def next_rung(self, name: str) -> int:
+        """Return the images of the rung that a running trial trains to."""
+        passed = self.reports[name].rung if name in self.reports else -1
+        return self.rungs[min(passed + 1, len(self.rungs) - 1)].images
+
+    def seconds_to_rung(self, name: str) -> float | None:
+        """Return the seconds that a running trial trains to its next rung; None until its pace is known."""
+        stretch = self._stretches.get(name)
+        if stretch is None or stretch.now - stretch.begun < PACE_SECONDS or stretch.images == stretch.images_then:
+            return None
+        pace = (stretch.images - stretch.images_then) / (stretch.now - stretch.begun)
+        return max(0, self.next_rung(name) - stretch.images) / pace
 
     def reported(self, report: Report, continues: bool) -> None:
         """Record a report, and whether the trial continues from there at once."""
@@ -94,6 +131,7 @@ class Progress:
     def left(self, name: str, state: State) -> None:
         """Record that a trial left its slot, PAUSED or for good."""
         self.states[name] = state
+        self._stretches.pop(name, None)
         self._pace.ends += 1
 
     def counts(self) -> dict[State, int]:
@@ -119,6 +157,10 @@ class Progress:
         pace = self._pace
         return 1 - pace.useful / pace.of_trials if pace.of_trials else None
 
+    def trials_left(self) -> float:
+        """Return the seconds of the budget that are left to the trials."""
+        return max(0.0, self.budget.left() - self._after())
+
     def seconds_left(self) -> tuple[float, bool]:
         """Return the seconds that the command may still take, and whether that is an estimate or else a bound.
 
@@ -135,6 +177,7 @@ class Progress:
         return min(trials * pace, left - after) + after, True
 
     def _add(self, report: Report) -> None:
+        self._stretches.pop(report.trial, None)
         before = self.reports.get(report.trial)
         if before is not None:
             self._rung(before).continued.add(report.trial)

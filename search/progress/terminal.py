@@ -10,6 +10,7 @@ from analysis.run.events import State
 from analysis.run.run import Run
 from analysis.text.words import counted
 from search.history import History
+from search.progress.budget import as_clock
 from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.view import measured, summary, view
@@ -33,6 +34,7 @@ class Display:
         self._run: Run | None = None
         self._live = Live(console=notes.console, auto_refresh=False, transient=True)
         self._refreshed = self._summed_up = 0.0
+        self._warned = False
         self._refresh_every = REFRESH_SECONDS
 
     def recall(self, run: Run, history: History) -> None:
@@ -56,6 +58,20 @@ class Display:
         """Show a trial that starts, starts again, or continues from where it paused."""
         self.progress.started(name)
         self.refresh()
+
+    def advanced(self, name: str, images: int) -> None:
+        """Show how many images a running trial has seen; warn, once, where none will reach its first rung in time."""
+        progress = self.progress
+        progress.advanced(name, images)
+        seconds, left = progress.seconds_to_rung(name), progress.trials_left()
+        if self._warned or progress.reports or seconds is None or seconds <= left:
+            return
+        self._warned = True
+        self.notes.say(
+            f"{name} reaches its first rung, {progress.next_rung(name):,} images, only in {as_clock(seconds)}, and the "
+            f"time of the trials ends in {as_clock(left)}. If no other is faster, nothing comes of it: give a larger "
+            "--time-budget, or smaller --max-images and --grace-images"
+        )
 
     def reported(self, report: Report, decision: Decision) -> None:
         """Show a report, and what the trial does after it."""

@@ -28,12 +28,13 @@ def view(progress: Progress, picture: str, width: int, height: int) -> Group:
 
 
 def summary(progress: Progress) -> str:
-    """Return one line: the trials by state, the best of them, the pace, the time left."""
+    """Return one line: the trials by state, how far the oldest that runs is, the best, the pace, the time left."""
     best = []
     for name in progress.ranked()[:1]:
         report = progress.reports[name]
         best.append(f"best {name} {measured(report)} at {report.images_seen:,} images")
-    return "; ".join(part for part in (_trials(progress), *best, _pace(progress), _left(progress)) if part)
+    parts = (_trials(progress), _oldest(progress), *best, _pace(progress), _left(progress))
+    return "; ".join(part for part in parts if part)
 
 
 def measured(report: Report) -> str:
@@ -68,6 +69,8 @@ def _table(progress: Progress, names: list[str]) -> Table:
     )
     for name in names:
         state = progress.states[name].lower() if name in progress.states else "interrupted"
+        if state == "running" and (seen := progress.images_seen(name)):
+            state += f" {100 * seen / progress.next_rung(name):.0f} %"
         table.add_row(*_cells(progress.reports.get(name)), state, _line(name))
     return table
 
@@ -82,6 +85,14 @@ def _trials(progress: Progress) -> str:
     if progress.diverged():
         counts.append(f"{progress.diverged()} of them diverged")
     return f"{len(progress.states)} of {progress.settings.trials} trials: {', '.join(counts) or 'none yet'}"
+
+
+def _oldest(progress: Progress) -> str:
+    """Return how far the running trial is that was the first to begin; nothing where that is not known."""
+    for name, state in progress.states.items():
+        if state == "RUNNING" and (seen := progress.images_seen(name)):
+            return f"{name} at {seen:,} of {progress.next_rung(name):,} images"
+    return ""
 
 
 def _pace(progress: Progress) -> str:

@@ -14,7 +14,7 @@ from search.declaration import SettingsError, options
 from search.earlier.warm_start import WarmStart
 from search.machine import Cluster, Machine
 from search.options import RunOptions, SearchOptions
-from search.pace import MNIST, guessed, measured
+from search.pace import MNIST, Pace, guessed, measured
 from search.plan import STOPS, plan
 from search.schedulers import SCHEDULERS
 from search.settings import Settings
@@ -83,6 +83,14 @@ def test_a_plan_says_that_the_pace_is_measured(starts: bool, mnist: Images) -> N
     pace = measured(settings, space, WarmStart.of((), space, settings.rungs[-1]), mnist)
     assert pace.images_per_second > 0
     assert f"at {pace.images_per_second:,.0f} images a second and trial (measured)" in plan(settings, space, pace)
+
+
+def test_a_plan_says_so_where_no_trial_reaches_the_first_rung() -> None:
+    settings, space = resolve(max_images=9_000, grace_images=1_000, time_budget=600, confirm=0), load("widths", {})
+    assert "no trial reaches" not in plan(settings, space, Pace(10.0, "measured"))
+    slow = plan(settings, space, Pace(1.0, "measured"))
+    assert "estimate   no trial reaches the first rung: it takes 16:40, at 1 images a second" in slow
+    assert "--max-images" in slow
 
 
 def test_a_plan_says_why_the_pace_is_a_guess(tmp_path: Path, mnist: Images) -> None:

@@ -1,5 +1,6 @@
 """What a search suggests to do next follows from its numbers, and is a command that the command line takes."""
 
+import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,19 @@ def test_without_a_result_there_is_nothing_to_train_again(tmp_path: Path) -> Non
     ((sentence, command),) = steps(run, Commands.anywhere(run))
     assert "did not start in the time: search on" in sentence
     assert "--time-budget" in command
+
+
+def test_where_no_trial_came_to_its_first_rung_in_the_time_trials_of_fewer_images_are_suggested(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    saved = fake_runs.settings("run")
+    run.write_settings(saved | {"used_seconds": saved["settings"]["time_budget"]})
+    fake_runs.start(run, "000-a", {})
+    fake_runs.end(run, "000-a", "PRUNED")
+    ((sentence, command),) = steps(run, Commands.anywhere(run))
+    first, *_, last = saved["settings"]["rungs"]
+    assert sentence.startswith(f"No trial reached its first rung, {first:,} images, in the time")
+    assert "--warm-start" not in command
+    assert command.endswith(f" --max-images {math.ceil(last / 9)} --grace-images {math.ceil(first / 9)}")
 
 
 def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -> None:

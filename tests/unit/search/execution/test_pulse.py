@@ -4,7 +4,7 @@ import pytest
 import ray
 
 from search.execution import pulse
-from search.execution.pulse import LATER, Pulse
+from search.execution.pulse import LATER, Pulse, TrialSide
 from search.execution.watchdog import RESTS
 from tests.helpers.tools import Clock
 
@@ -73,3 +73,21 @@ def test_of_what_trials_have_for_the_user_a_session_notes_one_line(clock: Clock,
         clock.now += 10
         watched.look()
     assert noted == ["a line"]
+
+
+def test_the_driver_is_told_how_many_images_a_trial_that_trains_has_seen(
+    clock: Clock, signs: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "_put", signs.__setitem__)
+    told: list[tuple[str, int]] = []
+    watched, trial = Pulse(LIMIT, advanced=lambda name, images: told.append((name, images))), TrialSide("a")
+    watched.starts("a", "process")
+    for second, images in enumerate((0, 640, 640, 1280)):
+        trial.images_seen = lambda images=images: images
+        trial.show(str(second).encode())
+        clock.now += 10
+        watched.look()
+    trial.show(RESTS)
+    clock.now += 10
+    watched.look()
+    assert told == [("a", 0), ("a", 640), ("a", 640), ("a", 1280)]

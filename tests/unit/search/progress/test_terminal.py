@@ -25,7 +25,7 @@ from search.progress.budget import Budget
 from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.terminal import REFRESH_SECONDS, SUMMARY_SECONDS, Display
-from search.progress.view import view
+from search.progress.view import summary, view
 from search.schedulers import ASHA, Decision
 from search.settings import Settings
 from tests.helpers.tools import Clock
@@ -249,6 +249,47 @@ def test_on_a_terminal_nothing_is_printed_for_a_report_and_the_view_is_gone_at_t
     assert "\x1b[2J" not in text  # a screen that is cleared flickers
     assert "\x1b[?25h" in text  # the cursor is given back
     assert screen(text)[-1].endswith("goes on with 2 interrupted trials")
+
+
+def test_how_far_a_running_trial_is_is_shown_until_it_reports(clock: Clock) -> None:
+    display = make_display()
+    display.started("000-x")
+    assert "000-x at" not in summary(display.progress)
+    display.advanced("000-x", 25)
+    assert "1 running; 000-x at 25 of 100 images; " in summary(display.progress)
+    assert any("running 25 %" in line for line in shown(display))
+    display.reported(make_report("000-x", 0, 30.0), Decision.CONTINUE)
+    assert "000-x at" not in summary(display.progress)
+    display.advanced("000-x", 150)
+    assert "000-x at 150 of 300 images" in summary(display.progress)
+    display.left("000-x", "PRUNED")
+    assert "000-x at" not in summary(display.progress)
+
+
+def train(display: Display, clock: Clock, pace: float, seconds: int = 80) -> None:
+    """Let a trial train without a report, at a pace in images a second."""
+    display.started("000-x")
+    for second in range(0, seconds, 20):
+        display.advanced("000-x", round(1 + pace * second))
+        clock.now += 20
+
+
+def test_where_no_trial_reaches_its_first_rung_in_time_one_line_says_so_and_what_to_do(clock: Clock) -> None:
+    display = make_display()
+    train(display, clock, pace=0.05)
+    lines = " ".join(printed(display).split())
+    assert lines.count("000-x reaches its first rung, 100 images, only in 32:40, and the time of the trials") == 1
+    assert "a larger --time-budget, or smaller --max-images and --grace-images" in lines
+
+
+def test_nothing_is_said_of_a_pace_that_is_enough_or_not_known_or_once_a_trial_has_reported(clock: Clock) -> None:
+    fast, young, slow_second = make_display(), make_display(), make_display()
+    train(fast, clock, pace=2.0)
+    train(young, clock, pace=0.05, seconds=20)
+    slow_second.started("001-x")
+    slow_second.reported(make_report("001-x", 0, 30.0), Decision.PAUSE)
+    train(slow_second, clock, pace=0.05)
+    assert "reaches its first rung" not in "".join(map(printed, (fast, young, slow_second)))
 
 
 def test_a_view_is_drawn_at_most_once_a_second(clock: Clock) -> None:
