@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 # Both trials train at full resolution, half a minute at least from the first report to the last: whichever is on the
 # machine that is taken away has to be at work still.
 RUNGS = (1000, 3000, 9000, 27000)
-TRIALS = ("000-gaussian-class", "001-gaussian-class")
+TRIALS = ("000-gaussian-class", "001-gaussian-cluster")
 SEARCH = f"--space degradations --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
 SEARCH += " --gpus-per-trial 0 --set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]} --name spot"

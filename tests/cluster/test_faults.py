@@ -14,7 +14,7 @@ from tests.cluster.searches import Watched
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
-TRIALS = ("000-gaussian-class", "001-gaussian-class", "002-gaussian")
+TRIALS = ("000-gaussian-class", "001-gaussian-cluster", "002-gaussian")
 # Networks that see every pixel: their trials last long enough to be interrupted.
 SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 EACH = f"--space degradations {SLOW} --scheduler none --confirm 0 --time-budget 3600 --grace-images {RUNGS[0]}"

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
 # All in the queue, so that neither the sampler nor the order of ends has a say: one starting point, four baselines.
-TRIALS = ("000-gaussian-class", "001-gaussian-class", "002-gaussian", "003-flow-class", "004-morph+noise-class")
+TRIALS = ("000-gaussian-class", "001-gaussian-cluster", "002-gaussian", "003-flow-class", "004-morph+noise-class")
 # Networks that see every pixel: their trials last long enough to be interrupted.
 SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 2 --seeds 2 --time-budget 36000"
