@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.own_images import CLASSES, pictures, save_all
-from trainables.data.images import Images
+from trainables.data.images import DataError, Images
 from trainables.data.load import load
 from trainables.data.options import ReadOptions
 
 Read = Callable[..., Images]
+Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,19 @@ def read(own_cache: Path) -> Read:
         return load(str(path), None, ReadOptions(**options), ([] if said is None else said).append)
 
     return read
+
+
+@pytest.fixture
+def refused(read: Read) -> Refused:
+    """The one line by which images are refused."""
+
+    def refused(path: Path, **options: object) -> str:
+        with pytest.raises(DataError) as caught:
+            read(path, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return refused
 
 
 @pytest.fixture

@@ -100,14 +100,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("file", ["Training/Cherry 1/3_100.jpg", "Test/Plum 1/5_100.jpg"])
-def test_a_damaged_photograph_gives_one_line_that_names_it(folder: Path, damage: str, file: str) -> None:
-    change, reason = DAMAGE[damage]
-    change(folder / file)
+@pytest.mark.parametrize(("change", "reason"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_photograph_gives_one_line_that_names_it(
+    folder: Path, change: Callable[[Path], object], reason: str
+) -> None:
+    file = folder / "Test/Plum 1/5_100.jpg"
+    change(file)
     with pytest.raises(DataError, match=reason) as caught:
         load("fruits360", folder)
-    assert str(caught.value).startswith(str(folder / file))
+    assert str(caught.value).startswith(str(file))
     assert "\n" not in str(caught.value)
 
 

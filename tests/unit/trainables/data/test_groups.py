@@ -90,19 +90,13 @@ def test_the_folder_of_an_image_is_its_group(tmp_path: Path, read: Read) -> None
     assert not all(len(names) == 1 for names in splits_of(read(tmp_path / "pets"), groups).values())
 
 
-def test_a_regular_expression_on_the_path_makes_groups(tmp_path: Path, read: Read) -> None:
+def test_a_regular_expression_on_the_path_makes_groups_across_classes(tmp_path: Path, read: Read) -> None:
     groups = photographs()
     pets = save_with_names(tmp_path / "pets", groups)
-    require_apart(read(pets, groups=r"(.+)_\d+\.png"), groups)
     across: dict[str, np.ndarray] = {}
     for (_, name), some in groups.items():
         across[name] = np.concatenate([across[name], some]) if name in across else some
     require_apart(read(pets, groups=r"object(\d+)"), across)
-
-
-def test_a_column_of_parquet_files_makes_groups(tmp_path: Path, read: Read) -> None:
-    groups = photographs()
-    require_apart(read(save_as_parquet(tmp_path / "pets", groups, "patient"), groups="patient"), groups)
 
 
 def test_each_form_of_the_same_groups_makes_the_same_splits_whatever_their_names(tmp_path: Path, read: Read) -> None:
@@ -231,8 +225,6 @@ def test_other_forms_say_why_they_have_no_groups(tmp_path: Path, read: Read) -> 
     folder = save_as_parquet(tmp_path / "pets", photographs(), "patient")
     with pytest.raises(DataError, match=r"has no such column; give one of label, patient, number$"):
         read(folder, groups="object")
-    with pytest.raises(DataError, match="mnist is read as it was published"):
-        read(Path("mnist"), groups="folder")
 
 
 def test_the_command_shows_the_groups_and_the_checksum_follows_them(
@@ -247,5 +239,3 @@ def test_the_command_shows_the_groups_and_the_checksum_follows_them(
     assert describe(images)["groups"] in shown
     others = [read(pets), read(pets, groups=r"(object\d+)/")]
     assert len({json.dumps(one.checksums) for one in (images, *others)}) == 3
-    assert main([str(pets), "--groups", "("]) == 2
-    assert capsys.readouterr().err.startswith("trainables.data: --groups (: no regular expression")

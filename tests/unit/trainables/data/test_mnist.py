@@ -106,13 +106,6 @@ def test_a_folder_without_the_files_gives_one_line(tmp_path: Path) -> None:
         load("mnist", tmp_path)
 
 
-def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(
-        DataError, match="'cifar' is no data set and no file or folder; known are mnist, fashion-mnist, fruits360"
-    ):
-        load("cifar")
-
-
 def test_data_dir_comes_before_the_bundled_files(tmp_path: Path) -> None:
     for path in (BUNDLED / "mnist").glob("*.gz"):
         (tmp_path / path.stem).write_bytes(gzip.decompress(path.read_bytes()))

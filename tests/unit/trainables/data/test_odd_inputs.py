@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,9 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.helpers.own_images import pictures, save_all
-from tests.unit.trainables.data.conftest import Read
-from trainables.data.images import DataError
+from tests.unit.trainables.data.conftest import Read, Refused
 from trainables.data.pixels import decode, decoding
+from trainables.data.splits import SPLITS
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 HALVES = np.zeros((16, 16, 3), np.uint8)
@@ -215,22 +216,20 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_image_is_named_in_one_line_or_left_out_and_counted(damage: str, pets: Path, read: Read) -> None:
-    change, reason = DAMAGE[damage]
-    change(pets / "dogs 10" / "7.png")
-    with pytest.raises(DataError, match=reason) as caught:
-        read(pets)
-    said = str(caught.value)
-    assert said.startswith(str(pets / "dogs 10" / "7.png"))
+@pytest.mark.parametrize(("change", "reason"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_image_is_named_in_one_line_or_left_out_and_counted(
+    change: Callable[[Path], object], reason: str, pets: Path, read: Read, refused: Refused
+) -> None:
+    damaged = pets / "dogs 10" / "7.png"
+    change(damaged)
+    said = refused(pets)
+    assert re.search(reason, said)
+    assert said.startswith(str(damaged))
     assert said.endswith("; repair or remove it, or give --skip-damaged")
-    assert "\n" not in said
     images = read(pets, skip_damaged=True)
-    assert images.facts["damaged"].startswith(f"1 left out; {pets / 'dogs 10' / '7.png'} cannot be read: ")
-    assert (
-        np.bincount(np.concatenate([getattr(images, f"{s}_labels") for s in ("train", "search", "confirm", "test")]))[2]
-        == 51
-    )
+    assert images.facts["damaged"].startswith(f"1 left out; {damaged} cannot be read: ")
+    labels = np.concatenate([getattr(images, f"{split}_labels") for split in SPLITS])
+    assert np.bincount(labels).tolist() == [52, 52, 51]
     assert read(pets, skip_damaged=True).facts == images.facts  # from the cache
 
 
@@ -276,14 +275,14 @@ PASSED_OVER: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", PASSED_OVER)
-def test_what_is_no_image_is_passed_over_and_counted(kind: str, pets: Path, read: Read) -> None:
+@pytest.mark.parametrize(("add", "told"), PASSED_OVER.values(), ids=PASSED_OVER)
+def test_what_is_no_image_is_passed_over_and_counted(
+    add: Callable[[Path], object], told: str, pets: Path, read: Read
+) -> None:
     before = read(pets)
-    add, told = PASSED_OVER[kind]
     add(pets)
     images = read(pets)
-    assert images.checksums == before.checksums
-    assert images.classes == before.classes
+    assert (images.checksums, images.classes) == (before.checksums, before.classes)
     assert images.facts["passed over"] == told
 
 
@@ -294,7 +293,7 @@ def test_endings_in_capitals_and_wrong_ones_are_read(pets: Path, read: Read) -> 
     assert read(pets).checksums == before.checksums
 
 
-def test_names_that_are_no_utf8_are_read_and_can_be_printed(pets: Path, read: Read) -> None:
+def test_names_that_are_no_utf8_are_read_and_can_be_printed(pets: Path, read: Read, refused: Refused) -> None:
     before = read(pets)
     os.rename(os.fsencode(pets / "cats/0.png"), os.fsencode(pets / "cats") + b"/caf\xe9.png")
     os.rename(os.fsencode(pets / "cats"), os.fsencode(pets) + b"/cats-\xff")
@@ -303,9 +302,7 @@ def test_names_that_are_no_utf8_are_read_and_can_be_printed(pets: Path, read: Re
     np.testing.assert_array_equal(images.train, before.train)
     with open(os.fsencode(pets) + b"/cats-\xff/caf\xe9.png", "wb"):
         pass
-    with pytest.raises(DataError) as caught:
-        read(pets)
-    assert "/cats-\ufffd/caf\ufffd.png cannot be read: it is empty" in str(caught.value).encode().decode()
+    assert "/cats-\ufffd/caf\ufffd.png cannot be read: it is empty" in refused(pets).encode().decode()
 
 
 def save_grey(folder: Path, mode: str) -> None:
@@ -337,9 +334,7 @@ def test_one_image_in_colour_makes_three_channels_unless_one_is_asked_for(tmp_pa
     grey = read(tmp_path, channels=1)
     assert grey.shape == (1, 16, 16)
     halves = np.repeat(np.uint8([76, 0]), 8)[:, None].repeat(16, 1)  # red is 76 of grey
-    assert any(
-        (image[0] == halves).all() for image in np.concatenate([grey.train, grey.search, grey.confirm, grey.test])
-    )
+    assert any((image[0] == halves).all() for split in SPLITS for image in getattr(grey, split))
 
 
 @pytest.mark.parametrize(
@@ -356,9 +351,7 @@ def test_images_keep_their_side_where_all_are_alike_and_small(
 
 def test_images_of_different_sizes_become_32_pixels(tmp_path: Path, read: Read) -> None:
     save_all(tmp_path, pictures(130, 20))
-    save_all(tmp_path / "more", pictures(1, 24, seed=1))
-    (tmp_path / "more/0.png").rename(tmp_path / "other.png")
-    (tmp_path / "more").rmdir()
+    Image.fromarray(pictures(1, 24, seed=1)[0]).save(tmp_path / "other.png")
     images = read(tmp_path)
     assert images.shape == (3, 32, 32)
     assert images.facts["sizes"] == "20 x 20 to 24 x 24, resized to 32 x 32"
@@ -404,14 +397,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_a_folder_that_is_no_data_set_is_refused_in_one_line(kind: str, pets: Path, read: Read) -> None:
-    change, reason = REFUSED[kind]
+@pytest.mark.parametrize(("change", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_folder_that_is_no_data_set_is_refused_in_one_line(
+    change: Callable[[Path], object], reason: str, pets: Path, refused: Refused
+) -> None:
     change(pets)
-    with pytest.raises(DataError, match=reason) as caught:
-        read(pets)
-    assert str(caught.value).startswith(str(pets))
-    assert "\n" not in str(caught.value)
+    assert re.match(rf"{re.escape(str(pets))}.*{reason}", refused(pets))
 
 
 IMAGES = pictures(130)
@@ -438,13 +429,12 @@ ARRAYS: dict[str, tuple[dict[str, np.ndarray], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ARRAYS)
-def test_arrays_that_are_no_data_set_are_refused_in_one_line(kind: str, tmp_path: Path, read: Read) -> None:
-    arrays, reason = ARRAYS[kind]
+@pytest.mark.parametrize(("arrays", "reason"), ARRAYS.values(), ids=ARRAYS)
+def test_arrays_that_are_no_data_set_are_refused_in_one_line(
+    arrays: dict[str, np.ndarray], reason: str, tmp_path: Path, refused: Refused
+) -> None:
     np.savez(tmp_path / "x.npz", **arrays)
-    with pytest.raises(DataError, match=reason) as caught:
-        read(tmp_path / "x.npz")
-    assert "\n" not in str(caught.value)
+    assert re.search(reason, refused(tmp_path / "x.npz"))
 
 
 def test_medmnists_arrays_are_read(tmp_path: Path, read: Read) -> None:
@@ -470,14 +460,13 @@ FILES: dict[str, tuple[str, bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_a_damaged_file_is_refused_in_one_line_that_names_it(kind: str, tmp_path: Path, read: Read) -> None:
-    name, content, reason = FILES[kind]
+@pytest.mark.parametrize(("name", "content", "reason"), FILES.values(), ids=FILES)
+def test_a_damaged_file_is_refused_in_one_line_that_names_it(
+    name: str, content: bytes, reason: str, tmp_path: Path, refused: Refused
+) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=reason) as caught:
-        read(tmp_path / name if name.startswith("x.") else tmp_path)
-    assert str(caught.value).startswith(str(tmp_path))
-    assert "\n" not in str(caught.value)
+    said = refused(tmp_path / name if name.startswith("x.") else tmp_path)
+    assert re.match(rf"{re.escape(str(tmp_path))}.*{reason}", said)
 
 
 PNG = encoded(Image.fromarray(HALVES))
@@ -497,15 +486,13 @@ TABLES: dict[str, tuple[dict[str, list[object]], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", TABLES)
-def test_a_table_that_is_no_data_set_is_refused_in_one_line(kind: str, tmp_path: Path, read: Read) -> None:
-    columns, reason = TABLES[kind]
+@pytest.mark.parametrize(("columns", "reason"), TABLES.values(), ids=TABLES)
+def test_a_table_that_is_no_data_set_is_refused_in_one_line(
+    columns: dict[str, list[object]], reason: str, tmp_path: Path, refused: Refused
+) -> None:
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=reason) as caught:
-        read(tmp_path / "x.parquet")
-    assert "\n" not in str(caught.value)
+    assert re.search(reason, refused(tmp_path / "x.parquet"))
 
 
-def test_one_image_is_no_data_set(pets: Path, read: Read) -> None:
-    with pytest.raises(DataError, match=r"0.png is no data set; give a folder of images, of class folders"):
-        read(pets / "cats" / "0.png")
+def test_one_image_is_no_data_set(pets: Path, refused: Refused) -> None:
+    assert "0.png is no data set; give a folder of images, of class folders" in refused(pets / "cats" / "0.png")

@@ -25,7 +25,7 @@ from trainables.data.downloads import DOWNLOADS
 from trainables.data.images import DataError, Images
 from trainables.data.load import DATASETS, load
 from trainables.data.mnist import BUNDLED, TEST_IMAGES
-from trainables.data.options import NAMED, ReadOptions
+from trainables.data.options import NAMED
 from trainables.data.splits import SPLITS
 
 
@@ -393,8 +393,6 @@ def test_other_images_are_morphed_into_fashion(pets: Path, read: Read) -> None:
 
 def test_data_sets_with_a_name_are_those_of_the_options() -> None:
     assert (*DATASETS, *DOWNLOADS) == NAMED
-    with pytest.raises(DataError, match="mnist is read as it was published; leave out --image-size"):
-        load("mnist", options=ReadOptions(image_size=20))
 
 
 def test_images_are_read_from_where_they_lie_now(pets: Path, tmp_path: Path, read: Read) -> None:
@@ -434,8 +432,8 @@ def test_the_command_says_what_a_data_set_holds_and_draws_it(
     [
         (["/nowhere"], "trainables.data: /nowhere: there is no such file or folder"),
         (["."], ". holds no images (.png, .jpg and the like); it holds nothing"),
-        (["mnits"], "trainables.data: 'mnits' is no data set and no file or folder; known are mnist"),
-        (["mnist", "--background", "black"], "trainables.data: mnist is read as it was published"),
+        (["mnits"], "'mnits' is no data set and no file or folder; known are mnist, fashion-mnist, fruits360"),
+        (["mnist", "--background", "black"], "mnist is read as it was published; leave out --image-size"),
         ([".", "--image-size", "8"], "8: give a whole number from 16 to 256"),
         ([".", "--background", "teal"], "teal: give white, black or #rrggbb"),
     ],
