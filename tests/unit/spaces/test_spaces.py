@@ -50,13 +50,6 @@ def random_study(seed: int = 0) -> optuna.Study:
     return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
 
 
-def test_there_are_the_spaces_of_the_readme() -> None:
-    assert set(SPACES) == {
-        *("degradations", "schedules", "widths", "activations", "networks", "training", "samplers"),
-        *("literature", "everything", "fruits", "folds", "quality"),
-    }
-
-
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_is_a_short_file_with_a_title(name: str) -> None:
     text = Path(str(SPACES[name].__file__)).read_text()
@@ -76,18 +69,13 @@ def test_its_baselines_are_known_and_none_is_named_twice(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_hundred_random_trials_are_valid_variants(name: str) -> None:
+def test_a_hundred_random_trials_are_valid_variants_that_can_be_trained(name: str) -> None:
     study = random_study()
     for _ in range(100):
         _, flat = ask(SPACES[name], study)
-        assert Variant.from_flat(flat).flat().items() >= flat.items()
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_what_a_space_draws_can_be_trained(name: str) -> None:
-    study = random_study(5)
-    for _ in range(50):
-        Variant.from_flat(ask(SPACES[name], study)[1]).require_trainable()
+        variant = Variant.from_flat(flat)
+        variant.require_trainable()
+        assert variant.flat().items() >= flat.items()
 
 
 def test_the_corners_of_the_schedules_with_noise_as_the_target_can_be_trained() -> None:

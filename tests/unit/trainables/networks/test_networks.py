@@ -32,8 +32,7 @@ def build(kind: str, channels: int = 1, size: int = 28, classes: int = 0, **sett
     return network
 
 
-@pytest.mark.parametrize("size", [17, 100])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("channels", "size"), [(3, 17), (1, 100)])
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_an_output_of_any_size_has_the_inputs_shape(kind: str, channels: int, size: int) -> None:
     x, time = inputs(2, channels, size)

@@ -1,11 +1,21 @@
 """What tests of training share."""
 
+import io
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from trainables.diffusion.process import Diffusion
+
+
+def through_disk(state: dict[str, Any]) -> dict[str, Any]:
+    """A state as it comes back from a checkpoint."""
+    data = io.BytesIO()
+    torch.save(state, data)
+    data.seek(0)
+    return torch.load(data, map_location="cpu", weights_only=True)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a trial trains on and what it holds out: splits, epochs of whole batches, an end by patience."""
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.unit.trainables.training.conftest import through_disk
 from trainables.config import Flat, Training, Variant
 from trainables.data.folds import FOLDS, fold_rows
 from trainables.domain import ConfigError
@@ -109,11 +109,8 @@ def test_training_ends_when_patience_is_lost_and_stays_ended(make: Make, batches
     trainer.patience.best = 0.0  # which no loss is below
     loss = trainer.run_to(1000)
     assert trainer.images_seen == 160 == sum(map(len, batches))
-    state = io.BytesIO()
-    torch.save(trainer.state_dict(), state)
-    state.seek(0)
     again = make(patient)
-    again.load_state_dict(torch.load(state, weights_only=True))
+    again.load_state_dict(through_disk(trainer.state_dict()))
     assert again.run_to(1000) == loss
     assert sum(map(len, batches)) == 160
 
@@ -147,11 +144,8 @@ def test_the_weights_of_the_best_epoch_are_kept_also_after_a_restart(make: Make)
                 for one in (trainer, last):
                     torch._foreach_mul_(list(one.diffusion.network.parameters()), 30)
     assert losses.index(min(losses)) == 1
-    state = io.BytesIO()
-    torch.save(trainer.state_dict(), state)
-    state.seek(0)
     again = make(kept)
-    again.load_state_dict(torch.load(state, weights_only=True))
+    again.load_state_dict(through_disk(trainer.state_dict()))
     assert all(map(torch.equal, again.averaged().network.parameters(), best))
 
 

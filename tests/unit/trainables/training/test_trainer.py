@@ -1,7 +1,6 @@
 """Training: the same numbers for the same seed, interrupted or not, to the image exactly, and an end to divergence."""
 
 import copy
-import io
 import math
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.unit.trainables.training.conftest import through_disk
 from trainables.checkpoint import CheckpointError
 from trainables.config import Flat, Variant, domain_of
 from trainables.diffusion.degradations import DEGRADATIONS
@@ -65,13 +65,6 @@ def identical(a: Any, b: Any) -> bool:
     """Whether two states agree bit for bit."""
     pairs = zip(leaves(a), leaves(b), strict=True)
     return all(torch.equal(x, y) if isinstance(x, Tensor) else x == y for x, y in pairs)
-
-
-def through_disk(state: dict[str, Any]) -> dict[str, Any]:
-    data = io.BytesIO()
-    torch.save(state, data)
-    data.seek(0)
-    return torch.load(data, map_location="cpu", weights_only=True)
 
 
 RECIPES: list[Flat] = [
@@ -469,21 +462,13 @@ def test_a_gradient_is_scaled_to_the_norm_where_it_is_larger(share: float, make:
     np.testing.assert_allclose(clipped, whole * min(1, share), rtol=1e-4, atol=1e-7 * norm)
 
 
-def test_half_of_the_images_are_mirrored_and_each_is_drawn_anew(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[Tensor] = []
-    loss = Diffusion.loss
-
-    def spy(self: Diffusion, x0: Tensor, *rest: Any) -> Tensor:
-        shown.append(self.pixels.to_uint8(x0))
-        return loss(self, x0, *rest)
-
-    monkeypatch.setattr(Diffusion, "loss", spy)
+def test_half_of_the_images_are_mirrored_and_each_is_drawn_anew(make: Make, batches: list[Tensor]) -> None:
     trainer = make({"training/flip": True, "training/batch": 50})
     epochs = []
     for epoch in range(1, 9):
-        shown.clear()
+        batches.clear()
         trainer.run_to(100 * epoch)
-        seen = {image.numpy().tobytes() for image in torch.cat(shown)}
+        seen = {image.numpy().tobytes() for image in torch.cat(batches)}
         plain = np.array([image.numpy().tobytes() in seen for image in trainer.images])
         mirrored = np.array([image.flip(-1).contiguous().numpy().tobytes() in seen for image in trainer.images])
         assert (plain ^ mirrored).all()
