@@ -5,6 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from trainables.metric.classifier import Classifier, load_weights
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Classifier:
+    """The shipped classifier of MNIST."""
+    return load_weights("mnist").classifier()
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

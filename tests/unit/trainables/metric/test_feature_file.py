@@ -1,7 +1,7 @@
 """Features of a network in a file: their distance, what travels with them, and what is refused."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
@@ -13,13 +13,23 @@ from torch import Tensor, nn
 
 from tests.helpers.feature_files import SIDE, Means, write_features
 from trainables.data.images import Images
+from trainables.metric import fmd
 from trainables.metric.checks import CheckReference
 from trainables.metric.classifier import Weights, features, load_weights
 from trainables.metric.classifier_training import ensure_weights
 from trainables.metric.feature_file import FeatureFile, FeatureFileError, require_features
 from trainables.metric.fmd import Reference
+from trainables.metric.frechet import Statistics, frechet_distance
 
 N = 64
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_floor_sets() -> Iterator[None]:
+    """The floor of a reference is of ten sets of images, not of 100."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fmd, "FLOOR_SETS", 10)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +61,15 @@ def means(images: np.ndarray) -> np.ndarray:
     return squares.mean((2, 4)).reshape(count, -1) / 255
 
 
-def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """The distance as torchmetrics has it: the trace of a root is the sum of the roots of the eigenvalues."""
-    first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = np.sqrt(np.linalg.eigvals(first @ second).astype(complex)).real.sum()
-    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(first + second) - 2 * root)
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return frechet_distance(Statistics.from_features(a), Statistics.from_features(b))
 
 
 def test_the_distance_is_that_of_the_files_features(few: Images, reference: Reference) -> None:
     score = reference.score(few.test[:N], reference.classifier())
-    assert score.fmd == pytest.approx(frechet(means(few.test[:N]), means(few.search)), rel=1e-4)
-    assert reference.blank == pytest.approx(frechet(np.zeros((2, 49)), means(few.search)), rel=1e-4)
+    generated, real, black = map(means, (few.test[:N], few.search, 0 * few.search))
+    assert score.fmd == pytest.approx(distance(generated, real), rel=1e-4)
+    assert reference.blank == pytest.approx(distance(black, real), rel=1e-4)
     assert abs(score.normalised) < 0.2
 
 

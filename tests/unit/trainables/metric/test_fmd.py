@@ -3,8 +3,8 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import astuple
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from trainables.data.images import Images
+from trainables.metric import fmd
 from trainables.metric.classifier import WIDTHS, Classifier, Weights, features, load_weights, pack
 from trainables.metric.feature_network import Layer
 from trainables.metric.fmd import Reference, _floor_sets
@@ -21,18 +22,28 @@ from trainables.metric.residual import ResidualNetwork
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-N = 256
-# For laws that need thousands of images; test_frechet.py has both routes, n above and below the number of features.
+N = 128
+# For laws that need thousands of images or roots of large matrices.
+# test_frechet.py has both routes, n above and below the number of features.
 MANY_IMAGES = ["spatial_mean", pytest.param("flat", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_weights("mnist").classifier()
+def mnist(mnist: Images) -> Images:
+    """MNIST with half of the images to compare with."""
+    return replace(mnist, search=mnist.search[::2], confirm=mnist.confirm[::2])
+
+
+@pytest.fixture(scope="module")
+def few_floor_sets(cache: Path) -> Iterator[None]:
+    """The floor of a reference is of ten sets of images, not of 78."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fmd, "FLOOR_IMAGES", 10 * N)
+        yield
 
 
 @pytest.fixture(scope="module", params=WIDTHS)
-def reference(request: pytest.FixtureRequest, mnist: Images, cache: Path) -> Reference:
+def reference(request: pytest.FixtureRequest, mnist: Images, few_floor_sets: None) -> Reference:
     return Reference.build(mnist, n=N, layer=request.param)
 
 
@@ -68,7 +79,7 @@ def test_real_images_score_about_zero_and_black_ones_one(
 def test_the_score_worsens_with_noise(reference: Reference, mnist: Images, classifier: Classifier) -> None:
     scores = [reference.score(noisy(mnist.test[:N], sigma), classifier).fmd for sigma in (0, 0.1, 0.2, 0.4)]
     assert scores == sorted(scores)
-    assert scores[1] > 1.2 * scores[0]
+    assert scores[1] > 1.1 * scores[0]
 
 
 def test_missing_digits_and_a_repeated_digit_score_worse_than_real_ones(
@@ -132,7 +143,6 @@ def test_a_reference_of_few_large_images_scores_as_many_as_are_held_out(fruits: 
     reference = Reference.build(fruits, weights=fruit_weights)
     assert reference.n == min(len(fruits.search), len(fruits.confirm)) == 6
     assert reference.version == f"flat-1024-n6-{fruit_weights.sha256[:8]}"
-    assert Reference.build(fruits, "test", weights=fruit_weights).version == reference.version
     scores = [reference.score(images[:6], reference.classifier()) for images in (fruits.confirm, fruits.confirm * 0)]
     assert scores[0].fmd == pytest.approx(reference.floor, rel=1e-3)
     assert scores[1].fmd == pytest.approx(reference.blank, rel=1e-3)
@@ -166,7 +176,10 @@ def test_a_reference_survives_pickling_and_the_cache(
 @pytest.mark.parametrize(
     ("count", "n", "sets"), [(5000, 256, 39), (5000, 2048, 4), (5000, 3000, 3), (64, 6, 100), (64, 64, 1)]
 )
-def test_the_floor_is_of_many_sets_of_n_different_images(count: int, n: int, sets: int) -> None:
+def test_the_floor_is_of_many_sets_of_n_different_images(
+    count: int, n: int, sets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fmd, "FLOOR_IMAGES", 10_000)
     drawn = _floor_sets(count, n)
     assert [len(np.unique(rows)) for rows in drawn] == [n] * sets
     assert len({tuple(sorted(rows)) for rows in drawn}) == sets
@@ -195,8 +208,8 @@ def test_the_reference_splits_use_other_images_for_their_floor(mnist: Images) ->
     [
         ("train", N, "flat", "unknown reference split 'train'; known are search, confirm, test"),
         ("search", N, "logits", "unknown feature layer 'logits'; known are spatial_mean, flat"),
-        ("search", 3, "flat", "n must be 4 to 5000"),
-        ("search", 5_001, "flat", "n must be 4 to 5000"),
+        ("search", 3, "flat", "n must be 4 to 2500"),
+        ("search", 2_501, "flat", "n must be 4 to 2500"),
     ],
 )
 def test_bad_requests_get_one_line(mnist: Images, split: str, n: int, layer: Layer, message: str) -> None:
@@ -226,7 +239,7 @@ def test_the_torchmetrics_metric_is_the_same_distance_in_any_batches(mnist: Imag
         other.compute()
 
 
-@pytest.mark.parametrize("layer", WIDTHS)
+@pytest.mark.parametrize("layer", MANY_IMAGES)
 def test_the_torchmetrics_metric_takes_another_network(layer: Layer, mnist: Images) -> None:
     network = ResidualNetwork().eval()
     metric = FrechetMnistDistance(layer, network)

@@ -11,7 +11,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from trainables.data.images import Images
 from trainables.evaluation import report_protocol
 from trainables.metric import inception
-from trainables.metric.classifier import Classifier, features, load_weights
+from trainables.metric.classifier import Classifier, features
 from trainables.metric.sample_checks import copied, kernel_distance, labels, manifold, nearer, nearest, total_variation
 
 Cloud = np.ndarray
@@ -20,11 +20,6 @@ Cloud = np.ndarray
 def cloud(n: int, seed: int, d: int = 6, shift: float = 0.0, scale: float = 1.0) -> Cloud:
     """n vectors float32 (n, d), normal."""
     return np.random.default_rng(seed).normal(shift, scale, (n, d)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_weights("mnist").classifier()
 
 
 def drawn(images: np.ndarray, count: int, seed: int = 0) -> torch.Tensor:
