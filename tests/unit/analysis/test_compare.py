@@ -24,13 +24,7 @@ from tests.helpers.commands import refusal
 from tests.helpers.fake_runs import IMAGES
 from trainables.config import Flat
 
-CARD: dict[str, Any] = {
-    "version": "flat-1024-n256-ab12cd34",
-    "split": "search",
-    "n": 256,
-    "floor": 12.0,
-    "blank": 565.0,
-}
+CARD = fake_runs.CARD
 DATA = {"train-images": "ba89", "t10k-images": "0fa7"}
 MORPH: Flat = {"degradation/kind": "morph", "training/lr": 0.002, "network/kind": "cnn"}
 
@@ -99,7 +93,7 @@ def test_the_ranking_has_each_trial_of_each_run_once_in_the_order_of_its_own_run
     comparison = compare(runs)
     assert comparison.ranking.num_rows == 30
     for run in runs:
-        alone = rank(run.trials(), 12.0)
+        alone = rank(run.trials(), CARD["floor"])
         here = [name for name in comparison.ranking["trial"].to_pylist() if run_of(name) == run.name]
         assert [name.split("/")[1] for name in here] == alone["trial"].to_pylist()
     assert comparison.trials.num_rows == 30
@@ -125,7 +119,7 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(runs: tuple[Run, Run], t
     ("change", "message"),
     [
         (
-            {"metric": CARD | {"version": "flat-1024-n512-ab12cd34"}},
+            {"metric": CARD | {"version": "flat-64-n512-ab12cd34"}},
             "different metrics .* one by .*n256.*, third by .*n512",
         ),
         (
@@ -254,7 +248,7 @@ def test_texts_show_every_part_with_the_runs_numbered(
     confirm(runs[0], {"000-morph": [30.0, 31.0]})
     assert command.main([*(str(run.path) for run in runs), "--format", form]) == 0
     text = capsys.readouterr().out
-    places = [text.index(part) for part in ("1  one: 3 trials", "2  other: 3 trials", "flat-1024-n256-ab12cd34")]
+    places = [text.index(part) for part in ("1  one: 3 trials", "2  other: 3 trials", "flat-64-n256-ab12cd34")]
     places += [text.index(part) for part in ("Confirmed with fresh", "The best of each", "In common", "All trials")]
     assert places == sorted(places)
     best = next(line for line in text[text.index("The best of each") :].splitlines() if "001-mask" in line)

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from analysis import insight
-from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.effects import effects
 from analysis.statistics.importances import importances
 from analysis.statistics.pareto import points
 from analysis.statistics.ranking import rank_run
-
-IMAGES = (1_000, 3_000)
+from tests.helpers.fake_runs import add_trial
 
 
 def write(root: Path, count: int) -> Run:
@@ -23,16 +21,9 @@ def write(root: Path, count: int) -> Run:
     run = Run.create(root, "degradations")
     for number in range(count):
         variant = {"schedule/kind": draw.choice(["cosine", "linear"]), "training/lr": draw.uniform(1e-3, 6e-3)}
-        trial, fmd = f"{number:03d}-trial", 40.0 + 20 * (variant["schedule/kind"] == "linear") + draw.random()
-        run.append(
-            from_json(
-                {"event": "start", "trial": trial, "number": number, "seed": 0, "baseline": "", "variant": variant}
-            )
-        )
-        for rung, images in enumerate(IMAGES[: 1 if number % 4 == 3 else 2]):
-            measured = {"images_seen": images, "fmd": fmd / (1 + rung), "nfe": draw.randint(5, 20), "diverged": False}
-            run.append(from_json({"event": "report", "trial": trial, **measured}))
-        run.append(from_json({"event": "end", "trial": trial, "state": "PRUNED" if number % 4 == 3 else "COMPLETE"}))
+        fmd = 40.0 + 20 * (variant["schedule/kind"] == "linear") + draw.random()
+        fmds, state = ([fmd], "PRUNED") if number % 4 == 3 else ([fmd, fmd / 2], "COMPLETE")
+        add_trial(run, variant, fmds, state, nfe=draw.randint(5, 20))
     return run
 
 

@@ -1,20 +1,16 @@
 """The literature beside what runs measured: at equal images seen, by one metric, with what its authors report."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analysis import literature
-from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.statistics.folds import cross_validations
 from analysis.statistics.literature import compare_with_literature
 from spaces.baselines import BASELINES
 from tests.helpers import fake_runs
 from tests.helpers.commands import refusal
-
-MEASURED = {"fmd_se": 1.0, "ssim": 0.5, "validation_loss": 0.1, "loss": 0.1, "diverged": False, "rung": 0}
 
 
 def make(root: Path, name: str, fmds: dict[str, dict[int, float]], version: str = "flat-1024-n256-abc") -> Run:
@@ -23,12 +19,10 @@ def make(root: Path, name: str, fmds: dict[str, dict[int, float]], version: str 
     run.write_settings({"metric": {**fake_runs.CARD, "version": version, "floor": 10.0, "blank": 510.0}})
     for number, (trial, reports) in enumerate(fmds.items()):
         baseline = trial if trial in BASELINES else ""
-        variant = {"training/lr": 0.001 * (number + 1)}
-        start: dict[str, Any] = {"trial": trial, "number": number, "seed": number, "baseline": baseline}
-        run.append(from_json({"event": "start", **start, "variant": variant}))
+        fake_runs.start(run, trial, {"training/lr": 0.001 * (number + 1)}, baseline)
         for images, fmd in reports.items():
-            measured = {"fmd": fmd, "fmd_normalised": (fmd - 10) / 500, **MEASURED}
-            run.append(from_json({"event": "report", "trial": trial, "images_seen": images, **measured}))
+            values = {"images_seen": images, "fmd_normalised": (fmd - 10) / 500, "fmd_se": 1.0}
+            fake_runs.report(run, trial, 0, fmd, **values)
     return run
 
 

@@ -39,6 +39,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return fake_runs.search(tmp_path_factory.mktemp("runs"), trials=64)
 
 
+@pytest.fixture(scope="module")
+def source(run: Run) -> str:
+    """The page of the run."""
+    return page(run)
+
+
 def colours(scheme: str) -> dict[str, str]:
     """The colours of a scheme, "light" or "dark", by their CSS variables."""
     light, _, dark = CSS.partition("@media (prefers-color-scheme: dark)")
@@ -68,31 +74,30 @@ def figures(source: str) -> dict[str, list[dict[str, Any]]]:
     return {name: json.loads(text) for name, text in found}
 
 
-def test_no_mark_and_no_line_is_faded_below_its_contrast(run: Run) -> None:
-    traces = [t for drawn in figures(page(run)).values() for figure in drawn for t in figure["data"]]
+def test_no_mark_and_no_line_is_faded_below_its_contrast(source: str) -> None:
+    traces = [t for drawn in figures(source).values() for figure in drawn for t in figure["data"]]
     assert traces
     assert {trace.get("opacity", 1) for trace in traces} == {1}
     assert not [trace for trace in traces if "opacity" in trace.get("marker", {})]
 
 
-def test_the_curves_have_a_legend_that_names_each_coloured_trial(run: Run) -> None:
-    section = page(run).split('<section id="curves">')[1].split("</section>")[0]
+def test_the_curves_have_a_legend_that_names_each_coloured_trial(run: Run, source: str) -> None:
+    section = source.split('<section id="curves">')[1].split("</section>")[0]
     legend = section.split('<p class="note legend">')[1].split("</p>")[0]
     named = re.findall(r'swatch (\w+)" aria-hidden="true"></span>([^<]*)', legend)
     best = ReportContext(run).best
     assert named == [*((f"c{place + 1}", name) for place, name in enumerate(best)), ("other", "other trials")]
 
 
-def test_budgets_are_in_order_and_the_one_of_the_importances_is_shown_first(run: Run) -> None:
+def test_budgets_are_in_order_and_the_one_of_the_importances_is_shown_first(run: Run, source: str) -> None:
     shown = choices(ReportContext(run))
     drawn = shown["figures"]
     assert isinstance(drawn, list)
     budgets = [int(figure["label"].partition(" ")[0].replace(",", "")) for figure in drawn]
     assert len(budgets) > 1
     assert all(one > other for one, other in pairwise(budgets))
-    influence = page(run).split('<section id="influence">')[1]
+    influence = source.split('<section id="influence">')[1]
     compared = re.search(r"measured at ([\d,]+) images", influence)
-    assert compared is not None
     assert budgets[int(str(shown["first"]))] == int(compared[1].replace(",", ""))
 
 
@@ -156,8 +161,8 @@ def test_a_narrow_table_fits_a_column_and_keeps_trial_and_fmd() -> None:
     assert sum(short.width(name) + GAP for name in short.columns) <= NARROW
 
 
-def test_every_table_of_the_page_can_be_had_as_latex_in_both_widths(run: Run) -> None:
-    found = re.findall(r'download="([\w-]+)\.tex" href="data:application/x-tex;base64,([^"]*)"', page(run))
+def test_every_table_of_the_page_can_be_had_as_latex_in_both_widths(source: str) -> None:
+    found = re.findall(r'download="([\w-]+)\.tex" href="data:application/x-tex;base64,([^"]*)"', source)
     names = [name for name, _ in found]
     assert "ranking-table" in names
     assert {f"{name}-narrow" for name in names if not name.endswith("-narrow")} <= set(names)

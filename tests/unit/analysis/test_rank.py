@@ -246,12 +246,8 @@ def test_where_limits_the_table_and_says_what_there_is(speeds: Run, capsys: pyte
     assert told["where"] == {"degradation/kind": "morph", "training/lr": "0.003"}
     assert command.main([str(speeds.path), "--where", "network.conditioning=none"]) == 0
     assert "3 trials" in capsys.readouterr().out
-    for condition, message in (
-        ("degradation.kind=blur", "no trial has this value; there are morph (2), mask (1)"),
-        ("degradation.size=3", "no trial has a field degradation/size"),
-        ("network", "'network': give FIELD=VALUE"),
-    ):
-        assert message in refusal(command.main, [str(speeds.path), "--where", condition], capsys)
+    line = refusal(command.main, [str(speeds.path), "--where", "degradation.kind=blur"], capsys)
+    assert "no trial has this value; there are morph (2), mask (1)" in line
 
 
 def test_a_configuration_in_few_words() -> None:

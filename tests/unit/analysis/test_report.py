@@ -112,6 +112,37 @@ def run(tmp_path: Path) -> Run:
     return fake_runs.search(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search without a confirmation, which no test changes."""
+    return fake_runs.search(tmp_path_factory.mktemp("searched"))
+
+
+@pytest.fixture(scope="module")
+def page(searched: Run) -> Page:
+    """The page of `searched`."""
+    return made(searched)
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search whose third comes first in its confirmation, which no test changes."""
+    run = fake_runs.search(tmp_path_factory.mktemp("confirmed"))
+    fake_runs.confirm(run, best_of(run)[::-1])
+    return run
+
+
+@pytest.fixture(scope="module")
+def confirmed_page(confirmed: Run) -> Page:
+    """The page of `confirmed`."""
+    return made(confirmed)
+
+
+def best_of(run: Run) -> list[str]:
+    """The first three of a search."""
+    return [str(row["trial"]) for row in ReportContext(run).ranked[:3]]
+
+
 def hostile(root: Path, name: str) -> Run:
     run = Run.create(root, "hostile")
     run.write_settings(fake_runs.settings(name) | {"space": name, "classifier": name, "status": "done"})
@@ -124,9 +155,8 @@ def hostile(root: Path, name: str) -> Run:
     return run
 
 
-def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
-    page = made(run)
+def test_a_page_is_whole_and_leads_only_to_itself(confirmed_page: Page) -> None:
+    page = confirmed_page
     assert len(page.ids()) == len(set(page.ids()))
     for _, attributes in page.elements:
         for name in ("src", "href", "srcset", "action", "data", "poster"):
@@ -135,20 +165,19 @@ def test_a_page_is_whole_and_leads_only_to_itself(run: Run) -> None:
             assert target == "#" or target.startswith("data:") or target[1:] in page.ids()
     assert {tag for tag, _ in page.elements}.isdisjoint({"link", "iframe", "object", "embed", "base"})
     styles = re.search(r"<style>(.*?)</style>", page.text, re.DOTALL)
-    assert styles is not None
     assert re.search(r"url\(|@import|https?:", styles[1]) is None
     policy = next(a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a)
     assert str(policy).startswith("default-src 'none';")
 
 
-def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(run: Run) -> None:
-    ranking = rank(run.trials(), 12.5)
-    rows = made(run).rows["ranking-table"]
+def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(searched: Run, page: Page) -> None:
+    ranking = rank(searched.trials(), 12.5)
+    rows = page.rows["ranking-table"]
     assert [row[1] for row in rows[1:] if len(row) > 1] == ranking["trial"].to_pylist()
     titles = [int(row[0].removesuffix(" images").replace(",", "")) for row in rows if len(row) == 1]
     assert titles == sorted(set(ranking["images_seen"].to_pylist()), reverse=True)
     best = ranking.to_pylist()[0]
-    assert f"{best['fmd_normalised']:.3f}" in made(run).words.split("What came out")[1][:400]
+    assert f"{best['fmd_normalised']:.3f}" in page.words.split("What came out")[1][:400]
 
 
 def test_the_first_at_equal_images_and_at_equal_seconds_stand_side_by_side(tmp_path: Path) -> None:
@@ -176,7 +205,7 @@ def test_the_best_with_labels_and_without_are_named_where_there_are_both(tmp_pat
 
 
 def test_a_copy_of_a_run_has_the_same_page_and_no_path_of_this_machine(run: Run, tmp_path: Path) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
+    fake_runs.confirm(run, best_of(run))
     copy = shutil.copytree(run.path, tmp_path / "elsewhere" / run.name)
     first = write_report(run).read_bytes()
     assert write_report(Run.open(copy)).read_bytes() == first
@@ -203,9 +232,8 @@ def test_names_are_text_wherever_they_come_from(tmp_path: Path, name: str) -> No
     assert len(page.figures()) == len(tame.figures())
 
 
-def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(run: Run) -> None:
-    fake_runs.confirm(run, [row["trial"] for row in ReportContext(run).ranked[:3]])
-    page = made(run)
+def test_plotly_takes_every_figure_and_every_colour_has_a_value_in_both_schemes(confirmed_page: Page) -> None:
+    page = confirmed_page
     figures = page.figures()
     assert len(figures) >= 8
     for figure in figures:
@@ -264,6 +292,7 @@ STAGES = {
     "nothing": (lambda run: None, "No trial gave a result"),
     "begun": (begun, "No trial has a result yet; running: 1"),
     "one": (one, "at 12,000 images seen: there is no curve to draw"),
+    "too few for a front": (one, "Fewer than two trials were measured at one number of images seen."),
     "worse than blank": (worse_than_blank, "36,000 images of 108,000"),
     "diverged": (diverged, "1 diverged"),
     "crashed": (crashed, "out of memory"),
@@ -288,19 +317,16 @@ def test_a_run_at_any_stage_has_every_section_and_says_what_is_missing(tmp_path:
     assert {row[1] for row in page.rows["ranking-table"][1:] if len(row) > 1} == set(trials)
 
 
-def test_without_a_confirmation_the_best_is_said_to_be_one_training(run: Run) -> None:
-    words = made(run).words
-    assert "one training of one seed" in words
-    assert "search/run.py --resume degradations --time-budget" in words
+def test_without_a_confirmation_the_best_is_said_to_be_one_training(page: Page) -> None:
+    assert "one training of one seed" in page.words
+    assert "search/run.py --resume degradations --time-budget" in page.words
 
 
-def test_a_confirmation_is_the_answer(run: Run) -> None:
-    chosen = [row["trial"] for row in ReportContext(run).ranked[:3]]
-    fake_runs.confirm(run, chosen[::-1])  # the search's third is the best
-    found, page = fake_runs.result_of(run), made(run)
+def test_a_confirmation_is_the_answer(confirmed: Run, confirmed_page: Page) -> None:
+    chosen, page = best_of(confirmed), confirmed_page
+    found = fake_runs.result_of(confirmed)
     answer = page.words.split("What came out")[1].split("The search's ranking")[0]
-    told = answer_of(run)
-    assert told is not None
+    told = answer_of(confirmed)
     assert answer.index(chosen[2]) < min(answer.index(name) for name in chosen[:2])
     assert "one training of one seed" not in answer
     assert all(fact.value in answer and fact.words in answer for fact in told.facts)
@@ -313,7 +339,7 @@ def test_a_confirmation_is_the_answer(run: Run) -> None:
 
 
 def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_number_beside_them(run: Run) -> None:
-    chosen = [row["trial"] for row in ReportContext(run).ranked[:3]]
+    chosen = best_of(run)
     nested, page = fake_runs.confirm(run, chosen), made(run)
     head, *rows = page.rows["checks-table"]
     assert [row[0] for row in rows] == [*chosen, "real images"]
@@ -338,7 +364,7 @@ def test_what_fmd_does_not_tell_stands_below_the_confirmed_and_the_searchs_numbe
 
 
 def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(run: Run) -> None:
-    best = ReportContext(run).ranked[0]["trial"]
+    best = best_of(run)[0]
     nested = fake_runs.confirm(run, [])
     fake_runs.start(nested, f"{best}.0", {}, repeats=best)
     fake_runs.report(nested, f"{best}.0", 2, 560.0, diverged=True)
@@ -351,7 +377,7 @@ def test_a_confirmation_without_a_sound_training_leaves_the_search_the_answer(ru
 def test_pictures_and_labels_of_a_confirmed_trial_are_those_of_its_first_fresh_seed_beside_real_images(
     run: Run,
 ) -> None:
-    best, second, other = (row["trial"] for row in ReportContext(run).ranked[:3])
+    best, second, other = best_of(run)
     nested = fake_runs.confirm(run, [best, second])
     for name in (f"{best}.0", f"{best}.1"):
         fake_runs.draw(nested, name)
@@ -377,8 +403,8 @@ def test_the_best_so_far_is_the_lowest_report_until_then(tmp_path: Path) -> None
     assert every["y"] == [95, 90, 80]
 
 
-def test_words_that_the_first_screen_uses_are_explained(run: Run) -> None:
-    glossary = made(run).words.split("What the words mean")[1].split("The search's ranking")[0]
+def test_words_that_the_first_screen_uses_are_explained(page: Page) -> None:
+    glossary = page.words.split("What the words mean")[1].split("The search's ranking")[0]
     assert all(word in glossary for word in ("FMD", "normalised", "left the race", "prior", "rung", "seed", "cold1"))
 
 
@@ -406,7 +432,7 @@ def test_pictures_are_those_of_the_run_and_large_ones_are_made_smaller(run: Run)
     pictures = [base64.b64decode(source.split(",", 1)[1]) for source in made(run).pictures()]
     files = [run.picture(name, kind).read_bytes() for name in best[:4] for kind in fake_runs.DRAWN]
     assert pictures == [files[0], *files]
-    fake_runs.draw(run, best[0], size=1618, mode="RGB")
+    fake_runs.draw(run, best[0], size=700, mode="RGB")
     source = made(run).pictures()[0]
     assert source.startswith("data:image/jpeg;base64,")
     with Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))) as image:
@@ -485,11 +511,11 @@ def test_a_picture_that_leads_out_of_the_run_or_is_none_is_left_out_and_said(
     assert any(line.startswith(f"{run.picture(third, 'degradation')} is no picture (") for line in said)
 
 
-def test_the_full_precision_csv_is_the_ranking(run: Run) -> None:
-    links = {a.get("download"): str(a["href"]) for tag, a in made(run).elements if tag == "a"}
-    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == csv(rank_run(run))
+def test_the_full_precision_csv_is_the_ranking(searched: Run, page: Page) -> None:
+    links = {a.get("download"): str(a["href"]) for tag, a in page.elements if tag == "a"}
+    assert base64.b64decode(links["ranking.csv"].split(",", 1)[1]).decode() == csv(rank_run(searched))
     tex = base64.b64decode(links["ranking-table.tex"].split(",", 1)[1]).decode()
-    assert all(name in tex for name in run.trials()["trial"].to_pylist())
+    assert all(name in tex for name in searched.trials()["trial"].to_pylist())
 
 
 def repetition(run: Run) -> list[str]:
@@ -499,7 +525,7 @@ def repetition(run: Run) -> list[str]:
 
 def test_the_command_of_the_page_asks_for_the_same_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run = fake_runs.search(tmp_path / "runs")
+    run = fake_runs.search(tmp_path / "runs", trials=1)
     changed = {
         "only": ["C1", "C2"],
         "exact": True,
@@ -542,8 +568,8 @@ def test_the_command_of_a_longer_training_has_its_changes_and_a_name_of_its_own(
     assert (options.anew, options.fixed, options.name) == (True, {"training.lr_decay": "cosine"}, "longer-again")
 
 
-def test_a_name_that_a_shell_would_read_is_quoted_in_every_command(tmp_path: Path) -> None:
-    copy = shutil.copytree(fake_runs.search(tmp_path).path, tmp_path / "my runs; echo")
+def test_a_name_that_a_shell_would_read_is_quoted_in_every_command(searched: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(searched.path, tmp_path / "my runs; echo")
     words = made(Run.open(copy)).words
     assert words.count("my runs; echo") > 3
     assert words.count("runs/my runs; echo") == words.count("'runs/my runs; echo")
@@ -584,28 +610,20 @@ def test_a_trial_that_asha_would_have_promoted_lacked_time(tmp_path: Path) -> No
 
 
 def test_a_field_of_more_choices_than_the_plot_has_room_for_is_drawn_and_others_are_said_to_be_left_out(
-    tmp_path: Path,
+    tmp_path: Path, page: Page
 ) -> None:
     run = Run.create(tmp_path, "many")
     for number in range(3 * (SHOWN + 2)):
         variant: Event = {"degradation/kind": f"kind{number // 3}", "schedule/kind": "ab"[number % 2]}
         fake_runs.add_trial(run, variant, [50.0 + number])
-    page = made(run)
-    (figure,) = plots(page)["effects-plot"]
+    full = made(run)
+    (figure,) = plots(full)["effects-plot"]
     drawn = figure["layout"]["yaxis"]["ticktext"]
     assert drawn[0] == "<b>degradation/kind</b>"
     assert len(drawn) == 1 + SHOWN + 2
-    assert len(page.rows["effects-table"]) == 1 + SHOWN + 2 + 2
-    assert "Fields that do not fit are in the table only." in page.words
-    assert "in the table only" not in made(fake_runs.search(tmp_path)).words
-
-
-def test_one_trial_alone_is_too_few_for_a_front(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "one")
-    one(run)
-    words = made(run).words
-    assert "Fewer than two trials were measured at one number of images seen." in words
-    assert "No trial has been measured yet" not in words
+    assert len(full.rows["effects-table"]) == 1 + SHOWN + 2 + 2
+    assert "Fields that do not fit are in the table only." in full.words
+    assert "in the table only" not in page.words
 
 
 @pytest.mark.parametrize("seed", range(20))

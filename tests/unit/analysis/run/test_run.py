@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -141,7 +142,7 @@ def test_an_empty_run_has_empty_tables_of_the_same_types(tmp_path: Path) -> None
 def test_a_log_cut_anywhere_keeps_every_whole_line_and_can_go_on(run: Run, tmp_path: Path) -> None:
     log = (run.path / "log.jsonl").read_bytes()
     lines = log.splitlines(keepends=True)
-    for length in range(len(log) - len(b"".join(lines[-2:])), len(log) + 1):
+    for length in range(len(log) - len(lines[-1]) - 1, len(log) + 1):
         cut = tmp_path / "cut"
         cut.mkdir(exist_ok=True)
         (cut / "log.jsonl").write_bytes(log[:length])
@@ -166,7 +167,6 @@ for rung in itertools.count():
     print(rung, flush=True)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(20)]
         process.send_signal(signal.SIGKILL)
         returned = int([*lines, *process.stdout][-1])
@@ -272,34 +272,21 @@ def test_a_log_of_an_earlier_version_is_read_in_todays_names(tmp_path: Path) -> 
     assert (folder / "log.jsonl").read_text().startswith(OLD_LOG)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("promotion", "asha"), ("asha", "asha-stopping"), ("hyperband", "hyperband"), ("none", "none")]
-)
-def test_settings_of_an_earlier_format_have_todays_names_of_schedulers(run: Run, old: str, new: str) -> None:
-    saved = fake_runs.settings("old", old)
-    del saved["format"]
-    saved["settings"]["confirm"] = 0  # with which the time budget stays
-    (run.path / "search.json").write_text(json.dumps(saved))
-    assert run.settings() == {**saved, "format": FORMAT, "settings": {**saved["settings"], "scheduler": new}}
-    run.write_settings(run.settings())
-    assert run.settings()["settings"]["scheduler"] == new
-
-
 def test_a_log_is_read_once_however_long_it_grows(tmp_path: Path) -> None:
-    events = [event for n in range(2000) for event in (start(n), report(n, 0), report(n, 1), end(n))]
+    events = [event for n in range(200) for event in (start(n), report(n, 0), report(n, 1), end(n))]
     lines = [json.dumps({**to_json(event), "time": 1.0}) + "\n" for event in events]
     written = Run.create(tmp_path, "long")
     log = written.path / "log.jsonl"
     log.write_text("".join(lines))
     reader = Run.open(written.path)
-    assert reader.trials().num_rows == 2000
+    assert reader.trials().num_rows == 200
     log.write_bytes(b"x" * log.stat().st_size)  # nobody looks at these bytes again
     with log.open("a") as file:
-        file.write(json.dumps(to_json(start(2000, time=2.0))) + "\n")
-    assert reader.trials().num_rows == 2001
-    assert reader.append(end(2000))
-    assert reader.trials()["state"][2000].as_py() == "COMPLETE"
-    assert reader.curves().num_rows == 4000
+        file.write(json.dumps(to_json(start(200, time=2.0))) + "\n")
+    assert reader.trials().num_rows == 201
+    assert reader.append(end(200))
+    assert reader.trials()["state"][200].as_py() == "COMPLETE"
+    assert reader.curves().num_rows == 400
 
 
 def test_a_reader_follows_a_run_that_goes_on_and_waits_for_the_whole_line(run: Run) -> None:
@@ -334,15 +321,21 @@ def test_settings_are_empty_before_they_are_written(run: Run) -> None:
     assert run.settings() == {}
 
 
-def test_a_full_disk_is_one_line_and_leaves_whole_lines(run: Run) -> None:
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = (run.path / "log.jsonl").stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(RunError, match=r"cannot write to .*log\.jsonl.*--resume") as error:
-            run.append(start(3))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_one_line_and_leaves_whole_lines(run: Run) -> None:
+    size = (run.path / "log.jsonl").stat().st_size
+    with files_of_at_most(size + 50), pytest.raises(RunError, match=r"cannot write to .*log\.jsonl.*--resume") as error:
+        run.append(start(3))
     assert "\n" not in str(error.value)
     assert Run.open(run.path).events() == run.events()
     assert run.append(start(3))
@@ -366,29 +359,9 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(run: Run, write: str, monk
 
 def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new_one(run: Run) -> None:
     Folder(run.uri).save_checkpoint("000-trial", b"old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            Folder(run.uri).save_checkpoint("000-trial", bytes(100))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_of_at_most(50), pytest.raises(OSError, match="File too large"):
+        Folder(run.uri).save_checkpoint("000-trial", bytes(100))
     assert {path.name: path.read_bytes() for path in run.checkpoints.iterdir()} == {"000-trial.pt": b"old"}
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"event": "stop", "trial": "a"},
-        {"trial": "a"},
-        {"event": "report", "trial": "a"},
-        {"event": "end"},
-        {"event": "start", "trial": "a", "number": 0, "seed": 0, "baseline": ""},
-    ],
-)
-def test_values_without_a_known_kind_or_a_required_field_are_no_event(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="event"):
-        from_json(values)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-a", "a b", "é"])
@@ -452,11 +425,17 @@ def test_earlier_trials_of_an_attempt_that_was_cut_off_do_not_stay(tmp_path: Pat
     assert Run.open(run.path).earlier_trials() == []
 
 
-@pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b"[1]\n", b'{"event": "start", "trial": "a"}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"{}", b"not json", b"[1]", b"\xff", b'{"trial": "a"}', b'{"event": "stop", "trial": "a"}'),
+        *(b'{"event": "start", "trial": "a"}', b'{"event": "report", "trial": "a"}', b'{"event": "end"}'),
+    ],
+)
 def test_damage_before_the_end_of_the_log_is_named_by_its_line(run: Run, damage: bytes) -> None:
     log = run.path / "log.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
-    log.write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+    log.write_bytes(b"".join([lines[0], damage, b"\n", *lines[1:]]))
     with pytest.raises(RunError, match="line 2 is no event of a run"):
         Run.open(run.path)
 

@@ -22,6 +22,9 @@ def test_without_a_confirmation_it_is_the_same(none: int | str) -> None:
     assert translated(old)["settings"] == old["settings"]
 
 
-def test_format_1_has_other_names_of_schedulers() -> None:
-    old = {"settings": {"scheduler": "asha", "time_budget": 510, "confirm": 3}}
-    assert translated(old)["settings"] == {"scheduler": "asha-stopping", "time_budget": 1020, "confirm": 3}
+@pytest.mark.parametrize(
+    ("old", "new"), [("promotion", "asha"), ("asha", "asha-stopping"), ("hyperband", "hyperband"), ("none", "none")]
+)
+def test_format_1_has_other_names_of_schedulers(old: str, new: str) -> None:
+    found = translated({"settings": {"scheduler": old, "time_budget": 510, "confirm": 3}})
+    assert found == {"format": FORMAT, "settings": {"scheduler": new, "time_budget": 1020, "confirm": 3}}

@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -69,7 +68,6 @@ def test_thirds_of_a_range_hold_every_trial_once_in_order(tmp_path: Path, seed: 
     for _ in range(draw.randint(20, 40)):
         add_trial(run, {"training/lr": default if draw.random() < seed / 10 else draw.uniform(0, 1)}, [50.0])
     compared = comparable_trials(run)
-    assert compared is not None
     groups = [[trial.variant["training/lr"] for trial in trials] for trials in compared.groups("training/lr").values()]
     assert sorted(chain(*groups)) == sorted(compared.values("training/lr"))
     assert all(max(below) < min(above) for below, above in pairwise(groups))
@@ -147,8 +145,6 @@ def test_rank_correlations_are_those_of_scipy(tmp_path: Path, seed: int) -> None
         assert row.kendall == pytest.approx(stats.kendalltau(values, final).statistic)
         assert row.low <= row.spearman <= row.high
         assert not row.stopped
-    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
-    assert rung_correlation(copy) == found
 
 
 def test_trials_that_were_stopped_make_a_correlation_one_of_survivors(tmp_path: Path) -> None:

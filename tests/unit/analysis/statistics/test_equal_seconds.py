@@ -56,10 +56,8 @@ def test_between_two_reports_a_value_lies_between_theirs(seed: int) -> None:
         places = sorted(draw.uniform(a.seconds, b.seconds) for _ in range(20))
         found = [given.at(place) for place in places]
         for place, reading in zip(places, found, strict=True):
-            assert reading is not None
             assert (reading.kind, reading.seconds) == (INTERPOLATED, place)
             assert min(a.fmd, b.fmd) <= reading.fmd <= max(a.fmd, b.fmd)
-            assert reading.fmd_se is not None
             assert min(a.fmd, b.fmd) / 10 <= reading.fmd_se * (1 + 1e-12)
             assert reading.fmd_se <= max(a.fmd, b.fmd) / 10 * (1 + 1e-12)
             assert a.images_seen <= reading.images_seen <= b.images_seen
@@ -71,7 +69,6 @@ def test_a_power_law_is_interpolated_exactly() -> None:
     given = curve(*((s, 100 * s**-0.7) for s in (1.0, 3.0, 27.0)))
     for seconds in (1.5, 3.0, 10.0, 26.0):
         reading = given.at(seconds)
-        assert reading is not None
         assert reading.fmd == pytest.approx(100 * seconds**-0.7)
         assert reading.fmd_se == pytest.approx(10 * seconds**-0.7)
         assert reading.images_seen == pytest.approx(100 * seconds)
@@ -83,11 +80,9 @@ def test_nothing_is_known_beyond_the_reports_unless_training_ended_by_itself() -
     assert curve(*points).at(6.01) is None
     assert curve(*points, ended=True).at(1.99) is None
     ended = curve(*points, ended=True).at(100.0)
-    assert ended is not None
     assert (ended.kind, ended.seconds, ended.fmd) == (ENDED, 6.0, 60.0)
     for seconds, fmd in points:
         report = curve(*points).at(seconds)
-        assert report is not None
         assert (report.kind, report.fmd) == (MEASURED, fmd)
 
 

@@ -91,10 +91,6 @@ def test_only_the_order_of_fmds_counts(run: Run, tmp_path: Path) -> None:
     assert importances(squeezed) == importances(run)
 
 
-def test_a_copy_has_the_same_importances(run: Run, tmp_path: Path) -> None:
-    assert importances(Run.open(shutil.copytree(run.path, tmp_path / "copy"))) == importances(run)
-
-
 def test_what_diverged_is_last_whatever_its_value(tmp_path: Path) -> None:
     low, high = Run.create(tmp_path, "low"), Run.create(tmp_path, "high")
     for run, blank in ((low, 1.0), (high, 1e6)):
@@ -150,10 +146,8 @@ def test_trials_are_compared_at_the_largest_budget_that_enough_of_them_reached(t
             run, {"training/batch": number % 2}, [90.0, 60.0, 30.0][:rungs], "COMPLETE" if rungs == 3 else "PRUNED"
         )
     compared = comparable_trials(run)
-    assert compared is not None
     assert (compared.images_seen, len(compared.trials), compared.selected) == (IMAGES[0], 30, False)
     add_trial(run, {"training/batch": 0}, [90.0, 60.0], "PRUNED")
     compared = comparable_trials(run)
-    assert compared is not None
     assert (compared.images_seen, len(compared.trials), compared.reported) == (IMAGES[1], ENOUGH, 31)
     assert compared.selected

@@ -32,7 +32,12 @@ def run_of(folder: Path, lr: float, fmds: list[float], **more: Any) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("lr", "beyond"), [(3.9e-2, 0.085), (2.01e-3, 0.00095), (8e-3, None), (2.5e-2, None), (0.03, 0.085)]
+    ("lr", "beyond"),
+    [
+        *((3.9e-2, 0.085), (2.01e-3, 0.00095), (0.03, 0.085)),
+        *((8e-3, None), (2.5e-2, None)),
+        *((1e-3, None), (6e-2, None)),  # outside what was searched
+    ],
 )
 def test_a_number_within_a_tenth_of_an_end_is_to_be_tried_beyond_it(
     tmp_path: Path, lr: float, beyond: float | None
@@ -50,11 +55,6 @@ def test_a_whole_number_that_rounds_to_the_end_is_not_beyond_it(tmp_path: Path, 
     run.write_settings(fake_runs.settings("run") | {"domains": WHOLE})
     fake_runs.add_trial(run, {"training/batch": value}, [30.0])
     assert edges(run) == []
-
-
-@pytest.mark.parametrize("lr", [1e-3, 6e-2])
-def test_a_value_outside_what_was_searched_is_near_no_end_of_it(tmp_path: Path, lr: float) -> None:
-    assert edges(run_of(tmp_path, lr, [30.0])) == []
 
 
 @pytest.mark.parametrize(("confirm", "asked"), [(0, " --confirm 3"), (3, "")])
@@ -96,7 +96,6 @@ def test_an_end_of_the_field_s_own_domain_is_none_to_go_beyond(tmp_path: Path) -
 
 def test_a_curve_that_still_falls_at_the_end_suggests_longer_training(tmp_path: Path) -> None:
     found = longer(run_of(tmp_path / "falls", 8e-3, [190.0, 90.0, 60.0]))
-    assert found is not None
     assert found.images == 3 * fake_runs.IMAGES[2]
     assert 0 < found.expected < found.normalised[1] < found.normalised[0]
     assert longer(run_of(tmp_path / "level", 8e-3, [90.0, 60.5, 60.0])) is None
@@ -123,12 +122,9 @@ def test_the_seeds_that_tell_two_apart_are_more_where_they_are_closer(tmp_path: 
         run = confirmed(tmp_path / str(gap), fmds)
         run.write_settings(fake_runs.settings("run"))
         found = undecided(run, result_of(run).standings)
-        assert found is not None
         return found.seeds
 
     near, far = needed(0.01), needed(0.03)
-    assert near is not None
-    assert far is not None
     assert 2 < far < near
     assert needed(0.0001) is None
 
@@ -138,24 +134,23 @@ def test_only_trainings_that_are_missing_are_counted(tmp_path: Path) -> None:
         run = confirmed(tmp_path / str(len(others)), {"001-a": [30.0, 33.0], "000-a": [30.45, 33.16, *others]})
         run.write_settings(fake_runs.settings("run"))
         close = undecided(run, result_of(run).standings)
-        assert close is not None
         return close
 
     for others in ([], [32.0, 31.8]):
         close = found(others)
-        assert close.seeds is not None
         assert close.seeds > 2
         assert close.trainings == close.seeds - 2 + max(0, close.seeds - 2 - len(others))
 
 
-def test_one_shared_seed_asks_for_a_second(tmp_path: Path) -> None:
-    run = confirmed(tmp_path, {"001-a": [30.0], "000-a": [30.1]})
+@pytest.mark.parametrize("fmds", [[30.0], [30.0, 30.2]])
+def test_one_shared_seed_asks_for_a_second_of_those_that_lack_it(tmp_path: Path, fmds: list[float]) -> None:
+    run = confirmed(tmp_path, {"001-a": fmds, "000-a": [30.1]})
     run.write_settings(fake_runs.settings("run"))
     found = undecided(run, result_of(run).standings)
-    assert found is not None
     assert (found.other, found.seeds) == ("000-a", 2)
     sentence, command = steps(run, Commands.anywhere(run))[0]
     assert sentence.startswith("One seed does not tell 001-a from 000-a")
+    assert "80 %" not in sentence
     assert "--seeds" not in command
 
 
@@ -178,15 +173,6 @@ def test_a_training_takes_its_whole_time_however_many_run_at_once(
     assert f"about {waves} h 0 min more" in sentence
     budget = float(command.rpartition("--time-budget ")[2])
     assert 60 + waves * 3_600 < budget < 60 + 1.5 * waves * 3_600
-
-
-def test_one_shared_seed_asks_for_a_second_of_the_one_that_lacks_it(tmp_path: Path) -> None:
-    run = confirmed(tmp_path, {"001-a": [30.0, 30.2], "000-a": [30.5]})
-    run.write_settings(fake_runs.settings("run"))
-    sentence, command = steps(run, Commands.anywhere(run))[0]
-    assert sentence.startswith("One seed does not tell 001-a from 000-a")
-    assert "80 %" not in sentence
-    assert "--seeds" not in command
 
 
 def lost(folder: Path, contenders: list[str], reported: bool) -> Run:

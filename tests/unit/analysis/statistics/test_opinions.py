@@ -34,7 +34,6 @@ def test_each_network_orders_the_configurations_by_its_own_distance() -> None:
 def test_how_far_the_best_is_behind_is_known_within_seeds_although_seeds_differ_more() -> None:
     first, second = OTHERS
     (_, other) = opinions(rows(a={first: 2.0, second: 5.5}, b={first: 2.5, second: 5.0}), "a")
-    assert other.behind is not None
     assert other.behind.share == pytest.approx(0.1)
     assert other.behind.certain
     assert other.behind.seeds == len(SEEDS)

@@ -1,7 +1,6 @@
 """A front holds exactly the trials that no other beats."""
 
 import random
-import shutil
 from pathlib import Path
 
 import optuna
@@ -95,10 +94,3 @@ def test_trials_are_compared_at_the_largest_budget_that_two_reached(tmp_path: Pa
     add(run, [1.0, 1.0], nfe=1, diverged=True)  # whatever the value of what diverged
     assert front_budget(run) == IMAGES[1]
     assert fronts(run)["nfe"] == ["000", "002"]
-
-
-def test_a_copy_has_the_same_fronts(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "original")
-    for number in range(8):
-        add(run, [90.0, 30.0 - number], nfe=20 + number % 5, seconds=number / 3)
-    assert points(Run.open(shutil.copytree(run.path, tmp_path / "copy"))) == points(run)

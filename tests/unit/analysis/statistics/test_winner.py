@@ -71,10 +71,8 @@ def test_a_guidance_that_was_chosen_after_training_is_that_of_the_model_and_of_t
     (row,) = (row for row in pq.read_table(nested.path / "trials.parquet").to_pylist() if row["trial"] == "001-b.0")
     assert {name: row[name] for name in (*chosen, *tried)} == chosen | {n: list(values) for n, values in tried.items()}
     result = confirmation_result(run)
-    assert result is not None
     assert result.guidance == {"001-b": (0.92, 0.7)}
     found = answer(run)
-    assert found is not None
     said = "chosen after training: by images of the search, for all that know classes alike, "
     assert dict(found.lines())["guidance"] == f"{said}001-b 0.7 (in the search 0.92)"
     assert found.configuration.endswith("judged with guidance=0.7")

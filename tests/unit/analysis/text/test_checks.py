@@ -19,7 +19,6 @@ def judged(folder: Path, values: list[dict[str, float | None]], real: dict[str, 
     """The result of a confirmation of 003-a and 001-b; the first has a training for each of `values`."""
     run = fake_runs.confirmed(folder, {"003-a": [], "001-b": [40.0]})
     nested = run.confirmed()
-    assert nested is not None
     nested.update_settings(real=real)
     for seed, checks in enumerate(values):
         fake_runs.start(nested, f"003-a.{seed}", {}, repeats="003-a", seed=seed)

@@ -3,8 +3,7 @@
 import io
 import os
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from csv import reader
 from pathlib import Path
 
@@ -106,11 +105,10 @@ def test_a_ranking_in_latex_has_a_row_for_each_trial(run: Run, capsys: pytest.Ca
     assert [line for line in lines if not re.match(r"%|\\|[12] & |rank & ", line)] == []
 
 
-def test_parquet_is_refused_on_a_terminal(run: Run) -> None:
+def test_parquet_is_refused_on_a_terminal(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     primary, secondary = os.openpty()
-    command = [sys.executable, str(Path(rank.__file__).resolve()), str(run.path), "--format", "parquet"]
-    done = subprocess.run(command, stdout=secondary, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(secondary)
+    with open(secondary, "w") as terminal, redirect_stdout(terminal):
+        assert rank.main([str(run.path), "--format", "parquet"]) == 2
     os.close(primary)
-    assert done.returncode == 2
-    assert re.fullmatch(r"rank\.py: parquet is not for a terminal: [^\n]*> ranking\.parquet\n", done.stderr)
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"rank\.py: parquet is not for a terminal: [^\n]*> ranking\.parquet\n", said)

@@ -16,7 +16,6 @@ def judged(folder: Path, labels: tuple[float | None, float | None], rotations: t
     """The run of a confirmation of 003-a, the best by FMD, and 001-b, with distances of either by other networks."""
     run = fake_runs.confirmed(folder, {"003-a": [], "001-b": []})
     nested = run.confirmed()
-    assert nested is not None
     nested.update_settings(real={"by_labels": 0.4, "by_rotations": 0.5})
     for place, name in enumerate(("003-a", "001-b")):
         for seed in range(2):

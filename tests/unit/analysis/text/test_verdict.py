@@ -25,7 +25,6 @@ def said(folder: Path, fmds: dict[str, list[float]], left_out: dict[str, str] | 
     """What is said of a confirmation, by its terms."""
     run = confirmed(folder, fmds)
     nested = run.confirmed()
-    assert nested is not None
     nested.update_settings(left_out=left_out or {})
     return told(run)
 
