@@ -1,10 +1,8 @@
 """TensorBoard's event files of runs that nobody trained, and a TensorBoard server that reads event files."""
 
 import json
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +26,6 @@ def write_events(run: Run) -> None:
             writer.end(event.trial, event.state)
     if (nested := run.confirmed()) is not None:
         write_events(nested)
-
-
-def until(ready: Callable[[], bool]) -> None:
-    """Ask again and again until the answer is yes; fail after the deadline."""
-    last = time.monotonic() + DEADLINE
-    while not ready():
-        assert time.monotonic() < last, "the server never answered what was expected"
-        time.sleep(0.05)
 
 
 class Server:

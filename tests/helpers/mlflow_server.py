@@ -65,12 +65,6 @@ def client(server: Server) -> Any:
     return MlflowClient(tracking_uri=server.uri)
 
 
-def confirmation(run: Run) -> Run:
-    nested = run.confirmed()
-    assert nested is not None
-    return nested
-
-
 def runs_at(server: Server, run: Run) -> dict[str, Any]:
     """The runs of a search at the server by name; no name is there twice."""
     at = client(server)
@@ -83,7 +77,7 @@ def runs_at(server: Server, run: Run) -> dict[str, Any]:
 def require_whole(server: Server, run: Run) -> None:
     """The server has what the logs of a run have, and nothing twice."""
     at, there = client(server), runs_at(server, run)
-    nested = confirmation(run)
+    nested = run.confirmed()
     assert there.keys() == run.starts().keys() | nested.starts().keys()
     for part in (run, nested):
         states = {row["trial"]: row["state"] for row in part.trials().to_pylist()}

@@ -1,7 +1,9 @@
-"""What several tests take: a clock of their own, scripts outside the packages."""
+"""What several tests take: a clock of their own, a way to wait, scripts outside the packages."""
 
 import importlib.util
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +19,14 @@ class Clock:
         return self.now
 
 
+def until(ready: Callable[[], object], seconds: float = 90) -> None:
+    """Ask again and again until the answer is yes; fail after so many seconds."""
+    last = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < last, "it never came true"
+        time.sleep(0.02)
+
+
 def load_benchmark(name: str) -> ModuleType:
     """Return a script of tests/benchmarks/ as a module."""
     return load_script(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
@@ -25,8 +35,6 @@ def load_benchmark(name: str) -> ModuleType:
 def load_script(path: Path) -> ModuleType:
     """Return a script as a module."""
     spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look for the module of their annotations
     sys.path.append(str(path.parent))  # where Python puts it that runs a script

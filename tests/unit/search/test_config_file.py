@@ -29,9 +29,6 @@ WRONG = {
     "a file in a file": ("config: other.yaml", "unknown option config"),
     "derived": ("slots: 4", "unknown option slots"),
     "kind": ("trials: many", "trials many: give a whole number from 1 to "),
-    "not whole": ("trials: 1.5", "trials 1.5: give a whole number from 1 to "),
-    "range": ("trials: 0", "trials 0: give a whole number from 1 to "),
-    "infinite": ("time_budget: inf", "time_budget inf: give a number from 1 to "),
     "name": ("scheduler: best", "scheduler best: give one of asha, "),
     "flag": ("quiet: perhaps", "quiet perhaps: give true or false"),
     "assignment": ("set: [training.lr]", "set training.lr: give NAME=VALUE"),
@@ -144,13 +141,10 @@ def test_a_trained_model_brings_its_own_data_and_configuration(tmp_path: Path) -
     assert "max_images" not in given
 
 
-@pytest.mark.parametrize(("written", "meant"), [("promotion", "asha"), ("asha", "asha-stopping"), ("none", "none")])
-def test_the_scheduler_of_an_earlier_version_is_the_same_by_its_new_name(
-    written: str, meant: str, tmp_path: Path
-) -> None:
+def test_the_scheduler_of_an_earlier_version_is_the_same_by_its_new_name(tmp_path: Path) -> None:
     before = json.loads(Path(saved(tmp_path, {})).read_text())
     del before["format"], before["settings"]["max_images"], before["settings"]["grace_images"]
-    before["settings"]["scheduler"] = written
+    before["settings"]["scheduler"] = "promotion"
     (tmp_path / "search.json").write_text(json.dumps(before))
     given = parse(["--config", str(tmp_path / "search.json")])
-    assert (given["scheduler"], given["max_images"], given["grace_images"]) == (meant, 108_000, 12_000)
+    assert (given["scheduler"], given["max_images"], given["grace_images"]) == ("asha", 108_000, 12_000)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from search.space.load import load
 from search.space.space import searched_domains
+from tests.helpers.spaces import PICKY, space_of
 
 
 def test_the_ends_are_those_that_the_space_asks_for_and_the_field_s_own() -> None:
@@ -17,9 +18,5 @@ def test_what_is_fixed_has_no_ends() -> None:
 
 
 def test_draws_that_a_space_rejects_have_their_ends_too(tmp_path: Path) -> None:
-    (tmp_path / "picky.py").write_text(
-        "import optuna\n\n\ndef space(trial):\n"
-        '    if trial.suggest_int("training/batch", 1, 9) > 6:\n        raise optuna.TrialPruned\n'
-    )
-    found = searched_domains(load(str(tmp_path / "picky.py"), {}))
+    found = searched_domains(space_of(tmp_path, PICKY))
     assert found["training/batch"] == {"low": 1, "high": 9, "log": False, "least": 1, "most": 4096}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.process import carry_out
 from analysis.run.evaluations import store
 from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
@@ -17,6 +18,7 @@ from analysis.text.words import fmd_text
 from search import export
 from search.winner.models import load_model
 from tests.helpers.commands import refusal
+from tests.helpers.tools import load_script
 from tests.helpers.trained_runs import OTHER, WINNER
 from trainables.model import Model
 
@@ -25,7 +27,6 @@ from trainables.model import Model
 def folder(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The winner, exported after its models were measured on the test images."""
     nested = trained.confirmed()
-    assert nested is not None
     card = {**nested.settings()["metric"], "split": "test", "version": "flat-of-test"}
     nested.update_settings(final_metric=card, tested=True)
     for place, start in enumerate(nested.starts().values()):
@@ -62,20 +63,25 @@ def test_its_script_generates_images_in_a_process_of_its_own(folder: Path, tmp_p
     ids=str,
 )
 def test_what_its_script_cannot_do_is_one_line(
-    arguments: list[str], complaint: str, folder: Path, tmp_path: Path
+    arguments: list[str],
+    complaint: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, str(folder / "sample.py"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert (done.stderr.startswith("sample.py: "), done.stderr.count("\n")) == (True, 1)
-    assert complaint in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sample.py", *arguments])
+    script = load_script(folder / "sample.py")
+    line = refusal(lambda words: carry_out("sample.py", script.main), arguments, capsys)
+    assert line.startswith("sample.py: ")
+    assert complaint in line
     assert not list(tmp_path.iterdir())
 
 
 def test_the_card_has_the_numbers_and_their_intervals(trained: Run, folder: Path) -> None:
     card = (folder / "README.md").read_text()
     result = confirmation_result(trained)
-    assert result is not None
     (standing,), (tested,) = result.standings, result.test_standings
     for number in (standing.fmd, standing.low, standing.high, tested.fmd, tested.low, tested.high):
         assert fmd_text(number) in card

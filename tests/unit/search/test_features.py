@@ -65,7 +65,6 @@ def test_a_run_keeps_the_network_as_it_was(run: Run, file: FeatureFile, tmp_path
     copy_user_files(run, copy)
     for one in (run, copy):
         kept = read_features(one)
-        assert kept is not None
         assert (kept.name, kept.sha256, kept.content.tobytes()) == ("mine", file.sha256, file.content.tobytes())
     assert read_features(Run.create(tmp_path / "runs", "other")) is None
     run.features.write_bytes(b"cut short")
@@ -81,7 +80,6 @@ def test_a_run_on_object_storage_keeps_it_for_those_who_need_it(
     there = Run.open(f"{bucket}/runs/mine")
     assert not there.features.exists()
     kept = read_features(there)
-    assert kept is not None
     assert kept.sha256 == file.sha256
 
 
@@ -89,7 +87,6 @@ def test_the_network_of_somebody_else_is_not_loaded(run: Run, file: FeatureFile)
     with pytest.raises(SettingsError, match=r"^this would load .*network.pt2, which can run code, .* give --trust if"):
         features_of(run, trusts=False)
     trusted = features_of(run, trusts=True)
-    assert trusted is not None
     assert trusted.sha256 == file.sha256
     assert features_of(run, trusts=False) is not None  # from then on
 

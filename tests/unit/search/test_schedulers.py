@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from search.schedulers import ASHA, SCHEDULERS, ASHAStopping, Decision, Hyperband, IEpoch
+from search.schedulers import ASHA, SCHEDULERS, Decision, Hyperband, IEpoch
 from tests.benchmarks.simulator import Curve, Moment, Point, simulate
 
 RUNGS = (100, 300, 900)
@@ -117,18 +117,6 @@ def test_under_asha_stopping_a_trial_continues_if_it_is_among_the_best_that_repo
         assert (moment.decision is Decision.CONTINUE) == expected
 
 
-def test_under_asha_stopping_the_first_trial_at_each_rung_continues_and_stops_at_the_full_budget() -> None:
-    stopping = ASHAStopping(RUNGS, 3)
-    expected = [Decision.CONTINUE, Decision.CONTINUE, Decision.STOP]
-    assert [stopping.on_report(0, report(rung, 1e9)) for rung in RUNGS] == expected
-
-
-def test_under_asha_stopping_ever_worse_trials_stop_at_the_first_rung_and_ever_better_ones_continue() -> None:
-    for sign, expected in ((1, [Decision.CONTINUE] + 8 * [Decision.STOP]), (-1, 9 * [Decision.CONTINUE])):
-        stopping = ASHAStopping(RUNGS, 3)
-        assert [stopping.on_report(i, report(100, float(sign * i))) for i in range(9)] == expected
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_under_asha_the_best_third_of_each_rung_reaches_the_next(seed: int) -> None:
     curves = random_curves(seed, trials=27)
@@ -139,13 +127,6 @@ def test_under_asha_the_best_third_of_each_rung_reaches_the_next(seed: int) -> N
         share = sum(m.rung == low[0].rung for m in moments) // 3
         assert {m.trial for m in ranked[:share]} <= continued | {m.trial for m in moments if math.isinf(m.fmd)}
     assert at[LAST]
-
-
-def test_asha_promotes_a_trial_that_asha_stopping_stops_too_early() -> None:
-    # The third is worse than the first two but much better than all that follow.
-    curves = [Curve((value, value, value), (1.0, 1.0, 1.0)) for value in (1.0, 2.0, 3.0, *range(10, 25))]
-    assert (2, 1) not in {(m.trial, m.rung) for m in play("asha-stopping", curves, slots=1)}
-    assert (2, 1) in {(m.trial, m.rung) for m in play("asha", curves, slots=1)}
 
 
 def test_asha_promotes_a_single_paused_trial_only_when_nothing_else_is_left_to_do() -> None:
@@ -225,12 +206,3 @@ def test_hyperband_compares_a_trial_within_its_bracket_and_not_before_its_rung()
 def test_under_none_all_trials_continue() -> None:
     for moment in play("none", random_curves(2)):
         assert (moment.decision is Decision.CONTINUE) == (moment.rung < LAST and math.isfinite(moment.fmd))
-
-
-@pytest.mark.parametrize("kind", SCHEDULERS)
-def test_more_slots_take_less_time(kind: str) -> None:
-    curves = random_curves(5)
-    seconds = {slots: play(kind, curves, slots)[-1].seconds for slots in (1, 2, 64)}
-    work = sum(sum(curve.seconds) for curve in curves)
-    assert seconds[1] <= work
-    assert seconds[64] < seconds[2] < seconds[1]

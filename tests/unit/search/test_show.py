@@ -11,8 +11,9 @@ from search.progress.showing import OTHERS, Value, differing, fill, found_runs, 
 from search.progress.tensorboard import rung_tag
 from search.show import MOST, main
 from tests.helpers import fake_runs
-from tests.helpers.event_files import Server, until, write_events
+from tests.helpers.event_files import Server, write_events
 from tests.helpers.fake_runs import RUNGS
+from tests.helpers.tools import until
 
 TRIALS = 12
 
@@ -45,7 +46,6 @@ def check_rows(rows: dict[str, dict[str, Any]], runs: dict[str, Run], places: tu
     expected = {}
     for name, run in runs.items():
         nested = run.confirmed()
-        assert nested is not None
         for place, one in zip(places, (run, nested), strict=True):
             expected |= {f"{name}/{place}/{trial}": (one, trial) for trial in one.starts()}
     assert set(rows) == set(expected)
@@ -95,7 +95,6 @@ def test_columns_in_which_own_trials_differ_come_first(runs: dict[str, Run], sho
 def test_budgets_and_judges_have_columns_of_their_own(runs: dict[str, Run], shown: Server) -> None:
     columns = [column["name"]["tag"] for column in shown.post("plugin/hparams/experiment", {})["metricInfos"]]
     nested = runs["first"].confirmed()
-    assert nested is not None
     searched = [rung_tag(images, metric_card(runs["first"])) for images in sorted(RUNGS, reverse=True)]
     judged = rung_tag(RUNGS[-1], metric_card(nested))
     assert judged not in searched

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from search.schedulers import SCHEDULERS
-from tests.benchmarks.simulator import simulate
 from tests.helpers.tools import load_benchmark
 
 SLOTS, REPLAYS = 2, 200
@@ -69,9 +68,3 @@ def test_the_default_needs_half_of_the_images_of_random_search_and_no_more_than_
     assert default[2] <= random[2] / 2
     assert default[1] <= min(spent[1] for spent in epochs)
     assert default[2] <= min(spent[2] for spent in epochs)
-
-
-def test_a_replay_is_the_same_each_time(benchmark: ModuleType, rungs: tuple[int, ...]) -> None:
-    curves = benchmark.load(benchmark.CURVES, rungs)
-    first, second = ([*simulate(SCHEDULERS["asha"](rungs, 3), curves, SLOTS)] for _ in range(2))
-    assert first == second

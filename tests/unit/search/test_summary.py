@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from analysis.run.events import from_json
 from analysis.run.run import Run
 from analysis.text.commands import Commands
 from search.machine import Machine
 from search.settings import Settings
 from search.summary import close
+from tests.helpers import fake_runs
 
 SETTINGS = Settings.resolve({"name": "run", "trials": 3}, "widths", "", Machine(cpus=2, gpus=0))
 
@@ -23,14 +23,11 @@ def make_run(folder: Path, *trials: tuple[str, dict[str, Any] | None]) -> Run:
     run.write_settings({"settings": SETTINGS.saved()})
     for number, (state, report) in enumerate(trials):
         name = f"{number:03d}-x"
-        start = {"number": number, "seed": 0, "baseline": "", "variant": {"training/lr": 0.1 * number}}
-        run.append(from_json({"event": "start", "trial": name, **start}))
+        fake_runs.start(run, name, {"training/lr": 0.1 * number})
         if report is not None:
-            run.append(
-                from_json({"event": "report", "trial": name, "images_seen": 900, "rung": 2, "fmd_se": 0.1, **report})
-            )
+            fake_runs.report(run, name, 2, **{"images_seen": 900, "fmd_se": 0.1, **report})
         if state != "RUNNING":
-            run.append(from_json({"event": "end", "trial": name, "state": state}))
+            fake_runs.end(run, name, state)
     return run
 
 

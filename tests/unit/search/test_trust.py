@@ -51,7 +51,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 def test_the_code_that_a_run_keeps_is_the_same_code(run: Run, tmp_path: Path) -> None:
     (tmp_path / "my_space.py").write_text(TEXT)
     kept, original = read_code(run), UserCode.read(tmp_path / "my_space.py")
-    assert kept is not None
     assert kept.texts == original.texts
     assert kept.digest == original.digest
 
@@ -74,7 +73,6 @@ def test_it_is_where_the_command_line_says_so_and_from_then_on(run: Run) -> None
 
 def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) -> None:
     code = read_code(run)
-    assert code is not None
     remember(code)
     assert code_of(run, trusts=False) == code
     (run.code_folder / "my_space.py").write_text(TEXT + "# changed")
@@ -84,7 +82,6 @@ def test_ones_own_code_goes_on_without_a_question_until_it_is_changed(run: Run) 
 
 def test_what_another_user_noted_is_not_trusted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code = read_code(run)
-    assert code is not None
     remember(code)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(SettingsError, match="give --trust"):
@@ -93,7 +90,6 @@ def test_what_another_user_noted_is_not_trusted(run: Run, monkeypatch: pytest.Mo
 
 def test_where_a_run_defines_no_parts_nothing_is_executed(run: Run) -> None:
     code = read_code(run)
-    assert code is not None
     write_code(run, code, [])
     open_trusted(run.uri, trusts=True)
     assert not Path("executed").exists()

@@ -48,8 +48,13 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def data(mnist: Images) -> TrialData:
+    return TrialData(mnist, Reference.build(mnist, "confirm", 64))
+
+
 def measured(
-    run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch, measure: Measure, left: float = 600.0
+    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch, measure: Measure, left: float = 600.0
 ) -> tuple[list[str], str]:
     """Measure, one model after the other in place of Ray, and return the order of the models and what was said."""
     order: list[str] = []
@@ -70,10 +75,8 @@ def measured(
 
     monkeypatch.setattr(on_test_images, "each_on_a_slot", one_by_one)
     result = confirmation_result(run)
-    assert result is not None
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    data = TrialData(mnist, Reference.build(mnist, "confirm", 64))
-    race = Session(confirmed(run), SETTINGS, data, notes, Trackers())
+    race = Session(run.confirmed(), SETTINGS, data, notes, Trackers())
     on_test_images.measure_on_test_images(race, result, Ending(lambda: None))
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -82,56 +85,50 @@ def good(start: Start) -> dict[str, Any]:
     return {**ROW, **FMDS, "noise": start.seed}
 
 
-def confirmed(run: Run) -> Run:
-    nested = run.confirmed()
-    assert nested is not None
-    return nested
-
-
 def is_tested(run: Run) -> bool:
-    return bool(confirmed(run).settings()["tested"])
+    return bool(run.confirmed().settings()["tested"])
 
 
 def test_the_possible_winners_and_the_literature_are_measured_once_the_best_first(
-    run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch
+    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order, said = measured(run, mnist, monkeypatch, good)
+    order, said = measured(run, data, monkeypatch, good)
     assert order == ["000.0", "000.1", "002.0", "002.1"]
     assert "now 4 models are measured on the test images, about" in " ".join(said.split())
     assert max(map(len, said.splitlines())) <= 80
     assert is_tested(run)
-    again, said = measured(run, mnist, monkeypatch, good)
+    again, said = measured(run, data, monkeypatch, good)
     assert (again, said) == ([], "")
     assert is_tested(run)
 
 
 def test_one_that_fails_is_named_and_measured_when_the_run_goes_on(
-    run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch
+    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = RuntimeError("Traceback ...\nValueError: out of luck")
-    _, said = measured(run, mnist, monkeypatch, lambda start: error if start.trial == "000.1" else good(start))
+    _, said = measured(run, data, monkeypatch, lambda start: error if start.trial == "000.1" else good(start))
     assert "000.1 could not be measured on the test images: ValueError: out of luck" in " ".join(said.split())
     assert "1 of 4 models are not measured" in said
     assert "the checkpoint of 000.1 is gone; it is trained again" in said
     assert not is_tested(run)
-    assert measured(run, mnist, monkeypatch, good)[0] == ["000.1"]
+    assert measured(run, data, monkeypatch, good)[0] == ["000.1"]
     assert is_tested(run)
 
 
 def test_what_there_is_no_time_for_is_not_measured_and_the_run_is_not_at_its_end(
-    run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch
+    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order, said = measured(run, mnist, monkeypatch, good, left=-200.0)
+    order, said = measured(run, data, monkeypatch, good, left=-200.0)
     assert order == []
     assert "4 of 4 models are not measured on the test images" in said
     assert not is_tested(run)
 
 
 def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
-    run: Run, mnist: Images, monkeypatch: pytest.MonkeyPatch
+    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured(run, mnist, monkeypatch, lambda start: None if start.trial == "002.0" else good(start))
-    assert len(evaluations.stored(confirmed(run))) == 3
+    measured(run, data, monkeypatch, lambda start: None if start.trial == "002.0" else good(start))
+    assert len(evaluations.stored(run.confirmed())) == 3
     assert is_tested(run)
 
 
@@ -139,7 +136,7 @@ def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
 def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measured_as_it_was(
     damage: str, tmp_path: Path, mnist: Images, small_reference: Reference
 ) -> None:
-    nested, plan = Run.create(tmp_path, "confirm"), Plan((512,), 3, "cpu")
+    nested, plan = Run.create(tmp_path, "confirm"), Plan((64,), 3, "cpu")
     start = Start("000-cnn.0", 0, 11, "", TINY, repeats="000-cnn", sampling_seed=12)
     folder, variant, data = Folder(nested.uri), Variant.from_flat(TINY), TrialData(mnist, small_reference)
     trial = Trial(start.trial, variant, 11, replace(plan, sampling_seed=12), data, folder)
@@ -161,5 +158,4 @@ def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measur
     assert not path.exists()
     assert on_test_images.measure(bench, start) == expected
     again = Trial(start.trial, variant, 11, plan, data, folder)
-    assert again.last is not None
     assert again.last.fmd == reports[-1].fmd  # that of the race, not of the test images

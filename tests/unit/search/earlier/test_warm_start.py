@@ -1,6 +1,5 @@
 """Laws of a warm start: what a search makes of the trials of earlier runs, of its own space and of others."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from search.machine import Machine
 from search.pace import Pace
 from search.plan import plan
 from search.settings import Settings
-from search.space.load import load
 from search.space.space import Space
 from tests.helpers import fake_runs
+from tests.helpers.spaces import space_of
 from trainables.config import Flat, Variant
 from trainables.domain import ConfigError
 from trainables.report import Report
@@ -46,18 +45,8 @@ def space(trial):
 
 
 @pytest.fixture
-def make_space(tmp_path: Path) -> Callable[[str], Space]:
-    def make(text: str) -> Space:
-        path = tmp_path / "a_space.py"
-        path.write_text(text)
-        return load(str(path), {})
-
-    return make
-
-
-@pytest.fixture
-def space(make_space: Callable[[str], Space]) -> Space:
-    return make_space(SPACE)
+def space(tmp_path: Path) -> Space:
+    return space_of(tmp_path, SPACE)
 
 
 def earlier(
@@ -131,8 +120,10 @@ def test_values_keep_their_images_seen_and_those_beyond_the_full_budget_are_left
     assert not warm_start.is_measured({**trial.variant, "training/lr": 4.1e-3})
 
 
-def test_with_a_cosine_decay_a_value_is_of_its_own_full_budget_only(make_space: Callable[[str], Space]) -> None:
-    space = make_space(SPACE.replace('"training/batch": 32', '"training/batch": 32, "training/lr_decay": "cosine"'))
+def test_with_a_cosine_decay_a_value_is_of_its_own_full_budget_only(tmp_path: Path) -> None:
+    space = space_of(
+        tmp_path, SPACE.replace('"training/batch": 32', '"training/batch": 32, "training/lr_decay": "cosine"')
+    )
     same, other = (earlier(2, (900, 5.0), full=full, training__lr_decay="cosine") for full in (900, 2700))
     assert len(WarmStart.of([same], space, FULL).prior) == 1
     warm_start = WarmStart.of([other], space, FULL)
@@ -140,9 +131,9 @@ def test_with_a_cosine_decay_a_value_is_of_its_own_full_budget_only(make_space: 
     assert len(warm_start.best) == 1
 
 
-def test_spaces_meet_in_the_fields_that_they_share(make_space: Callable[[str], Space], space: Space) -> None:
+def test_spaces_meet_in_the_fields_that_they_share(tmp_path: Path, space: Space) -> None:
     narrow = [earlier(number, (900, 5.0 + number)) for number in range(5)]
-    wider = make_space(WIDER)
+    wider = space_of(tmp_path, WIDER)
     warm_start = WarmStart.of(narrow, wider, FULL)
     # Two learning rates lie outside; the constant of the one space is an option of the other.
     assert [trial.trial for trial in warm_start.prior] == ["000", "001", "002"]
@@ -156,8 +147,8 @@ def test_spaces_meet_in_the_fields_that_they_share(make_space: Callable[[str], S
     assert back.unstopped == 1
 
 
-def test_a_value_between_the_steps_of_a_space_lies_outside(make_space: Callable[[str], Space]) -> None:
-    stepped = make_space('def space(trial):\n    trial.suggest_int("training/batch", 16, 128, step=16)\n')
+def test_a_value_between_the_steps_of_a_space_lies_outside(tmp_path: Path) -> None:
+    stepped = space_of(tmp_path, 'def space(trial):\n    trial.suggest_int("training/batch", 16, 128, step=16)\n')
     trials = [earlier(0, (900, 5.0), training__lr=4e-3, training__batch=batch) for batch in (16, 40, 48)]
     prior = WarmStart.of(trials, stepped, FULL).prior
     assert [trial.variant["training/batch"] for trial in prior] == [16, 48]

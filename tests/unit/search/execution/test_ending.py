@@ -9,6 +9,7 @@ import pytest
 
 from search.execution import ending
 from search.execution.ending import Ending, Left
+from tests.helpers.tools import until
 
 
 class Written:
@@ -37,14 +38,6 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def wait_until(condition: object) -> None:
-    for _ in range(3000):
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.01)
-    raise AssertionError
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_the_end_and_that_is_written_at_once(
     number: signal.Signals, written: Written, capfd: pytest.CaptureFixture[str]
@@ -56,7 +49,7 @@ def test_a_signal_asks_for_the_end_and_that_is_written_at_once(
         signal.raise_signal(number)
         with pytest.raises(Left):
             session.leave()
-        wait_until(lambda: written.times)
+        until(lambda: written.times)
     assert (session.interrupted, session.lost, written.times) == (True, "", 1)
     assert "Ctrl-C once more quits at once" in capfd.readouterr().err
     assert signal.getsignal(number) == before
@@ -85,11 +78,11 @@ def test_a_lost_process_of_ray_is_noticed_and_one_that_listens_is_not(
             time.sleep(0.2)
             session.leave()
             other.close()
-            wait_until(lambda: session.lost)
+            until(lambda: session.lost)
             assert session.lost == "its raylet"
             with pytest.raises(Left):
                 session.leave()
-            wait_until(lambda: written.times)
+            until(lambda: written.times)
     assert not session.interrupted
 
 
@@ -101,7 +94,7 @@ def test_a_machine_that_does_not_answer_is_lost_after_a_while(
     monkeypatch.setattr(ending, "SILENT", 0.5)
     session = Ending(written, written.statuses.append)
     with session.watched({"its gcs_server": listener.getsockname()}):
-        wait_until(lambda: session.lost)
+        until(lambda: session.lost)
     assert next(answers, None) is None  # it was asked again after the first silence
 
 
@@ -129,7 +122,7 @@ def test_trials_are_given_a_moment_to_save(leaves: bool, written: Written, monke
             return True
         return False
 
-    wait_until(left)
+    until(left)
     assert trials.runs == (not leaves)
 
 
@@ -141,6 +134,6 @@ def test_where_the_end_in_order_hangs_the_process_ends_by_force(
     session = Ending(written, written.statuses.append)
     with session.watched({}):
         session.interrupted, session.lost = interrupted, "" if interrupted else "its raylet"
-        wait_until(lambda: written.statuses)
+        until(lambda: written.statuses)
     assert written.statuses[0] == status
     assert written.times >= 1

@@ -81,7 +81,6 @@ print("locked", flush=True)
 time.sleep(1000)
 """
     process = subprocess.Popen([sys.executable, "-c", holds], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
     assert process.stdout.readline() == "locked\n"
     _remove_abandoned(own)
     assert abandoned.exists()

@@ -26,6 +26,7 @@ from search.space.fake_trial import FakeTrial
 from search.space.load import load
 from search.stages import _sharing_gpus
 from spaces.baselines import STARTER
+from tests.helpers.spaces import PICKY, space_of
 from trainables.config import Flat
 from trainables.data.images import Images
 from trainables.device import CONTEXT, OutOfMemory, share_of
@@ -73,7 +74,7 @@ def test_a_gpu_that_is_full_is_left_to_one_trial_and_an_empty_one_to_all() -> No
     assert choose({1: 100.0, 2: 190.0, 3: 260.0}) == 3
 
 
-@pytest.mark.parametrize("name", ["widths", "networks", "literature"])
+@pytest.mark.parametrize("name", ["widths", "networks"])
 def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: str) -> None:
     space = load(name, {})
     most = footprint(drawn(space, SHAPE)[1], SHAPE)
@@ -84,11 +85,7 @@ def test_memory_is_kept_for_the_largest_of_a_space_and_of_its_baselines(name: st
 
 
 def test_draws_that_a_space_rejects_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "picky.py").write_text(
-        "import optuna\n\n\ndef space(trial):\n"
-        '    if trial.suggest_int("training/batch", 1, 9) > 3:\n        raise optuna.TrialPruned\n'
-    )
-    typical, largest = drawn(load(str(tmp_path / "picky.py"), {}), SHAPE)
+    typical, largest = drawn(space_of(tmp_path, PICKY), SHAPE)
     assert (typical["training/batch"], largest["training/batch"]) == (2, 3)
 
 

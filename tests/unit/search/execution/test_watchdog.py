@@ -9,7 +9,7 @@ BEGIN = """
 import time, torch
 from search.execution import watchdog
 watchdog.EVERY = 0.01
-dog, network = watchdog.Watchdog(3.0, lambda sign: None), torch.nn.Linear(2, 2)
+dog, network = watchdog.Watchdog(LIMIT, lambda sign: None), torch.nn.Linear(2, 2)
 network(torch.zeros(2))  # the first call takes torch a while
 dog.watch(network)
 dog.start()
@@ -21,15 +21,15 @@ HANGS = {
 }
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", BEGIN + code], capture_output=True, check=False, text=True, timeout=200
-    )
+def run(code: str, limit: float) -> subprocess.CompletedProcess[str]:
+    """Run code that a watchdog looks at, which ends it after so many seconds without a sign."""
+    program = BEGIN.replace("LIMIT", str(limit)) + code
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("where", HANGS)
 def test_a_process_that_hangs_is_ended_with_a_traceback(where: str) -> None:
-    ended = run(f"def stuck():\n    {HANGS[where]}\n\nnetwork(torch.zeros(2))\nstuck()")
+    ended = run(f"def stuck():\n    {HANGS[where]}\n\nnetwork(torch.zeros(2))\nstuck()", limit=1.0)
     assert ended.returncode == 1
     assert "Timeout" in ended.stderr
     assert "in stuck" in ended.stderr
@@ -37,7 +37,7 @@ def test_a_process_that_hangs_is_ended_with_a_traceback(where: str) -> None:
 
 def test_a_process_that_works_longer_than_the_limit_or_waits_while_nobody_watches_is_let_be() -> None:
     work = (
-        "end = time.monotonic() + 5\nwhile time.monotonic() < end:\n    network(torch.zeros(2))\n    time.sleep(0.05)\n"
+        "end = time.monotonic() + 3\nwhile time.monotonic() < end:\n    network(torch.zeros(2))\n    time.sleep(0.05)\n"
     )
-    ended = run(work + "dog.stop()\ntime.sleep(4)\nprint('done')")
+    ended = run(work + "dog.stop()\ntime.sleep(3)\nprint('done')", limit=2.0)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")

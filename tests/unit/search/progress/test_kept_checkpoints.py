@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.tools import load_driver
 
-TRIALS, SLOTS, ETA = 100, 8, 3
+TRIALS, SLOTS, ETA = 50, 8, 3
 KEPT = 2  # not the default
 
 

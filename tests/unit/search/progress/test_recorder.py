@@ -29,7 +29,6 @@ from search.settings import Settings
 from search.tries import MAX_FAILURES, Tries
 from tests.helpers.tools import Clock
 from trainables.report import Report
-from trainables.trial import PREEMPTED
 
 RUNGS = (100, 300, 900)
 
@@ -148,16 +147,6 @@ def test_a_failure_is_logged_with_its_traceback_unless_the_trial_runs_again(tmp_
     assert kinds(recorder.run) == [("Start", "001-x"), ("End", "001-x")]
     end = recorder.run.ends()["001-x"]
     assert (end.state, end.error) == ("FAILED", "Traceback ...\nValueError: no luck\n")
-
-
-def test_a_trial_that_leaves_its_machine_keeps_its_tries(tmp_path: Path) -> None:
-    tries = Tries()
-    recorder = make_recorder(Run.create(tmp_path, "run"), tries)
-    for _ in range(2 * MAX_FAILURES):
-        tries.forgive(0)  # as the adapter of the scheduler does
-        assert tries.count_failure(0)
-        recorder.on_error(make_start(0), f"Traceback ...\ntrainables.trial.Preempted: {PREEMPTED}\n")
-    assert recorder.run.events() == []
 
 
 def test_the_records_tell_the_status_and_the_time(clock: Clock, tmp_path: Path) -> None:

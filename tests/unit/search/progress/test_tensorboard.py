@@ -21,7 +21,8 @@ from analysis.run.run import Run
 from analysis.text.answer import Answer
 from analysis.text.facts import Fact
 from search.progress.tensorboard import SCALARS, TensorBoardWriter, rung_tag
-from tests.helpers.event_files import Server, until
+from tests.helpers.event_files import Server
+from tests.helpers.tools import until
 from trainables.config import Flat
 from trainables.report import Report
 

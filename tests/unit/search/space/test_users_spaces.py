@@ -10,7 +10,7 @@ import pytest
 
 from search.space.fake_trial import FakeTrial
 from search.space.load import load
-from search.space.space import Space
+from tests.helpers.spaces import PICKY, space_of
 from trainables.domain import ConfigError
 from trainables.parts import uninstall
 
@@ -43,14 +43,7 @@ def space(trial):
     trial.suggest_discrete_uniform("training/average", 0.1, 0.5, 0.1)
     assert set(trial.params) == {"training/lr", "training/beta2", "training/average"}
 """,
-    "rejected draws": """
-import optuna
-
-
-def space(trial: optuna.Trial):
-    if trial.suggest_int("training/batch", 1, 9) > 6:
-        raise optuna.TrialPruned("too large")
-""",
+    "rejected draws": PICKY,
     "a dataclass": """
 from __future__ import annotations
 
@@ -83,12 +76,6 @@ def space(trial):
 def nothing_stays() -> Iterator[None]:
     yield
     uninstall()
-
-
-def space_of(folder: Path, text: str, **fixed: str) -> Space:
-    file = folder / "my_space.py"
-    file.write_text(text)
-    return load(str(file), {name.replace("__", "."): value for name, value in fixed.items()})
 
 
 @pytest.mark.parametrize("text", WORKS.values(), ids=WORKS)
@@ -130,9 +117,7 @@ def test_a_disk_that_is_full_is_no_error_of_the_space(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lr", "training.lr", "training/lr"])
 def test_a_field_is_found_by_its_last_name(name: str, tmp_path: Path) -> None:
-    file = tmp_path / "my_space.py"
-    file.write_text(STARTED)
-    assert load(str(file), {name: "3e-3"}).fixed == {"training/lr": 3e-3}
+    assert space_of(tmp_path, STARTED, **{name: "3e-3"}).fixed == {"training/lr": 3e-3}
 
 
 @pytest.mark.parametrize(
@@ -140,10 +125,8 @@ def test_a_field_is_found_by_its_last_name(name: str, tmp_path: Path) -> None:
     [("patch", "patch: several fields end so; give one of network/cnn/patch, "), ("rate", "unknown field rate: ")],
 )
 def test_a_name_that_says_too_little_is_refused(name: str, message: str, tmp_path: Path) -> None:
-    file = tmp_path / "my_space.py"
-    file.write_text(STARTED)
     with pytest.raises(ConfigError, match=message):
-        load(str(file), {name: "3"})
+        space_of(tmp_path, STARTED, **{name: "3"})
 
 
 def test_starting_points_take_the_fixed_values(tmp_path: Path) -> None:

@@ -17,12 +17,11 @@ from search.history import History, end_state
 from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
-from search.space.load import load
 from search.space.space import Space
 from search.study.journal import open_study
 from search.study.queue import TrialQueue
 from search.tries import MAX_FAILURES
-from tests.helpers.conditional import RUNGS, SPACE
+from tests.helpers.spaces import RUNGS, space_of
 from trainables.report import Report
 
 # More than those that are drawn at random, so that TPE's model decides what comes next. The last two are interrupted,
@@ -102,9 +101,7 @@ def report(start: Start, rung: int) -> Report:
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
-    path = tmp_path_factory.mktemp("space") / "a_space.py"
-    path.write_text(SPACE)
-    return load(str(path), {})
+    return space_of(tmp_path_factory.mktemp("space"))
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,12 @@ from search.machine import Machine
 from search.schedulers import SCHEDULERS, Decision, Scheduler
 from search.settings import Settings
 from search.space.fake_trial import FakeTrial
-from search.space.load import load
 from search.space.space import CHECKED_DRAWS, Space
 from search.study.journal import open_study
 from search.study.queue import REDRAWS, TrialQueue
 from search.tries import MAX_FAILURES
 from spaces.baselines import BASELINES
-from tests.helpers.conditional import RUNGS, SPACE
+from tests.helpers.spaces import RUNGS, space_of
 from trainables.config import Flat, Variant
 from trainables.report import Report
 
@@ -48,16 +47,6 @@ def space(trial):
     trial.suggest_categorical("training/batch", [16, 32, 64, 128])
     trial.suggest_categorical("training/lr", [1e-3, 2e-3, 4e-3])
 """
-
-
-@pytest.fixture
-def make_space(tmp_path: Path) -> Callable[..., Space]:
-    def make(text: str = SPACE, **fixed: str) -> Space:
-        path = tmp_path / "a_space.py"
-        path.write_text(text)
-        return load(str(path), {name.replace("__", "."): value for name, value in fixed.items()})
-
-    return make
 
 
 def make_settings(space: Space, folder: Path, **given: Any) -> Settings:
@@ -120,8 +109,8 @@ def run_all(search: Search) -> list[Start]:
     return starts
 
 
-def test_starts_then_baselines_then_the_sampler(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    starts = run_all(make_search(make_space(), tmp_path))
+def test_starts_then_baselines_then_the_sampler(tmp_path: Path) -> None:
+    starts = run_all(make_search(space_of(tmp_path), tmp_path))
     assert [start.baseline for start in starts] == ["", "", "A0", "D2", "", "", "", ""]
     assert [start.trial for start in starts[:3]] == ["000-unet", "001-cnn", "002-A0"]
     assert starts[1].variant["training/lr"] == 0.003
@@ -129,10 +118,8 @@ def test_starts_then_baselines_then_the_sampler(make_space: Callable[..., Space]
     assert len({start.seed for start in starts}) == 8
 
 
-def test_baselines_are_run_verbatim_and_every_variant_is_complete(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    for start in run_all(make_search(make_space(network__kind="cnn"), tmp_path)):
+def test_baselines_are_run_verbatim_and_every_variant_is_complete(tmp_path: Path) -> None:
+    for start in run_all(make_search(space_of(tmp_path, network__kind="cnn"), tmp_path)):
         variant: Flat = dict(start.variant)
         assert Variant.from_flat(variant).flat() == variant
         if start.baseline:
@@ -142,10 +129,8 @@ def test_baselines_are_run_verbatim_and_every_variant_is_complete(
             assert variant["training/batch"] == 32
 
 
-def test_a_baseline_inside_the_space_teaches_the_sampler_and_one_outside_does_not(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    search = make_search(make_space(A0_SPACE), tmp_path, trials=2)
+def test_a_baseline_inside_the_space_teaches_the_sampler_and_one_outside_does_not(tmp_path: Path) -> None:
+    search = make_search(space_of(tmp_path, A0_SPACE), tmp_path, trials=2)
     run_all(search)
     outside, inside = search.trials
     assert inside.params == {"training/lr": 2e-4, "network/cnn/widths": "16-32-32-16"}
@@ -154,8 +139,8 @@ def test_a_baseline_inside_the_space_teaches_the_sampler_and_one_outside_does_no
     assert any(value > 0 for value in outside.constraints.values())
 
 
-def test_fixed_fields_leave_the_search(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    space = make_space(network__kind="unet", training__ema="0.5")
+def test_fixed_fields_leave_the_search(tmp_path: Path) -> None:
+    space = space_of(tmp_path, network__kind="unet", training__ema="0.5")
     search = make_search(space, tmp_path)
     drawn = [start.variant for start in run_all(search) if not start.baseline]
     assert space.names == ("training/lr",)
@@ -163,8 +148,8 @@ def test_fixed_fields_leave_the_search(make_space: Callable[..., Space], tmp_pat
     assert {name for trial in search.trials for name in trial.params} == {"training/lr"}
 
 
-def test_the_study_has_every_report_and_how_each_trial_ended(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    search = make_search(make_space(), tmp_path, trials=4)
+def test_the_study_has_every_report_and_how_each_trial_ended(tmp_path: Path) -> None:
+    search = make_search(space_of(tmp_path), tmp_path, trials=4)
     starts = [search.next_trial() for _ in range(4)]
     for rung, fmd in zip(RUNGS[:2], (50.0, 20.0), strict=True):
         search.queue.on_report(starts[0], make_report(starts[0], rung, fmd))
@@ -188,17 +173,9 @@ def test_the_study_has_every_report_and_how_each_trial_ended(make_space: Callabl
     assert (attributes["trial"], attributes["baseline"]) == ("002-A0", "A0")
 
 
-def test_no_trial_starts_when_the_time_is_up(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    clock = iter([True, True, False])
-    search = make_search(make_space(), tmp_path, has_time=lambda number: next(clock))
-    assert len(run_all(search)) == 2
-
-
-def test_trials_that_the_time_cut_off_or_that_there_is_no_time_for_are_pruned_at_the_end(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
+def test_trials_that_the_time_cut_off_or_that_there_is_no_time_for_are_pruned_at_the_end(tmp_path: Path) -> None:
     time = {"left": True}
-    search = make_search(make_space(), tmp_path, has_time=lambda number: time["left"])
+    search = make_search(space_of(tmp_path), tmp_path, has_time=lambda number: time["left"])
     cut, interrupted = search.next_trial(), search.next_trial()
     search.queue.on_end(interrupted, None, failed=True)  # its process died: it would run again
     time["left"] = False
@@ -210,44 +187,32 @@ def test_trials_that_the_time_cut_off_or_that_there_is_no_time_for_are_pruned_at
     assert [trial.state for trial in search.trials[:2]] == [TrialState.PRUNED] * 2
 
 
-def test_the_same_seed_draws_the_same_and_a_second_session_does_not_draw_the_first_again(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    def run(folder: str, **given: Any) -> list[Start]:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        return run_all(make_search(make_space(), tmp_path / folder, sampler="random", **given))
-
-    def rates(starts: list[Start]) -> list[Any]:
+def test_the_seed_decides_what_is_drawn(tmp_path: Path) -> None:
+    def drawn(folder: str, seed: int) -> list[Any]:
+        (tmp_path / folder).mkdir()
+        starts = run_all(make_search(space_of(tmp_path), tmp_path / folder, sampler="random", seed=seed))
         return [start.variant["training/lr"] for start in starts if start.number > 4]
 
-    first = run("a")
-    assert rates(run("b")) == rates(first)
-    assert rates(run("c", seed=1)) != rates(first)
-    log = [event for start in first for event in (start, make_report(start, 100, 50.0), End(start.trial, "PRUNED"))]
-    second = run("a", trials=12, events=log)
-    assert [start.number for start in second] == [8, 9, 10, 11]
-    assert not {*rates(second)} & {*rates(first)}
+    assert drawn("a", seed=0) == drawn("b", seed=0) != drawn("c", seed=1)
 
 
-def test_a_combination_that_is_not_valid_fails_and_the_next_trial_is_drawn(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
+def test_a_combination_that_is_not_valid_fails_and_the_next_trial_is_drawn(tmp_path: Path) -> None:
     calls = itertools.count()
 
     def function(trial: Any) -> dict[str, Any]:
         trial.suggest_float("training/lr", 1e-4, 1e-2)
         return {"training/batch": 0 if next(calls) == CHECKED_DRAWS + 4 else 32}
 
-    space = replace(make_space(), function=function, baselines=(), starts=())
+    space = replace(space_of(tmp_path), function=function, baselines=(), starts=())
     search = make_search(space, tmp_path)
     assert [start.number for start in run_all(search)] == [0, 1, 2, 3, 5, 6, 7, 8]
     assert search.trials[4].state == TrialState.FAIL
 
 
 def test_a_trial_that_fails_runs_again_unchanged_before_the_next_one_until_its_tries_are_used_up(
-    make_space: Callable[..., Space], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    search = make_search(make_space(), tmp_path, trials=3)
+    search = make_search(space_of(tmp_path), tmp_path, trials=3)
     first, second = search.next_trial(), search.next_trial()
     search.queue.on_report(first, make_report(first, 100, 5.0))
     for _ in range(MAX_FAILURES):
@@ -267,8 +232,8 @@ def test_a_trial_that_fails_runs_again_unchanged_before_the_next_one_until_its_t
     assert search.trials[0].intermediate_values == {100: 5.0}
 
 
-def test_two_objectives_are_told_at_the_full_budget_only(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    search = make_search(make_space(), tmp_path, against="nfe", scheduler="none", trials=3)
+def test_two_objectives_are_told_at_the_full_budget_only(tmp_path: Path) -> None:
+    search = make_search(space_of(tmp_path), tmp_path, against="nfe", scheduler="none", trials=3)
     for number, images in enumerate((900, 300)):
         search.end(search.next_trial(), images, 50.0 - number, nfe=20 + number, parameters=7)
     complete, stopped = search.trials[:2]
@@ -278,9 +243,9 @@ def test_two_objectives_are_told_at_the_full_budget_only(make_space: Callable[..
 
 
 def test_a_paused_trial_comes_again_when_the_scheduler_promotes_it_and_the_study_prunes_the_unpromotable(
-    make_space: Callable[..., Space], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    search, pruned = make_search(make_space(), tmp_path, scheduler="iepoch", trials=4), list[str]()
+    search, pruned = make_search(space_of(tmp_path), tmp_path, scheduler="iepoch", trials=4), list[str]()
     search.queue.on_prune = pruned.append
     first = {}
     for number in range(4):
@@ -294,8 +259,8 @@ def test_a_paused_trial_comes_again_when_the_scheduler_promotes_it_and_the_study
     assert search.trials[0].state == TrialState.PRUNED
 
 
-def test_trials_that_are_paused_at_the_end_are_pruned(make_space: Callable[..., Space], tmp_path: Path) -> None:
-    search, pruned = make_search(make_space(), tmp_path, scheduler="asha", trials=4), list[str]()
+def test_trials_that_are_paused_at_the_end_are_pruned(tmp_path: Path) -> None:
+    search, pruned = make_search(space_of(tmp_path), tmp_path, scheduler="asha", trials=4), list[str]()
     states = []
 
     def prune(name: str) -> None:
@@ -322,10 +287,8 @@ def measured_in_full(space: Space, batches: Sequence[int]) -> list[EarlierTrial]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
-def test_what_earlier_runs_measured_in_full_is_not_run_again_but_for_the_best(
-    sampler: str, make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    space = make_space(SMALL_SPACE)
+def test_what_earlier_runs_measured_in_full_is_not_run_again_but_for_the_best(sampler: str, tmp_path: Path) -> None:
+    space = space_of(tmp_path, SMALL_SPACE)
     earlier = measured_in_full(space, (16, 32))
     search = make_search(space, tmp_path, earlier=earlier, trials=12, sampler=sampler)
     starts = run_all(search)
@@ -337,19 +300,15 @@ def test_what_earlier_runs_measured_in_full_is_not_run_again_but_for_the_best(
     assert {trial.state for trial in discarded} == {TrialState.FAIL}
 
 
-def test_where_all_is_measured_the_search_runs_some_again_and_ends(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    space = make_space(SMALL_SPACE)
+def test_where_all_is_measured_the_search_runs_some_again_and_ends(tmp_path: Path) -> None:
+    space = space_of(tmp_path, SMALL_SPACE)
     search = make_search(space, tmp_path, earlier=measured_in_full(space, (16, 32, 64, 128)), trials=5)
     assert len(run_all(search)) == 5
     assert len(search.trials) == 5 + REDRAWS * (5 - BEST)
 
 
-def test_after_a_random_sampler_no_other_draws_the_same_once_more(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    space = make_space(SMALL_SPACE)
+def test_after_a_random_sampler_no_other_draws_the_same_once_more(tmp_path: Path) -> None:
+    space = space_of(tmp_path, SMALL_SPACE)
     earlier = measured_in_full(space, (16, 32, 64, 128))
     search = make_search(space, tmp_path, earlier=earlier, trials=BEST + 1, sampler="random")
     run_all(search)
@@ -358,10 +317,8 @@ def test_after_a_random_sampler_no_other_draws_the_same_once_more(
     assert drawn[: REDRAWS // 2] != drawn[REDRAWS // 2 : REDRAWS]
 
 
-def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(
-    make_space: Callable[..., Space], tmp_path: Path
-) -> None:
-    space = make_space(SMALL_SPACE)
+def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(tmp_path: Path) -> None:
+    space = space_of(tmp_path, SMALL_SPACE)
     earlier = measured_in_full(space, (16, 32))
 
     def go_on(name: str, events: Iterable[Event], trials: int, **given: Any) -> list[Start]:
@@ -379,17 +336,19 @@ def test_after_a_warm_start_the_same_is_drawn_where_the_journal_is_lost(
 @pytest.mark.parametrize(
     ("fails", "line"),
     [
-        ("{}['width']", r"a draw cannot be, and another follows: space\(\) raised KeyError: 'width' \(a_space.py, "),
+        ("{}['width']", r"a draw cannot be, and another follows: space\(\) raised KeyError: 'width' \(my_space.py, "),
         ("exit()", r"a draw cannot be, and another follows: space\(\) raised SystemExit"),
         ("trial.suggest_categorical('training/loss', ['l1'])", r"space\(\) raised ValueError: .*dynamic value space"),
         ("raise optuna.TrialPruned", None),
     ],
 )
 def test_a_draw_that_the_space_fails_in_is_left_out_and_the_search_goes_on(
-    fails: str, line: str | None, make_space: Callable[..., Space], tmp_path: Path
+    fails: str, line: str | None, tmp_path: Path
 ) -> None:
     """The check of a space, which draws before the search, does not meet what the space begins to do later."""
-    space = make_space(f"""
+    space = space_of(
+        tmp_path,
+        f"""
 import optuna
 
 LATER = []
@@ -400,7 +359,8 @@ def space(trial):
         trial.suggest_categorical("training/loss", ["l1", "l2"])
     else:
         {fails}
-""")
+""",
+    )
     assert space.names
     vars(sys.modules[space.function.__module__])["LATER"].append(True)
     search = make_search(space, tmp_path, trials=8)

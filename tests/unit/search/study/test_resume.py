@@ -4,7 +4,6 @@ With one slot it also draws what it would have drawn.
 """
 
 import json
-import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -23,26 +22,23 @@ from search.machine import Machine
 from search.options import LEARN_IN_FULL
 from search.schedulers import SCHEDULERS, Decision
 from search.settings import Settings
-from search.space.load import load
 from search.space.space import Space
 from search.study.journal import open_study, run_state
 from search.study.queue import TrialQueue
 from search.time_limit import TimeLimit
-from tests.helpers.conditional import RUNGS, SPACE
+from tests.helpers.spaces import RUNGS, space_of
 from trainables.report import Report
 
 TRIALS = 8
 # Of some 150 moments, the distance between those at which a crash is tried.
-STRIDE = 5
+STRIDE = 9
 # More than those that are drawn at random, so that a model decides what comes next.
 MODELLED, STRIDE_ALONE = 16, 41
 
 
 @pytest.fixture
 def space(tmp_path: Path) -> Space:
-    path = tmp_path / "a_space.py"
-    path.write_text(SPACE)
-    return load(str(path), {})
+    return space_of(tmp_path)
 
 
 class Driver:
@@ -191,7 +187,6 @@ def test_with_one_slot_a_search_killed_at_any_moment_is_the_same_search(
     kind = "none" if sampler in LEARN_IN_FULL else "asha"
     given: dict[str, Any] = {"slots": 1, "sampler": sampler, "trials": MODELLED}
     moments = watched(tmp_path / "run", monkeypatch)
-    monkeypatch.setattr(os, "fsync", lambda file: None)  # most of the time of a test that writes a log
     whole = Driver(tmp_path, space, kind, **given)
     whole.go(seed=0)
     expected = outcome(whole.run)

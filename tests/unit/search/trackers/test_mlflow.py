@@ -14,7 +14,7 @@ from search import send
 from search.trackers import sending as sending_module
 from search.trackers.known import trackers_of
 from tests.helpers import fake_runs
-from tests.helpers.mlflow_server import DEADLINE, Server, client, confirmation, require_whole, runs_at
+from tests.helpers.mlflow_server import DEADLINE, Server, client, require_whole, runs_at
 
 reason = "MLflow's client and server are an extra: pip install '.[mlflow]' flask flask-cors"
 pytest.importorskip("mlflow", reason=reason)
@@ -47,7 +47,7 @@ def sent(server: Server, run: Run, parts: list[Run] | None = None) -> list[str]:
     """Send parts of a run in a session of its own; return what was said."""
     said: list[str] = []
     trackers = trackers_of([f"mlflow:{server.uri}"], run, said.append)
-    for part in parts or [run, confirmation(run)]:
+    for part in parts or [run, run.confirmed()]:
         trackers.follow(part)
     trackers.close(DEADLINE)
     return said
@@ -101,7 +101,7 @@ def test_a_server_that_dies_in_between_has_everything_once_it_is_back(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     server.stop()
-    trackers.follow(confirmation(run))
+    trackers.follow(run.confirmed())
     while not said:
         assert time.monotonic() < deadline
         trackers.look()

@@ -13,6 +13,7 @@ from search.trackers import sending as sending_module
 from search.trackers.record import Record, take_in
 from search.trackers.sending import Sending, Trackers
 from tests.helpers.fake_runs import IMAGES, report, start
+from tests.helpers.tools import until
 
 RUNGS = len(IMAGES)
 
@@ -39,13 +40,6 @@ class Memory:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run.create(tmp_path, "run")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_tracker_gets_what_the_log_has_also_of_earlier_sessions(run: Run) -> None:
@@ -81,14 +75,14 @@ def test_of_a_tracker_that_fails_one_line_is_said_and_it_gets_everything_once_it
     trackers = Trackers([Sending("memory:x", connect)], said.append)
     start(run, "000-a", {})
     trackers.follow(run)
-    wait_until(lambda: tried > 3)
+    until(lambda: tried > 3)
     for rung in range(RUNGS):
         report(run, "000-a", rung, 9.0)
         trackers.follow(run)
         trackers.look()
     assert said == ["memory:x fails and is tried again, the search goes on without it: nobody is there"]
     away.clear()
-    wait_until(lambda: bool(memory.sent))
+    until(lambda: bool(memory.sent))
     assert trackers.close()
     assert len(memory.has["000-a"].reports) == RUNGS
     assert len(said) == 1
@@ -101,7 +95,7 @@ def test_a_record_that_is_refused_keeps_no_other_back(run: Run, monkeypatch: pyt
         start(run, name, {})
     trackers = Trackers([Sending("memory", lambda: memory)], said.append)
     trackers.follow(run)
-    wait_until(lambda: memory.has.keys() == {"001-b", "002-c"})
+    until(lambda: memory.has.keys() == {"001-b", "002-c"})
     assert not trackers.close()
     assert said[-1] == "memory has not got everything (nobody is there); search/send.py sends what is missing"
 

@@ -41,7 +41,6 @@ def contents(run: Run) -> dict[str, bytes]:
     for folder in folders:
         (file,) = folder.glob("*.wandb")
         key = FOLDER.fullmatch(folder.name)
-        assert key is not None
         assert file.name == f"run-{key[1]}.wandb"
         found[key[1]] = file.read_bytes()
     assert len(found) == len(folders)
