@@ -9,7 +9,7 @@ import pytest
 from search.schedulers import SCHEDULERS
 from tests.helpers.tools import load_benchmark
 
-SLOTS, REPLAYS = 2, 200
+SLOTS, REPLAYS = 2, 100
 
 
 @pytest.fixture(scope="module")

@@ -49,12 +49,14 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def data(mnist: Images) -> TrialData:
-    return TrialData(mnist, Reference.build(mnist, "confirm", 64))
+def race_data(mnist: Images) -> TrialData:
+    """The images, and a reference of few of those that a race is judged by."""
+    few = replace(mnist, confirm=mnist.confirm[:128])
+    return TrialData(mnist, Reference.build(few, "confirm", 64))
 
 
 def measured(
-    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch, measure: Measure, left: float = 600.0
+    run: Run, race_data: TrialData, monkeypatch: pytest.MonkeyPatch, measure: Measure, left: float = 600.0
 ) -> tuple[list[str], str]:
     """Measure, one model after the other in place of Ray, and return the order of the models and what was said."""
     order: list[str] = []
@@ -76,7 +78,7 @@ def measured(
     monkeypatch.setattr(on_test_images, "each_on_a_slot", one_by_one)
     result = confirmation_result(run)
     notes = Notes(Budget(600.0, earlier=600.0 - left), Console(file=io.StringIO(), width=80))
-    race = Session(run.confirmed(), SETTINGS, data, notes, Trackers())
+    race = Session(run.confirmed(), SETTINGS, race_data, notes, Trackers())
     on_test_images.measure_on_test_images(race, result, Ending(lambda: None))
     return order, notes.console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -90,58 +92,59 @@ def is_tested(run: Run) -> bool:
 
 
 def test_the_possible_winners_and_the_literature_are_measured_once_the_best_first(
-    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
+    run: Run, race_data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order, said = measured(run, data, monkeypatch, good)
+    order, said = measured(run, race_data, monkeypatch, good)
     assert order == ["000.0", "000.1", "002.0", "002.1"]
     assert "now 4 models are measured on the test images, about" in " ".join(said.split())
     assert max(map(len, said.splitlines())) <= 80
     assert is_tested(run)
-    again, said = measured(run, data, monkeypatch, good)
+    again, said = measured(run, race_data, monkeypatch, good)
     assert (again, said) == ([], "")
     assert is_tested(run)
 
 
 def test_one_that_fails_is_named_and_measured_when_the_run_goes_on(
-    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
+    run: Run, race_data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = RuntimeError("Traceback ...\nValueError: out of luck")
-    _, said = measured(run, data, monkeypatch, lambda start: error if start.trial == "000.1" else good(start))
+    _, said = measured(run, race_data, monkeypatch, lambda start: error if start.trial == "000.1" else good(start))
     assert "000.1 could not be measured on the test images: ValueError: out of luck" in " ".join(said.split())
     assert "1 of 4 models are not measured" in said
     assert "the checkpoint of 000.1 is gone; it is trained again" in said
     assert not is_tested(run)
-    assert measured(run, data, monkeypatch, good)[0] == ["000.1"]
+    assert measured(run, race_data, monkeypatch, good)[0] == ["000.1"]
     assert is_tested(run)
 
 
 def test_what_there_is_no_time_for_is_not_measured_and_the_run_is_not_at_its_end(
-    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
+    run: Run, race_data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order, said = measured(run, data, monkeypatch, good, left=-200.0)
+    order, said = measured(run, race_data, monkeypatch, good, left=-200.0)
     assert order == []
     assert "4 of 4 models are not measured on the test images" in said
     assert not is_tested(run)
 
 
 def test_a_model_whose_samples_diverge_has_no_row_and_holds_up_nothing(
-    run: Run, data: TrialData, monkeypatch: pytest.MonkeyPatch
+    run: Run, race_data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured(run, data, monkeypatch, lambda start: None if start.trial == "002.0" else good(start))
+    measured(run, race_data, monkeypatch, lambda start: None if start.trial == "002.0" else good(start))
     assert len(evaluations.stored(run.confirmed())) == 3
     assert is_tested(run)
 
 
 @pytest.mark.parametrize("damage", ["gone", "damaged"])
 def test_a_model_whose_checkpoint_is_gone_or_damaged_is_trained_again_and_measured_as_it_was(
-    damage: str, tmp_path: Path, mnist: Images, small_reference: Reference
+    damage: str, tmp_path: Path, mnist: Images, small_reference: Reference, race_data: TrialData
 ) -> None:
+    """Its reference is another than that of the training, as that of the test images is."""
     nested, plan = Run.create(tmp_path, "confirm"), Plan((64,), 3, "cpu")
     start = Start("000-cnn.0", 0, 11, "", TINY, repeats="000-cnn", sampling_seed=12)
     folder, variant, data = Folder(nested.uri), Variant.from_flat(TINY), TrialData(mnist, small_reference)
     trial = Trial(start.trial, variant, 11, replace(plan, sampling_seed=12), data, folder)
     reports = list(trial.reports())
-    bench = on_test_images.Bench(plan, nested.uri, data, Reference.build(mnist, "test", 64))
+    bench = on_test_images.Bench(plan, nested.uri, data, race_data.reference)
     assert list(on_test_images._without_model(nested, [start])) == []
     expected = on_test_images.measure(bench, start)
     assert expected is not None
