@@ -30,7 +30,7 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     if extra := sorted(OF_TRAINED & given.keys()):
         flag = "--" + extra[0].replace("_", "-")
         raise SettingsError(f"{flag} does not go with --from: {folder}/{trial} is trained already; leave it out")
-    run = Run.open(located(folder))
+    run = _keeping(Run.open(located(folder)), trial)
     row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.begun_settings()["settings"]
     from_bytes(Folder(run.uri).require_checkpoint(trial), trial)
     fixed = {name: str(row[name]) for name in fields(run.trials()) if row[name] is not None}
@@ -47,12 +47,20 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, **brought}
 
 
+def _keeping(run: Run, trial: str) -> Run:
+    """Return the run, or its confirmation where the checkpoint of the trial lies there."""
+    nested = run.confirmed()
+    return run if nested is None or trial not in nested.kept_checkpoints() else nested
+
+
 def _row(run: Run, trial: str, asked: str) -> dict[str, Any]:
     """Return the row of a trial whose training has ended and whose checkpoint is kept."""
     rows = {row["trial"]: row for row in run.trials().to_pylist()}
     kept = run.kept_checkpoints()
     if trial not in kept or trial not in rows:
-        there = f"kept are those of {', '.join(kept)}" if kept else "it keeps none"
+        nested = run.confirmed()
+        all_kept = kept if nested is None else [*kept, *nested.kept_checkpoints()]
+        there = f"kept are those of {', '.join(all_kept)}" if all_kept else "it keeps none"
         raise SettingsError(f"{asked}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
     if rows[trial]["state"] in ("RUNNING", "PAUSED"):
         raise SettingsError(f"{asked}: it is still in training; wait for its end, or --resume {run.name}")

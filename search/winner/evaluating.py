@@ -32,25 +32,39 @@ def evaluate(given: EvaluateOptions) -> int:
     Raises:
         UsageError: there is no such run or trial, or a value does not go with it.
     """
-    run = open_trusted(given.run, trusts=given.trust)
-    rows = _measured(run, _chosen(run, given.trials), given)
+    run = _with_models(open_trusted(given.run, trusts=given.trust), given.trials)
+    started = run.starts()
+    rows = _measured(run, {name: started[name] for name in given.trials or _kept(run)}, given)
     if not rows:
         return 3
     _print(run, to_table(rows), given.format)
     return 0
 
 
-def _chosen(run: Run, names: Sequence[str]) -> dict[str, Start]:
-    """Return the start of each trial to evaluate, by name."""
-    started, reported = run.starts(), run.reports()
-    kept = [name for name in run.kept_checkpoints() if name in reported]
-    if not kept:
+def _with_models(run: Run, names: Sequence[str]) -> Run:
+    """Return the run, or its confirmation where that alone keeps the models that are named; if none is, where it does.
+
+    Raises:
+        SettingsError: neither does.
+    """
+    nested = run.confirmed()
+    own, again = _kept(run), [] if nested is None else _kept(nested)
+    if own and set(names) <= set(own):
+        return run
+    if nested is not None and again and set(names) <= set(again):
+        say(f"the search keeps none of these models: those of its confirmation, {nested.uri}, are evaluated")
+        return nested
+    if not (own or again):
         raise SettingsError(f"{run.uri} {KEEPS_NOTHING}")
-    for name in names:
-        if name not in kept:
-            there = f"those of which it does: {', '.join(kept)}"
-            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
-    return {name: started[name] for name in dict.fromkeys(names or kept)}
+    name = next((name for name in names if name not in (*own, *again)), names[0])
+    there = f"those of which it does: {', '.join((*own, *again))}"
+    raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
+
+
+def _kept(run: Run) -> list[str]:
+    """Return the trials that have reported and whose checkpoint is kept."""
+    reported = run.reports()
+    return [name for name in run.kept_checkpoints() if name in reported]
 
 
 def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from rich.console import Console
 
 from analysis.run.evaluations import REAL, SCHEMA, store, stored, to_table
-from analysis.run.events import from_json
+from analysis.run.events import End, from_json
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.text import formats
@@ -180,6 +181,29 @@ def test_a_model_is_sampled_from_once_it_is_trained(run: Run) -> None:
         SettingsError, match="000-gaussian: it is still in training; wait for its end, or --resume tiny"
     ):
         with_trained({"trained": (str(run.path), "000-gaussian"), "fixed": {}})
+
+
+def test_models_that_the_confirmation_alone_keeps_are_evaluated_and_sampled_from(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    nested, (again, trial) = copy.begin_confirmation(), ("001-morph.0", "001-morph")
+    nested.write_settings(copy.settings())
+    nested.append(replace(copy.starts()[trial], trial=again, repeats=trial, number=0))
+    nested.append(replace(copy.reports()[trial][-1], trial=again))
+    nested.append(End(again, "COMPLETE"))
+    (copy.checkpoints / f"{trial}.pt").rename(nested.checkpoints / f"{again}.pt")
+    assert answer(copy, capsys, again)[0] == 0
+    assert answer(copy, capsys, trial)[2].endswith(f"those of which it does: 000-gaussian, 002-bad, {again}\n")
+    assert with_trained({"trained": (str(copy.path), again), "fixed": {}})["trained"] == (nested.uri, again)
+    with pytest.raises(SettingsError, match=f"kept are those of 000-gaussian, .*{again}"):
+        with_trained({"trained": (str(copy.path), trial), "fixed": {}})
+    for kept in copy.checkpoints.iterdir():
+        kept.unlink()
+    status, out, err = answer(copy, capsys, "--format", "json")
+    assert status == 0, err
+    assert [row["trial"] for row in json.loads(out)] == [REAL, again]
+    assert err.startswith("the search keeps none of these models: those of its confirmation")
 
 
 def test_without_a_trial_that_can_be_evaluated_the_status_is_3(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
