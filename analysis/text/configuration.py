@@ -9,6 +9,7 @@ from analysis.statistics.comparable_trials import value_text
 from analysis.statistics.ranking import Row
 
 CONDITIONING = "network/conditioning"  # whether a network is told labels
+CLUSTERS = "network/clusters"  # of no meaning where it is not told clusters
 UNNAMED = ("kind", "target", "activation")  # fields whose values need no name beside them
 
 
@@ -32,20 +33,23 @@ def describe_configuration(configuration: Row) -> str:
 def describe_trials(trials: pa.Table, shared: Row, first: str | None = None) -> dict[str, str]:
     """Return by trial what its configuration has that is not in `shared`.
 
-    With `first`, the others are told by what differs from that trial. Of a baseline's configuration, only kinds and the
-    fields that the search varies are named.
+    With `first`, the others are told by what differs from that trial. Of a baseline's configuration, only kinds, what
+    it is told of an image, and the fields that the search varies are named.
     """
     names = fields(trials)
     rows = {row["trial"]: row for row in trials.select(["trial", "baseline", *names]).to_pylist()}
     drawn = [row for row in rows.values() if not row["baseline"]]
     searched = {name for row in drawn for name in names if row[name] is not None} - shared.keys()
+    named = searched | {CONDITIONING}
     # What the first one lacks, such as a field of another schedule, may be the same in all that have it.
     told = {} if first is None else {name: rows[first][name] for name in names if rows[first][name] is not None}
     words = {}
     for trial, row in rows.items():
         known = shared if trial == first else shared | told
         own = {name: row[name] for name in names if row[name] != known.get(name)}
+        if row.get(CONDITIONING) != "cluster":
+            own.pop(CLUSTERS, None)
         if row["baseline"]:
-            own = {n: value for n, value in own.items() if n in searched or n.rsplit("/", 1)[-1] in UNNAMED}
+            own = {n: value for n, value in own.items() if n in named or n.rsplit("/", 1)[-1] in UNNAMED}
         words[trial] = describe_configuration(own)
     return words

@@ -14,7 +14,7 @@ from analysis.text.answer import answer
 from analysis.text.configuration import describe_configuration, describe_trials
 from analysis.text.confirmation import confirmation_blocks
 from analysis.text.formats import Block, Part, Sheet, Terms
-from analysis.text.words import column_form, count_states, fmd_text, number, with_error
+from analysis.text.words import column_form, count_states, counted, fmd_text, number, with_error
 
 COLUMNS = ("rank", "trial", "FMD ± s.e.", "norm.", "corr.", "train", "configuration", "remarks")
 TEXTS = ("trial", "configuration", "remarks")
@@ -22,13 +22,14 @@ DROPS = ("corr.", "train", "remarks", "norm.", "configuration")
 
 HOW_TO_READ = "FMD: lower is better; budgets do not compare. ~: within two standard errors of the row above."
 
-DIFFERENCES = "configuration: what differs from that of {first}; --verbose shows all."
+DIFFERENCES = "configuration: what differs from that of {first}, of baselines the most important; --verbose shows all."
 
 
 def run_heading(name: str, card: MetricCard, trials: pa.Table) -> str:
     """Return lines that say what is ranked: the run, its trials by state, the metric with its floor and blank value."""
     counts = count_states(trials["state"].to_pylist())
-    lines = [f"{name}: {len(trials)} trials, {counts}" if counts else f"{name}: {len(trials)} trials"]
+    total = counted(len(trials), "trial")
+    lines = [f"{name}: {total}, {counts}" if counts else f"{name}: {total}"]
     if card:
         floor, blank = fmd_text(card["floor"]), fmd_text(card["blank"])
         lines.append(
@@ -48,9 +49,11 @@ def configuration_legend(trials: pa.Table, shared: Row) -> list[str]:
     names = sorted(set(trials["baseline"].to_pylist()) - {"", None})
     if names:
         lines.append(
-            f"{', '.join(names)}: baselines, configurations of the literature, in full in spaces/baselines.py."
+            f"{', '.join(names)}: baselines, configurations of the literature, in full in spaces/baselines.py; rows "
+            "have the most important of them."
         )
-    lines.append(f"Where a row does not say otherwise: {describe_configuration(shared)}")
+    which = "another row" if names else "a row"
+    lines.append(f"Where {which} does not say otherwise: {describe_configuration(shared)}")
     return lines
 
 
