@@ -78,7 +78,9 @@ def _labels(model: Model) -> str:
         case "class":
             return f"it knows the classes {listed(model.classes, 12)}"
         case "cluster":
-            return f"it knows no classes, and was told of {model.variant.clusters} clusters of the training images"
+            counts = model.diffusion.label_counts
+            assert counts is not None
+            return f"it knows no classes, and was told of {len(counts)} clusters of the training images"
     return "it knows no classes"
 
 

@@ -1,5 +1,6 @@
 """A search on a folder of one's own, confirmed, resumed, evaluated and replayed; changed images are refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ def test_a_search_on_images_of_ones_own(labelled: bool, searches: Searches, monk
     if not labelled:
         for path in list(folder.glob("*/*.png")):
             path.rename(folder / f"{path.parent.name}-{path.name}")
-    told = ["--set", "network.conditioning=class"] if labelled else []
-    begun = searches.run(str(SCRIPT), "--space", "tiny.py", "--dataset", "my images", "--name", "mine", *BUDGET, *told)
+    given = ["--space", "tiny.py", "--dataset", "my images", "--name", "mine", *BUDGET]
+    told = f"network.conditioning={'class' if labelled else 'cluster'}"
+    begun = searches.run(str(SCRIPT), *given, "--set", told)
     assert begun.returncode == 0, begun.stderr
     assert "240 images of 16 x 16 in grey" in begun.stdout
     run = Run.open(searches.folder / "runs" / "mine")
@@ -60,3 +62,6 @@ def test_a_search_on_images_of_ones_own(labelled: bool, searches: Searches, monk
     found = "a folder of 3 class folders" if labelled else "a folder of images without classes"
     assert f"\n- data: images of the user's own: 240 of 16 x 16 in grey; {found}; train " in card
     assert ("sample.py --n 100 --out samples.png --label 'class 0'" in card) == labelled
+    counts = json.loads((searches.folder / "model" / "config.json").read_text())["label_counts"]
+    assert len(counts) < 100  # the default of network.clusters, for which these images are too few
+    assert (f"was told of {len(counts)} clusters of the training images" in card) == (not labelled)
