@@ -1,6 +1,7 @@
 """The command lines of search/: their descriptions, and parsers made from the options that are declared."""
 
 import argparse
+import difflib
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -80,9 +81,20 @@ class Command(Generic[T]):
 
 
 class _Parser(argparse.ArgumentParser):
+    flags: Sequence[str] = ()
+
     def error(self, message: str) -> NoReturn:
-        is_text = re.match("unrecognized arguments: [^-]", message)
-        raise SettingsError(f"{message}; {'quote a value that has spaces; ' if is_text else ''}see --help")
+        raise SettingsError(f"{message}; {self._advice(message)}see --help")
+
+    def _advice(self, message: str) -> str:
+        """Return what would be right where an argument is none of these, and nothing of other errors."""
+        unknown = re.match("unrecognized arguments: ([^ =]*)", message)
+        if unknown is None:
+            return ""
+        if not unknown[1].startswith("-"):
+            return "quote a value that has spaces; "
+        near = difflib.get_close_matches(unknown[1], self.flags, n=1)
+        return f"did you mean {near[0]}? " if near else ""
 
 
 def search_options() -> dict[str, Option]:
@@ -129,6 +141,7 @@ def _parser(command: str, description: str, examples: str, declared: Mapping[str
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    parser.flags = [one.flag for one in declared.values()]
     groups: dict[str, Any] = {"": parser}
     for title in GROUPS:
         if title in {one.group for one in declared.values()} - groups.keys():

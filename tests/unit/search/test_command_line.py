@@ -40,7 +40,10 @@ def space_file(folder: Path, text: str) -> str:
 GOOD = "def space(trial):\n    trial.suggest_float('training/lr', 1e-4, 1e-2, log=True)\n    return {}\n"
 USAGE_ERRORS = {
     "no space": ([], "--space is missing"),
-    "unknown option": (["--space", "widths", "--tirals", "3"], "unrecognized arguments: --tirals 3; see --help"),
+    "unknown option": (
+        ["--space", "widths", "--tirals", "3"],
+        "unrecognized arguments: --tirals 3; did you mean --trials? see",
+    ),
     "no number": (["--space", "widths", "--trials", "many"], "--trials many: give a whole number from 1 to "),
     "unknown space": (["--space", "degradation"], "unknown space 'degradation'; did you mean degradations? known are"),
     "unknown file": (["--space", "nowhere.py"], "--space nowhere.py: there is no such file"),
