@@ -141,13 +141,15 @@ def _estimate(settings: Settings, pace: Pace) -> str:
     kept = reserve([Cost(settings.rungs[-1] / of_trial, 0.0)], settings.confirm, settings.slots, limit)
     seconds = max(0.0, limit - kept - END_SECONDS)
     at = f"at {of_trial:,.0f} images a second and trial ({pace.source})"
-    if (longer := settings.rungs[0] / of_trial) > seconds:
-        return (
-            f"no trial reaches the first rung: it takes {as_clock(longer)}, {at}, and the search has "
-            f"{as_clock(seconds)}; give a larger --time-budget, or smaller --max-images and --grace-images"
-        )
+    for name, rung in (("first", settings.rungs[0]), ("last", settings.rungs[-1])):
+        if (longer := rung / of_trial) > seconds:
+            return (
+                f"no trial reaches the {name} rung: it takes {as_clock(longer)}, {at}, and the search has "
+                f"{as_clock(seconds)}; give a larger --time-budget, or smaller --max-images and --grace-images"
+            )
     trials = min(settings.trials, math.ceil(seconds * settings.slots * of_trial / expected_images(settings)))
-    after = f", {as_clock(kept)} for the confirmation and the test images" if kept else ""
+    confirmation = f"{as_clock(kept)} for" if kept else "no time for"
+    after = f", {confirmation} the confirmation and the test images" if settings.confirm else ""
     return f"{as_clock(seconds)} for about {counted(trials, 'trial')}{after}, {at}"
 
 

@@ -85,9 +85,10 @@ def test_a_plan_says_that_the_pace_is_measured(starts: bool, mnist: Images) -> N
     assert f"at {pace.images_per_second:,.0f} images a second and trial (measured)" in plan(settings, space, pace)
 
 
-def test_a_plan_says_so_where_no_trial_reaches_the_first_rung() -> None:
+def test_a_plan_says_so_where_no_trial_reaches_the_first_rung_or_the_last() -> None:
     settings, space = resolve(max_images=9_000, grace_images=1_000, time_budget=600, confirm=0), load("widths", {})
-    assert "no trial reaches" not in plan(settings, space, Pace(10.0, "measured"))
+    assert "9:54 for about " in plan(settings, space, Pace(20.0, "measured"))
+    assert "no trial reaches the last rung: it takes 15:00" in plan(settings, space, Pace(10.0, "measured"))
     slow = plan(settings, space, Pace(1.0, "measured"))
     assert "estimate   no trial reaches the first rung: it takes 16:40, at 1 images a second" in slow
     assert "--max-images" in slow
