@@ -114,7 +114,7 @@ def resume(given: dict[str, Any], began: float) -> int:
     run = open_run(given["storage_path"], given["resume"])
     trusts = given.get("trust", False)
     code, file = code_of(run, trusts=trusts), features_of(run, trusts=trusts)
-    with _machine(given, began) as machine:
+    with _machine(given, began - run.used_seconds()) as machine:
         return _go_on(run, machine, given, code, file, began)
 
 
@@ -135,7 +135,8 @@ def _go_on(
     space = load_space(settings.space, settings.fixed, settings.only, settings.exact, code)
     settings = with_space(run, settings, space)
     fields_compared(settings, space)
-    return run_session(run, settings, space, images or _images(settings, given, began), file, machine, given, began)
+    images = images or _images(settings, given, began - run.used_seconds())
+    return run_session(run, settings, space, images, file, machine, given, began)
 
 
 @contextmanager

@@ -217,7 +217,7 @@ class SearchOptions:
         "tpe",
     )
     against: str | None = _algorithm(
-        one_of(COSTS), "Cost to minimise beside FMD: nfe, parameters or seconds. It needs --scheduler none."
+        one_of(COSTS), "Cost to minimise beside FMD: nfe, parameters or seconds. It sets --scheduler none."
     )
     seed: int = _algorithm(SEED, "Seed of the sampler and of every trial.", 0)
 

@@ -44,7 +44,7 @@ def _sizes(images: Images) -> dict[str, int]:
 def _classes(images: Images) -> str:
     if not images.labelled:
         only = f" but {images.classes[0]}" if images.classes else ""
-        return f"none{only}: networks are told clusters in place of classes, and the metric learns rotations"
+        return f"none{only}: the metric learns rotations, and spaces with classes have clusters in their place"
     labels = np.concatenate([getattr(images, f"{name}_labels") for name in SPLITS])
     counts = np.bincount(labels, minlength=len(images.classes))
     shown = [f"{name} {count:,}" for name, count in zip(images.classes, counts, strict=True)][:CLASSES_SHOWN]

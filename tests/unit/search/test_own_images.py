@@ -117,7 +117,7 @@ def test_a_dry_run_shows_the_card_and_draws_clusters(flat: str, capsys: pytest.C
     assert command.main(["--space", "quality", "--dataset", flat, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "130 of 16 x 16 in grey" in out
-    assert "none: networks are told clusters in place of classes" in out
+    assert "none: the metric learns rotations, and spaces with classes have clusters in their place" in out
     assert "its 2 networks learn these images first" in out
     assert "network/conditioning = cluster" in out
     assert "conditioning = class" not in out
