@@ -99,6 +99,13 @@ def settings(name: str, scheduler: str = "asha") -> dict[str, Any]:
     }
 
 
+def begun(root: Path, name: str, **more: object) -> Run:
+    """A run that has its settings, and what else is given of search.json."""
+    run = Run.create(root, name)
+    run.write_settings(settings(name) | more)
+    return run
+
+
 def start(
     run: Run, name: str, variant: Flat, baseline: str = "", repeats: str | None = None, seed: int | None = None
 ) -> None:
@@ -167,8 +174,7 @@ def draw(run: Run, name: str, size: int = 40, mode: str = "L") -> None:
 
 def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradations") -> Run:
     """A search of ASHA over kinds, schedules and learning rates, with a baseline, a diverged and a failed trial."""
-    rng, run = random.Random(seed), Run.create(root, name)
-    run.write_settings(settings(name))
+    rng, run = random.Random(seed), begun(root, name)
     seen: tuple[list[float], ...] = ([], [], [])
     for number in range(trials):
         kind, schedule = rng.choice(KINDS), rng.choice(("cosine", "linear"))
@@ -196,8 +202,7 @@ def search(root: Path, trials: int = 30, seed: int = 0, name: str = "degradation
 
 def many(root: Path, trials: int, seed: int = 0) -> Run:
     """A search of thousands of trials, a third of which reached each next rung, without pictures."""
-    rng, run = random.Random(seed), Run.create(root, "many")
-    run.write_settings(settings("many"))
+    rng, run = random.Random(seed), begun(root, "many")
     for number in range(trials):
         kind = rng.choice(KINDS)
         trial = f"{number:04d}-{kind}"

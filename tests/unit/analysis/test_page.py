@@ -102,8 +102,7 @@ def test_budgets_are_in_order_and_the_one_of_the_importances_is_shown_first(run:
 
 
 def test_the_rungs_are_called_rungs_and_the_last_compared_by_its_images(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "lower")
-    run.write_settings(fake_runs.settings("lower"))
+    run = fake_runs.begun(tmp_path, "lower")
     for number in range(6):  # none reaches the full budget
         fake_runs.start(run, f"{number}-x", {"training/lr": 0.001 * (1 + number)})
         for rung in range(2):

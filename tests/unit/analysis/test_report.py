@@ -181,8 +181,7 @@ def test_the_ranking_has_every_trial_in_the_order_of_the_ranking(searched: Run, 
 
 
 def test_the_first_at_equal_images_and_at_equal_seconds_stand_side_by_side(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "speeds")
-    run.write_settings(fake_runs.settings("speeds"))
+    run = fake_runs.begun(tmp_path, "speeds")
     for number, (fmds, seconds) in enumerate((((100.0, 60.0, 40.0), 10.0), ((90.0, 50.0, 36.0), 25.0))):
         fake_runs.add_trial(run, MORPH | {"training/lr": 0.001 * (1 + number)}, list(fmds), train_seconds=seconds)
     page = made(run)
@@ -194,8 +193,7 @@ def test_the_first_at_equal_images_and_at_equal_seconds_stand_side_by_side(tmp_p
 
 
 def test_the_best_with_labels_and_without_are_named_where_there_are_both(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "labels")
-    run.write_settings(fake_runs.settings("labels"))
+    run = fake_runs.begun(tmp_path, "labels")
     fake_runs.add_trial(run, MORPH, [30.0])
     assert "Trials marked -class" not in made(run).words
     fake_runs.add_trial(run, MORPH | {"network/conditioning": "class"}, [20.0])
@@ -456,8 +454,7 @@ def plots(page: Page) -> dict[str, list[Event]]:
 
 
 def test_curves_show_what_was_measured_between_rungs_and_losses_of_the_best(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "curves")
-    run.write_settings(fake_runs.settings("curves") | {"metric": fake_runs.CARD | {"floor_sd": 0.5}})
+    run = fake_runs.begun(tmp_path, "curves", metric=fake_runs.CARD | {"floor_sd": 0.5})
     assert "losses-curves-plot" not in plots(made(run))
     fake_runs.start(run, "a", MORPH)
     fake_runs.report(run, "a", 0, 90.0, losses_at=(6000, 12000), losses=(0.5, 0.4), train_seconds=10.0)
@@ -578,8 +575,7 @@ def test_a_name_that_a_shell_would_read_is_quoted_in_every_command(searched: Run
 
 def test_no_cell_of_a_column_of_numbers_is_sorted_as_a_text(tmp_path: Path) -> None:
     """One trial has no place at equal seconds, another no number of the search at the images of the confirmation."""
-    run = Run.create(tmp_path, "gaps")
-    run.write_settings(fake_runs.settings("gaps"))
+    run = fake_runs.begun(tmp_path, "gaps")
     for number, (rungs, seconds) in enumerate(((3, 10.0), (3, 25.0), (3, 90.0), (1, 5.0))):
         fmds = [100.0 - number, 60.0 - number, 40.0 - number][:rungs]
         fake_runs.add_trial(run, MORPH | {"training/lr": 0.001 * (1 + number)}, fmds, train_seconds=seconds)
@@ -596,8 +592,7 @@ def test_no_cell_of_a_column_of_numbers_is_sorted_as_a_text(tmp_path: Path) -> N
 
 def test_a_trial_that_asha_would_have_promoted_lacked_time(tmp_path: Path) -> None:
     """Four trials pause at a rung of which one in three goes on: the best lacked time, the others were behind."""
-    run = Run.create(tmp_path, "promotion")
-    run.write_settings(fake_runs.settings("promotion") | {"starting_point": False})
+    run = fake_runs.begun(tmp_path, "promotion", starting_point=False)
     for name, fmd in (("a", 90.0), ("b", 60.0), ("c", 80.0), ("d", 70.0)):
         fake_runs.start(run, name, MORPH)
         fake_runs.report(run, name, 0, fmd)

@@ -66,10 +66,7 @@ USAGE_ERRORS = {
     "nobody's space": (["--space", "~nobody/a.py"], "--space ~nobody/a.py: there is no such"),
     "no folder": (["--space", "widths", "--storage-path", ""], "--storage-path '': give a text that is not empty"),
     "cores": (["--space", "widths", "--cpus-per-trial", "1000"], "--cpus-per-trial 1000: there are "),
-    "spaces": (
-        ["--space", "widths", "--name", "my", "run"],
-        "unrecognized arguments: run; quote a value that",
-    ),
+    "spaces": (["--space", "widths", "--name", "my", "run"], "unrecognized arguments: run; quote a value that"),
     "data set": (
         ["--space", "widths", "--dataset", "mnits"],
         "'mnits' is no data set and no file or folder; known are mnist",

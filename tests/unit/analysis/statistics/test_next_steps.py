@@ -51,8 +51,7 @@ WHOLE = {"training/batch": {"low": 2, "high": 4, "log": False, "least": 1, "most
 
 @pytest.mark.parametrize("value", [2, 4])
 def test_a_whole_number_that_rounds_to_the_end_is_not_beyond_it(tmp_path: Path, value: int) -> None:
-    run = Run.create(tmp_path, "run")
-    run.write_settings(fake_runs.settings("run") | {"domains": WHOLE})
+    run = fake_runs.begun(tmp_path, "run", domains=WHOLE)
     fake_runs.add_trial(run, {"training/batch": value}, [30.0])
     assert edges(run) == []
 
@@ -69,8 +68,7 @@ def test_a_confirmation_that_did_not_begin_is_asked_for_with_a_budget_in_whole_m
 
 
 def test_without_a_result_there_is_nothing_to_train_again(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "run")
-    run.write_settings(fake_runs.settings("run"))
+    run = fake_runs.begun(tmp_path, "run")
     ((sentence, command),) = steps(run, Commands.anywhere(run))
     assert "did not start in the time: search on" in sentence
     assert "--time-budget" in command
@@ -103,8 +101,7 @@ def test_a_curve_that_still_falls_at_the_end_suggests_longer_training(tmp_path: 
 
 
 def test_a_choice_that_all_of_the_best_share_is_named_where_others_were_tried(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "run")
-    run.write_settings(fake_runs.settings("run"))
+    run = fake_runs.begun(tmp_path, "run")
     for number in range(9):
         better = number < 5
         variant: dict[str, Any] = {
@@ -223,8 +220,7 @@ def test_a_next_search_begins_with_this_one_where_its_settings_take_that(
 
 
 def test_a_value_that_a_shell_would_read_is_quoted(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "run")
-    run.write_settings(fake_runs.settings("run"))
+    run = fake_runs.begun(tmp_path, "run")
     for number in range(9):
         variant: dict[str, Any] = {"network/kind": "mine;echo $HOME" if number < 5 else "cnn"}
         fake_runs.add_trial(run, variant | {"training/lr": 0.01}, [30.0 + number])

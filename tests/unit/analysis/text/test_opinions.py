@@ -33,33 +33,14 @@ LABELS, ROTATIONS = "it is first by what learned the labels", "by what learned h
     ("labels", "rotations", "value", "expected"),
     [
         ((2.0, 3.0), (5.0, 6.0), "2 of 2 agree", f"{LABELS} and how an image is turned"),
-        (
-            (2.0, 3.0),
-            (6.0, 5.0),
-            "1 of 2 agree",
-            f"{LABELS}; {ROTATIONS} (003-a 20.0 % worse)",
-        ),
-        (
-            (2.0, 3.0),
-            (5.01, 5.0),
-            "1 of 2 agree",
-            f"{LABELS}; {ROTATIONS} (003-a 0.2 % worse, which chance may do)",
-        ),
-        (
-            (2.0, 3.0),
-            (15.0, 5.0),
-            "1 of 2 agree",
-            f"{LABELS}; {ROTATIONS} (003-a 3.00 times its distance)",
-        ),
+        ((2.0, 3.0), (6.0, 5.0), "1 of 2 agree", f"{LABELS}; {ROTATIONS} (003-a 20.0 % worse)"),
+        ((2.0, 3.0), (5.01, 5.0), "1 of 2 agree", f"{LABELS}; {ROTATIONS} (003-a 0.2 % worse, which chance may do)"),
+        ((2.0, 3.0), (15.0, 5.0), "1 of 2 agree", f"{LABELS}; {ROTATIONS} (003-a 3.00 times its distance)"),
         ((None, None), (5.0, 6.0), "1 of 1 agree", "it is first by what learned how an image is turned"),
     ],
 )
 def test_what_other_networks_say_names_who_is_first_and_how_far_the_best_is_behind(
-    tmp_path: Path,
-    labels: tuple[float | None, float | None],
-    rotations: tuple[float, float],
-    value: str,
-    expected: str,
+    tmp_path: Path, labels: tuple[float | None, float | None], rotations: tuple[float, float], value: str, expected: str
 ) -> None:
     (fact,) = opinion_facts(result_of(judged(tmp_path, labels, rotations)))
     assert fact == ("other networks", value, expected)

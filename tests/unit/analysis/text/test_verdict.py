@@ -42,9 +42,7 @@ def test_a_winner_that_ties_with_the_first_starting_point_has_not_shown_an_impro
     assert facts["first starting point"].endswith("that the search has improved on it is not shown")
 
 
-def test_an_improvement_on_the_first_starting_point_is_told_by_pairs_although_seeds_differ_more(
-    tmp_path: Path,
-) -> None:
+def test_an_improvement_on_the_first_starting_point_is_told_by_pairs_although_seeds_differ_more(tmp_path: Path) -> None:
     facts = said(tmp_path, {"004-a": seeds(30.0), "000-a": seeds(31.5, -0.002)})
     assert facts["how sure"].endswith(
         "of the 2 that were trained again; each of the others is worse by more than chance"

@@ -40,8 +40,7 @@ Measure = Callable[[Start], dict[str, Any] | Exception | None]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """A search of two trials and a baseline that were trained again; the first is the best by far."""
-    run = Run.create(tmp_path, "run")
-    run.write_settings(fake_runs.settings("run"))
+    run = fake_runs.begun(tmp_path, "run")
     for number, baseline in enumerate(("", "", "A0")):
         fake_runs.add_trial(run, {"training/lr": 0.1 + number}, [50.0 + number], baseline=baseline)
     fake_runs.confirm(run, ["000", "001", "002"], seeds=2, tested=False)

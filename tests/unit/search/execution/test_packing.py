@@ -218,8 +218,5 @@ def test_a_search_that_goes_on_without_its_mps_says_so(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_trial_that_takes_more_than_its_share_of_a_gpu_says_so() -> None:
-    with (
-        pytest.raises(OutOfMemory, match="give a smaller --trials-per-gpu"),
-        share_of(torch.device("cuda", 0), 0.25),
-    ):
+    with pytest.raises(OutOfMemory, match="give a smaller --trials-per-gpu"), share_of(torch.device("cuda", 0), 0.25):
         torch.empty(torch.cuda.get_device_properties(0).total_memory // 2, dtype=torch.uint8, device="cuda")

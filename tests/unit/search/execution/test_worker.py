@@ -66,10 +66,7 @@ def signs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
 
 
 def test_it_reports_what_the_trial_does_and_keeps_its_files_in_the_runs_folder(
-    work: Work,
-    reported: list[dict[str, Any]],
-    signs: list[tuple[str, bytes]],
-    data: TrialData,
+    work: Work, reported: list[dict[str, Any]], signs: list[tuple[str, bytes]], data: TrialData
 ) -> None:
     run_trial({**CONFIG, "sampling_seed": 12}, work, data)
     assert {trial for trial, _ in signs} == {"003-tiny"}
@@ -106,21 +103,14 @@ def test_a_damaged_checkpoint_is_deleted_so_that_the_next_try_begins_anew(
     assert [report["images_seen"] for report in reported] == list(PLAN.rungs)
 
 
-def test_it_leaves_a_machine_that_is_taken_back(work: Work, reported: list[dict[str, Any]], data: TrialData) -> None:
-    preemption.NOTICE.touch()
-    with pytest.raises(Preempted):
-        run_trial(CONFIG, work, data)
-    assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
-    assert reported == []
-
-
-def test_it_saves_and_leaves_when_the_driver_asks(
-    work: Work,
-    reported: list[dict[str, Any]],
-    data: TrialData,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("asks", ["the machine", "the driver"])
+def test_it_saves_and_leaves_when_it_is_asked(
+    asks: str, work: Work, reported: list[dict[str, Any]], data: TrialData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "_get", {pulse.LEAVE: b""}.get)
+    if asks == "the machine":  # which is taken back
+        preemption.NOTICE.touch()
+    else:
+        monkeypatch.setattr(pulse, "_get", {pulse.LEAVE: b""}.get)
     with pytest.raises(Preempted):
         run_trial(CONFIG, work, data)
     assert Folder(work.run_uri).load_checkpoint("003-tiny") is not None
@@ -128,11 +118,7 @@ def test_it_saves_and_leaves_when_the_driver_asks(
 
 
 def test_the_calls_of_a_network_in_a_file_are_signs_of_life(
-    work: Work,
-    reported: list[dict[str, Any]],
-    data: TrialData,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    work: Work, reported: list[dict[str, Any]], data: TrialData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may take minutes to score a set of samples, and the watchdog ends what gives no sign for ten."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -157,9 +157,7 @@ def shown_after(trials: int, shown: int, monkeypatch: pytest.MonkeyPatch, object
     return study
 
 
-def test_while_all_trials_are_shown_tpe_suggests_what_it_would_without_a_bound(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_while_all_trials_are_shown_tpe_suggests_what_it_would_without_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     bounded, whole = (shown_after(40, shown, monkeypatch) for shown in (40, 10_000))
     assert [trial.params for trial in bounded.trials] == [trial.params for trial in whole.trials]
 
