@@ -31,7 +31,7 @@ from trainables.report import Report
 
 TRIALS = 8
 # Of some 150 moments, the distance between those at which a crash is tried.
-STRIDE = 9
+STRIDE = 5
 # More than those that are drawn at random, so that a model decides what comes next.
 MODELLED, STRIDE_ALONE = 16, 41
 
