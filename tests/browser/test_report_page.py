@@ -111,33 +111,33 @@ def test_texts_sort_as_texts_and_what_is_missing_comes_last(page: Chrome) -> Non
             assert missing == sorted(missing)
 
 
-@pytest.mark.parametrize("table", ["ranking-table", "confirmed-table", "pruned-table", "effects-table"])
-def test_the_csv_is_the_table_as_it_is_shown(page: Chrome, downloads: Path, table: str) -> None:
-    file = downloads / f"{table}.csv"
-    file.unlink(missing_ok=True)
-    press(page, table, "trial" if table != "effects-table" else "trials")
-    page.execute_script("arguments[0].click()", page.find_element(By.CSS_SELECTOR, f"button[data-table={table}]"))
-    WebDriverWait(page, 30).until(lambda _: file.is_file() and file.stat().st_size > 0)
-    head, *lines = csv.reader(io.StringIO(file.read_bytes().decode()))
-    grouped = head[0] == "budget"
-    shown = [row for body in rows(page, table) for row in body]
-    assert [line[grouped:] for line in lines] == shown
-    headings = page.find_elements(By.CSS_SELECTOR, f"#{table} thead th button")
-    assert head[grouped:] == [heading.get_attribute("textContent") for heading in headings]
-    if grouped:
-        assert len({line[0] for line in lines}) == len(rows(page, table))
+def test_the_csv_is_the_table_as_it_is_shown(page: Chrome, downloads: Path) -> None:
+    for table in ("ranking-table", "confirmed-table", "pruned-table", "effects-table"):
+        file = downloads / f"{table}.csv"
+        press(page, table, "trial" if table != "effects-table" else "trials")
+        page.execute_script("arguments[0].click()", page.find_element(By.CSS_SELECTOR, f"button[data-table={table}]"))
+        WebDriverWait(page, 30).until(lambda _, file=file: file.is_file() and file.stat().st_size > 0)
+        head, *lines = csv.reader(io.StringIO(file.read_bytes().decode()))
+        grouped = head[0] == "budget"
+        shown = [row for body in rows(page, table) for row in body]
+        assert [line[grouped:] for line in lines] == shown
+        headings = page.find_elements(By.CSS_SELECTOR, f"#{table} thead th button")
+        assert head[grouped:] == [heading.get_attribute("textContent") for heading in headings]
+        if grouped:
+            assert len({line[0] for line in lines}) == len(rows(page, table))
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["=HYPERLINK(1)", "+1+1", "-1+1", "@A1", "\t=1", "\r=1", "-a", "plain", "a, b", 'a "b"', "", "-", "-0.5", "7"],
-)
-def test_the_csv_has_an_apostrophe_where_the_one_of_the_ranking_has_it(page: Chrome, text: str) -> None:
-    ((said,),) = csv.reader(io.StringIO(page.execute_script("return quoted(arguments[0])", text) or '""', newline=""))
-    is_number = re.fullmatch(r"-?[\d.]+", text)
-    values = pa.array([float(text)]) if is_number else pa.array([text])
-    _, (expected,) = csv.reader(io.StringIO(formats.csv(pa.table({"x": values})), newline=""))
-    assert float(said) == float(expected) if is_number else said == (text if text == "-" else expected)
+TEXTS = ("=HYPERLINK(1)", "+1+1", "-1+1", "@A1", "\t=1", "\r=1", "-a", "plain", "a, b", 'a "b"', "", "-", "-0.5", "7")
+
+
+def test_the_csv_has_an_apostrophe_where_the_one_of_the_ranking_has_it(page: Chrome) -> None:
+    for text in TEXTS:
+        quoted = page.execute_script("return quoted(arguments[0])", text) or '""'
+        ((said,),) = csv.reader(io.StringIO(quoted, newline=""))
+        is_number = re.fullmatch(r"-?[\d.]+", text)
+        values = pa.array([float(text)]) if is_number else pa.array([text])
+        _, (expected,) = csv.reader(io.StringIO(formats.csv(pa.table({"x": values})), newline=""))
+        assert float(said) == float(expected) if is_number else said == (text if text == "-" else expected)
 
 
 def test_dark_is_dark_also_in_the_plots_and_at_once(page: Chrome) -> None:
@@ -152,16 +152,23 @@ def test_dark_is_dark_also_in_the_plots_and_at_once(page: Chrome) -> None:
     assert bright[1][0] < 150 < 450 < bright[1][1]
 
 
-@pytest.mark.parametrize("width", [320, 390, 1200])
-def test_nothing_is_wider_than_the_screen(page: Chrome, run: Run, width: int) -> None:
-    screen = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 1000}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    opened(page, run)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+def test_nothing_is_wider_than_the_screen_and_a_table_is_scrolled_and_its_words_stay_whole(
+    page: Chrome, run: Run
+) -> None:
     outside = """return [...document.querySelectorAll('main *')].filter(
         e => !e.closest('.scroll, .plotbox, pre') && e.getBoundingClientRect().right > arguments[0] + 1
     ).map(e => e.outerHTML.slice(0, 80))"""
-    assert page.execute_script(outside, width) == []
+    narrow = """return [...document.querySelectorAll('tbody td')].filter(
+        cell => cell.textContent.trim() && cell.getBoundingClientRect().width < 24).length"""
+    hidden = """return [...document.querySelectorAll('.scroll')].filter(
+        box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX != 'auto').length"""
+    for width in (320, 390, 1200):
+        screen = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 1000}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        opened(page, run)
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        assert page.execute_script(outside, width) == []
+        assert page.execute_script(narrow) == page.execute_script(hidden) == 0
 
 
 def test_on_paper_no_plot_is_cut_and_nothing_is_folded_away(page: Chrome) -> None:
@@ -196,18 +203,6 @@ def test_every_heading_has_something_under_it(page: Chrome) -> None:
         return !next || next.matches(heads) || next.getBoundingClientRect().height == 0;
     }).map(head => head.textContent)"""
     assert page.execute_script(empty) == []
-
-
-def test_a_table_on_a_phone_is_scrolled_and_its_words_stay_whole(page: Chrome, run: Run) -> None:
-    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    opened(page, run)
-    narrow = """return [...document.querySelectorAll('tbody td')].filter(
-        cell => cell.textContent.trim() && cell.getBoundingClientRect().width < 24).length"""
-    assert page.execute_script(narrow) == 0
-    hidden = """return [...document.querySelectorAll('.scroll')].filter(
-        box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX != 'auto').length"""
-    assert page.execute_script(hidden) == 0
 
 
 @pytest.mark.slow
