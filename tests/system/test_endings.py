@@ -32,6 +32,11 @@ def kill(searches: Searches, name: str) -> None:
     os.kill(number, signal.SIGKILL)
 
 
+def interrupt(searches: Searches, process: subprocess.Popen[str]) -> None:
+    """As Ctrl-C in a terminal does."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
 def terminate(searches: Searches, process: subprocess.Popen[str]) -> None:
     end_all(searches, process, signal.SIGTERM)
 
@@ -60,7 +65,8 @@ def test_however_it_is_ended_it_says_how_to_go_on_and_goes_on(searches: Searches
     command = [str(SCRIPT), "--space", "tiny.py", "--name", "a", "--storage-path", "there", *BUDGET, "--trials", "900"]
     before: dict[tuple[str, int], float] = {}
     places = tempfile.mkdtemp(dir="/tmp")  # of this test alone: searches beside it have folders, too
-    for end, status in ((terminate, 130), (hang_up, 130), (stop_ray, 1), (lose_the_raylet, 1), (lose_the_gcs, 1)):
+    from_outside = ((interrupt, 130), (terminate, 130), (hang_up, 130))
+    for end, status in (*from_outside, (stop_ray, 1), (lose_the_raylet, 1), (lose_the_gcs, 1)):
         process = searches.start(*command, RAY_TMPDIR=places)
         known = len(before)
         wait_for(process, folder, lambda events, known=known: count_reports(events) > known)
@@ -132,7 +138,7 @@ def test_in_the_first_seconds_it_ends_with_one_line_and_leaves_nothing(seconds: 
     assert process.stdout is not None
     process.stdout.readline()  # that it starts
     time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)
+    interrupt(searches, process)
     output, errors = process.communicate()
     assert process.returncode == 130, errors
     begun = (searches.folder / "runs").exists()

@@ -1,6 +1,7 @@
 """What can go wrong with a trial, its process, its checkpoint or its disk, in whole searches with the real Ray."""
 
 import json
+import math
 import random
 import re
 import subprocess
@@ -104,9 +105,10 @@ import os, pickle, signal, sys, time
 from pathlib import Path
 from search import run
 from search.execution import pulse, worker
+from trainables.diffusion import process as diffusion
 
 pulse.LATER = 5.0
-HERE, train, reports = Path.cwd(), worker.run_trial, worker.Trial.reports
+HERE, train, reports, losses = Path.cwd(), worker.run_trial, worker.Trial.reports, diffusion.LOSSES
 
 
 class Malicious:
@@ -142,8 +144,16 @@ def told(self):
             raise MemoryError("no room for 8 GiB")
 
 
+def ruined(loss):
+    return lambda *of: float("nan") * loss(*of)
+
+
 def troubled(config, work, data):
     worker.Trial.reports = told
+    lr = config["variant"]["training/lr"]
+    if lr == 0.0018:
+        raise RuntimeError("out of luck")
+    diffusion.LOSSES = {name: ruined(loss) if lr == 0.0017 else loss for name, loss in losses.items()}
     train(config, work, data)
 
 
@@ -155,26 +165,33 @@ sys.exit(run.main())
 def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_search_goes_on(
     searches: Searches,
 ) -> None:
+    """And one that diverges is not tried again."""
     (searches.folder / "troubled.py").write_text(TROUBLED)
-    rates = (0.002, 0.0011, 0.0016, 0.0012, 0.0013, 0.0014, 0.0015)
+    rates = (0.002, 0.0011, 0.0016, 0.0012, 0.0013, 0.0014, 0.0015, 0.0018, 0.0017)
     starts = ", ".join(f'{{"training/lr": {lr}, "training/target": "x0"}}' for lr in rates)
     (searches.folder / "tiny.py").write_text(SPACE.replace("STARTS = (", f"STARTS = ({starts}, "))
-    arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "7"]
+    arguments = ["--space", "tiny.py", "--name", "a", "--scheduler", "none", *BUDGET, "--trials", "9"]
     limits = ["--hang-limit", "45", "--time-budget", "2000"]
     ended = searches.run("troubled.py", *arguments, *limits, COLUMNS="1000")  # no line is wrapped
     assert ended.returncode == 0, ended.stderr
     run = Run.open(searches.folder / "runs" / "a")
-    check_run(run, 7)
+    study = check_run(run, 9)
     rows = {row["training/lr"]: row for row in run.trials().to_pylist()}
     assert {lr: row["state"] for lr, row in rows.items()} == {
         **dict.fromkeys(rates[:5], "COMPLETE"),
-        **dict.fromkeys(rates[5:], "FAILED"),
+        **dict.fromkeys(rates[5:8], "FAILED"),
+        0.0017: "PRUNED",
     }
+    diverged = rows[0.0017]
+    assert (diverged["diverged"], diverged["fmd_normalised"]) == (True, 1.0)
+    assert study.trials[diverged["number"]].value == diverged["fmd"]
+    assert math.isfinite(diverged["fmd"])
+    assert rows[0.0018]["fmd"] is None
     assert not (searches.folder / "executed").exists()
     said = {lr: [line for line in ended.stdout.splitlines() if rows[lr]["trial"] in line] for lr in rates}
     tried = {lr: [line for line in lines if "failed and is tried again" in line] for lr, lines in said.items()}
     # One that is damaged dies first, and what it left is found at the next try.
-    assert [len(tried[lr]) for lr in rates] == [0, 1, 1, 2, 2, 2, 2]
+    assert [len(tried[lr]) for lr in rates] == [0, 1, 1, 2, 2, 2, 2, 2, 0]
     assert "its process showed no sign of life, and was ended" in tried[0.0016][0]
     assert "its process died" in tried[0.0011][0]
     assert "it did not report for" in tried[0.0011][0]
@@ -182,6 +199,7 @@ def test_a_trial_that_hangs_is_damaged_or_has_no_memory_is_tried_again_and_the_s
     errors = {name: end.error for name, end in run.ends().items() if end.state == "FAILED"}
     assert "died" in errors[rows[0.0014]["trial"]]
     assert "no room for 8 GiB" in errors[rows[0.0015]["trial"]]
+    assert "out of luck" in errors[rows[0.0018]["trial"]]
 
 
 def test_on_a_full_disk_a_search_ends_with_a_line_and_goes_on_when_there_is_room(searches: Searches) -> None:

@@ -1,15 +1,11 @@
 """Whole searches, small ones, on real MNIST with the real Ray: from the command line to the tables, through kills."""
 
-import math
 import os
-import re
-import shlex
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
 
 from analysis import rank as rank_command
 from analysis.run.remote import copy_of
@@ -17,35 +13,9 @@ from analysis.run.run import Run
 from analysis.statistics.confirmed import confirmation_result
 from analysis.statistics.ranking import rank
 from analysis.text.answer import answer
-from tests.helpers.searches import BUDGET, SCRIPT, SPACE, TRIALS, Searches, check_run, count_reports, reports, wait_for
+from tests.helpers.searches import BUDGET, SCRIPT, TRIALS, Searches, check_run, count_reports, reports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-# Trains as the project does, but for two learning rates: one makes the loss NaN, the other raises.
-TROUBLED = """
-import sys
-from search import run
-from search.execution import worker
-from trainables.diffusion import process as diffusion
-
-train, losses = worker.run_trial, diffusion.LOSSES
-
-
-def ruin(loss):
-    return lambda *of: float("nan") * loss(*of)
-
-
-def troubled(config, work, data):
-    lr = config["variant"]["training/lr"]
-    if lr == 0.09:
-        raise RuntimeError("out of luck")
-    diffusion.LOSSES = {name: ruin(loss) if lr == 0.1 else loss for name, loss in losses.items()}
-    train(config, work, data)
-
-
-worker.run_trial = troubled
-sys.exit(run.main())
-"""
 
 
 def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
@@ -71,54 +41,6 @@ def test_on_object_storage_it_goes_on_elsewhere_when_its_machine_is_lost(
     check_run(run, TRIALS)
     assert before.items() <= reports(run).items()
     assert rank_command.main([uri]) == 0
-
-
-def test_interrupted_it_says_how_to_go_on_and_a_trial_that_dies_is_continued(searches: Searches) -> None:
-    process = searches.start(str(SCRIPT), "--space", "tiny.py", "--name", "b", "--storage-path", "there", *BUDGET)
-    folder = searches.folder / "there" / "b"
-    wait_for(process, folder, lambda events: count_reports(events) > 0)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    output, errors = process.communicate()
-    assert process.returncode == 130, errors
-    assert Run.open(folder).settings()["status"] == "interrupted"
-    line = re.search(r"^go on +\S*python\S* (.*)$", output, re.MULTILINE)
-    assert line, output
-    before = reports(Run.open(folder))
-    trials = TRIALS + len(before)  # however many are done by now, some are still to be trained
-    process = searches.start(*shlex.split(line[1]), "--trials", str(trials))
-    wait_for(process, folder, lambda events: count_reports(events) > len(before) + 1)
-    worker = next(number for number, name in searches.processes().items() if name.startswith("ray::ImplicitFunc"))
-    os.kill(worker, signal.SIGKILL)
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    run = Run.open(folder)
-    study = check_run(run, trials)
-    assert before.items() <= reports(run).items()
-    assert TrialState.FAIL not in {trial.state for trial in study.trials}
-
-
-def test_a_trial_that_diverges_or_fails_ends_as_such_and_the_search_goes_on(searches: Searches) -> None:
-    (searches.folder / "troubled.py").write_text(TROUBLED)
-    text = SPACE.replace("STARTS = (", 'STARTS = ({"training/lr": 2e-3}, {"training/lr": 0.1}, {"training/lr": 0.09},')
-    (searches.folder / "tiny.py").write_text(text.replace("5e-4, 1e-2", "5e-4, 0.1"))
-    ended = searches.run(
-        "troubled.py", "--space", "tiny.py", "--name", "c", "--scheduler", "none", *BUDGET, "--trials", "4"
-    )
-    assert ended.returncode == 0, ended.stderr
-    run = Run.open(searches.folder / "runs" / "c")
-    study = check_run(run, 4)
-    rows = {row["training/lr"]: row for row in run.trials().to_pylist()}
-    diverged, failed = rows[0.1], rows[0.09]
-    assert (diverged["state"], diverged["diverged"], diverged["fmd_normalised"]) == ("PRUNED", True, 1.0)
-    assert study.trials[diverged["number"]].value == diverged["fmd"]
-    assert math.isfinite(diverged["fmd"])
-    assert (failed["state"], failed["fmd"]) == ("FAILED", None)
-    assert "out of luck" in next(end.error for end in run.ends().values() if end.state == "FAILED")
-    assert {trial.state for trial in study.trials if trial.number < 4} == {
-        TrialState.COMPLETE,
-        TrialState.PRUNED,
-        TrialState.FAIL,
-    }
 
 
 def test_the_winner_is_confirmed_also_when_the_race_is_cut_off(searches: Searches) -> None:
