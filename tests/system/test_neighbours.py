@@ -100,29 +100,24 @@ sys.exit(run.main())
 """
 
 
-@pytest.mark.parametrize("mode", ["token", "disabled"])
-def test_without_the_clusters_token_one_line_says_where_it_is(mode: str, searches: Searches) -> None:
-    (searches.folder / "cluster.py").write_text(CLUSTER)
-    cluster = searches.start("cluster.py", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    assert cluster.stdout is not None
-    address = cluster.stdout.readline().strip()
-    other = {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    done = searches.start(str(SCRIPT), *BOTH, "--name", "a", "--address", address, **other)
-    _, errors = done.communicate()
-    assert done.returncode == 2
-    assert re.fullmatch(rf".*{address}: the cluster refuses this Ray token; copy ~/\.ray/auth_token of .*\n", errors)
-    searches.kill()
-    cluster.communicate()
-
-
-def test_a_search_waits_for_a_cluster_whose_cores_others_have(searches: Searches) -> None:
+def test_a_search_waits_for_a_cluster_whose_cores_others_have_and_without_its_token_says_where_that_is(
+    searches: Searches,
+) -> None:
     (searches.folder / "cluster.py").write_text(CLUSTER)
     (searches.folder / "hasty.py").write_text(HASTY)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     cluster = searches.start("cluster.py", **token)
     assert cluster.stdout is not None
     address = cluster.stdout.readline().strip()
-    process = searches.start("hasty.py", *BOTH, "--name", "a", "--address", address, "--time-budget", "800", **token)
+    there = [*BOTH, "--address", address]
+    for mode in ("token", "disabled"):
+        refused = searches.run(
+            str(SCRIPT), *there, "--name", mode, RAY_AUTH_MODE=mode, RAY_AUTH_TOKEN=secrets.token_hex(32)
+        )
+        assert refused.returncode == 2
+        line = rf".*{address}: the cluster refuses this Ray token; copy ~/\.ray/auth_token of .*\n"
+        assert re.fullmatch(line, refused.stderr)
+    process = searches.start("hasty.py", *there, "--name", "a", "--time-budget", "800", **token)
     assert process.stdout is not None
     said: list[str] = []  # words, because a long line goes on below itself
     while said[-2:] != ["more", "time"]:
