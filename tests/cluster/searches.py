@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from analysis.run.run import Run
 from tests.cluster.commands import wait_for
 
 Event = dict[str, Any]
+# Networks that see every pixel: their trials last long enough to be interrupted.
+SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 
 
 class Watched:
@@ -39,6 +42,13 @@ class Watched:
         """
         rows = Run.open(self.path).curves().to_pylist()
         return Counter((row["trial"], row["images_seen"]) for row in rows)
+
+    def require_all_once(self, trials: Sequence[str], rungs: Sequence[int]) -> None:
+        """Require that each trial ended at the last rung, and that each report and each end is there once."""
+        assert self.reports() == dict.fromkeys([(name, images) for name in trials for images in rungs], 1)
+        ends = self.events("end")
+        assert {event["trial"]: event["state"] for event in ends} == dict.fromkeys(trials, "COMPLETE")
+        assert len(ends) == len(trials)
 
     def repeated(self) -> set[str]:
         """Return the trials that began again by a report that the log had already, as their checkpoint has it.

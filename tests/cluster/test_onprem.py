@@ -13,15 +13,13 @@ from analysis.statistics.ranking import rank
 from tests.cluster.commands import wait_for
 from tests.cluster.measured import Measured
 from tests.cluster.onprem import HEAD, LAPTOP, WORKERS, Onprem, comments
-from tests.cluster.searches import Watched
+from tests.cluster.searches import SLOW, Watched
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500)
 # All in the queue, so that neither the sampler nor the order of ends has a say: one starting point, four baselines.
 TRIALS = ("000-gaussian-class", "001-gaussian-cluster", "002-gaussian", "003-flow-class", "004-morph+noise-class")
-# Networks that see every pixel: their trials last long enough to be interrupted.
-SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 2 --seeds 2 --time-budget 36000"
 SEARCH += f" --trials {len(TRIALS)} --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 
@@ -116,10 +114,7 @@ def test_trials_run_on_every_worker_and_on_no_other_machine(cluster: Onprem, los
 def test_with_a_worker_lost_every_trial_ends_and_every_report_is_there_once(lost: tuple[Watched, set[str]]) -> None:
     search, there = lost
     assert len(there) == 1
-    assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
-    assert search.curves().keys() == search.reports().keys()
-    assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
-    assert len(search.events("end")) == len(TRIALS)
+    search.require_all_once(TRIALS, RUNGS)
 
 
 def test_the_best_are_trained_again_on_the_cluster_and_measured_on_test_images(lost: tuple[Watched, set[str]]) -> None:

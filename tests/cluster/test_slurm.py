@@ -11,15 +11,13 @@ from tests.cluster import slurm as cluster
 from tests.cluster.commands import wait_for
 from tests.cluster.laboratory import Laboratory, missing
 from tests.cluster.measured import Measured
-from tests.cluster.searches import Watched
+from tests.cluster.searches import SLOW, Watched
 from tests.cluster.slurm import ALONE, FREEZER, LOGIN, NODES, Slurm, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RUNGS = (500, 1500, 4500, 13500)
 TRIALS = ("000-gaussian-class", "001-gaussian-cluster", "002-gaussian")
-# Networks that see every pixel: their trials last longer than the job's first time limit.
-SLOW = "--set network.cnn.patch=1 --set network.cnn.widths=16-32-32-16"
 SEARCH = f"--space degradations {SLOW} --scheduler none --confirm 0 --time-budget 3600 --trials {len(TRIALS)}"
 SEARCH += f" --max-images {RUNGS[-1]} --grace-images {RUNGS[0]}"
 SHORT = "--space degradations --confirm 0 --trials 3 --max-images 1280 --grace-images 640"
@@ -57,8 +55,7 @@ def limited(slurm: Slurm, measured: Measured) -> tuple[int, Watched]:
 def test_a_search_goes_on_after_the_time_limit_of_its_job(slurm: Slurm, limited: tuple[int, Watched]) -> None:
     job, search = limited
     assert int(slurm.shown(job, "Restarts")) >= 1
-    assert search.reports() == dict.fromkeys([(name, images) for name in TRIALS for images in RUNGS], 1)
-    assert {event["trial"]: event["state"] for event in search.events("end")} == dict.fromkeys(TRIALS, "COMPLETE")
+    search.require_all_once(TRIALS, RUNGS)
     printed = slurm.printed(job)
     assert printed.count("queued again and goes on") == int(slurm.shown(job, "Restarts"))
     assert "interrupted trial" in printed
