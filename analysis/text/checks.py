@@ -7,6 +7,8 @@ from analysis.statistics.confirmed import ConfirmationResult, Values
 from analysis.text.facts import Fact
 from analysis.text.words import percent
 
+MANY_REPEATED = 0.1  # share of the samples, beyond that of real images, of which the answer tells
+
 
 class Check(NamedTuple):
     """A check as it is shown: its name in `trainables.report.CHECKS`, the title of its column, and what it means."""
@@ -71,6 +73,14 @@ def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
     return [*rows, (REAL, result.real)] if rows and result.real else rows
 
 
+def _repeated(found: Values, real: Values) -> str:
+    """Return how many samples are near to each other, where they are many more than of real images."""
+    share, usual = found.get("repeated_share", 0.0), real.get("repeated_share", 0.0)
+    if share <= usual + MANY_REPEATED:
+        return ""
+    return f"; {percent(share)} are hardly different from another (real images: {percent(usual)})"
+
+
 def checks_facts(result: ConfirmationResult) -> list[Fact]:
     """Return what was measured of the samples of the best beside its FMD; nothing of a run without that."""
     found, real = result.checks.get(result.standings[0].trial, {}), result.real
@@ -82,7 +92,7 @@ def checks_facts(result: ConfirmationResult) -> list[Fact]:
         are = f"{percent(found['copied_share'])} are copies of training images"
         copies = f"{are} (real images: {percent(real['copied_share'])})"
     covered = f"they cover {percent(found['coverage'])} of the real images"
-    said = f"{copies}; {covered} (other real images: {percent(real['coverage'])})"
+    said = f"{copies}; {covered} (other real images: {percent(real['coverage'])}){_repeated(found, real)}"
     if "unreadable_share" not in known:
         return [Fact("samples", "", said)]
     unreadable = f"the classifier is not sure of their label (real images: {percent(real['unreadable_share'])})"

@@ -43,9 +43,9 @@ def test_a_configuration_has_the_mean_of_its_trainings_beside_real_images(tmp_pa
             "training image; they cover 88 % of the real images (other real images: 1.0 %)",
         ),
         (
-            {"unreadable_share": None, "label_distance": None, "coverage": 0.884, "copied_share": 0.25},
-            "25 % are copies of training images (real images: 1.0 %); they cover 88 % of the real images "
-            "(other real images: 1.0 %)",
+            {"unreadable_share": None, "label_distance": None, "copied_share": 0.25, "repeated_share": 0.63},
+            "25 % are copies of training images (real images: 1.0 %); they cover 1.0 % of the real images "
+            "(other real images: 1.0 %); 63 % are hardly different from another (real images: 1.0 %)",
         ),
     ],
 )
