@@ -10,7 +10,7 @@ from analysis.run.events import State
 from analysis.run.run import Run
 from analysis.text.words import counted
 from search.history import History
-from search.progress.budget import as_clock
+from search.progress.budget import OVERTIME, as_clock
 from search.progress.notes import Notes
 from search.progress.state import Progress
 from search.progress.view import measured, summary, view
@@ -60,11 +60,14 @@ class Display:
         self.refresh()
 
     def advanced(self, name: str, images: int) -> None:
-        """Show how many images a running trial has seen; warn, once, where none will reach its first rung in time."""
+        """Show how many images a running trial has seen; warn, once, where none will reach its first rung in time.
+
+        Nothing is said where it is close: paces vary, and trainings of a confirmation may run on for `OVERTIME`.
+        """
         progress = self.progress
         progress.advanced(name, images)
         seconds, left = progress.seconds_to_rung(name), progress.trials_left()
-        if self._warned or progress.reports or seconds is None or seconds <= left:
+        if self._warned or progress.reports or seconds is None or seconds <= left + OVERTIME * progress.budget.limit:
             return
         self._warned = True
         self.notes.say(
