@@ -74,11 +74,11 @@ def check_rows(result: ConfirmationResult) -> list[tuple[str, Values]]:
 
 
 def _repeated(found: Values, real: Values) -> str:
-    """Return how many samples are near to each other, where they are many more than of real images."""
+    """Return how many samples hardly differ from another, where they are many more than of real images."""
     share, usual = found.get("repeated_share", 0.0), real.get("repeated_share", 0.0)
     if share <= usual + MANY_REPEATED:
         return ""
-    return f"; {percent(share)} are hardly different from another (real images: {percent(usual)})"
+    return f"; {percent(share)} hardly differ from another sample (real images: {percent(usual)})"
 
 
 def checks_facts(result: ConfirmationResult) -> list[Fact]:

@@ -45,7 +45,7 @@ def test_a_configuration_has_the_mean_of_its_trainings_beside_real_images(tmp_pa
         (
             {"unreadable_share": None, "label_distance": None, "copied_share": 0.25, "repeated_share": 0.63},
             "25 % are copies of training images (real images: 1.0 %); they cover 1.0 % of the real images "
-            "(other real images: 1.0 %); 63 % are hardly different from another (real images: 1.0 %)",
+            "(other real images: 1.0 %); 63 % hardly differ from another sample (real images: 1.0 %)",
         ),
     ],
 )
