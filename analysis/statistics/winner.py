@@ -1,5 +1,6 @@
-"""The model that stands for a trial, and the trial that stands for a run."""
+"""The model that stands for a trial, the trial that stands for a run, and the run that keeps a model."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from analysis.run.events import Start
@@ -61,8 +62,31 @@ def training_of(run: Run, name: str | None = None) -> Training:
     raise RunError(f"{run.uri} keeps no model of the trial {trial}; there are those of {there}")
 
 
+def run_keeping(run: Run, names: Collection[str] = ()) -> Run:
+    """Return the run, or its confirmation where that alone keeps the models of all names, or any if none is named."""
+    nested = run.confirmed()
+    return run if nested is None or _keeps(run, names) or not _keeps(nested, names) else nested
+
+
+def models_of(run: Run) -> list[str]:
+    """Return the trials and trainings of a run and of its confirmation that have reported and whose model is kept."""
+    parts = (run, run.confirmed())
+    return [name for part in parts if part is not None for name in kept_trials(part)]
+
+
+def kept_trials(run: Run) -> list[str]:
+    """Return the trials of this run alone that have reported and whose checkpoint is kept."""
+    reported = run.reports()
+    return [name for name in run.kept_checkpoints() if name in reported]
+
+
+def _keeps(run: Run, names: Collection[str]) -> bool:
+    kept = kept_trials(run)
+    return bool(kept) and set(names) <= set(kept)
+
+
 def _kept(run: Run) -> list[Training]:
     """Return the trainings of a run that reported last without having diverged, and whose checkpoint is kept."""
     starts, reports = run.starts(), run.reports()
-    kept = [name for name in run.kept_checkpoints() if name in reports and not reports[name][-1].diverged]
+    kept = [name for name in kept_trials(run) if not reports[name][-1].diverged]
     return [Training(run, starts[name], reports[name][-1]) for name in kept]

@@ -7,7 +7,7 @@ from analysis.statistics.confirmed import ConfirmationResult, Values
 from analysis.text.facts import Fact
 from analysis.text.words import percent
 
-MANY_REPEATED = 0.1  # share of the samples, beyond that of real images, of which the answer tells
+MANY_REPEATED = 0.1  # share of the samples, beyond that of real images, of which the answer tells; a choice
 
 
 class Check(NamedTuple):

@@ -7,6 +7,7 @@ from analysis.run.earlier import EarlierTrial
 from analysis.run.run import Run
 from analysis.run.storage import Folder
 from analysis.run.tables import fields
+from analysis.statistics.winner import models_of, run_keeping
 from search.config_file import OF_TRAINED
 from search.declaration import SettingsError
 from search.settings import Settings, located, with_budgets
@@ -30,8 +31,9 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     if extra := sorted(OF_TRAINED & given.keys()):
         flag = "--" + extra[0].replace("_", "-")
         raise SettingsError(f"{flag} does not go with --from: {folder}/{trial} is trained already; leave it out")
-    run = _keeping(Run.open(located(folder)), trial)
-    row, settings = _row(run, trial, f"--from {folder}/{trial}"), run.begun_settings()["settings"]
+    named = Run.open(located(folder))
+    run, known = run_keeping(named, [trial]), models_of(named)
+    row, settings = _row(run, trial, f"--from {folder}/{trial}", known), run.begun_settings()["settings"]
     from_bytes(Folder(run.uri).require_checkpoint(trial), trial)
     fixed = {name: str(row[name]) for name in fields(run.trials()) if row[name] is not None}
     brought = {
@@ -47,20 +49,11 @@ def with_trained(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, **brought}
 
 
-def _keeping(run: Run, trial: str) -> Run:
-    """Return the run, or its confirmation where the checkpoint of the trial lies there."""
-    nested = run.confirmed()
-    return run if nested is None or trial not in nested.kept_checkpoints() else nested
-
-
-def _row(run: Run, trial: str, asked: str) -> dict[str, Any]:
-    """Return the row of a trial whose training has ended and whose checkpoint is kept."""
+def _row(run: Run, trial: str, asked: str, known: Sequence[str]) -> dict[str, Any]:
+    """Return the row of a trial whose training has ended and whose checkpoint is kept; the `known` ones are named."""
     rows = {row["trial"]: row for row in run.trials().to_pylist()}
-    kept = run.kept_checkpoints()
-    if trial not in kept or trial not in rows:
-        nested = run.confirmed()
-        all_kept = kept if nested is None else [*kept, *nested.kept_checkpoints()]
-        there = f"kept are those of {', '.join(all_kept)}" if all_kept else "it keeps none"
+    if trial not in run.kept_checkpoints() or trial not in rows:
+        there = f"kept are those of {', '.join(known)}" if known else "it keeps none"
         raise SettingsError(f"{asked}: {run.uri} has no checkpoint of a trial {trial!r}; {there}")
     if rows[trial]["state"] in ("RUNNING", "PAUSED"):
         raise SettingsError(f"{asked}: it is still in training; wait for its end, or --resume {run.name}")

@@ -8,7 +8,7 @@ from analysis.run.evaluations import REAL, store, to_table
 from analysis.run.events import Start
 from analysis.run.run import Run
 from analysis.run.storage import Folder
-from analysis.statistics.winner import KEEPS_NOTHING
+from analysis.statistics.winner import KEEPS_NOTHING, kept_trials, models_of, run_keeping
 from analysis.text import formats
 from analysis.text.evaluations import terminal_tables
 from analysis.text.words import fmd_text
@@ -32,39 +32,28 @@ def evaluate(given: EvaluateOptions) -> int:
     Raises:
         UsageError: there is no such run or trial, or a value does not go with it.
     """
-    run = _with_models(open_trusted(given.run, trusts=given.trust), given.trials)
-    started = run.starts()
-    rows = _measured(run, {name: started[name] for name in given.trials or _kept(run)}, given)
+    run, starts = _chosen(open_trusted(given.run, trusts=given.trust), given.trials)
+    rows = _measured(run, starts, given)
     if not rows:
         return 3
     _print(run, to_table(rows), given.format)
     return 0
 
 
-def _with_models(run: Run, names: Sequence[str]) -> Run:
-    """Return the run, or its confirmation where that alone keeps the models that are named; if none is, where it does.
-
-    Raises:
-        SettingsError: neither does.
-    """
-    nested = run.confirmed()
-    own, again = _kept(run), [] if nested is None else _kept(nested)
-    if own and set(names) <= set(own):
-        return run
-    if nested is not None and again and set(names) <= set(again):
-        say(f"the search keeps none of these models: those of its confirmation, {nested.uri}, are evaluated")
-        return nested
-    if not (own or again):
+def _chosen(run: Run, names: Sequence[str]) -> tuple[Run, dict[str, Start]]:
+    """Return the run that keeps the models to evaluate, and the start of each trial, by name."""
+    found, known = run_keeping(run, names), models_of(run)
+    if not known:
         raise SettingsError(f"{run.uri} {KEEPS_NOTHING}")
-    name = next((name for name in names if name not in (*own, *again)), names[0])
-    there = f"those of which it does: {', '.join((*own, *again))}"
-    raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
-
-
-def _kept(run: Run) -> list[str]:
-    """Return the trials that have reported and whose checkpoint is kept."""
-    reported = run.reports()
-    return [name for name in run.kept_checkpoints() if name in reported]
+    kept = kept_trials(found)
+    for name in names:
+        if name not in kept:
+            there = f"those of which it does: {', '.join(known)}"
+            raise SettingsError(f"{run.uri} keeps no checkpoint of a trial {name!r} that has reported; {there}")
+    if found is not run:
+        say(f"the search keeps none of these models: those of its confirmation, {found.uri}, are evaluated")
+    started = found.starts()
+    return found, {name: started[name] for name in names or kept}
 
 
 def _measured(run: Run, starts: dict[str, Start], given: EvaluateOptions) -> list[dict[str, Any]]:

@@ -21,10 +21,10 @@ from trainables.data.splits import SPLITS
 
 COMPONENTS = 50  # those of MNIST have 82 % of the variance of its pixels
 FITTED, COMPARED = 50_000, 2_000  # images at most: for the centres, and for the components
-LEAST = 10  # images in a cluster on average, because a cluster of one image would be learned by heart
+LEAST = 10  # images in a cluster on average, a choice: the fewer they are, the more a cluster says of a single image
 ITERATIONS = 30
 CHUNK = 1024
-CACHE_FORMAT = 1  # part of a cached file's name; raise it when the clusters change
+CACHE_FORMAT = 2  # part of a cached file's name; raise it when the clusters change
 
 Array = NDArray[np.float64]
 
